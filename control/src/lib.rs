@@ -1,1 +1,36 @@
-//! Placeholder.
+//! Every rule of Docklet and nothing else.
+//!
+//! `decide` looks at a frozen [`State`] and an [`Entry`] and answers with events or a [`Refusal`]; `evolve`
+//! turns a state and an event into the next state and never refuses; [`apply`] is both, as each master runs
+//! them for each entry of the log. What acts in the world only follows: [`assignment`] says what a worker
+//! must run, [`duties`] what the leader must propose, [`view`] what a person may see.
+//!
+//! Nothing here reads a clock, draws a random number, waits or does I/O: time, identities and secrets' hashes
+//! arrive inside the entry.
+
+pub mod agent_wire;
+pub mod amount;
+pub mod apply;
+pub mod assignment;
+pub mod command;
+pub mod decide;
+pub mod duties;
+pub mod event;
+pub mod evolve;
+pub mod id;
+pub mod invariants;
+pub mod model;
+pub mod name;
+pub mod permit;
+pub mod place;
+pub mod refusal;
+pub mod report;
+pub mod rows;
+pub mod state;
+pub mod view;
+
+pub use apply::{Applied, apply};
+pub use command::{Actor, Command, Entry};
+pub use event::{Change, Event};
+pub use refusal::{Refusal, RefusalClass};
+pub use state::State;

@@ -1,0 +1,41 @@
+//! Messages between an agent and the master that it dialled.
+
+use serde::{Deserialize, Serialize};
+
+use crate::assignment::Assignment;
+use crate::id::{Digest, LogIndex, WorkerId};
+use crate::model::WorkerFacts;
+use crate::report::VnodeReport;
+
+/// From the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromAgent {
+    /// First message: who it is, what it has and how far it has followed.
+    Hello {
+        worker: WorkerId,
+        facts: WorkerFacts,
+        /// Index of the assignment that it has on disk; 0 for none.
+        assignment: LogIndex,
+        /// Digests of images that it holds.
+        images: Vec<Digest>,
+    },
+    /// Renews its lease; sent every second.
+    Heartbeat,
+    /// Transitions. Answered by [`ToAgent::Recorded`] with the same number once a quorum has them.
+    Report { number: u64, reports: Vec<VnodeReport> },
+    /// An image was verified, or lost.
+    Image { digest: Digest, held: bool },
+}
+
+/// To the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToAgent {
+    /// What to make true. Sent first, and whenever it changes.
+    Assignment(Box<Assignment>),
+    /// This master has applied less than the agent has seen already: try another.
+    Behind { applied: LogIndex },
+    /// The numbered report is part of the state, or was refused as stale.
+    Recorded { number: u64 },
+    /// The master has heard the heartbeat and the leader too.
+    Alive,
+}

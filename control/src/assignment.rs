@@ -1,0 +1,167 @@
+//! What one worker must make true: a pure function of the state, level-triggered.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::amount::VnodeSize;
+use crate::id::{Digest, Epoch, LogIndex, NetworkId, UserId, VclusterId, VnodeId, WorkerId};
+use crate::model::vnode::MacAddress;
+use crate::model::{ClusterId, ImageSpec, Network, Vnode, VnodeWanted};
+use crate::state::State;
+
+/// Everything that one worker has to make true, and all it needs to know for that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The cluster it comes from.
+    pub cluster: ClusterId,
+    /// State that it was computed from. An agent never goes back.
+    pub index: LogIndex,
+    /// Whom it is for.
+    pub worker: WorkerId,
+    /// Cluster listeners of all masters, to dial next time.
+    pub masters: Vec<String>,
+    /// Vnodes that must be there, running or stopped, or must go. One that is not listed must not exist.
+    pub vnodes: Vec<AssignedVnode>,
+    /// Segments of those vnodes.
+    pub networks: Vec<AssignedNetwork>,
+    /// Images of those vnodes.
+    pub images: Vec<AssignedImage>,
+}
+
+/// One vnode of an assignment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignedVnode {
+    pub id: VnodeId,
+    pub epoch: Epoch,
+    pub wanted: VnodeWanted,
+    pub owner: UserId,
+    /// First host user id of the owner's range of 65,536.
+    pub uid_base: u32,
+    pub vcluster: VclusterId,
+    pub vcluster_name: String,
+    /// `host-0`, `host-1`, …
+    pub hostname: String,
+    pub image: Digest,
+    pub size: VnodeSize,
+    pub network: NetworkId,
+    pub address: Ipv4Addr,
+    pub mac: MacAddress,
+    /// Names and addresses of all vnodes of its vcluster, itself included, by ordinal.
+    pub hosts: Vec<(String, Ipv4Addr)>,
+}
+
+/// One segment of an assignment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignedNetwork {
+    /// Also the VXLAN network identifier.
+    pub id: NetworkId,
+    /// Prefix length of the subnet.
+    pub prefix: u8,
+    /// Underlay addresses of the other workers that have vnodes in it, ascending.
+    pub peers: Vec<IpAddr>,
+}
+
+/// One image of an assignment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignedImage {
+    pub digest: Digest,
+    pub blob_bytes: u64,
+    pub spec: ImageSpec,
+    /// Workers to fetch it from, and their data ports, by id.
+    pub holders: Vec<(WorkerId, String)>,
+}
+
+/// Computes what `worker` must make true; `index` is the state's own.
+#[must_use]
+pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignment {
+    let vnodes: Vec<&Vnode> = state.vnodes_on(worker).collect();
+    let networks: BTreeSet<NetworkId> = vnodes
+        .iter()
+        .filter_map(|vnode| state.network_of(vnode.owner).map(|network| network.id))
+        .collect();
+    let images: BTreeSet<Digest> = vnodes.iter().map(|vnode| vnode.image).collect();
+    Assignment {
+        cluster: state.settings.as_ref().map(|s| s.cluster).unwrap_or_default(),
+        index,
+        worker,
+        masters: state.masters.values().map(|m| m.cluster_addr.clone()).collect(),
+        vnodes: vnodes.iter().filter_map(|v| assigned_vnode(state, v)).collect(),
+        networks: networks
+            .iter()
+            .filter_map(|id| state.networks.get(id))
+            .map(|network| assigned_network(state, network, worker))
+            .collect(),
+        images: images
+            .iter()
+            .filter_map(|digest| assigned_image(state, *digest, worker))
+            .collect(),
+    }
+}
+
+fn assigned_vnode(state: &State, vnode: &Vnode) -> Option<AssignedVnode> {
+    let vcluster = state.vclusters.get(&vnode.vcluster)?;
+    Some(AssignedVnode {
+        id: vnode.id,
+        epoch: vnode.placement?.epoch,
+        wanted: vnode.wanted,
+        owner: vnode.owner,
+        uid_base: state.users.get(&vnode.owner)?.uid_base(),
+        vcluster: vnode.vcluster,
+        vcluster_name: vcluster.name.to_string(),
+        hostname: vnode.hostname(),
+        image: vnode.image,
+        size: vnode.size,
+        network: vcluster.network,
+        address: vnode.address,
+        mac: vnode.mac(),
+        hosts: hosts_of(state, vnode.vcluster),
+    })
+}
+
+/// Names and addresses of a vcluster's vnodes that are there to stay.
+fn hosts_of(state: &State, vcluster: VclusterId) -> Vec<(String, Ipv4Addr)> {
+    state
+        .live_vnodes_of(vcluster)
+        .into_iter()
+        .map(|vnode| (vnode.hostname(), vnode.address))
+        .collect()
+}
+
+fn assigned_network(state: &State, network: &Network, worker: WorkerId) -> AssignedNetwork {
+    let workers: BTreeSet<WorkerId> = network
+        .addresses
+        .values()
+        .filter_map(|vnode| state.vnodes.get(vnode)?.placement)
+        .map(|placement| placement.worker)
+        .filter(|other| *other != worker)
+        .collect();
+    let peers: BTreeSet<IpAddr> = workers
+        .iter()
+        .filter_map(|other| state.workers.get(other))
+        .map(|other| other.underlay)
+        .collect();
+    AssignedNetwork {
+        id: network.id,
+        prefix: network.subnet.prefix(),
+        peers: peers.into_iter().collect(),
+    }
+}
+
+fn assigned_image(state: &State, digest: Digest, worker: WorkerId) -> Option<AssignedImage> {
+    let image = state.images.get(&digest)?;
+    let holders = image
+        .holders
+        .iter()
+        .filter(|holder| **holder != worker)
+        .filter_map(|holder| state.workers.get(holder))
+        .map(|holder| (holder.id, holder.data_addr.clone()))
+        .collect();
+    Some(AssignedImage {
+        digest,
+        blob_bytes: image.blob_bytes,
+        spec: image.spec.clone(),
+        holders,
+    })
+}

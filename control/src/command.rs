@@ -1,0 +1,173 @@
+//! What can be asked of the cluster, and the entry in which the leader puts it into the log.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::amount::VnodeSize;
+use crate::id::{Digest, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId};
+use crate::model::{
+    ClusterId, ImageSpec, JoinRole, Role, SessionKind, WorkerCapacity, WorkerFacts, WorkerStatus,
+};
+use crate::place::Obstacle;
+use crate::report::VnodeReport;
+
+/// Version of [`Entry`] that this code writes; older ones decode for ever.
+pub const ENTRY_VERSION: u16 = 1;
+
+/// Who asks. Doors establish it; the fold trusts it and asks [`crate::permit`] what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Actor {
+    /// A person with a valid session.
+    User(UserId),
+    /// A worker's agent, by its certificate.
+    Worker(WorkerId),
+    /// A door of a master, on behalf of somebody who has no session yet: login, joining.
+    Door(MasterId),
+    /// The leader's duties.
+    Duty,
+}
+
+/// One proposal as it stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// See [`ENTRY_VERSION`].
+    pub version: u16,
+    /// Same request, same effect, once.
+    pub request: RequestId,
+    /// Stamped by the leader.
+    pub at: UnixMs,
+    /// Who asks.
+    pub actor: Actor,
+    /// What for.
+    pub command: Command,
+}
+
+/// Everything that can change the state. Texts are unchecked: decide checks them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// The very first entry.
+    InitCluster(InitCluster),
+    /// Makes an invitation for machines.
+    CreateJoinToken {
+        secret_hash: SecretHash,
+        role: JoinRole,
+        ttl_ms: u64,
+        uses: u32,
+    },
+    /// A master comes in; its id is this entry's index.
+    JoinMaster {
+        secret_hash: SecretHash,
+        name: String,
+        cluster_addr: String,
+        public_addr: String,
+    },
+    /// A worker comes in; its id is this entry's index.
+    JoinWorker {
+        secret_hash: SecretHash,
+        name: String,
+        data_addr: String,
+        underlay: IpAddr,
+        capacity: WorkerCapacity,
+    },
+    /// A worker says what it is.
+    DescribeWorker { worker: WorkerId, facts: WorkerFacts },
+    /// The leader's view of workers' leases changed.
+    MarkWorker { worker: WorkerId, status: WorkerStatus },
+    CreateUser {
+        name: String,
+        role: Role,
+        password_hash: String,
+    },
+    ChangePassword { user: UserId, password_hash: String },
+    OpenSession {
+        user: UserId,
+        id: SecretHash,
+        kind: SessionKind,
+        ttl_ms: u64,
+    },
+    CloseSession { id: SecretHash },
+    /// Sessions and join tokens whose time is over.
+    ForgetExpired,
+    RegisterImage {
+        name: String,
+        digest: Digest,
+        blob_bytes: u64,
+        spec: ImageSpec,
+        description: String,
+    },
+    /// A worker has verified an image's blob, or lost it.
+    ReportImage {
+        worker: WorkerId,
+        digest: Digest,
+        held: bool,
+    },
+    CreateVcluster {
+        name: String,
+        image: String,
+        vnodes: u32,
+        size: VnodeSize,
+    },
+    StartVcluster { vcluster: VclusterId },
+    StopVcluster { vcluster: VclusterId },
+    ScaleVcluster { vcluster: VclusterId, vnodes: u32 },
+    DeleteVcluster { vcluster: VclusterId },
+    /// The scheduler's answer for vnodes without a worker.
+    PlaceVnodes {
+        placed: Vec<(VnodeId, WorkerId)>,
+        unplaced: Vec<(VnodeId, Vec<Obstacle>)>,
+    },
+    /// What a worker observed.
+    ReportVnodes {
+        worker: WorkerId,
+        reports: Vec<VnodeReport>,
+    },
+}
+
+/// What the first master knows when it makes a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitCluster {
+    pub cluster: ClusterId,
+    pub cluster_name: String,
+    pub cluster_net: ipnetwork::Ipv4Network,
+    pub user_prefix: u8,
+    pub cpu_overcommit_percent: u32,
+    pub memory_overcommit_percent: u32,
+    pub worker_timeout_ms: u64,
+    pub admin_name: String,
+    pub admin_password_hash: String,
+    pub master: MasterId,
+    pub master_name: String,
+    pub cluster_addr: String,
+    pub public_addr: String,
+}
+
+impl Command {
+    /// The command's name, for receipts, the audit and logs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::InitCluster(_) => "InitCluster",
+            Self::CreateJoinToken { .. } => "CreateJoinToken",
+            Self::JoinMaster { .. } => "JoinMaster",
+            Self::JoinWorker { .. } => "JoinWorker",
+            Self::DescribeWorker { .. } => "DescribeWorker",
+            Self::MarkWorker { .. } => "MarkWorker",
+            Self::CreateUser { .. } => "CreateUser",
+            Self::ChangePassword { .. } => "ChangePassword",
+            Self::OpenSession { .. } => "OpenSession",
+            Self::CloseSession { .. } => "CloseSession",
+            Self::ForgetExpired => "ForgetExpired",
+            Self::RegisterImage { .. } => "RegisterImage",
+            Self::ReportImage { .. } => "ReportImage",
+            Self::CreateVcluster { .. } => "CreateVcluster",
+            Self::StartVcluster { .. } => "StartVcluster",
+            Self::StopVcluster { .. } => "StopVcluster",
+            Self::ScaleVcluster { .. } => "ScaleVcluster",
+            Self::DeleteVcluster { .. } => "DeleteVcluster",
+            Self::PlaceVnodes { .. } => "PlaceVnodes",
+            Self::ReportVnodes { .. } => "ReportVnodes",
+        }
+    }
+}

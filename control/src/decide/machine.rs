@@ -1,0 +1,164 @@
+//! Machines: invitations, masters and workers that come in, workers' condition.
+
+use std::net::IpAddr;
+
+use super::{Decision, Ground, in_range, plain_text, socket_address};
+use crate::event::Event;
+use crate::id::{MasterId, SecretHash, WorkerId};
+use crate::model::receipt::Subject;
+use crate::model::{
+    JoinRole, JoinToken, Master, Worker, WorkerCapacity, WorkerFacts, WorkerStatus,
+};
+use crate::name::Name;
+use crate::refusal::Refusal;
+
+/// A token admits for at most a week.
+const TOKEN_TTL_MS_MAX: u64 = 7 * 24 * 3_600_000;
+/// A token admits at most this many machines.
+const TOKEN_USES_MAX: u64 = 1_000;
+
+pub(super) fn create_join_token(
+    ground: Ground<'_>,
+    id: SecretHash,
+    role: JoinRole,
+    ttl_ms: u64,
+    uses: u32,
+) -> Result<Decision, Refusal> {
+    in_range("ttl", ttl_ms, 1_000..=TOKEN_TTL_MS_MAX, "ms")?;
+    in_range("uses", u64::from(uses), 1..=TOKEN_USES_MAX, "machines")?;
+    let token = JoinToken {
+        id,
+        role,
+        expires_at: ground.entry.at.plus_ms(ttl_ms),
+        uses_left: uses,
+    };
+    Ok(Decision::quiet(vec![Event::JoinTokenCreated { token }]))
+}
+
+pub(super) fn join_master(
+    ground: Ground<'_>,
+    secret: SecretHash,
+    name: &str,
+    cluster_addr: &str,
+    public_addr: &str,
+) -> Result<Decision, Refusal> {
+    let spent = spend(ground, secret, JoinRole::Master)?;
+    let name = Name::parse("master", name)?;
+    if ground.state.masters.values().any(|m| m.name == name) {
+        return Err(taken("master", &name));
+    }
+    socket_address("cluster_addr", cluster_addr)?;
+    socket_address("public_addr", public_addr)?;
+    let master = Master {
+        id: MasterId(ground.index.0),
+        name,
+        cluster_addr: cluster_addr.to_owned(),
+        public_addr: public_addr.to_owned(),
+        joined_at: ground.entry.at,
+    };
+    Ok(Decision::new(
+        Subject::Master(Box::new(master.clone())),
+        vec![spent, Event::MasterJoined { master }],
+    ))
+}
+
+pub(super) fn join_worker(
+    ground: Ground<'_>,
+    secret: SecretHash,
+    name: &str,
+    data_addr: &str,
+    underlay: IpAddr,
+    capacity: &WorkerCapacity,
+) -> Result<Decision, Refusal> {
+    let spent = spend(ground, secret, JoinRole::Agent)?;
+    let name = Name::parse("worker", name)?;
+    if ground.state.workers.values().any(|w| w.name == name) {
+        return Err(taken("worker", &name));
+    }
+    socket_address("data_addr", data_addr)?;
+    let worker = Worker {
+        id: WorkerId(ground.index.0),
+        name,
+        data_addr: data_addr.to_owned(),
+        underlay,
+        facts: WorkerFacts {
+            capacity: capacity.clone(),
+            ..WorkerFacts::default()
+        },
+        status: WorkerStatus::Joined,
+        status_since: ground.entry.at,
+    };
+    Ok(Decision::new(
+        Subject::Worker(Box::new(worker.clone())),
+        vec![spent, Event::WorkerJoined { worker }],
+    ))
+}
+
+/// One use of an invitation, if it is worth anything. Why it is not is not told.
+fn spend(ground: Ground<'_>, secret: SecretHash, role: JoinRole) -> Result<Event, Refusal> {
+    ground
+        .state
+        .join_tokens
+        .get(&secret)
+        .filter(|token| token.role == role && token.expires_at > ground.entry.at)
+        .and_then(|token| token.uses_left.checked_sub(1))
+        .map(|uses_left| Event::JoinTokenSpent {
+            id: secret,
+            uses_left,
+        })
+        .ok_or(Refusal::JoinTokenWorthless)
+}
+
+fn taken(kind: &str, name: &Name) -> Refusal {
+    Refusal::NameTaken {
+        kind: kind.to_owned(),
+        name: name.to_string(),
+    }
+}
+
+pub(super) fn describe_worker(
+    ground: Ground<'_>,
+    id: WorkerId,
+    facts: &WorkerFacts,
+) -> Result<Decision, Refusal> {
+    let worker = known(ground, id)?;
+    for text in [&facts.kernel, &facts.liblxc, &facts.agent] {
+        plain_text("a worker's version text", text, 200)?;
+    }
+    in_range("GPU count", facts.capacity.gpus.len() as u64, 0..=256, "GPUs")?;
+    let mut events = Vec::new();
+    if worker.facts != *facts {
+        events.push(Event::WorkerDescribed {
+            worker: id,
+            facts: facts.clone(),
+        });
+    }
+    events.extend(marked(worker, WorkerStatus::Up));
+    Ok(Decision::quiet(events))
+}
+
+pub(super) fn mark_worker(
+    ground: Ground<'_>,
+    id: WorkerId,
+    status: WorkerStatus,
+) -> Result<Decision, Refusal> {
+    let worker = known(ground, id)?;
+    Ok(Decision::quiet(
+        marked(worker, status).into_iter().collect(),
+    ))
+}
+
+fn marked(worker: &Worker, status: WorkerStatus) -> Option<Event> {
+    (worker.status != status).then_some(Event::WorkerMarked {
+        worker: worker.id,
+        status,
+    })
+}
+
+fn known(ground: Ground<'_>, id: WorkerId) -> Result<&Worker, Refusal> {
+    ground
+        .state
+        .workers
+        .get(&id)
+        .ok_or_else(|| Refusal::not_found("worker", id))
+}

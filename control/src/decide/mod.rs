@@ -1,0 +1,178 @@
+//! Looks at a frozen state and an entry, and answers with what will happen or with a refusal. Changes nothing.
+
+mod image;
+mod machine;
+mod person;
+mod setup;
+mod vcluster;
+mod vnode;
+
+use crate::command::{Command, Entry};
+use crate::event::Event;
+use crate::id::LogIndex;
+use crate::model::receipt::Subject;
+use crate::permit;
+use crate::refusal::Refusal;
+use crate::state::State;
+
+/// What an accepted entry does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What it is about.
+    pub subject: Subject,
+    /// What happens, in order; empty if all is as asked for already.
+    pub events: Vec<Event>,
+}
+
+impl Decision {
+    fn new(subject: Subject, events: Vec<Event>) -> Self {
+        Self { subject, events }
+    }
+
+    fn quiet(events: Vec<Event>) -> Self {
+        Self::new(Subject::None, events)
+    }
+}
+
+/// What one entry stands on while it is decided.
+#[derive(Clone, Copy)]
+struct Ground<'e> {
+    state: &'e State,
+    index: LogIndex,
+    entry: &'e Entry,
+}
+
+/// Decides `entry`, which stands at `index` of the log.
+///
+/// # Errors
+/// Why nothing of it happens.
+pub fn decide(state: &State, index: LogIndex, entry: &Entry) -> Result<Decision, Refusal> {
+    if state.settings.is_none() && !matches!(entry.command, Command::InitCluster(_)) {
+        return Err(Refusal::ClusterMissing);
+    }
+    permit::check(state, entry.actor, &entry.command)?;
+    let ground = Ground {
+        state,
+        index,
+        entry,
+    };
+    dispatch(ground)
+}
+
+fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
+    match &ground.entry.command {
+        Command::InitCluster(init) => setup::init_cluster(ground, init),
+        Command::CreateJoinToken {
+            secret_hash,
+            role,
+            ttl_ms,
+            uses,
+        } => machine::create_join_token(ground, *secret_hash, *role, *ttl_ms, *uses),
+        Command::JoinMaster {
+            secret_hash,
+            name,
+            cluster_addr,
+            public_addr,
+        } => machine::join_master(ground, *secret_hash, name, cluster_addr, public_addr),
+        Command::JoinWorker {
+            secret_hash,
+            name,
+            data_addr,
+            underlay,
+            capacity,
+        } => machine::join_worker(ground, *secret_hash, name, data_addr, *underlay, capacity),
+        Command::DescribeWorker { worker, facts } => {
+            machine::describe_worker(ground, *worker, facts)
+        }
+        Command::MarkWorker { worker, status } => machine::mark_worker(ground, *worker, *status),
+        Command::CreateUser {
+            name,
+            role,
+            password_hash,
+        } => person::create_user(ground, name, *role, password_hash),
+        Command::ChangePassword {
+            user,
+            password_hash,
+        } => person::change_password(ground, *user, password_hash),
+        Command::OpenSession {
+            user,
+            id,
+            kind,
+            ttl_ms,
+        } => person::open_session(ground, *user, *id, *kind, *ttl_ms),
+        Command::CloseSession { id } => Ok(person::close_session(ground, *id)),
+        Command::ForgetExpired => Ok(person::forget_expired(ground)),
+        Command::RegisterImage {
+            name,
+            digest,
+            blob_bytes,
+            spec,
+            description,
+        } => image::register(ground, name, *digest, *blob_bytes, spec, description),
+        Command::ReportImage {
+            worker,
+            digest,
+            held,
+        } => image::report(ground, *worker, *digest, *held),
+        Command::CreateVcluster {
+            name,
+            image,
+            vnodes,
+            size,
+        } => vcluster::create(ground, name, image, *vnodes, *size),
+        Command::StartVcluster { vcluster } => vcluster::start(ground, *vcluster),
+        Command::StopVcluster { vcluster } => vcluster::stop(ground, *vcluster),
+        Command::ScaleVcluster { vcluster, vnodes } => vcluster::scale(ground, *vcluster, *vnodes),
+        Command::DeleteVcluster { vcluster } => vcluster::delete(ground, *vcluster),
+        Command::PlaceVnodes { placed, unplaced } => Ok(vnode::place(ground, placed, unplaced)),
+        Command::ReportVnodes { worker, reports } => Ok(vnode::report(ground, *worker, reports)),
+    }
+}
+
+/// Refuses an amount outside `range`.
+fn in_range(
+    what: &str,
+    given: u64,
+    range: std::ops::RangeInclusive<u64>,
+    unit: &str,
+) -> Result<(), Refusal> {
+    if range.contains(&given) {
+        return Ok(());
+    }
+    Err(Refusal::OutOfRange {
+        what: what.to_owned(),
+        given,
+        least: *range.start(),
+        most: *range.end(),
+        unit: unit.to_owned(),
+    })
+}
+
+/// Refuses a text of more than `most` bytes, or with control characters in it.
+fn plain_text(what: &str, given: &str, most: usize) -> Result<(), Refusal> {
+    if given.len() > most {
+        return Err(Refusal::TooLong {
+            what: what.to_owned(),
+            given: given.len() as u64,
+            most: most as u64,
+        });
+    }
+    if given.chars().any(char::is_control) {
+        return Err(Refusal::Malformed {
+            what: what.to_owned(),
+            cause: "it contains control characters".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Refuses what is not `address:port`.
+fn socket_address(what: &str, given: &str) -> Result<(), Refusal> {
+    match given.parse::<std::net::SocketAddr>() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Refusal::Malformed {
+            what: what.to_owned(),
+            cause: error.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,145 @@
+//! People: accounts and logins.
+
+use super::{Decision, Ground, in_range, plain_text};
+use crate::event::Event;
+use crate::id::{SecretHash, UserId};
+use crate::model::receipt::Subject;
+use crate::model::{Role, Session, SessionKind, User};
+use crate::name::Name;
+use crate::refusal::Refusal;
+
+/// A login lasts at most 90 days.
+const SESSION_TTL_MS_MAX: u64 = 90 * 24 * 3_600_000;
+/// A PHC string of argon2id has about 100 bytes.
+const PASSWORD_HASH_LEN_MAX: usize = 300;
+/// Logins of one person at once; the oldest end when more are opened.
+const SESSIONS_PER_USER_MAX: usize = 50;
+
+pub(super) fn create_user(
+    ground: Ground<'_>,
+    name: &str,
+    role: Role,
+    password_hash: &str,
+) -> Result<Decision, Refusal> {
+    let name = Name::parse("user", name)?;
+    plain_text("password hash", password_hash, PASSWORD_HASH_LEN_MAX)?;
+    if ground.state.user_named(&name).is_some() {
+        return Err(Refusal::NameTaken {
+            kind: "user".to_owned(),
+            name: name.to_string(),
+        });
+    }
+    let id = UserId(ground.state.counters.user + 1);
+    if id.0 > User::ID_MAX {
+        return Err(Refusal::Exhausted {
+            what: "range of user ids".to_owned(),
+            scope: "this cluster".to_owned(),
+        });
+    }
+    let user = User {
+        id,
+        name,
+        role,
+        password_hash: password_hash.to_owned(),
+        created_at: ground.entry.at,
+    };
+    Ok(Decision::new(
+        Subject::User(id),
+        vec![Event::UserCreated { user }],
+    ))
+}
+
+/// A new password ends every login of that person: whoever knew the old one is out.
+pub(super) fn change_password(
+    ground: Ground<'_>,
+    user: UserId,
+    password_hash: &str,
+) -> Result<Decision, Refusal> {
+    plain_text("password hash", password_hash, PASSWORD_HASH_LEN_MAX)?;
+    if !ground.state.users.contains_key(&user) {
+        return Err(Refusal::not_found("user", user));
+    }
+    let changed = Event::PasswordChanged {
+        user,
+        password_hash: password_hash.to_owned(),
+    };
+    let ended = sessions_of(ground, user).into_iter().map(closed);
+    Ok(Decision::new(
+        Subject::User(user),
+        std::iter::once(changed).chain(ended).collect(),
+    ))
+}
+
+pub(super) fn open_session(
+    ground: Ground<'_>,
+    user: UserId,
+    id: SecretHash,
+    kind: SessionKind,
+    ttl_ms: u64,
+) -> Result<Decision, Refusal> {
+    if !ground.state.users.contains_key(&user) {
+        return Err(Refusal::CredentialsWrong);
+    }
+    in_range("session ttl", ttl_ms, 1_000..=SESSION_TTL_MS_MAX, "ms")?;
+    let mut older = sessions_of(ground, user);
+    older.sort_by_key(|session| std::cmp::Reverse(session.opened_at));
+    let ended = older
+        .into_iter()
+        .skip(SESSIONS_PER_USER_MAX - 1)
+        .map(closed);
+    let session = Session {
+        id,
+        user,
+        kind,
+        opened_at: ground.entry.at,
+        expires_at: ground.entry.at.plus_ms(ttl_ms),
+    };
+    let opened = Event::SessionOpened { session };
+    Ok(Decision::quiet(ended.chain([opened]).collect()))
+}
+
+pub(super) fn close_session(ground: Ground<'_>, id: SecretHash) -> Decision {
+    Decision::quiet(
+        ground
+            .state
+            .sessions
+            .get(&id)
+            .map(closed)
+            .into_iter()
+            .collect(),
+    )
+}
+
+/// Everything whose time is over at the entry's stamp.
+pub(super) fn forget_expired(ground: Ground<'_>) -> Decision {
+    let now = ground.entry.at;
+    let sessions = ground
+        .state
+        .sessions
+        .values()
+        .filter(|session| session.expires_at <= now)
+        .map(closed);
+    let tokens = ground
+        .state
+        .join_tokens
+        .values()
+        .filter(|token| token.expires_at <= now)
+        .map(|token| Event::JoinTokenForgotten { id: token.id });
+    Decision::quiet(sessions.chain(tokens).collect())
+}
+
+fn sessions_of(ground: Ground<'_>, user: UserId) -> Vec<&Session> {
+    ground
+        .state
+        .sessions
+        .values()
+        .filter(|session| session.user == user)
+        .collect()
+}
+
+fn closed(session: &Session) -> Event {
+    Event::SessionClosed {
+        id: session.id,
+        user: session.user,
+    }
+}

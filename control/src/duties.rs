@@ -1,0 +1,95 @@
+//! What the leader must propose of itself: a pure function of the state, the time and what it heard of workers.
+
+use std::collections::BTreeMap;
+
+use crate::command::Command;
+use crate::event::{Event, VnodeRef};
+use crate::evolve::evolve;
+use crate::id::{Epoch, UnixMs, WorkerId};
+use crate::model::{Placement, Vnode, VnodeWanted, Worker, WorkerStatus};
+use crate::place::{self, Obstacle};
+use crate::state::State;
+
+/// Vnodes placed by one entry at most; the rest follow in the next.
+const PLACED_MAX: usize = 500;
+
+/// What the leader keeps in memory only. Heartbeats never reach the log; transitions do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Soft {
+    /// When this master became leader: every worker gets one whole timeout from then on.
+    pub leader_since: UnixMs,
+    /// When each worker was last heard of, through whichever master.
+    pub heard: BTreeMap<WorkerId, UnixMs>,
+}
+
+/// Everything that is due at `now`, each command independent of the others.
+#[must_use]
+pub fn due(state: &State, soft: &Soft, now: UnixMs) -> Vec<Command> {
+    let mut commands = marks(state, soft, now);
+    commands.extend(placements(state));
+    commands.extend(expiry(state, now));
+    commands
+}
+
+/// Workers whose lease ended, and workers heard of again.
+fn marks(state: &State, soft: &Soft, now: UnixMs) -> Vec<Command> {
+    let timeout_ms = state
+        .settings
+        .as_ref()
+        .map_or(u64::MAX, |settings| settings.worker_timeout_ms);
+    let mark = |worker: &Worker| {
+        let heard = soft.heard.get(&worker.id).copied().unwrap_or_default();
+        let alive = now.since_ms(heard) <= timeout_ms;
+        let since = heard.max(soft.leader_since).max(worker.status_since);
+        let status = match worker.status {
+            WorkerStatus::Up if now.since_ms(since) > timeout_ms => WorkerStatus::Down,
+            WorkerStatus::Down if alive => WorkerStatus::Up,
+            WorkerStatus::Up | WorkerStatus::Down | WorkerStatus::Joined => return None,
+        };
+        Some(Command::MarkWorker {
+            worker: worker.id,
+            status,
+        })
+    };
+    state.workers.values().filter_map(mark).collect()
+}
+
+/// Workers for vnodes that have none. Each choice sees the ones before it.
+fn placements(state: &State) -> Option<Command> {
+    let mut trial = state.clone();
+    let mut placed = Vec::new();
+    let mut unplaced: Vec<(crate::id::VnodeId, Vec<Obstacle>)> = Vec::new();
+    let waiting: Vec<&Vnode> = state
+        .unplaced_vnodes()
+        .filter(|vnode| vnode.wanted == VnodeWanted::Running)
+        .take(PLACED_MAX)
+        .collect();
+    for vnode in waiting {
+        match place::place(&trial, vnode) {
+            Ok(worker) => {
+                placed.push((vnode.id, worker));
+                trial = evolve(trial, UnixMs::default(), &trial_placement(vnode, worker));
+            }
+            Err(obstacles) if obstacles != vnode.obstacles => unplaced.push((vnode.id, obstacles)),
+            Err(_) => {}
+        }
+    }
+    let any = !placed.is_empty() || !unplaced.is_empty();
+    any.then_some(Command::PlaceVnodes { placed, unplaced })
+}
+
+fn trial_placement(vnode: &Vnode, worker: WorkerId) -> Event {
+    Event::VnodePlaced {
+        about: VnodeRef::from(vnode),
+        placement: Placement {
+            worker,
+            epoch: Epoch(0),
+        },
+    }
+}
+
+fn expiry(state: &State, now: UnixMs) -> Option<Command> {
+    let session = state.sessions.values().any(|s| s.expires_at <= now);
+    let token = state.join_tokens.values().any(|t| t.expires_at <= now);
+    (session || token).then_some(Command::ForgetExpired)
+}

@@ -1,0 +1,90 @@
+//! What happened: the only thing that changes the state, and what everybody follows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Actor;
+use crate::id::{Digest, LogIndex, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId};
+use crate::model::{
+    Image, JoinToken, Master, Network, Placement, Session, Settings, User, Vcluster, VclusterWanted,
+    Vnode, VnodeSeen, VnodeWanted, Worker, WorkerFacts, WorkerStatus,
+};
+use crate::place::Obstacle;
+
+/// One fact. It carries every chosen value, so that replay never chooses again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    ClusterInitialised { settings: Settings },
+    MasterJoined { master: Master },
+    JoinTokenCreated { token: JoinToken },
+    JoinTokenSpent { id: SecretHash, uses_left: u32 },
+    JoinTokenForgotten { id: SecretHash },
+    WorkerJoined { worker: Worker },
+    WorkerDescribed { worker: WorkerId, facts: WorkerFacts },
+    WorkerMarked { worker: WorkerId, status: WorkerStatus },
+    UserCreated { user: User },
+    PasswordChanged { user: UserId, password_hash: String },
+    SessionOpened { session: Session },
+    SessionClosed { id: SecretHash, user: UserId },
+    ImageRegistered { image: Image },
+    ImageHeld { digest: Digest, worker: WorkerId },
+    ImageLost { digest: Digest, worker: WorkerId },
+    NetworkCreated { network: Network },
+    VclusterCreated { vcluster: Vcluster },
+    VclusterWantedChanged { about: VclusterRef, wanted: VclusterWanted },
+    VclusterDeleted { about: VclusterRef },
+    VnodeCreated { vnode: Vnode },
+    VnodeWantedChanged { about: VnodeRef, wanted: VnodeWanted },
+    VnodePlaced { about: VnodeRef, placement: Placement },
+    VnodeUnplaceable { about: VnodeRef, obstacles: Vec<Obstacle> },
+    VnodeSeen { about: VnodeRef, seen: VnodeSeen },
+    VnodeRemoved { about: VnodeRef },
+}
+
+/// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VclusterRef {
+    pub vcluster: VclusterId,
+    pub owner: UserId,
+}
+
+/// Which vnode an event is about, in which vcluster, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VnodeRef {
+    pub vnode: VnodeId,
+    pub vcluster: VclusterId,
+    pub owner: UserId,
+}
+
+impl From<&Vcluster> for VclusterRef {
+    fn from(vcluster: &Vcluster) -> Self {
+        Self {
+            vcluster: vcluster.id,
+            owner: vcluster.owner,
+        }
+    }
+}
+
+impl From<&Vnode> for VnodeRef {
+    fn from(vnode: &Vnode) -> Self {
+        Self {
+            vnode: vnode.id,
+            vcluster: vnode.vcluster,
+            owner: vnode.owner,
+        }
+    }
+}
+
+/// All that one entry of the log changed, in order: one frame of the stream that everybody follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The entry.
+    pub index: LogIndex,
+    /// When the leader stamped it.
+    pub at: UnixMs,
+    /// Who asked.
+    pub actor: Actor,
+    /// Name of the command.
+    pub command: String,
+    /// What happened.
+    pub events: Vec<Event>,
+}

@@ -1,0 +1,68 @@
+//! Turns a state and an event into the next state. Never refuses and never chooses: what was decided happens.
+//! An event about something that is not there changes nothing, so that no log can stop a master.
+
+mod image;
+mod machine;
+mod person;
+mod vcluster;
+mod vnode;
+
+use crate::event::Event;
+use crate::id::UnixMs;
+use crate::state::State;
+
+/// The state after `event`, which the leader stamped with `at`.
+#[must_use]
+pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
+    match event.clone() {
+        Event::ClusterInitialised { settings } => state.settings = Some(settings),
+        Event::MasterJoined { master } => {
+            state.masters.insert(master.id, master);
+        }
+        Event::JoinTokenCreated { token } => {
+            state.join_tokens.insert(token.id, token);
+        }
+        Event::JoinTokenSpent { id, uses_left } => machine::token_spent(&mut state, id, uses_left),
+        Event::JoinTokenForgotten { id } => {
+            state.join_tokens.remove(&id);
+        }
+        Event::WorkerJoined { worker } => {
+            state.workers.insert(worker.id, worker);
+        }
+        Event::WorkerDescribed { worker, facts } => machine::described(&mut state, worker, facts),
+        Event::WorkerMarked { worker, status } => machine::marked(&mut state, at, worker, status),
+        Event::UserCreated { user } => person::created(&mut state, user),
+        Event::PasswordChanged {
+            user,
+            password_hash,
+        } => person::password_changed(&mut state, user, password_hash),
+        Event::SessionOpened { session } => {
+            state.sessions.insert(session.id, session);
+        }
+        Event::SessionClosed { id, .. } => {
+            state.sessions.remove(&id);
+        }
+        Event::ImageRegistered { image } => image::registered(&mut state, image),
+        Event::ImageHeld { digest, worker } => image::held(&mut state, digest, worker),
+        Event::ImageLost { digest, worker } => image::lost(&mut state, digest, worker),
+        Event::NetworkCreated { network } => vcluster::network_created(&mut state, network),
+        Event::VclusterCreated { vcluster } => vcluster::created(&mut state, vcluster),
+        Event::VclusterWantedChanged { about, wanted } => {
+            vcluster::wanted_changed(&mut state, about.vcluster, wanted);
+        }
+        Event::VclusterDeleted { about } => state.remove_vcluster(about.vcluster),
+        Event::VnodeCreated { vnode } => vnode::created(&mut state, vnode),
+        Event::VnodeWantedChanged { about, wanted } => {
+            vnode::change(&mut state, about.vnode, |row| row.wanted = wanted);
+        }
+        Event::VnodePlaced { about, placement } => {
+            vnode::placed(&mut state, at, about.vnode, placement);
+        }
+        Event::VnodeUnplaceable { about, obstacles } => {
+            vnode::change(&mut state, about.vnode, |row| row.obstacles = obstacles);
+        }
+        Event::VnodeSeen { about, seen } => vnode::seen(&mut state, at, about.vnode, seen),
+        Event::VnodeRemoved { about } => vnode::removed(&mut state, about.vnode),
+    }
+    state
+}

@@ -1,0 +1,16 @@
+//! People.
+
+use crate::id::UserId;
+use crate::model::User;
+use crate::state::State;
+
+pub(super) fn created(state: &mut State, user: User) {
+    state.counters.user = state.counters.user.max(user.id.0);
+    state.put_user(user);
+}
+
+pub(super) fn password_changed(state: &mut State, user: UserId, password_hash: String) {
+    if let Some(user) = state.users.get_mut(&user) {
+        user.password_hash = password_hash;
+    }
+}

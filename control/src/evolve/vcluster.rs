@@ -1,0 +1,21 @@
+//! Vclusters and the segments they use.
+
+use crate::id::VclusterId;
+use crate::model::{Network, Vcluster, VclusterWanted};
+use crate::state::State;
+
+pub(super) fn network_created(state: &mut State, network: Network) {
+    state.counters.network = state.counters.network.max(network.id.0);
+    state.put_network(network);
+}
+
+pub(super) fn created(state: &mut State, vcluster: Vcluster) {
+    state.counters.vcluster = state.counters.vcluster.max(vcluster.id.0);
+    state.put_vcluster(vcluster);
+}
+
+pub(super) fn wanted_changed(state: &mut State, id: VclusterId, wanted: VclusterWanted) {
+    if let Some(vcluster) = state.vclusters.get_mut(&id) {
+        vcluster.wanted = wanted;
+    }
+}

@@ -1,0 +1,153 @@
+//! Identities: opaque numbers that are never reused. Names are for people and live elsewhere.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Declares a number newtype that prints as its bare number.
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::num::ParseIntError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map($name)
+            }
+        }
+    };
+}
+
+number_id!(
+    /// Position of an entry in the replicated log; the first entry that the fold sees is at least 1.
+    LogIndex
+);
+number_id!(
+    /// A master: the log index of the entry that let it join, so that it can never come back as another.
+    MasterId
+);
+number_id!(
+    /// A worker: the log index of the entry that let it join.
+    WorkerId
+);
+number_id!(
+    /// A person's account.
+    UserId
+);
+number_id!(
+    /// A private layer-2 segment; also its VXLAN network identifier.
+    NetworkId
+);
+number_id!(
+    /// A vcluster.
+    VclusterId
+);
+number_id!(
+    /// A vnode. `host-1` of a vcluster may be deleted and made anew: then it has another id.
+    VnodeId
+);
+number_id!(
+    /// Placement counter of a vnode: each placement has a higher one, and only the latest may run.
+    Epoch
+);
+
+/// Milliseconds since 1970-01-01T00:00:00Z, stamped by the leader, never read inside the fold.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
+#[serde(transparent)]
+pub struct UnixMs(pub u64);
+
+impl UnixMs {
+    /// This instant, later by `ms`.
+    #[must_use]
+    pub fn plus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds since `earlier`; zero if that is in the future.
+    #[must_use]
+    pub fn since_ms(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Declares 32 opaque bytes that print as 64 hexadecimal digits and travel so in JSON.
+macro_rules! bytes32 {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 32]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = hex::FromHexError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let mut bytes = [0; 32];
+                hex::decode_to_slice(text, &mut bytes)?;
+                Ok(Self(bytes))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    self.0.serialize(serializer)
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    let text = String::deserialize(deserializer)?;
+                    text.parse().map_err(serde::de::Error::custom)
+                } else {
+                    <[u8; 32]>::deserialize(deserializer).map(Self)
+                }
+            }
+        }
+    };
+}
+
+bytes32!(
+    /// SHA-256 of an image's blob: what the image is, whatever it is called.
+    Digest
+);
+bytes32!(
+    /// SHA-256 of a secret (a session's or a join token's): what the log keeps instead of it.
+    SecretHash
+);
+
+/// Chosen at random by whoever asks; the same id asks for the same effect once.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
+#[serde(transparent)]
+pub struct RequestId(pub u128);

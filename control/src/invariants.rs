@@ -1,0 +1,101 @@
+//! What must hold of every reachable state; tests and simulations call this after each step.
+
+use std::collections::BTreeSet;
+
+use crate::model::{VclusterWanted, VnodeWanted};
+use crate::place;
+use crate::state::State;
+
+/// Every broken invariant, one sentence each; empty for a sound state.
+#[must_use]
+pub fn broken(state: &State) -> Vec<String> {
+    let mut broken = Vec::new();
+    vnodes_fit_their_vcluster(state, &mut broken);
+    addresses_are_given_once(state, &mut broken);
+    ordinals_are_unique(state, &mut broken);
+    promises_fit_workers(state, &mut broken);
+    subnets_are_disjoint(state, &mut broken);
+    rows_rebuild_the_state(state, &mut broken);
+    broken
+}
+
+fn vnodes_fit_their_vcluster(state: &State, broken: &mut Vec<String>) {
+    for vnode in state.vnodes.values() {
+        match state.vclusters.get(&vnode.vcluster) {
+            None => broken.push(format!("vnode {} has no vcluster", vnode.id)),
+            Some(vcluster) if vcluster.owner != vnode.owner => {
+                broken.push(format!("vnode {} has another owner than its vcluster", vnode.id));
+            }
+            Some(vcluster)
+                if vcluster.wanted == VclusterWanted::Deleted
+                    && vnode.wanted != VnodeWanted::Removed =>
+            {
+                broken.push(format!("vnode {} outlives its vcluster", vnode.id));
+            }
+            Some(_) => {}
+        }
+    }
+    for vcluster in state.vclusters.values() {
+        if state.vnodes_of(vcluster.id).next().is_none() {
+            broken.push(format!("vcluster {} has no vnode", vcluster.id));
+        }
+    }
+}
+
+fn addresses_are_given_once(state: &State, broken: &mut Vec<String>) {
+    for network in state.networks.values() {
+        for (address, id) in &network.addresses {
+            let holds = state.vnodes.get(id).is_some_and(|v| v.address == *address);
+            if !holds || !network.subnet.contains(*address) {
+                broken.push(format!("address {address} is not that of vnode {id}"));
+            }
+        }
+    }
+    for vnode in state.vnodes.values() {
+        let holder = state
+            .network_of(vnode.owner)
+            .and_then(|network| network.addresses.get(&vnode.address));
+        if holder != Some(&vnode.id) {
+            broken.push(format!("vnode {} does not hold its address", vnode.id));
+        }
+    }
+}
+
+fn ordinals_are_unique(state: &State, broken: &mut Vec<String>) {
+    for vcluster in state.vclusters.keys() {
+        let live = state.live_vnodes_of(*vcluster);
+        let ordinals: BTreeSet<u32> = live.iter().map(|vnode| vnode.ordinal).collect();
+        if ordinals.len() != live.len() {
+            broken.push(format!("vcluster {vcluster} has a host name twice"));
+        }
+    }
+}
+
+fn promises_fit_workers(state: &State, broken: &mut Vec<String>) {
+    for worker in state.workers.values() {
+        let load = place::load(state, worker);
+        if load.memory_mib > load.memory_mib_max || load.cpu_milli > load.cpu_milli_max {
+            broken.push(format!("worker {} is promised more than it may", worker.id));
+        }
+    }
+}
+
+fn subnets_are_disjoint(state: &State, broken: &mut Vec<String>) {
+    let subnets: BTreeSet<_> = state.networks.values().map(|n| n.subnet).collect();
+    if subnets.len() != state.networks.len() {
+        broken.push("two users have the same subnet".to_owned());
+    }
+}
+
+/// Look-up tables and rows say the same as the tables.
+fn rows_rebuild_the_state(state: &State, broken: &mut Vec<String>) {
+    let rows = crate::rows::all(state);
+    let pairs = rows
+        .into_iter()
+        .filter_map(|row| row.after.map(|value| (row.table, value)));
+    match crate::rows::load(pairs) {
+        Ok(rebuilt) if rebuilt == *state => {}
+        Ok(_) => broken.push("the rows rebuild another state".to_owned()),
+        Err(fault) => broken.push(format!("the rows cannot be read: {fault}")),
+    }
+}

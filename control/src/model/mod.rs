@@ -1,0 +1,25 @@
+//! What the cluster knows: one file for each noun, plain data without rules.
+
+pub mod image;
+pub mod join_token;
+pub mod master;
+pub mod network;
+pub mod receipt;
+pub mod session;
+pub mod settings;
+pub mod user;
+pub mod vcluster;
+pub mod vnode;
+pub mod worker;
+
+pub use image::{Image, ImageSpec};
+pub use join_token::{JoinRole, JoinToken};
+pub use master::Master;
+pub use network::Network;
+pub use receipt::{Outcome, Receipt};
+pub use session::{Session, SessionKind};
+pub use settings::{ClusterId, Counters, Settings};
+pub use user::{Role, User};
+pub use vcluster::{Vcluster, VclusterWanted};
+pub use vnode::{Placement, Vnode, VnodeSeen, VnodeWanted};
+pub use worker::{Gpu, Worker, WorkerCapacity, WorkerFacts, WorkerStatus};

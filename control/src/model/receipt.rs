@@ -1,0 +1,65 @@
+//! Receipts: what became of a request, kept so that the same request never has a second effect.
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Actor;
+use crate::id::{LogIndex, RequestId, UnixMs};
+use crate::model::{Master, Worker};
+use crate::refusal::Refusal;
+use crate::id::{UserId, VclusterId};
+
+/// What a request came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Its events are part of the state.
+    Accepted(Subject),
+    /// Nothing changed.
+    Refused(Refusal),
+}
+
+/// What an accepted request made or changed, for whoever must go on from there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    /// Nothing that has a name.
+    None,
+    /// A vcluster.
+    Vcluster(VclusterId),
+    /// An account.
+    User(UserId),
+    /// A master that may join the Raft group now.
+    Master(Box<Master>),
+    /// A worker that may connect now.
+    Worker(Box<Worker>),
+}
+
+/// One receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The request.
+    pub request: RequestId,
+    /// The log entry that decided it.
+    pub index: LogIndex,
+    /// When the leader stamped it.
+    pub at: UnixMs,
+    /// Who asked.
+    pub actor: Actor,
+    /// Name of the command.
+    pub command: String,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+impl Receipt {
+    /// Receipts kept; the oldest are forgotten first. A retry comes within seconds, not thousands of writes later.
+    pub const KEPT_MAX: usize = 10_000;
+
+    /// The subject, or the refusal as an error.
+    pub fn accepted(&self) -> Result<&Subject, &Refusal> {
+        match &self.outcome {
+            Outcome::Accepted(subject) => Ok(subject),
+            Outcome::Refused(refusal) => Err(refusal),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! People with an account.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{UnixMs, UserId};
+use crate::name::Name;
+
+/// What a person may do beyond using their own things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Uses their own vclusters.
+    User,
+    /// Also sees and changes everybody's, the masters and the workers.
+    Admin,
+}
+
+/// One account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Identity; also decides the range of host user ids of this person's containers.
+    pub id: UserId,
+    /// What the person types to log in.
+    pub name: Name,
+    /// What the person may do.
+    pub role: Role,
+    /// Argon2id in PHC string form; made at the door, never by the fold.
+    pub password_hash: String,
+    /// When the account was made.
+    pub created_at: UnixMs,
+}
+
+impl User {
+    /// Host user ids given to each person: a whole 16-bit range, so that any distribution's ids fit.
+    pub const UID_RANGE: u32 = 65_536;
+    /// First host user id given out; below it live the machine's own users.
+    pub const UID_BASE: u32 = 1_000_000;
+    /// With this many accounts the last range still ends below 2^32.
+    pub const ID_MAX: u64 = 65_000;
+
+    /// First host user id of this person's containers; ranges of two people never overlap.
+    #[must_use]
+    pub fn uid_base(&self) -> u32 {
+        let slot = u32::try_from(self.id.0).expect("decide refuses accounts beyond ID_MAX");
+        Self::UID_BASE + slot * Self::UID_RANGE
+    }
+}

@@ -1,0 +1,214 @@
+//! Who may ask for what and see what: the one table that every door asks, by way of decide and the views.
+
+use crate::command::{Actor, Command};
+use crate::event::{Change, Event};
+use crate::id::{UserId, VclusterId};
+use crate::model::{Role, User, Vcluster};
+use crate::refusal::Refusal;
+use crate::state::State;
+
+/// What an actor must be for a command.
+enum Needs {
+    /// A door of a master.
+    Door,
+    /// The leader's duties.
+    Duty,
+    /// The worker that the command is about.
+    ThisWorker(crate::id::WorkerId),
+    /// Any person.
+    Person,
+    /// A person who is an admin.
+    Admin,
+    /// That person, or an admin.
+    Oneself(UserId),
+    /// The owner of the vcluster, or an admin.
+    OwnerOf(VclusterId),
+    /// Whose session it is, or an admin.
+    HolderOf(crate::id::SecretHash),
+}
+
+/// The table.
+fn needs(command: &Command) -> Needs {
+    match command {
+        Command::InitCluster(_)
+        | Command::JoinMaster { .. }
+        | Command::JoinWorker { .. }
+        | Command::OpenSession { .. } => Needs::Door,
+        Command::MarkWorker { .. } | Command::PlaceVnodes { .. } | Command::ForgetExpired => {
+            Needs::Duty
+        }
+        Command::DescribeWorker { worker, .. }
+        | Command::ReportImage { worker, .. }
+        | Command::ReportVnodes { worker, .. } => Needs::ThisWorker(*worker),
+        Command::CreateJoinToken { .. }
+        | Command::CreateUser { .. }
+        | Command::RegisterImage { .. } => Needs::Admin,
+        Command::ChangePassword { user, .. } => Needs::Oneself(*user),
+        Command::CloseSession { id } => Needs::HolderOf(*id),
+        Command::CreateVcluster { .. } => Needs::Person,
+        Command::StartVcluster { vcluster }
+        | Command::StopVcluster { vcluster }
+        | Command::ScaleVcluster { vcluster, .. }
+        | Command::DeleteVcluster { vcluster } => Needs::OwnerOf(*vcluster),
+    }
+}
+
+/// Whether `actor` may ask for `command`.
+///
+/// # Errors
+/// `NotPermitted` where the thing may be known to exist, `NotFound` where not even that.
+pub fn check(state: &State, actor: Actor, command: &Command) -> Result<(), Refusal> {
+    let refused = |needed: &str| Refusal::NotPermitted {
+        action: command.name().to_owned(),
+        needed: needed.to_owned(),
+    };
+    let allowed_if = |allowed: bool, needed: &str| allowed.then_some(()).ok_or(refused(needed));
+    match needs(command) {
+        Needs::Door => allowed_if(matches!(actor, Actor::Door(_)), "a master's door"),
+        Needs::Duty => allowed_if(actor == Actor::Duty, "the leader's duties"),
+        Needs::ThisWorker(worker) => allowed_if(actor == Actor::Worker(worker), "that worker"),
+        Needs::Person => person(state, actor).map(|_| ()),
+        Needs::Admin => allowed_if(person(state, actor)?.role == Role::Admin, "the role admin"),
+        Needs::Oneself(user) => {
+            let asker = person(state, actor)?;
+            allowed_if(asker.id == user || asker.role == Role::Admin, "the role admin")
+        }
+        Needs::OwnerOf(vcluster) => visible_vcluster(state, actor, vcluster).map(|_| ()),
+        Needs::HolderOf(id) => {
+            let asker = person(state, actor)?;
+            let holds = state.sessions.get(&id).is_none_or(|s| s.user == asker.id);
+            allowed_if(holds || asker.role == Role::Admin, "the role admin")
+        }
+    }
+}
+
+/// The account behind an actor.
+///
+/// # Errors
+/// `NotLoggedIn` if it is no person, or one whose account is gone.
+pub fn person(state: &State, actor: Actor) -> Result<&User, Refusal> {
+    match actor {
+        Actor::User(id) => state.users.get(&id).ok_or(Refusal::NotLoggedIn),
+        Actor::Worker(_) | Actor::Door(_) | Actor::Duty => Err(Refusal::NotLoggedIn),
+    }
+}
+
+/// The account behind an actor, if it is an admin's.
+///
+/// # Errors
+/// `NotLoggedIn`, or `NotPermitted` naming `action`.
+pub fn admin<'s>(state: &'s State, actor: Actor, action: &str) -> Result<&'s User, Refusal> {
+    let asker = person(state, actor)?;
+    if asker.role == Role::Admin {
+        return Ok(asker);
+    }
+    Err(Refusal::NotPermitted {
+        action: action.to_owned(),
+        needed: "the role admin".to_owned(),
+    })
+}
+
+/// The vcluster, if `actor` may see and change it.
+///
+/// # Errors
+/// `NotFound`, whether it does not exist or belongs to somebody else.
+pub fn visible_vcluster(
+    state: &State,
+    actor: Actor,
+    id: VclusterId,
+) -> Result<&Vcluster, Refusal> {
+    let asker = person(state, actor)?;
+    state
+        .vclusters
+        .get(&id)
+        .filter(|vcluster| owns(asker, vcluster.owner))
+        .ok_or_else(|| Refusal::not_found("vcluster", id))
+}
+
+/// Whether `asker` may see what belongs to `owner`.
+#[must_use]
+pub fn owns(asker: &User, owner: UserId) -> bool {
+    asker.id == owner || asker.role == Role::Admin
+}
+
+/// The part of a change that `asker` may see, without secrets' hashes; none if there is no such part.
+#[must_use]
+pub fn visible_change(asker: &User, change: &Change) -> Option<Change> {
+    let events: Vec<Event> = change
+        .events
+        .iter()
+        .filter(|event| sees(asker, event))
+        .cloned()
+        .map(without_secrets)
+        .collect();
+    (!events.is_empty()).then(|| Change {
+        events,
+        ..change.clone()
+    })
+}
+
+/// Whom an event concerns: an admin sees all, a person what is about them or theirs, everybody the images.
+fn sees(asker: &User, event: &Event) -> bool {
+    match event {
+        Event::UserCreated { user } => owns(asker, user.id),
+        Event::PasswordChanged { user, .. } | Event::SessionClosed { user, .. } => {
+            owns(asker, *user)
+        }
+        Event::SessionOpened { session } => owns(asker, session.user),
+        Event::NetworkCreated { network } => owns(asker, network.owner),
+        Event::VclusterCreated { vcluster } => owns(asker, vcluster.owner),
+        Event::VclusterWantedChanged { about, .. } | Event::VclusterDeleted { about } => {
+            owns(asker, about.owner)
+        }
+        Event::VnodeCreated { vnode } => owns(asker, vnode.owner),
+        Event::VnodeWantedChanged { about, .. }
+        | Event::VnodePlaced { about, .. }
+        | Event::VnodeUnplaceable { about, .. }
+        | Event::VnodeSeen { about, .. }
+        | Event::VnodeRemoved { about } => owns(asker, about.owner),
+        Event::ImageRegistered { .. } => true,
+        Event::ClusterInitialised { .. }
+        | Event::MasterJoined { .. }
+        | Event::JoinTokenCreated { .. }
+        | Event::JoinTokenSpent { .. }
+        | Event::JoinTokenForgotten { .. }
+        | Event::WorkerJoined { .. }
+        | Event::WorkerDescribed { .. }
+        | Event::WorkerMarked { .. }
+        | Event::ImageHeld { .. }
+        | Event::ImageLost { .. } => asker.role == Role::Admin,
+    }
+}
+
+/// Password hashes and the hashes by which sessions and tokens are found never leave the masters.
+fn without_secrets(mut event: Event) -> Event {
+    use crate::id::SecretHash;
+    match &mut event {
+        Event::UserCreated { user } => user.password_hash.clear(),
+        Event::PasswordChanged { password_hash, .. } => password_hash.clear(),
+        Event::SessionOpened { session } => session.id = SecretHash([0; 32]),
+        Event::SessionClosed { id, .. }
+        | Event::JoinTokenSpent { id, .. }
+        | Event::JoinTokenForgotten { id } => *id = SecretHash([0; 32]),
+        Event::JoinTokenCreated { token } => token.id = SecretHash([0; 32]),
+        Event::ClusterInitialised { .. }
+        | Event::MasterJoined { .. }
+        | Event::WorkerJoined { .. }
+        | Event::WorkerDescribed { .. }
+        | Event::WorkerMarked { .. }
+        | Event::ImageRegistered { .. }
+        | Event::ImageHeld { .. }
+        | Event::ImageLost { .. }
+        | Event::NetworkCreated { .. }
+        | Event::VclusterCreated { .. }
+        | Event::VclusterWantedChanged { .. }
+        | Event::VclusterDeleted { .. }
+        | Event::VnodeCreated { .. }
+        | Event::VnodeWantedChanged { .. }
+        | Event::VnodePlaced { .. }
+        | Event::VnodeUnplaceable { .. }
+        | Event::VnodeSeen { .. }
+        | Event::VnodeRemoved { .. } => {}
+    }
+    event
+}

@@ -1,0 +1,119 @@
+//! Refusals: what the asker can mend. Each has a stable code and a sentence with cause, scope and next step.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a request was refused. Nothing of it took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    #[error(
+        "{kind} name \"{given}\" is not allowed: use 1 to 40 of a-z, 0-9 and -, starting with a letter and not ending with -"
+    )]
+    NameInvalid { kind: String, given: String },
+    #[error("a {kind} named \"{name}\" exists already: choose another name or delete that one first")]
+    NameTaken { kind: String, name: String },
+    #[error("there is no {kind} \"{name}\" that you can see: list them and check the spelling")]
+    NotFound { kind: String, name: String },
+    #[error(
+        "{what} of {given} {unit} is out of range: give a value from {least} to {most} {unit}"
+    )]
+    OutOfRange {
+        what: String,
+        given: u64,
+        least: u64,
+        most: u64,
+        unit: String,
+    },
+    #[error("{what} is {given} bytes long: at most {most} bytes are accepted")]
+    TooLong { what: String, given: u64, most: u64 },
+    #[error("{what} is not valid: {cause}")]
+    Malformed { what: String, cause: String },
+    #[error("you may not {action}: this needs {needed}; ask an admin")]
+    NotPermitted { action: String, needed: String },
+    #[error("you are not logged in, or your session ended: log in again")]
+    NotLoggedIn,
+    #[error("user name and password do not match: check both and try again")]
+    CredentialsWrong,
+    #[error("this join token is unknown, used up, expired or for another role: have an admin make a new one with `docklet token create`")]
+    JoinTokenWorthless,
+    #[error("vcluster \"{name}\" is being deleted: wait until it is gone, then create it anew")]
+    BeingDeleted { name: String },
+    #[error("image \"{name}\" is held by no worker yet: build or upload it again and wait until a worker has it")]
+    ImageNotHeld { name: String },
+    #[error("no free {what} is left in {scope}: delete what is not needed, or ask an admin to enlarge it")]
+    Exhausted { what: String, scope: String },
+    #[error("the cluster exists already: `docklet master init` is for a new one, use `docklet master join` here")]
+    ClusterExists,
+    #[error("the cluster is not initialised: run `docklet master init` first")]
+    ClusterMissing,
+}
+
+/// How the asker should take a refusal: decides HTTP status and exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalClass {
+    /// The request itself is wrong.
+    Invalid,
+    /// The asker is not known.
+    Unauthenticated,
+    /// The asker may not.
+    Forbidden,
+    /// What is asked for does not exist, or may not be seen.
+    NotFound,
+    /// The state does not allow it now.
+    Conflict,
+}
+
+impl Refusal {
+    /// Stable code for programs, as `name_taken`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NameInvalid { .. } => "name_invalid",
+            Self::NameTaken { .. } => "name_taken",
+            Self::NotFound { .. } => "not_found",
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::TooLong { .. } => "too_long",
+            Self::Malformed { .. } => "malformed",
+            Self::NotPermitted { .. } => "not_permitted",
+            Self::NotLoggedIn => "not_logged_in",
+            Self::CredentialsWrong => "credentials_wrong",
+            Self::JoinTokenWorthless => "join_token_worthless",
+            Self::BeingDeleted { .. } => "being_deleted",
+            Self::ImageNotHeld { .. } => "image_not_held",
+            Self::Exhausted { .. } => "exhausted",
+            Self::ClusterExists => "cluster_exists",
+            Self::ClusterMissing => "cluster_missing",
+        }
+    }
+
+    /// How to take it.
+    #[must_use]
+    pub fn class(&self) -> RefusalClass {
+        match self {
+            Self::NameInvalid { .. }
+            | Self::OutOfRange { .. }
+            | Self::TooLong { .. }
+            | Self::Malformed { .. } => RefusalClass::Invalid,
+            Self::NotLoggedIn | Self::CredentialsWrong | Self::JoinTokenWorthless => {
+                RefusalClass::Unauthenticated
+            }
+            Self::NotPermitted { .. } => RefusalClass::Forbidden,
+            Self::NotFound { .. } => RefusalClass::NotFound,
+            Self::NameTaken { .. }
+            | Self::BeingDeleted { .. }
+            | Self::ImageNotHeld { .. }
+            | Self::Exhausted { .. }
+            | Self::ClusterExists
+            | Self::ClusterMissing => RefusalClass::Conflict,
+        }
+    }
+
+    /// Nothing of that kind and name is there for the asker; also said of what they may not see (THREATS 48).
+    #[must_use]
+    pub fn not_found(kind: &str, name: impl ToString) -> Self {
+        Self::NotFound {
+            kind: kind.to_owned(),
+            name: name.to_string(),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The state of the cluster: persistent ordered maps, so that a clone costs nothing and every reader keeps
+//! its own frozen copy. Only [`crate::evolve`] changes it, through the `put` and `remove` functions here, which
+//! keep the look-up tables in step.
+
+use imbl::{OrdMap, OrdSet};
+
+use crate::id::{
+    Digest, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UserId, VclusterId, VnodeId,
+    WorkerId,
+};
+use crate::model::{
+    Counters, Image, JoinToken, Master, Network, Receipt, Session, Settings, User, Vcluster, Vnode,
+    VnodeWanted, Worker,
+};
+use crate::name::Name;
+
+/// Everything that the cluster knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// None until the cluster is initialised.
+    pub settings: Option<Settings>,
+    pub counters: Counters,
+    pub masters: OrdMap<MasterId, Master>,
+    pub join_tokens: OrdMap<SecretHash, JoinToken>,
+    pub workers: OrdMap<WorkerId, Worker>,
+    pub users: OrdMap<UserId, User>,
+    pub sessions: OrdMap<SecretHash, Session>,
+    pub images: OrdMap<Digest, Image>,
+    /// What an image's name means now: the name again and the digest.
+    pub image_names: OrdMap<Name, (Name, Digest)>,
+    pub networks: OrdMap<NetworkId, Network>,
+    pub vclusters: OrdMap<VclusterId, Vcluster>,
+    pub vnodes: OrdMap<VnodeId, Vnode>,
+    /// Receipts by the entry that they are for; the oldest are dropped.
+    pub receipts: OrdMap<LogIndex, Receipt>,
+    /// Look-up tables derived from the above.
+    lookup: Lookup,
+}
+
+/// Derived from the tables, never stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Lookup {
+    user_by_name: OrdMap<Name, UserId>,
+    network_by_owner: OrdMap<UserId, NetworkId>,
+    vcluster_by_name: OrdMap<(UserId, Name), VclusterId>,
+    vnodes_by_vcluster: OrdSet<(VclusterId, VnodeId)>,
+    vnodes_by_worker: OrdSet<(WorkerId, VnodeId)>,
+    unplaced: OrdSet<VnodeId>,
+    receipt_by_request: OrdMap<RequestId, LogIndex>,
+}
+
+/// Finding things.
+impl State {
+    #[must_use]
+    pub fn user_named(&self, name: &Name) -> Option<&User> {
+        self.users.get(self.lookup.user_by_name.get(name)?)
+    }
+
+    #[must_use]
+    pub fn network_of(&self, owner: UserId) -> Option<&Network> {
+        self.networks.get(self.lookup.network_by_owner.get(&owner)?)
+    }
+
+    #[must_use]
+    pub fn vcluster_named(&self, owner: UserId, name: &Name) -> Option<&Vcluster> {
+        let id = self.lookup.vcluster_by_name.get(&(owner, name.clone()))?;
+        self.vclusters.get(id)
+    }
+
+    #[must_use]
+    pub fn image_named(&self, name: &Name) -> Option<&Image> {
+        let (_, digest) = self.image_names.get(name)?;
+        self.images.get(digest)
+    }
+
+    #[must_use]
+    pub fn receipt_of(&self, request: RequestId) -> Option<&Receipt> {
+        self.receipts.get(self.lookup.receipt_by_request.get(&request)?)
+    }
+
+    /// All vnodes of a vcluster, by identity, those on their way out included.
+    pub fn vnodes_of(&self, vcluster: VclusterId) -> impl Iterator<Item = &Vnode> {
+        let range = (vcluster, VnodeId(0))..=(vcluster, VnodeId(u64::MAX));
+        self.lookup
+            .vnodes_by_vcluster
+            .range(range)
+            .filter_map(|(_, id)| self.vnodes.get(id))
+    }
+
+    /// Vnodes of a vcluster that are there to stay, by ordinal.
+    #[must_use]
+    pub fn live_vnodes_of(&self, vcluster: VclusterId) -> Vec<&Vnode> {
+        let mut vnodes: Vec<&Vnode> = self
+            .vnodes_of(vcluster)
+            .filter(|vnode| vnode.wanted != VnodeWanted::Removed)
+            .collect();
+        vnodes.sort_by_key(|vnode| vnode.ordinal);
+        vnodes
+    }
+
+    /// Vnodes placed on a worker, by identity.
+    pub fn vnodes_on(&self, worker: WorkerId) -> impl Iterator<Item = &Vnode> {
+        let range = (worker, VnodeId(0))..=(worker, VnodeId(u64::MAX));
+        self.lookup
+            .vnodes_by_worker
+            .range(range)
+            .filter_map(|(_, id)| self.vnodes.get(id))
+    }
+
+    /// Vnodes that no worker has yet, the oldest first.
+    pub fn unplaced_vnodes(&self) -> impl Iterator<Item = &Vnode> {
+        self.lookup
+            .unplaced
+            .iter()
+            .filter_map(|id| self.vnodes.get(id))
+    }
+
+    /// Vclusters of one owner, by name.
+    pub fn vclusters_of(&self, owner: UserId) -> impl Iterator<Item = &Vcluster> {
+        self.vclusters
+            .values()
+            .filter(move |vcluster| vcluster.owner == owner)
+    }
+}
+
+/// Changing things: for [`crate::evolve`] and [`crate::rows`] only.
+impl State {
+    pub(crate) fn put_user(&mut self, user: User) {
+        self.lookup.user_by_name.insert(user.name.clone(), user.id);
+        self.users.insert(user.id, user);
+    }
+
+    pub(crate) fn put_network(&mut self, network: Network) {
+        self.lookup
+            .network_by_owner
+            .insert(network.owner, network.id);
+        self.networks.insert(network.id, network);
+    }
+
+    pub(crate) fn put_image(&mut self, image: Image) {
+        self.images.insert(image.digest, image);
+    }
+
+    pub(crate) fn put_vcluster(&mut self, vcluster: Vcluster) {
+        let key = (vcluster.owner, vcluster.name.clone());
+        self.lookup.vcluster_by_name.insert(key, vcluster.id);
+        self.vclusters.insert(vcluster.id, vcluster);
+    }
+
+    pub(crate) fn remove_vcluster(&mut self, id: VclusterId) {
+        if let Some(vcluster) = self.vclusters.remove(&id) {
+            self.lookup
+                .vcluster_by_name
+                .remove(&(vcluster.owner, vcluster.name));
+        }
+    }
+
+    pub(crate) fn put_vnode(&mut self, vnode: Vnode) {
+        self.forget_places_of(vnode.id);
+        self.lookup
+            .vnodes_by_vcluster
+            .insert((vnode.vcluster, vnode.id));
+        match vnode.placement {
+            Some(placement) => {
+                self.lookup
+                    .vnodes_by_worker
+                    .insert((placement.worker, vnode.id));
+            }
+            None => {
+                self.lookup.unplaced.insert(vnode.id);
+            }
+        }
+        self.vnodes.insert(vnode.id, vnode);
+    }
+
+    pub(crate) fn remove_vnode(&mut self, id: VnodeId) -> Option<Vnode> {
+        self.forget_places_of(id);
+        let vnode = self.vnodes.remove(&id)?;
+        self.lookup.vnodes_by_vcluster.remove(&(vnode.vcluster, id));
+        Some(vnode)
+    }
+
+    fn forget_places_of(&mut self, id: VnodeId) {
+        self.lookup.unplaced.remove(&id);
+        let placement = self.vnodes.get(&id).and_then(|vnode| vnode.placement);
+        if let Some(placement) = placement {
+            self.lookup.vnodes_by_worker.remove(&(placement.worker, id));
+        }
+    }
+
+    pub(crate) fn put_receipt(&mut self, receipt: Receipt) {
+        self.lookup
+            .receipt_by_request
+            .insert(receipt.request, receipt.index);
+        self.receipts.insert(receipt.index, receipt);
+        while self.receipts.len() > Receipt::KEPT_MAX {
+            let Some((index, oldest)) = self.receipts.get_min().cloned() else {
+                return;
+            };
+            self.lookup.receipt_by_request.remove(&oldest.request);
+            self.receipts.remove(&index);
+        }
+    }
+}

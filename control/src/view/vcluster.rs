@@ -1,0 +1,243 @@
+//! Vclusters and their vnodes as their owner sees them.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::amount::VnodeSize;
+use crate::id::{Epoch, LogIndex, UnixMs, UserId, VclusterId, VnodeId};
+use crate::model::{
+    User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, WorkerStatus,
+};
+use crate::permit;
+use crate::place::{Dimension, Obstacle};
+use crate::state::State;
+
+/// Where a vnode is on its way, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Waits for a worker that can take it.
+    Pending,
+    /// Its worker makes it ready.
+    Starting,
+    /// Init is up and its network answers.
+    Running,
+    /// Its processes are being ended.
+    Stopping,
+    /// Stands still; its files are kept.
+    Stopped,
+    /// An act failed; its worker tries again.
+    Failed,
+    /// Goes away.
+    Removing,
+    /// Its worker is out of touch: it may well be running.
+    Unknown,
+}
+
+impl Phase {
+    /// The word itself.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+            Self::Removing => "removing",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One vnode as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VnodeView {
+    pub id: VnodeId,
+    /// `host-0`, `host-1`, …
+    pub name: String,
+    pub phase: Phase,
+    /// Why it is not as wanted, in a sentence; empty if there is nothing to say.
+    pub reason: String,
+    pub wanted: VnodeWanted,
+    pub address: Ipv4Addr,
+    /// Name of its worker; none while it waits for one.
+    pub worker: Option<String>,
+    pub epoch: Option<Epoch>,
+    pub size: VnodeSize,
+    /// Since when the worker's last report holds.
+    pub seen_at: UnixMs,
+}
+
+/// One vcluster as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VclusterView {
+    pub id: VclusterId,
+    pub name: String,
+    pub owner: String,
+    pub image: String,
+    pub size: VnodeSize,
+    pub wanted: VclusterWanted,
+    /// The phase of the vnode that is furthest from what is wanted.
+    pub phase: Phase,
+    /// Vnodes running.
+    pub running: u32,
+    pub vnodes: Vec<VnodeView>,
+    pub created_at: UnixMs,
+    pub created_index: LogIndex,
+}
+
+impl VclusterView {
+    /// Whether everything is as its owner wants it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let goal = match self.wanted {
+            VclusterWanted::Running => Phase::Running,
+            VclusterWanted::Stopped => Phase::Stopped,
+            VclusterWanted::Deleted => return false,
+        };
+        self.vnodes.iter().all(|vnode| vnode.phase == goal)
+    }
+}
+
+/// Vclusters that `asker` may see, own ones first, then by owner and name.
+#[must_use]
+pub fn list(state: &State, asker: &User) -> Vec<VclusterView> {
+    let mut views: Vec<(bool, UserId, VclusterView)> = state
+        .vclusters
+        .values()
+        .filter(|vcluster| permit::owns(asker, vcluster.owner))
+        .map(|v| (v.owner != asker.id, v.owner, show(state, v)))
+        .collect();
+    views.sort_by(|a, b| (a.0, a.1, &a.2.name).cmp(&(b.0, b.1, &b.2.name)));
+    views.into_iter().map(|(_, _, view)| view).collect()
+}
+
+/// One vcluster.
+#[must_use]
+pub fn show(state: &State, vcluster: &Vcluster) -> VclusterView {
+    let mut rows: Vec<&Vnode> = state.vnodes_of(vcluster.id).collect();
+    rows.sort_by_key(|vnode| (vnode.ordinal, vnode.id));
+    let vnodes: Vec<VnodeView> = rows.iter().map(|vnode| show_vnode(state, vnode)).collect();
+    let running = vnodes.iter().filter(|v| v.phase == Phase::Running).count();
+    VclusterView {
+        id: vcluster.id,
+        name: vcluster.name.to_string(),
+        owner: state
+            .users
+            .get(&vcluster.owner)
+            .map(|user| user.name.to_string())
+            .unwrap_or_default(),
+        image: vcluster.image_name.to_string(),
+        size: vcluster.size,
+        wanted: vcluster.wanted,
+        phase: overall(vcluster.wanted, &vnodes),
+        running: u32::try_from(running).unwrap_or(u32::MAX),
+        vnodes,
+        created_at: vcluster.created_at,
+        created_index: vcluster.created_index,
+    }
+}
+
+/// The phase that an owner should look at first.
+fn overall(wanted: VclusterWanted, vnodes: &[VnodeView]) -> Phase {
+    if wanted == VclusterWanted::Deleted {
+        return Phase::Removing;
+    }
+    [
+        Phase::Failed,
+        Phase::Unknown,
+        Phase::Pending,
+        Phase::Starting,
+        Phase::Stopping,
+        Phase::Removing,
+        Phase::Stopped,
+    ]
+    .into_iter()
+    .find(|phase| vnodes.iter().any(|vnode| vnode.phase == *phase))
+    .unwrap_or(Phase::Running)
+}
+
+/// One vnode.
+#[must_use]
+pub fn show_vnode(state: &State, vnode: &Vnode) -> VnodeView {
+    let worker = vnode
+        .placement
+        .and_then(|placement| state.workers.get(&placement.worker));
+    let lost = worker.is_some_and(|worker| worker.status == WorkerStatus::Down);
+    let phase = if lost { Phase::Unknown } else { phase(vnode) };
+    VnodeView {
+        id: vnode.id,
+        name: vnode.hostname(),
+        phase,
+        reason: reason(state, vnode, lost),
+        wanted: vnode.wanted,
+        address: vnode.address,
+        worker: worker.map(|worker| worker.name.to_string()),
+        epoch: vnode.placement.map(|placement| placement.epoch),
+        size: vnode.size,
+        seen_at: vnode.seen_at,
+    }
+}
+
+fn phase(vnode: &Vnode) -> Phase {
+    match (vnode.wanted, &vnode.seen) {
+        (VnodeWanted::Removed, _) => Phase::Removing,
+        (_, VnodeSeen::Failed { .. }) => Phase::Failed,
+        (VnodeWanted::Running, VnodeSeen::Running) => Phase::Running,
+        (VnodeWanted::Running, _) if vnode.placement.is_none() => Phase::Pending,
+        (VnodeWanted::Running, VnodeSeen::Pending | VnodeSeen::Preparing { .. } | VnodeSeen::Stopped) => Phase::Starting,
+        (VnodeWanted::Stopped, VnodeSeen::Stopped) => Phase::Stopped,
+        (VnodeWanted::Stopped, _) if vnode.placement.is_none() => Phase::Stopped,
+        (VnodeWanted::Stopped, VnodeSeen::Pending | VnodeSeen::Preparing { .. } | VnodeSeen::Running) => Phase::Stopping,
+    }
+}
+
+fn reason(state: &State, vnode: &Vnode, lost: bool) -> String {
+    if lost {
+        return "its worker is out of touch; the vnode may well be running".to_owned();
+    }
+    match &vnode.seen {
+        VnodeSeen::Failed { step, cause } => format!("{step}: {cause}"),
+        VnodeSeen::Preparing { step } => step.clone(),
+        VnodeSeen::Pending | VnodeSeen::Running | VnodeSeen::Stopped => {
+            if vnode.placement.is_none() && vnode.wanted == VnodeWanted::Running {
+                no_worker(state, &vnode.obstacles)
+            } else {
+                String::new()
+            }
+        }
+    }
+}
+
+/// Every worker with what it lacks.
+fn no_worker(state: &State, obstacles: &[Obstacle]) -> String {
+    if state.workers.is_empty() {
+        return "there is no worker yet: join one with `docklet agent join`".to_owned();
+    }
+    let lines: Vec<String> = obstacles
+        .iter()
+        .map(|obstacle| {
+            let name = state
+                .workers
+                .get(&obstacle.worker)
+                .map_or_else(|| obstacle.worker.to_string(), |w| w.name.to_string());
+            let lacks: Vec<String> = obstacle.lacks.iter().map(lack).collect();
+            format!("{name}: {}", lacks.join(", "))
+        })
+        .collect();
+    lines.join("; ")
+}
+
+fn lack(dimension: &Dimension) -> String {
+    match dimension {
+        Dimension::Status(WorkerStatus::Down) => "out of touch".to_owned(),
+        Dimension::Status(WorkerStatus::Joined | WorkerStatus::Up) => "not connected yet".to_owned(),
+        Dimension::Cpu { wanted, free } => format!("wants {wanted} m of CPU, {free} m free"),
+        Dimension::Memory { wanted, free } => {
+            format!("wants {wanted} MiB of memory, {free} MiB free")
+        }
+    }
+}

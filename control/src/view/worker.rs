@@ -1,0 +1,54 @@
+//! Workers as an admin sees them.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{UnixMs, WorkerId};
+use crate::model::{Worker, WorkerFacts, WorkerStatus};
+use crate::place;
+use crate::state::State;
+
+/// One worker as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerView {
+    pub id: WorkerId,
+    pub name: String,
+    pub status: WorkerStatus,
+    pub status_since: UnixMs,
+    pub data_addr: String,
+    pub underlay: IpAddr,
+    pub facts: WorkerFacts,
+    /// Thousandths of a core promised to vnodes, and what may be.
+    pub cpu_milli_promised: u64,
+    pub cpu_milli_max: u64,
+    /// MiB promised to vnodes, and what may be.
+    pub memory_mib_promised: u64,
+    pub memory_mib_max: u64,
+    /// Vnodes placed on it.
+    pub vnodes: u32,
+}
+
+/// All workers, by id.
+#[must_use]
+pub fn list(state: &State) -> Vec<WorkerView> {
+    state.workers.values().map(|w| show(state, w)).collect()
+}
+
+fn show(state: &State, worker: &Worker) -> WorkerView {
+    let load = place::load(state, worker);
+    WorkerView {
+        id: worker.id,
+        name: worker.name.to_string(),
+        status: worker.status,
+        status_since: worker.status_since,
+        data_addr: worker.data_addr.clone(),
+        underlay: worker.underlay,
+        facts: worker.facts.clone(),
+        cpu_milli_promised: load.cpu_milli,
+        cpu_milli_max: load.cpu_milli_max,
+        memory_mib_promised: load.memory_mib,
+        memory_mib_max: load.memory_mib_max,
+        vnodes: u32::try_from(state.vnodes_on(worker.id).count()).unwrap_or(u32::MAX),
+    }
+}
