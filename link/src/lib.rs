@@ -1,1 +1,21 @@
-//! Placeholder.
+//! What two Docklet processes speak over: identities in certificates, join tokens, mutual TLS, framed messages
+//! and calls with deadlines. It knows neither rules nor Raft nor containers.
+
+pub mod authority;
+pub mod credentials;
+pub mod dial;
+pub mod fault;
+pub mod frame;
+pub mod identity;
+pub mod listener;
+pub mod rpc;
+pub mod tls;
+pub mod token;
+
+pub use authority::Authority;
+pub use credentials::Credentials;
+pub use dial::Dialer;
+pub use fault::LinkFault;
+pub use frame::{Channel, Hello, Purpose};
+pub use identity::{Identity, PeerRole};
+pub use token::JoinSecret;

@@ -1,0 +1,137 @@
+//! The files by which a process proves who it is: `ca.pem`, `own.pem`, `own.key`, on masters `ca.key`.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::authority::Authority;
+use crate::fault::LinkFault;
+use crate::identity::Identity;
+
+/// Certificates and keys of one process, read and checked.
+#[derive(Debug)]
+pub struct Credentials {
+    /// Who this process is.
+    pub identity: Identity,
+    /// The cluster's authority.
+    pub ca: CertificateDer<'static>,
+    /// Own certificate.
+    pub certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Clone for Credentials {
+    fn clone(&self) -> Self {
+        Self {
+            identity: self.identity,
+            ca: self.ca.clone(),
+            certificate: self.certificate.clone(),
+            key: self.key.clone_key(),
+        }
+    }
+}
+
+impl Credentials {
+    /// Writes what a process got when it joined; `ca_key_pem` on masters only.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn store(
+        dir: &Path,
+        ca_pem: &str,
+        own_pem: &str,
+        own_key_pem: &str,
+        ca_key_pem: Option<&str>,
+    ) -> Result<(), LinkFault> {
+        private_dir(dir)?;
+        write_private(&dir.join("ca.pem"), ca_pem.as_bytes())?;
+        write_private(&dir.join("own.pem"), own_pem.as_bytes())?;
+        if let Some(key) = ca_key_pem {
+            write_private(&dir.join("ca.key"), key.as_bytes())?;
+        }
+        // The key comes last: with it the set is complete.
+        write_private(&dir.join("own.key"), own_key_pem.as_bytes())
+    }
+
+    /// Reads a directory that [`Self::store`] wrote.
+    ///
+    /// # Errors
+    /// A file is missing, unreadable or no PEM, or the certificate has no identity.
+    pub fn load(dir: &Path) -> Result<Self, LinkFault> {
+        let certificate = certificate(&dir.join("own.pem"))?;
+        let key_path = dir.join("own.key");
+        let key = PrivateKeyDer::from_pem_slice(&read(&key_path)?)
+            .map_err(|_| LinkFault::Pem { path: key_path })?;
+        Ok(Self {
+            identity: Identity::of_certificate(&certificate)?,
+            ca: self::certificate(&dir.join("ca.pem"))?,
+            certificate,
+            key,
+        })
+    }
+
+    /// The authority with its key, on a master.
+    ///
+    /// # Errors
+    /// This is no master's directory.
+    pub fn authority(dir: &Path) -> Result<Authority, LinkFault> {
+        let text = |path: PathBuf| {
+            String::from_utf8(read(&path)?).map_err(|_| LinkFault::Pem { path })
+        };
+        Ok(Authority::load(text(dir.join("ca.pem"))?, text(dir.join("ca.key"))?))
+    }
+
+    /// A copy of the private key, for a TLS configuration.
+    #[must_use]
+    pub fn key(&self) -> PrivateKeyDer<'static> {
+        self.key.clone_key()
+    }
+}
+
+fn certificate(path: &Path) -> Result<CertificateDer<'static>, LinkFault> {
+    CertificateDer::from_pem_slice(&read(path)?).map_err(|_| LinkFault::Pem {
+        path: path.to_owned(),
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, LinkFault> {
+    fs::read(path).map_err(LinkFault::file(path))
+}
+
+/// Makes a directory that only its owner can enter.
+///
+/// # Errors
+/// It cannot be made.
+pub fn private_dir(dir: &Path) -> Result<(), LinkFault> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(LinkFault::file(dir))
+}
+
+/// Writes a file that only its owner can read, so that a crash leaves the old or the new content.
+///
+/// # Errors
+/// The directory cannot be written.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<(), LinkFault> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let staged = path.with_extension("new");
+    let write = || {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&staged)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&staged, path)?;
+        fs::File::open(parent)?.sync_all()
+    };
+    write().map_err(LinkFault::file(path))
+}

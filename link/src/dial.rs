@@ -1,0 +1,107 @@
+//! Dialling another process: TCP, TLS, hello, all within one deadline.
+
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::credentials::Credentials;
+use crate::fault::LinkFault;
+use crate::frame::{Channel, Hello, Purpose, WIRE_VERSION};
+use crate::tls::{self, Expect};
+
+/// How long reaching another process may take.
+pub const DIAL_DEADLINE: Duration = Duration::from_secs(3);
+
+/// What a dialled connection looks like.
+pub type Dialled = Channel<TlsStream<TcpStream>>;
+
+/// Dials with this process's certificate.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    own: Credentials,
+}
+
+impl Dialer {
+    /// A dialer that proves to be `own`.
+    #[must_use]
+    pub fn new(own: Credentials) -> Self {
+        Self { own }
+    }
+
+    /// Opens a connection for `purpose` to a process at `addr` that must be as expected.
+    ///
+    /// # Errors
+    /// It cannot be reached in time, or is another.
+    pub async fn dial(
+        &self,
+        addr: &str,
+        expect: Expect,
+        purpose: Purpose,
+    ) -> Result<Dialled, LinkFault> {
+        let stream = self.connect(addr, expect).await?;
+        greet(stream, purpose).await
+    }
+
+    /// Opens a bare TLS connection, for other protocols.
+    ///
+    /// # Errors
+    /// It cannot be reached in time, or is another.
+    pub async fn connect(
+        &self,
+        addr: &str,
+        expect: Expect,
+    ) -> Result<TlsStream<TcpStream>, LinkFault> {
+        connect(addr, tls::client_config(&self.own, expect)?).await
+    }
+}
+
+/// Opens a connection to the join door of the cluster whose authority has this fingerprint.
+///
+/// # Errors
+/// It cannot be reached in time, or is of another cluster.
+pub async fn dial_join(addr: &str, ca_fingerprint: [u8; 32]) -> Result<Dialled, LinkFault> {
+    let stream = connect(addr, tls::join_config(ca_fingerprint)?).await?;
+    greet(stream, Purpose::Join).await
+}
+
+async fn greet(stream: TlsStream<TcpStream>, purpose: Purpose) -> Result<Dialled, LinkFault> {
+    let mut channel = Channel::new(stream);
+    let hello = Hello {
+        wire_version: WIRE_VERSION,
+        purpose,
+    };
+    channel.send(&hello).await?;
+    Ok(channel)
+}
+
+async fn connect(
+    addr: &str,
+    config: Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, LinkFault> {
+    let reach = async {
+        let tcp = TcpStream::connect(addr)
+            .await
+            .map_err(|source| LinkFault::Connect {
+                addr: addr.to_owned(),
+                source,
+            })?;
+        tcp.set_nodelay(true)?;
+        // Identities are in the certificate; the name only fills the field.
+        let name = ServerName::try_from("docklet").expect("a plain word is a DNS name");
+        TlsConnector::from(config)
+            .connect(name, tcp)
+            .await
+            .map_err(|source| LinkFault::Handshake {
+                peer: addr.to_owned(),
+                source,
+            })
+    };
+    tokio::time::timeout(DIAL_DEADLINE, reach)
+        .await
+        .map_err(|_| LinkFault::Deadline(3_000))?
+}
