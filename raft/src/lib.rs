@@ -1,1 +1,23 @@
-//! Placeholder.
+//! Makes the state durable and shared: openraft, redb, peers over mutual TLS, membership, follow, and the runner
+//! of the leader's duties. It knows no rule: entries go through [`docklet_control::apply`], whatever they say.
+//!
+//! [`Master`] is the whole face of this room. openraft's types do not leave it.
+
+mod duties;
+mod fault;
+mod follow;
+mod join;
+mod master;
+mod membership;
+mod peer;
+mod status;
+mod store;
+mod types;
+mod wire;
+
+pub use fault::{ProposeFault, RaftFault};
+pub use follow::FollowEnd;
+pub use join::{JoinAnswer, JoinKind, JoinRequest, join};
+pub use master::{Master, MasterConfig, Timing};
+pub use status::{MemberStatus, RaftStatus};
+pub use store::Frozen;

@@ -1,0 +1,53 @@
+//! Everything that can go wrong with the replicated store.
+
+use docklet_control::Refusal;
+use docklet_control::id::LogIndex;
+use docklet_control::rows::RowFault;
+use docklet_link::LinkFault;
+
+/// A fault of the store, the disk or the other masters.
+#[derive(Debug, thiserror::Error)]
+pub enum RaftFault {
+    #[error("redb failed")]
+    Disk(#[from] redb::Error),
+    #[error("stored bytes cannot be decoded")]
+    Decode(#[from] postcard::Error),
+    #[error("a stored row cannot be read")]
+    Row(#[from] RowFault),
+    #[error("the state on disk has hash {found}, its rows give {computed}: the file is damaged, rebuild this master")]
+    HashDiffers { found: String, computed: String },
+    #[error("file or thread")]
+    Io(#[from] std::io::Error),
+    #[error("link to another master")]
+    Link(#[from] LinkFault),
+    #[error("Raft refused: {0}")]
+    Raft(String),
+    #[error("no leader answered within {0} ms: fewer than half of the masters can be reached")]
+    NoLeader(u64),
+    #[error("this master has applied entry {applied}, not yet {wanted}")]
+    Behind { wanted: LogIndex, applied: LogIndex },
+}
+
+/// Turns each of redb's error types into one.
+macro_rules! from_redb {
+    ($($name:ident),*) => {
+        $(impl From<redb::$name> for RaftFault {
+            fn from(error: redb::$name) -> Self {
+                Self::Disk(error.into())
+            }
+        })*
+    };
+}
+
+from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError, SetDurabilityError);
+
+/// Why a proposal has no effect that this master knows of.
+#[derive(Debug, thiserror::Error)]
+pub enum ProposeFault {
+    /// The fold refused it. Nothing changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Whether it took effect is not known. The same request id may be used to find out.
+    #[error("no answer from the masters: {0}")]
+    Unknown(#[source] RaftFault),
+}

@@ -1,0 +1,339 @@
+//! Joining: a machine with a token gets an identity and a certificate. And the doors of the cluster listener that
+//! belong to this room.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use docklet_control::id::{LogIndex, RequestId, SecretHash};
+use docklet_control::model::WorkerCapacity;
+use docklet_control::model::receipt::Subject;
+use docklet_control::rows::{self, StateHash, Table};
+use docklet_control::{Actor, Command, Refusal};
+use docklet_link::authority::SigningRequest;
+use docklet_link::identity::{Identity, PeerRole};
+use docklet_link::listener::{Deny, Handler, handler};
+use docklet_link::{Authority, Credentials, JoinSecret, LinkFault, Purpose, dial, rpc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::fault::{ProposeFault, RaftFault};
+use crate::master::Master;
+use crate::store::Frozen;
+use crate::wire::{self, decode, encode};
+use crate::{duties, types::Snapshot};
+
+/// Snapshots that may arrive at once.
+const TRANSFERS_MAX: usize = 4;
+/// Joining waits this long for a quorum.
+const JOIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What wants to join.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum JoinKind {
+    Master {
+        name: String,
+        cluster_addr: String,
+        public_addr: String,
+    },
+    Agent {
+        name: String,
+        data_addr: String,
+        underlay: IpAddr,
+        capacity: WorkerCapacity,
+    },
+}
+
+/// First message on the join door.
+#[derive(Serialize, Deserialize)]
+pub struct JoinRequest {
+    secret: [u8; 32],
+    /// Lets a lost answer be asked for again without spending the token twice.
+    request: RequestId,
+    csr_pem: String,
+    kind: JoinKind,
+}
+
+/// What a machine gets when it has joined.
+#[derive(Serialize, Deserialize)]
+pub struct JoinAnswer {
+    /// Its number: a master's or a worker's.
+    pub id: u64,
+    pub cluster: [u8; 16],
+    pub certificate_pem: String,
+    pub ca_pem: String,
+    /// For masters only.
+    pub ca_key_pem: Option<String>,
+    /// Cluster listeners of all masters.
+    pub masters: Vec<String>,
+    /// The entry that let it join.
+    pub index: LogIndex,
+}
+
+/// Redeems a token and stores what came of it in `dir`.
+///
+/// # Errors
+/// A refusal with its reason, or no master in reach.
+pub async fn join(
+    token: &JoinSecret,
+    kind: JoinKind,
+    dir: &Path,
+) -> Result<JoinAnswer, ProposeFault> {
+    let signing = SigningRequest::new().map_err(unknown)?;
+    let request = JoinRequest {
+        secret: token.secret,
+        request: RequestId(rand::random()),
+        csr_pem: signing.csr_pem,
+        kind,
+    };
+    let mut last = RaftFault::Raft("the token names no address".to_owned());
+    for addr in &token.addrs {
+        match ask(addr, token, &request).await {
+            Ok(answer) => {
+                let answer = answer?;
+                let key = answer.ca_key_pem.as_deref();
+                let (ca, own) = (&answer.ca_pem, &answer.certificate_pem);
+                Credentials::store(dir, ca, own, &signing.key_pem, key).map_err(unknown)?;
+                return Ok(answer);
+            }
+            Err(fault) => last = fault.into(),
+        }
+    }
+    Err(ProposeFault::Unknown(last))
+}
+
+fn unknown(fault: LinkFault) -> ProposeFault {
+    ProposeFault::Unknown(fault.into())
+}
+
+async fn ask(
+    addr: &str,
+    token: &JoinSecret,
+    request: &JoinRequest,
+) -> Result<Result<JoinAnswer, Refusal>, LinkFault> {
+    let mut channel = dial::dial_join(addr, token.ca_fingerprint).await?;
+    channel.send(request).await?;
+    let answer: Result<Result<JoinAnswer, Refusal>, String> =
+        tokio::time::timeout(JOIN_DEADLINE, channel.recv())
+            .await
+            .map_err(|_| LinkFault::Deadline(10_000))??;
+    answer.map_err(LinkFault::Remote)
+}
+
+impl Master {
+    /// This room's doors of the cluster listener: Raft's own, and the one for joining.
+    #[must_use]
+    pub fn doors(&self, authority: Authority) -> HashMap<Purpose, Handler> {
+        let (peers, joining) = (self.clone(), self.clone());
+        let authority = Arc::new(authority);
+        let raft = handler(move |_, channel| {
+            let master = peers.clone();
+            let incoming = Arc::new(Incoming::default());
+            rpc::serve(channel, move |method, body| {
+                answer(master.clone(), incoming.clone(), method, body)
+            })
+        });
+        let join = handler(move |_, mut channel| {
+            let (master, authority) = (joining.clone(), authority.clone());
+            async move {
+                let request = channel.recv::<JoinRequest>();
+                let Ok(Ok(request)) = tokio::time::timeout(JOIN_DEADLINE, request).await else {
+                    return;
+                };
+                let answer = master.admit(&authority, request).await;
+                if let Err(fault) = channel.send(&answer).await {
+                    tracing::warn!(%fault, "the answer to a joining machine was lost");
+                }
+            }
+        });
+        HashMap::from([(Purpose::Raft, raft), (Purpose::Join, join)])
+    }
+
+    /// Refuses peers that the log does not know, as soon as this master knows the log.
+    #[must_use]
+    pub fn deny(&self) -> Deny {
+        let master = self.clone();
+        Arc::new(move |peer| {
+            let state = master.local().state;
+            let known = match peer.role {
+                PeerRole::Master => state.masters.keys().any(|id| id.0 == peer.id),
+                PeerRole::Agent => state.workers.keys().any(|id| id.0 == peer.id),
+            };
+            state.settings.is_some() && !known
+        })
+    }
+
+    async fn admit(
+        &self,
+        authority: &Authority,
+        ask: JoinRequest,
+    ) -> Result<Result<JoinAnswer, Refusal>, String> {
+        let secret = SecretHash(Sha256::digest(ask.secret).into());
+        let command = join_command(secret, ask.kind);
+        let actor = Actor::Door(self.id());
+        let receipt = match self.propose(actor, ask.request, command, JOIN_DEADLINE).await {
+            Ok(receipt) => receipt,
+            Err(ProposeFault::Refused(refusal)) => return Ok(Err(refusal)),
+            Err(fault @ ProposeFault::Unknown(_)) => return Err(fault.to_string()),
+        };
+        let (role, id) = match receipt.accepted() {
+            Ok(Subject::Master(master)) => (PeerRole::Master, master.id.0),
+            Ok(Subject::Worker(worker)) => (PeerRole::Agent, worker.id.0),
+            Ok(other) => return Err(format!("joining made {other:?}")),
+            Err(refusal) => return Ok(Err(refusal.clone())),
+        };
+        let frozen = self.wait_applied(receipt.index, JOIN_DEADLINE).await;
+        let frozen = frozen.map_err(|fault| fault.to_string())?;
+        let identity = Identity {
+            role,
+            id,
+            cluster: self.inner.credentials.identity.cluster,
+        };
+        let certificate = authority.sign(&ask.csr_pem, identity);
+        Ok(Ok(JoinAnswer {
+            id,
+            cluster: identity.cluster,
+            certificate_pem: certificate.map_err(|fault| fault.to_string())?,
+            ca_pem: authority.certificate_pem().to_owned(),
+            ca_key_pem: (role == PeerRole::Master).then(|| authority.key_pem().to_owned()),
+            masters: cluster_addrs(&frozen),
+            index: receipt.index,
+        }))
+    }
+}
+
+fn cluster_addrs(frozen: &Frozen) -> Vec<String> {
+    let masters = frozen.state.masters.values();
+    masters.map(|master| master.cluster_addr.clone()).collect()
+}
+
+fn join_command(secret_hash: SecretHash, kind: JoinKind) -> Command {
+    match kind {
+        JoinKind::Master {
+            name,
+            cluster_addr,
+            public_addr,
+        } => Command::JoinMaster {
+            secret_hash,
+            name,
+            cluster_addr,
+            public_addr,
+        },
+        JoinKind::Agent {
+            name,
+            data_addr,
+            underlay,
+            capacity,
+        } => Command::JoinWorker {
+            secret_hash,
+            name,
+            data_addr,
+            underlay,
+            capacity,
+        },
+    }
+}
+
+/// Snapshots that are arriving on one connection: rows so far, by transfer.
+#[derive(Default)]
+struct Incoming(Mutex<HashMap<u64, Vec<(Table, Vec<u8>)>>>);
+
+impl Incoming {
+    fn with<T>(&self, with: impl FnOnce(&mut HashMap<u64, Vec<(Table, Vec<u8>)>>) -> T) -> T {
+        with(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn begin(&self, transfer: u64) -> Result<(), String> {
+        self.with(|transfers| {
+            if transfers.len() >= TRANSFERS_MAX {
+                transfers.clear();
+            }
+            transfers.insert(transfer, Vec::new());
+            Ok(())
+        })
+    }
+
+    fn rows(&self, part: wire::SnapshotRows) -> Result<(), String> {
+        self.with(|transfers| {
+            let rows = transfers
+                .get_mut(&part.transfer)
+                .ok_or("this transfer has not begun")?;
+            for (table, value) in part.rows {
+                let table = Table::from_number(table).ok_or("a row of an unknown table")?;
+                rows.push((table, value));
+            }
+            Ok(())
+        })
+    }
+
+    /// The state that arrived, if it is the one that was sent.
+    fn end(&self, transfer: u64, hash: StateHash) -> Result<Frozen, String> {
+        let rows = self.with(|transfers| transfers.remove(&transfer));
+        let state = rows::load(rows.ok_or("this transfer has not begun")?)
+            .map_err(|fault| fault.to_string())?;
+        let computed = StateHash::default().after(&rows::all(&state));
+        if computed != hash {
+            return Err(format!("the snapshot has hash {computed}, {hash} was sent"));
+        }
+        Ok(Frozen {
+            state,
+            hash,
+            ..Frozen::default()
+        })
+    }
+}
+
+/// Answers one call of another master.
+async fn answer(
+    master: Master,
+    incoming: Arc<Incoming>,
+    method: u8,
+    body: Vec<u8>,
+) -> Result<Vec<u8>, String> {
+    let raft = &master.inner.raft;
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    match method {
+        wire::APPEND => {
+            let appended = raft.append_entries(decode(&body)?).await;
+            encode(&appended.map_err(|error| text(&error))?)
+        }
+        wire::VOTE => encode(&raft.vote(decode(&body)?).await.map_err(|error| text(&error))?),
+        wire::PRE_VOTE => {
+            let granted = raft.pre_vote(decode(&body)?).await;
+            encode(&granted.map_err(|error| text(&error))?)
+        }
+        wire::TRANSFER => {
+            let handled = raft.handle_transfer_leader(decode(&body)?).await;
+            encode(&handled.map_err(|error| text(&error))?)
+        }
+        wire::SNAPSHOT_BEGIN => {
+            let begin: wire::SnapshotBegin = decode(&body)?;
+            encode(&incoming.begin(begin.transfer)?)
+        }
+        wire::SNAPSHOT_ROWS => encode(&incoming.rows(decode(&body)?)?),
+        wire::SNAPSHOT_END => {
+            let end: wire::SnapshotEnd = decode(&body)?;
+            let snapshot = Snapshot {
+                meta: end.meta,
+                snapshot: incoming.end(end.transfer, end.hash)?,
+            };
+            let installed = raft.install_full_snapshot(end.vote, snapshot).await;
+            encode(&installed.map_err(|error| text(&error))?)
+        }
+        wire::PROPOSE => {
+            let receipt = master.propose_here(&decode(&body)?).await;
+            encode(&receipt.map_err(|fault| text(&fault))?)
+        }
+        wire::READ_INDEX => {
+            let index = master.read_index_here().await;
+            encode(&wire::ReadIndex(index.map_err(|fault| text(&fault))?))
+        }
+        wire::HEARD => {
+            duties::take_heard(&master, decode(&body)?);
+            encode(&())
+        }
+        unknown => Err(format!("no call has the number {unknown}")),
+    }
+}

@@ -1,0 +1,446 @@
+//! One master: the handle that everything else holds.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use docklet_control::command::{ENTRY_VERSION, InitCluster};
+use docklet_control::duties::Soft;
+use docklet_control::id::{LogIndex, MasterId, RequestId, UnixMs};
+use docklet_control::model::Receipt;
+use docklet_control::{Actor, Command, Entry};
+use docklet_link::{Credentials, Dialer};
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::raft::ReadPolicy;
+use openraft::{Config, Instant, Raft, RaftMetrics};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::fault::{ProposeFault, RaftFault};
+use crate::peer::{Peer, Peers};
+use crate::status::{MemberStatus, RaftStatus};
+use crate::store::log::LogStore;
+use crate::store::machine::{Machine, MachineView};
+use crate::store::{Frozen, blocking};
+use crate::types::{MasterAddress, Proposal, Types};
+use crate::wire;
+use crate::{duties, membership};
+
+/// One attempt to reach the leader may take this long; then the next is tried.
+const ATTEMPT_DEADLINE: Duration = Duration::from_secs(2);
+/// While nobody leads, look again this often.
+const LEADER_POLL: Duration = Duration::from_millis(20);
+/// The state is synced this often if it changed.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// Raft's own times. The defaults suit masters on one local network; a disk whose sync takes longer than the
+/// election timeout needs larger ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    pub heartbeat_ms: u64,
+    pub election_min_ms: u64,
+    pub election_max_ms: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat_ms: 50,
+            election_min_ms: 250,
+            election_max_ms: 500,
+        }
+    }
+}
+
+/// What a master needs to start.
+pub struct MasterConfig {
+    /// Holds `log.redb` and `state.redb`; nobody else may have it open.
+    pub data_dir: PathBuf,
+    pub credentials: Credentials,
+    pub timing: Timing,
+}
+
+pub(crate) struct Inner {
+    pub(crate) id: MasterId,
+    pub(crate) raft: Raft<Types, Machine>,
+    pub(crate) view: MachineView,
+    pub(crate) soft: Mutex<Soft>,
+    pub(crate) credentials: Credentials,
+    dialer: Dialer,
+    leaders: tokio::sync::Mutex<BTreeMap<u64, Arc<Peer>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// A running master; clones are the same one.
+#[derive(Clone)]
+pub struct Master {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl Master {
+    /// Opens the files and takes part in the group as far as it is known there.
+    ///
+    /// # Errors
+    /// The files are damaged or in use.
+    pub async fn start(config: MasterConfig) -> Result<Self, RaftFault> {
+        let dir = config.data_dir.clone();
+        let (log, (machine, view)) = blocking(move || {
+            std::fs::create_dir_all(&dir)?;
+            Ok((LogStore::open(&dir)?, Machine::open(&dir)?))
+        })
+        .await?;
+        let own = config.credentials.identity;
+        let dialer = Dialer::new(config.credentials.clone());
+        let peers = Peers {
+            dialer: dialer.clone(),
+            own,
+        };
+        let raft_config = raft_config(config.timing)?;
+        let raft = Raft::new(own.id, raft_config, peers, log, machine)
+            .await
+            .map_err(|fatal| RaftFault::Raft(fatal.to_string()))?;
+        let master = Self {
+            inner: Arc::new(Inner {
+                id: MasterId(own.id),
+                raft,
+                view,
+                soft: Mutex::default(),
+                credentials: config.credentials,
+                dialer,
+                leaders: tokio::sync::Mutex::default(),
+                tasks: Mutex::default(),
+            }),
+        };
+        master.spawn_tasks();
+        Ok(master)
+    }
+
+    fn spawn_tasks(&self) {
+        let tasks = [
+            tokio::spawn(duties::run(self.clone())),
+            tokio::spawn(duties::forward_heard(self.clone())),
+            tokio::spawn(membership::run(self.clone())),
+            tokio::spawn(flush_regularly(self.inner.view.clone())),
+        ];
+        let mut kept = self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(tasks);
+    }
+
+    /// Makes a new group of one, with this as its first entry.
+    ///
+    /// # Errors
+    /// The group exists already.
+    pub async fn initialize(&self, first: InitCluster) -> Result<Receipt, ProposeFault> {
+        let unknown = |text: String| ProposeFault::Unknown(RaftFault::Raft(text));
+        let address = MasterAddress(first.cluster_addr.clone());
+        self.inner
+            .raft
+            .initialize(BTreeMap::from([(self.inner.id.0, address)]))
+            .await
+            .map_err(|error| unknown(error.to_string()))?;
+        let actor = Actor::Door(self.inner.id);
+        let command = Command::InitCluster(first);
+        let request = RequestId(rand::random());
+        self.propose(actor, request, command, Duration::from_secs(10))
+            .await
+    }
+
+    /// This master's identity.
+    #[must_use]
+    pub fn id(&self) -> MasterId {
+        self.inner.id
+    }
+
+    /// Whether this master leads, as far as it knows.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.inner.raft.is_leader()
+    }
+
+    /// Puts a command into the log, through whoever leads, and waits until it is applied there. An election in
+    /// between is waited out and the command tried again under the same request id, so that it takes effect once.
+    ///
+    /// # Errors
+    /// A refusal of the fold; or no answer in time, and then whether it took effect is not known.
+    pub async fn propose(
+        &self,
+        actor: Actor,
+        request: RequestId,
+        command: Command,
+        deadline: Duration,
+    ) -> Result<Receipt, ProposeFault> {
+        let ask = wire::Propose {
+            actor,
+            request,
+            command,
+            deadline_ms: 0,
+        };
+        let receipt = self.until(deadline, || self.propose_once(&ask)).await;
+        let receipt = receipt.map_err(ProposeFault::Unknown)?;
+        match receipt.accepted() {
+            Ok(_) => Ok(receipt),
+            Err(refusal) => Err(refusal.clone().into()),
+        }
+    }
+
+    /// Repeats an attempt until it works or time is up.
+    async fn until<T, Fut>(
+        &self,
+        deadline: Duration,
+        attempt: impl Fn() -> Fut,
+    ) -> Result<T, RaftFault>
+    where
+        Fut: Future<Output = Result<T, RaftFault>>,
+    {
+        let give_up = tokio::time::Instant::now() + deadline;
+        loop {
+            let left = give_up.saturating_duration_since(tokio::time::Instant::now());
+            let limit = left.min(ATTEMPT_DEADLINE);
+            match tokio::time::timeout(limit, attempt()).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(fault)) => tracing::debug!(%fault, "attempt failed"),
+                Err(_) => tracing::debug!("attempt took too long"),
+            }
+            if tokio::time::Instant::now() + LEADER_POLL >= give_up {
+                let ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+                return Err(RaftFault::NoLeader(ms));
+            }
+            tokio::time::sleep(LEADER_POLL).await;
+        }
+    }
+
+    async fn propose_once(&self, ask: &wire::Propose) -> Result<Receipt, RaftFault> {
+        if self.is_leader() {
+            return self.propose_here(ask).await;
+        }
+        let leader = self.leader().await?;
+        Ok(leader.call(wire::PROPOSE, ask, ATTEMPT_DEADLINE).await?)
+    }
+
+    /// On the leader: stamps the command and replicates it.
+    pub(crate) async fn propose_here(&self, ask: &wire::Propose) -> Result<Receipt, RaftFault> {
+        let entry = Entry {
+            version: ENTRY_VERSION,
+            request: ask.request,
+            at: now(),
+            actor: ask.actor,
+            command: ask.command.clone(),
+        };
+        let written = self.inner.raft.client_write(Proposal(entry)).await;
+        let written = written.map_err(|error| RaftFault::Raft(error.to_string()))?;
+        written
+            .data
+            .ok_or_else(|| RaftFault::Raft("the entry came back without a receipt".to_owned()))
+    }
+
+    fn metrics(&self) -> RaftMetrics<Types> {
+        self.inner.raft.metrics().borrow_watched().clone()
+    }
+
+    /// A connection to whoever leads.
+    pub(crate) async fn leader(&self) -> Result<Arc<Peer>, RaftFault> {
+        let metrics = self.metrics();
+        let nobody = || RaftFault::Raft("nobody leads at the moment".to_owned());
+        let id = metrics.current_leader.ok_or_else(nobody)?;
+        let address = metrics
+            .membership_config
+            .membership()
+            .get_node(&id)
+            .cloned()
+            .ok_or_else(nobody)?;
+        let mut leaders = self.inner.leaders.lock().await;
+        let peer = leaders.entry(id).or_insert_with(|| {
+            let own = self.inner.credentials.identity;
+            Arc::new(Peer::new(self.inner.dialer.clone(), own, id, address.0))
+        });
+        Ok(peer.clone())
+    }
+
+    /// The state, at least as new as every write that was acknowledged before this call, by whichever master.
+    ///
+    /// # Errors
+    /// No quorum answered in time.
+    pub async fn read(&self, deadline: Duration) -> Result<Frozen, RaftFault> {
+        let index = self.until(deadline, || self.read_index()).await?;
+        self.wait_applied(index, deadline).await
+    }
+
+    async fn read_index(&self) -> Result<LogIndex, RaftFault> {
+        if self.is_leader() {
+            return self.read_index_here().await;
+        }
+        let leader = self.leader().await?;
+        let answer: wire::ReadIndex = leader
+            .call(wire::READ_INDEX, &(), ATTEMPT_DEADLINE)
+            .await?;
+        Ok(answer.0)
+    }
+
+    /// On the leader: the index that a quorum has confirmed to be current.
+    pub(crate) async fn read_index_here(&self) -> Result<LogIndex, RaftFault> {
+        let linearizer = self
+            .inner
+            .raft
+            .get_read_linearizer(ReadPolicy::ReadIndex)
+            .await
+            .map_err(|error| RaftFault::Raft(error.to_string()))?;
+        let ready = linearizer
+            .await_ready(&self.inner.raft)
+            .await
+            .map_err(|error| RaftFault::Raft(error.to_string()))?;
+        Ok(LogIndex(ready.read_log_id().index()))
+    }
+
+    /// This master's own state, which may lag behind.
+    #[must_use]
+    pub fn local(&self) -> Frozen {
+        self.inner.view.frozen()
+    }
+
+    /// Wakes at each new state of this master.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Frozen> {
+        self.inner.view.watch()
+    }
+
+    /// Waits until this master has applied `index`: so a client sees its own write on any master.
+    ///
+    /// # Errors
+    /// It has not in time.
+    pub async fn wait_applied(
+        &self,
+        index: LogIndex,
+        deadline: Duration,
+    ) -> Result<Frozen, RaftFault> {
+        let mut watch = self.watch();
+        let reached = watch.wait_for(|frozen| frozen.index >= index);
+        match tokio::time::timeout(deadline, reached).await {
+            Ok(Ok(frozen)) => Ok(frozen.clone()),
+            Ok(Err(_)) | Err(_) => Err(RaftFault::Behind {
+                wanted: index,
+                applied: self.local().index,
+            }),
+        }
+    }
+
+    /// A worker's heartbeat arrived at this master.
+    pub fn heard(&self, worker: docklet_control::id::WorkerId) {
+        let mut soft = self.inner.soft.lock().unwrap_or_else(PoisonError::into_inner);
+        soft.heard.insert(worker, now());
+    }
+
+    /// How this master and its group are doing.
+    #[must_use]
+    pub fn status(&self) -> RaftStatus {
+        let metrics = self.metrics();
+        let frozen = self.local();
+        let membership = metrics.membership_config.membership();
+        let voters: Vec<u64> = membership.voter_ids().collect();
+        let members = membership.nodes().map(|(id, address)| MemberStatus {
+            id: MasterId(*id),
+            cluster_addr: address.0.clone(),
+            voter: voters.contains(id),
+            matched: metrics
+                .replication
+                .as_ref()
+                .and_then(|all| all.get(id).copied().flatten())
+                .map(|log_id| LogIndex(log_id.index())),
+            heard_ms_ago: metrics
+                .heartbeat
+                .as_ref()
+                .and_then(|all| all.get(id).copied().flatten())
+                .and_then(|at| u64::try_from(at.elapsed().as_millis()).ok()),
+        });
+        RaftStatus {
+            id: self.inner.id,
+            role: format!("{:?}", metrics.state).to_lowercase(),
+            term: metrics.current_term,
+            leader: metrics.current_leader.map(MasterId),
+            members: members.collect(),
+            last_log: LogIndex(metrics.last_log_index.unwrap_or(0)),
+            applied: frozen.index,
+            state_hash: frozen.hash.to_string(),
+        }
+    }
+
+    /// Hands leadership to a voter that is up to date, if this master leads and there is one.
+    pub async fn hand_over(&self) {
+        let status = self.status();
+        let next = status
+            .members
+            .iter()
+            .filter(|member| member.voter && member.id != self.inner.id)
+            .filter(|member| member.heard_ms_ago.is_some_and(|ms| ms < 500))
+            .max_by_key(|member| member.matched);
+        if let Some(next) = next.filter(|_| self.is_leader()) {
+            let handed = self.inner.raft.trigger().transfer_leader(next.id.0).await;
+            if let Err(error) = handed {
+                tracing::warn!(%error, "leadership could not be handed over");
+            }
+            let wait = self.inner.raft.wait(Some(Duration::from_secs(1)));
+            let own = Some(self.inner.id.0);
+            let moved = wait.metrics(|m| m.current_leader != own, "another leads").await;
+            if let Err(error) = moved {
+                tracing::warn!(%error, "leadership was not taken over in time");
+            }
+        }
+    }
+
+    /// Hands over leadership, stops taking part, and makes everything durable.
+    pub async fn shutdown(&self) {
+        self.hand_over().await;
+        let tasks: Vec<_> = {
+            let mut kept = self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.drain(..).collect()
+        };
+        tasks.iter().for_each(JoinHandle::abort);
+        if let Err(error) = self.inner.raft.shutdown().await {
+            tracing::warn!(%error, "Raft did not stop cleanly");
+        }
+        let rows = self.inner.view.rows.clone();
+        if let Err(error) = blocking(move || rows.flush()).await {
+            tracing::warn!(%error, "the state could not be synced");
+        }
+    }
+}
+
+/// Milliseconds since 1970 by this machine's clock.
+pub(crate) fn now() -> UnixMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    UnixMs(since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)))
+}
+
+fn raft_config(timing: Timing) -> Result<Arc<Config>, RaftFault> {
+    let config = Config {
+        cluster_name: "docklet".to_owned(),
+        heartbeat_interval: timing.heartbeat_ms,
+        election_timeout_min: timing.election_min_ms,
+        election_timeout_max: timing.election_max_ms,
+        install_snapshot_timeout: 60_000,
+        max_payload_entries: 300,
+        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(5_000),
+        max_in_snapshot_log_to_keep: 2_000,
+        enable_pre_vote: Some(true),
+        // The state is synced later than the log: a leader that comes back must first apply what it may have lost.
+        enable_leader_restore: Some(false),
+        ..Config::default()
+    };
+    let valid = config.validate();
+    Ok(Arc::new(valid.map_err(|error| RaftFault::Raft(error.to_string()))?))
+}
+
+async fn flush_regularly(view: MachineView) {
+    let mut flushed = LogIndex(0);
+    loop {
+        tokio::time::sleep(FLUSH_EVERY).await;
+        let index = view.frozen().index;
+        if index > flushed {
+            let rows = view.rows.clone();
+            match blocking(move || rows.flush()).await {
+                Ok(()) => flushed = index,
+                Err(error) => tracing::error!(%error, "the state cannot be synced"),
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What masters say to each other: the numbers of the calls and their bodies. Numbers are never used again.
+
+use docklet_control::id::{LogIndex, RequestId, WorkerId};
+use docklet_control::{Actor, Command};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::types::{SnapshotMeta, Vote};
+
+pub const APPEND: u8 = 1;
+pub const VOTE: u8 = 2;
+pub const PRE_VOTE: u8 = 3;
+pub const TRANSFER: u8 = 4;
+pub const SNAPSHOT_BEGIN: u8 = 5;
+pub const SNAPSHOT_ROWS: u8 = 6;
+pub const SNAPSHOT_END: u8 = 7;
+pub const PROPOSE: u8 = 8;
+pub const READ_INDEX: u8 = 9;
+pub const HEARD: u8 = 10;
+
+/// Asks the leader to put a command into the log. The answer is a receipt.
+#[derive(Serialize, Deserialize)]
+pub struct Propose {
+    pub actor: Actor,
+    pub request: RequestId,
+    pub command: Command,
+    pub deadline_ms: u64,
+}
+
+/// Workers heard of by a follower, and how long ago in milliseconds: clocks of masters may differ.
+#[derive(Serialize, Deserialize)]
+pub struct Heard(pub Vec<(WorkerId, u64)>);
+
+/// The index up to which a reader must have applied.
+#[derive(Serialize, Deserialize)]
+pub struct ReadIndex(pub LogIndex);
+
+/// A snapshot follows, in calls with this number.
+#[derive(Serialize, Deserialize)]
+pub struct SnapshotBegin {
+    pub transfer: u64,
+}
+
+/// Some of its rows: table, value.
+#[derive(Serialize, Deserialize)]
+pub struct SnapshotRows {
+    pub transfer: u64,
+    pub rows: Vec<(u8, Vec<u8>)>,
+}
+
+/// All rows are sent; install it if they have this hash.
+#[derive(Serialize, Deserialize)]
+pub struct SnapshotEnd {
+    pub transfer: u64,
+    pub vote: Vote,
+    pub meta: SnapshotMeta,
+    pub hash: docklet_control::rows::StateHash,
+}
+
+/// Encodes a body.
+pub fn encode<T: Serialize>(body: &T) -> Result<Vec<u8>, String> {
+    postcard::to_stdvec(body).map_err(|error| error.to_string())
+}
+
+/// Decodes a body.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    postcard::from_bytes(bytes).map_err(|error| error.to_string())
+}

@@ -1,0 +1,313 @@
+//! Three masters in one process, over real mutual TLS on loopback and real redb files.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use docklet_control::command::InitCluster;
+use docklet_control::event::Change;
+use docklet_control::id::{LogIndex, MasterId, RequestId, SecretHash, UserId};
+use docklet_control::model::{ClusterId, JoinRole, Role, WorkerCapacity};
+use docklet_control::{Actor, Command, Refusal};
+use docklet_link::authority::SigningRequest;
+use docklet_link::identity::{Identity, PeerRole};
+use docklet_link::listener::ClusterListener;
+use docklet_link::{Authority, Credentials, JoinSecret};
+use docklet_raft::{FollowEnd, JoinKind, Master, MasterConfig, ProposeFault, Timing, join};
+use futures_util::StreamExt;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+const CLUSTER: [u8; 16] = [9; 16];
+const PATIENCE: Duration = Duration::from_secs(20);
+const ADMIN: Actor = Actor::User(UserId(1));
+
+/// A running master with its listener; dropping it without `stop` leaves its tasks to the runtime's end.
+struct Member {
+    master: Master,
+    listener: JoinHandle<()>,
+    addr: String,
+    dir: PathBuf,
+}
+
+impl Member {
+    async fn run(dir: &Path, listen: &str) -> Self {
+        let credentials = Credentials::load(dir).expect("the member has joined");
+        let listener = ClusterListener::bind(listen, &credentials).await.expect("bind");
+        let addr = listener.local_addr().expect("address").to_string();
+        let config = MasterConfig {
+            data_dir: dir.to_owned(),
+            credentials,
+            timing: Timing::default(),
+        };
+        let master = Master::start(config).await.expect("start");
+        let authority = Credentials::authority(dir).expect("authority");
+        let serve = listener.serve(master.doors(authority), master.deny());
+        Self {
+            listener: tokio::spawn(serve),
+            master,
+            addr,
+            dir: dir.to_owned(),
+        }
+    }
+
+    async fn stop(self) -> (PathBuf, String) {
+        self.listener.abort();
+        self.master.shutdown().await;
+        (self.dir, self.addr)
+    }
+
+    async fn write(&self, name: &str) -> LogIndex {
+        self.write_as(RequestId(rand::random()), name).await.expect("accepted")
+    }
+
+    async fn write_as(&self, request: RequestId, name: &str) -> Result<LogIndex, ProposeFault> {
+        let command = Command::CreateUser {
+            name: name.to_owned(),
+            role: Role::User,
+            password_hash: "x".to_owned(),
+        };
+        let receipt = self.master.propose(ADMIN, request, command, PATIENCE).await?;
+        Ok(receipt.index)
+    }
+}
+
+/// The first master of a new cluster.
+async fn first(dir: &Path) -> Member {
+    let authority = Authority::create(CLUSTER).expect("authority");
+    let signing = SigningRequest::new().expect("key");
+    let identity = Identity { role: PeerRole::Master, id: 1, cluster: CLUSTER };
+    let own = authority.sign(&signing.csr_pem, identity).expect("sign");
+    let (ca, ca_key) = (authority.certificate_pem(), Some(authority.key_pem()));
+    Credentials::store(dir, ca, &own, &signing.key_pem, ca_key).expect("store");
+    let member = Member::run(dir, "127.0.0.1:0").await;
+    let init = InitCluster {
+        cluster: ClusterId(CLUSTER),
+        cluster_name: "test".to_owned(),
+        cluster_net: "10.64.0.0/10".parse().expect("network"),
+        user_prefix: 22,
+        cpu_overcommit_percent: 100,
+        memory_overcommit_percent: 100,
+        worker_timeout_ms: 5_000,
+        admin_name: "admin".to_owned(),
+        admin_password_hash: "x".to_owned(),
+        master: MasterId(1),
+        master_name: "m1".to_owned(),
+        cluster_addr: member.addr.clone(),
+        public_addr: "127.0.0.1:1".to_owned(),
+    };
+    member.master.initialize(init).await.expect("initialise");
+    member
+}
+
+async fn token(member: &Member, role: PeerRole, uses: u32) -> JoinSecret {
+    let ca = Credentials::load(&member.dir).expect("credentials").ca;
+    let fingerprint = docklet_link::authority::fingerprint(&ca);
+    let token = JoinSecret::generate(role, vec![member.addr.clone()], fingerprint);
+    let command = Command::CreateJoinToken {
+        secret_hash: SecretHash(token.secret_hash()),
+        role: match role {
+            PeerRole::Master => JoinRole::Master,
+            PeerRole::Agent => JoinRole::Agent,
+        },
+        ttl_ms: 60_000,
+        uses,
+    };
+    let request = RequestId(rand::random());
+    member.master.propose(ADMIN, request, command, PATIENCE).await.expect("token");
+    token
+}
+
+/// A free port of loopback: bound once, so that nobody else has it, then given back.
+fn free_addr() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    listener.local_addr().expect("address").to_string()
+}
+
+async fn joined(token: &JoinSecret, dir: &Path, name: &str) -> Member {
+    let addr = free_addr();
+    let kind = JoinKind::Master {
+        name: name.to_owned(),
+        cluster_addr: addr.clone(),
+        public_addr: "127.0.0.1:1".to_owned(),
+    };
+    join(token, kind, dir).await.expect("join");
+    Member::run(dir, &addr).await
+}
+
+async fn three(dirs: &[TempDir; 3]) -> [Member; 3] {
+    let one = first(dirs[0].path()).await;
+    let token = token(&one, PeerRole::Master, 2).await;
+    let two = joined(&token, dirs[1].path(), "m2").await;
+    let three = joined(&token, dirs[2].path(), "m3").await;
+    wait_for("three voters", || voters(&one) == 3).await;
+    [one, two, three]
+}
+
+fn dirs() -> [TempDir; 3] {
+    std::array::from_fn(|_| TempDir::new().expect("directory"))
+}
+
+fn voters(member: &Member) -> usize {
+    member.master.status().members.iter().filter(|m| m.voter).count()
+}
+
+async fn wait_for(what: &str, holds: impl Fn() -> bool) {
+    let poll = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, poll).await.unwrap_or_else(|_| panic!("no {what} in time"));
+}
+
+async fn agree(members: &[&Member], index: LogIndex) {
+    for member in members {
+        member.master.wait_applied(index, PATIENCE).await.expect("caught up");
+    }
+    wait_for("equal hashes", || {
+        let views: Vec<_> = members.iter().map(|m| m.master.local()).collect();
+        views.iter().all(|v| v.index == views[0].index && v.hash == views[0].hash)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_master_takes_writes_and_reads_what_any_other_wrote() {
+    let dirs = dirs();
+    let members = three(&dirs).await;
+    for (number, member) in members.iter().enumerate() {
+        member.write(&format!("user-{number}")).await;
+        for reader in &members {
+            let frozen = reader.master.read(PATIENCE).await.expect("read");
+            assert_eq!(frozen.state.users.len(), number + 2, "admin and those so far");
+        }
+    }
+    let last = members[0].master.local().index;
+    agree(&members.each_ref(), last).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_repeated_through_another_master_takes_effect_once() {
+    let dirs = dirs();
+    let members = three(&dirs).await;
+    let request = RequestId(77);
+    let first = members[0].write_as(request, "once").await.expect("accepted");
+    let again = members[1].write_as(request, "once").await.expect("the first receipt");
+    assert_eq!(first, again);
+    match members[2].write_as(RequestId(78), "once").await {
+        Err(ProposeFault::Refused(Refusal::NameTaken { .. })) => {}
+        other => panic!("another request is another matter: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_go_on_after_the_leader_stopped_and_it_comes_back_without_replaying_history() {
+    let dirs = dirs();
+    let [one, two, three] = three(&dirs).await;
+    for number in 0..20 {
+        one.write(&format!("before-{number}")).await;
+    }
+    let applied = one.master.local().index;
+    let (dir, addr) = one.stop().await;
+    let written = two.write("meanwhile").await;
+    three.master.wait_applied(written, PATIENCE).await.expect("replicated");
+    let one = Member::run(&dir, &addr).await;
+    assert!(one.master.local().index >= applied, "goes on where it stopped");
+    let last = one.write("after").await;
+    agree(&[&one, &two, &three], last).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_gets_every_change_once_and_in_order_across_a_change_of_leader() {
+    let dirs = dirs();
+    let [one, two, three] = three(&dirs).await;
+    let mut wanted = Vec::new();
+    for number in 0..10 {
+        wanted.push(one.write(&format!("a-{number}")).await);
+    }
+    let start = LogIndex(wanted[0].0 - 1);
+    let mut got = take(&two, start, 5).await;
+    one.stop().await;
+    for number in 0..10 {
+        wanted.push(three.write(&format!("b-{number}")).await);
+    }
+    let after = *got.last().expect("five");
+    got.extend(take(&three, after, 15).await);
+    assert_eq!(got, wanted);
+}
+
+/// The next `count` changes after `after` that made a user.
+async fn take(member: &Member, after: LogIndex, count: usize) -> Vec<LogIndex> {
+    let made_user = |change: &Change| change.command == "CreateUser";
+    let indices = member
+        .master
+        .follow(after)
+        .map(|item| item.expect("kept"))
+        .filter(|change| std::future::ready(made_user(change)))
+        .map(|change| change.index)
+        .take(count)
+        .collect();
+    tokio::time::timeout(PATIENCE, indices).await.expect("in time")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_from_the_future_is_told_to_ask_another_master() {
+    let dir = TempDir::new().expect("directory");
+    let one = first(dir.path()).await;
+    let mut stream = Box::pin(one.master.follow(LogIndex(1_000_000)));
+    match stream.next().await {
+        Some(Err(FollowEnd::Behind { .. })) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_admits_once_and_only_in_its_role() {
+    let dirs = dirs();
+    let one = first(dirs[0].path()).await;
+    let token = token(&one, PeerRole::Agent, 1).await;
+    let agent = || JoinKind::Agent {
+        name: "w1".to_owned(),
+        data_addr: "127.0.0.1:7".to_owned(),
+        underlay: IpAddr::from([127, 0, 0, 1]),
+        capacity: WorkerCapacity::default(),
+    };
+    let master = JoinKind::Master {
+        name: "m2".to_owned(),
+        cluster_addr: "127.0.0.1:7".to_owned(),
+        public_addr: "127.0.0.1:8".to_owned(),
+    };
+    let before = one.master.local().state.masters.len();
+    refused(join(&token, master, dirs[1].path()).await, &Refusal::JoinTokenWorthless);
+    let answer = join(&token, agent(), dirs[1].path()).await.expect("first use");
+    assert!(answer.ca_key_pem.is_none(), "the authority's key is for masters");
+    refused(join(&token, agent(), dirs[2].path()).await, &Refusal::JoinTokenWorthless);
+    assert_eq!(one.master.local().state.masters.len(), before);
+}
+
+fn refused<T>(result: Result<T, ProposeFault>, wanted: &Refusal) {
+    match result {
+        Err(ProposeFault::Refused(refusal)) => assert_eq!(refusal, *wanted),
+        other => panic!("should be refused: {:?}", other.map(|_| ())),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_another_cluster_reaches_nobody() {
+    let dirs = dirs();
+    let one = first(dirs[0].path()).await;
+    let mut token = token(&one, PeerRole::Agent, 1).await;
+    token.ca_fingerprint[0] ^= 1;
+    let kind = JoinKind::Agent {
+        name: "w1".to_owned(),
+        data_addr: "127.0.0.1:7".to_owned(),
+        underlay: IpAddr::from([127, 0, 0, 1]),
+        capacity: WorkerCapacity::default(),
+    };
+    match join(&token, kind, dirs[1].path()).await {
+        Err(ProposeFault::Unknown(_)) => {}
+        other => panic!("{:?}", other.map(|_| ())),
+    }
+    assert!(one.master.local().state.workers.is_empty());
+}
