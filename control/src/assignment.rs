@@ -47,6 +47,8 @@ pub struct AssignedVnode {
     pub size: VnodeSize,
     pub network: NetworkId,
     pub address: Ipv4Addr,
+    /// Prefix length of the segment's subnet.
+    pub prefix: u8,
     pub mac: MacAddress,
     /// Names and addresses of all vnodes of its vcluster, itself included, by ordinal.
     pub hosts: Vec<(String, Ipv4Addr)>,
@@ -57,8 +59,6 @@ pub struct AssignedVnode {
 pub struct AssignedNetwork {
     /// Also the VXLAN network identifier.
     pub id: NetworkId,
-    /// Prefix length of the subnet.
-    pub prefix: u8,
     /// Underlay addresses of the other workers that have vnodes in it, ascending.
     pub peers: Vec<IpAddr>,
 }
@@ -115,6 +115,7 @@ fn assigned_vnode(state: &State, vnode: &Vnode) -> Option<AssignedVnode> {
         size: vnode.size,
         network: vcluster.network,
         address: vnode.address,
+        prefix: state.networks.get(&vcluster.network)?.subnet.prefix(),
         mac: vnode.mac(),
         hosts: hosts_of(state, vnode.vcluster),
     })
@@ -144,7 +145,6 @@ fn assigned_network(state: &State, network: &Network, worker: WorkerId) -> Assig
         .collect();
     AssignedNetwork {
         id: network.id,
-        prefix: network.subnet.prefix(),
         peers: peers.into_iter().collect(),
     }
 }

@@ -1,0 +1,326 @@
+//! The loop: receive, observe, plan, act, report.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use docklet_control::assignment::{AssignedVnode, Assignment};
+use docklet_control::id::{Digest, Epoch, VnodeId};
+use docklet_control::model::VnodeSeen;
+use docklet_control::report::{Reported, VnodeReport};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
+
+use crate::config::AgentConfig;
+use crate::fault::AgentFault;
+use crate::host::linux::LinuxHost;
+use crate::host::{Act, Host, Observation};
+use crate::masters::{self, MasterLink, Tell, Told};
+use crate::plan::{Plan, plan, report};
+use crate::{door, inventory};
+
+/// Vnodes that are acted upon at once.
+const PARALLEL: usize = 8;
+/// Without any news, the machine is looked at this often: a container may end by itself.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// A failed vnode is tried again after 1, 2, 4, … seconds, at most this many.
+const BACKOFF_MAX_S: u64 = 30;
+
+/// Runs an agent on this machine until it is aborted.
+///
+/// # Errors
+/// It cannot begin: state directory, data port or stored assignment are unusable.
+pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
+    let host = Arc::new(LinuxHost::open(config.clone())?);
+    let path = host.state().assignment();
+    let known = masters::load(&path)?;
+    let (images, images_watch) = watch::channel(host.images().list()?);
+    let (told, receive_told) = mpsc::channel(16);
+    let (tell, receive_tell) = mpsc::channel(64);
+    let link = MasterLink {
+        facts: inventory::facts(config.capacity.clone()),
+        images: images_watch,
+        told,
+        tell: receive_tell,
+        known: known.clone(),
+        config: config.clone(),
+    };
+    let door = door::serve(config, host.clone(), images.clone(), tell.clone()).await?;
+    let mut agent = Agent::new(host, known, tell, images);
+    let keep = move |assignment: &Assignment| masters::store(&path, assignment);
+    tokio::select! {
+        () = link.run() => {}
+        () = door => {}
+        () = agent.reconcile(receive_told, keep) => {}
+    }
+    Ok(())
+}
+
+/// What the loop remembers between two looks.
+struct Agent<H> {
+    host: Arc<H>,
+    wanted: Option<Assignment>,
+    /// Assignment whose networks are in place.
+    done: Option<Assignment>,
+    tell: mpsc::Sender<Tell>,
+    images: watch::Sender<Vec<Digest>>,
+    busy: BTreeSet<VnodeId>,
+    failed: BTreeMap<VnodeId, Failure>,
+    reported: BTreeMap<VnodeId, (Epoch, Reported)>,
+    turns: Arc<Semaphore>,
+}
+
+/// A vnode whose acts failed.
+struct Failure {
+    attempts: u32,
+    retry_at: Instant,
+    /// The assignment of the vnode that failed: another one is tried at once.
+    vnode: Option<AssignedVnode>,
+    seen: VnodeSeen,
+}
+
+/// A vnode's acts have ended.
+struct Done {
+    id: VnodeId,
+    outcome: Result<(), VnodeSeen>,
+}
+
+impl<H: Host> Agent<H> {
+    fn new(
+        host: Arc<H>,
+        wanted: Option<Assignment>,
+        tell: mpsc::Sender<Tell>,
+        images: watch::Sender<Vec<Digest>>,
+    ) -> Self {
+        Self {
+            host,
+            wanted,
+            done: None,
+            tell,
+            images,
+            busy: BTreeSet::new(),
+            failed: BTreeMap::new(),
+            reported: BTreeMap::new(),
+            turns: Arc::new(Semaphore::new(PARALLEL)),
+        }
+    }
+
+    /// Goes on until the link to the masters is gone. `keep` stores each new assignment before it is acted upon.
+    async fn reconcile(
+        &mut self,
+        mut told: mpsc::Receiver<Told>,
+        keep: impl Fn(&Assignment) -> Result<(), AgentFault>,
+    ) {
+        let (done, mut finished) = mpsc::channel(PARALLEL * 2);
+        loop {
+            self.look(&done).await;
+            tokio::select! {
+                news = told.recv() => match news {
+                    None => return,
+                    Some(Told::Connected) => self.reported.clear(),
+                    Some(Told::Assignment(assignment)) => {
+                        if let Err(fault) = keep(&assignment) {
+                            tracing::error!(%fault, "assignment not kept, it is not acted upon");
+                            continue;
+                        }
+                        self.wanted = Some(*assignment);
+                    }
+                },
+                Some(done) = finished.recv() => self.settle(done),
+                () = tokio::time::sleep(self.pause()) => {}
+            }
+        }
+    }
+
+    /// Until when nothing needs to be looked at.
+    fn pause(&self) -> Duration {
+        let now = Instant::now();
+        let retries = self.failed.values().map(|f| f.retry_at.saturating_duration_since(now));
+        let pause = retries.min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+        pause.max(Duration::from_millis(20))
+    }
+
+    async fn observe(&self) -> Option<Observation> {
+        let host = self.host.clone();
+        match tokio::task::spawn_blocking(move || host.observe()).await {
+            Ok(Ok(seen)) => Some(seen),
+            Ok(Err(fault)) => {
+                tracing::error!(fault = fault.full_text(), "the machine cannot be looked at");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "looking at the machine panicked");
+                None
+            }
+        }
+    }
+
+    /// One round: observe, plan, begin what is to be done, report what is true.
+    async fn look(&mut self, done: &mpsc::Sender<Done>) {
+        let Some(wanted) = self.wanted.clone() else {
+            return;
+        };
+        let Some(seen) = self.observe().await else {
+            return;
+        };
+        let plan = plan(&wanted, &seen, self.done.as_ref());
+        if self.networks(&plan).await {
+            self.done = Some(wanted.clone());
+        }
+        self.begin(&wanted, &plan, done);
+        if self.busy.is_empty() {
+            self.sweep(&plan).await;
+        }
+        self.report(&wanted, &seen, &plan).await;
+    }
+
+    /// Answers whether all segments are as wanted.
+    async fn networks(&self, plan: &Plan) -> bool {
+        let mut all = true;
+        for act in &plan.networks {
+            if let Err((step, fault)) = perform(self.host.clone(), act.clone()).await {
+                tracing::error!(step, fault, "act failed");
+                all = false;
+            }
+        }
+        all
+    }
+
+    async fn sweep(&self, plan: &Plan) {
+        for act in &plan.sweep {
+            if let Err((step, fault)) = perform(self.host.clone(), act.clone()).await {
+                tracing::warn!(step, fault, "act failed, it is tried again");
+            }
+        }
+    }
+
+    /// Begins the acts of every vnode that is neither busy nor waiting after a failure.
+    fn begin(&mut self, wanted: &Assignment, plan: &Plan, done: &mpsc::Sender<Done>) {
+        for (id, acts) in &plan.vnodes {
+            let vnode = wanted.vnodes.iter().find(|vnode| vnode.id == *id);
+            if self.busy.contains(id) || self.waits(*id, vnode) {
+                continue;
+            }
+            self.busy.insert(*id);
+            if let Some(failure) = self.failed.get_mut(id) {
+                failure.vnode = vnode.cloned();
+            }
+            let (host, turns) = (self.host.clone(), self.turns.clone());
+            let (id, acts, done) = (*id, acts.clone(), done.clone());
+            tokio::spawn(async move {
+                let outcome = perform_all(host, turns, acts).await;
+                // The loop is gone only when the process ends.
+                drop(done.send(Done { id, outcome }).await);
+            });
+        }
+    }
+
+    fn waits(&self, id: VnodeId, vnode: Option<&AssignedVnode>) -> bool {
+        self.failed.get(&id).is_some_and(|failure| {
+            failure.vnode.as_ref() == vnode && Instant::now() < failure.retry_at
+        })
+    }
+
+    fn settle(&mut self, done: Done) {
+        self.busy.remove(&done.id);
+        match done.outcome {
+            Ok(()) => {
+                self.failed.remove(&done.id);
+            }
+            Err(seen) => {
+                let attempts = self.failed.get(&done.id).map_or(0, |f| f.attempts) + 1;
+                let wait_s = 1_u64.checked_shl(attempts - 1).unwrap_or(u64::MAX).min(BACKOFF_MAX_S);
+                let wanted = self.wanted.as_ref();
+                let vnode = wanted.and_then(|w| w.vnodes.iter().find(|v| v.id == done.id));
+                let failure = Failure {
+                    attempts,
+                    retry_at: Instant::now() + Duration::from_secs(wait_s),
+                    vnode: vnode.cloned(),
+                    seen,
+                };
+                self.failed.insert(done.id, failure);
+            }
+        }
+    }
+
+    /// Tells the masters what changed since they were told last.
+    async fn report(&mut self, wanted: &Assignment, seen: &Observation, plan: &Plan) {
+        let mut reports = Vec::new();
+        for vnode in &wanted.vnodes {
+            let Some(reported) = self.condition(vnode, seen, plan) else {
+                continue;
+            };
+            let now = (vnode.epoch, reported);
+            if self.reported.get(&vnode.id) != Some(&now) {
+                reports.push(VnodeReport {
+                    vnode: vnode.id,
+                    epoch: vnode.epoch,
+                    seen: now.1.clone(),
+                });
+                self.reported.insert(vnode.id, now);
+            }
+        }
+        self.reported.retain(|id, _| wanted.vnodes.iter().any(|vnode| vnode.id == *id));
+        let held: Vec<Digest> = seen.images.iter().copied().collect();
+        self.report_images(&held).await;
+        if !reports.is_empty() {
+            drop(self.tell.send(Tell::Reports(reports)).await);
+        }
+    }
+
+    fn condition(&self, vnode: &AssignedVnode, seen: &Observation, plan: &Plan) -> Option<Reported> {
+        if let Some(failure) = self.failed.get(&vnode.id) {
+            return Some(Reported::Present(failure.seen.clone()));
+        }
+        match plan.vnodes.get(&vnode.id).and_then(|acts| acts.first()) {
+            Some(Act::FetchImage(_)) => Some(Reported::Present(VnodeSeen::Preparing {
+                step: "fetching image".to_owned(),
+            })),
+            Some(Act::WriteHosts(..)) | None => report(vnode, seen),
+            Some(_) => None,
+        }
+    }
+
+    async fn report_images(&self, held: &[Digest]) {
+        let before = self.images.borrow().clone();
+        if before == held {
+            return;
+        }
+        for digest in held.iter().filter(|digest| !before.contains(digest)) {
+            drop(self.tell.send(Tell::Image(*digest, true)).await);
+        }
+        for digest in before.iter().filter(|digest| !held.contains(digest)) {
+            drop(self.tell.send(Tell::Image(*digest, false)).await);
+        }
+        self.images.send_replace(held.to_vec());
+    }
+}
+
+/// Performs a vnode's acts in order; at the first failure says which step it was.
+async fn perform_all<H: Host>(
+    host: Arc<H>,
+    turns: Arc<Semaphore>,
+    acts: Vec<Act>,
+) -> Result<(), VnodeSeen> {
+    // The semaphore is never closed.
+    let _turn = turns.acquire().await;
+    for act in acts {
+        perform(host.clone(), act).await.map_err(|(step, cause)| {
+            tracing::warn!(step, cause, "act failed");
+            VnodeSeen::Failed {
+                step: step.to_owned(),
+                cause,
+            }
+        })?;
+    }
+    Ok(())
+}
+
+async fn perform<H: Host>(host: Arc<H>, act: Act) -> Result<(), (&'static str, String)> {
+    let step = act.step();
+    match tokio::task::spawn_blocking(move || host.act(&act)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(fault)) => Err((step, fault.full_text())),
+        Err(error) => Err((step, error.to_string())),
+    }
+}

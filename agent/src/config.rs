@@ -1,0 +1,28 @@
+//! What an agent needs to start. Two agents may share a kernel if these differ and each has its own network namespace.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use docklet_control::model::WorkerCapacity;
+use docklet_link::Credentials;
+
+/// Settings of one agent.
+#[derive(Clone)]
+pub struct AgentConfig {
+    /// Holds everything: images, vnodes' files, the last assignment. Absolute, without spaces.
+    pub state_dir: PathBuf,
+    /// Who this agent is.
+    pub credentials: Credentials,
+    /// Cluster listeners of masters to begin with; the assignment names them all.
+    pub masters: Vec<String>,
+    /// Where terminals, exec and images are served.
+    pub data_listen: SocketAddr,
+    /// Local end of VXLAN tunnels.
+    pub underlay: IpAddr,
+    /// First component of its containers' cgroups.
+    pub cgroup_prefix: String,
+    /// What it offers.
+    pub capacity: WorkerCapacity,
+    /// The program that re-executes itself as helper, normally this one.
+    pub helper: PathBuf,
+}

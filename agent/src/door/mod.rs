@@ -1,0 +1,172 @@
+//! The worker's data port: WebSocket over mutual TLS. Masters open terminals, run programs and bring images; other
+//! agents fetch images. What a path is open to is checked here, who the person is was checked by the master.
+
+mod exec;
+pub mod images;
+mod pty;
+mod ring;
+mod terminal;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use docklet_control::id::{Digest, Epoch, VnodeId};
+use docklet_link::identity::{Identity, PeerRole};
+use docklet_link::{LinkFault, listener, tls};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::server::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::StatusCode;
+
+use crate::config::AgentConfig;
+use crate::fault::AgentFault;
+use crate::host::linux::LinuxHost;
+use crate::masters::Tell;
+
+/// Handshakes may take this long.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// An accepted connection.
+pub(crate) type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+/// What every connection may use.
+pub(crate) struct Door {
+    pub(crate) config: AgentConfig,
+    pub(crate) host: Arc<LinuxHost>,
+    pub(crate) images: watch::Sender<Vec<Digest>>,
+    pub(crate) tell: mpsc::Sender<Tell>,
+    pub(crate) terminals: terminal::Terminals,
+}
+
+impl Door {
+    /// Refuses a vnode that is not here at this epoch.
+    pub(crate) fn check_placed(&self, id: VnodeId, epoch: Epoch) -> Result<(), AgentFault> {
+        let placed = self.host.state().placed(id);
+        placed
+            .filter(|placed| placed.epoch == epoch)
+            .map(|_| ())
+            .ok_or(AgentFault::NotHere(id.0))
+    }
+}
+
+/// Binds the data port, and gives what serves it.
+///
+/// # Errors
+/// The address is taken.
+pub async fn serve(
+    config: AgentConfig,
+    host: Arc<LinuxHost>,
+    images: watch::Sender<Vec<Digest>>,
+    tell: mpsc::Sender<Tell>,
+) -> Result<impl Future<Output = ()>, AgentFault> {
+    let tls = tls::server_config(&config.credentials)?;
+    let listener = TcpListener::bind(config.data_listen)
+        .await
+        .map_err(|source| LinkFault::Connect {
+            addr: config.data_listen.to_string(),
+            source,
+        })?;
+    let door = Arc::new(Door {
+        config,
+        host,
+        images,
+        tell,
+        terminals: terminal::Terminals::default(),
+    });
+    Ok(async move {
+        loop {
+            match listener.accept().await {
+                Ok((tcp, _)) => {
+                    let (door, tls) = (door.clone(), tls.clone());
+                    tokio::spawn(async move {
+                        if let Err(fault) = connection(door, tcp, tls).await {
+                            tracing::debug!(fault = fault.full_text(), "connection ended");
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    })
+}
+
+async fn connection(
+    door: Arc<Door>,
+    tcp: TcpStream,
+    tls: Arc<rustls::ServerConfig>,
+) -> Result<(), AgentFault> {
+    let handshake = async {
+        let (peer, stream) = listener::accept(tcp, tls).await?;
+        let mut asked = None;
+        let check = |request: &Request, response: Response| {
+            let uri = request.uri();
+            let route = route(uri.path(), uri.query().unwrap_or_default());
+            match route.filter(|route| route.is_open_to(peer)) {
+                Some(route) => {
+                    asked = Some(route);
+                    Ok(response)
+                }
+                None => Err(refused()),
+            }
+        };
+        let socket = tokio_tungstenite::accept_hdr_async(stream, check).await?;
+        Ok::<_, AgentFault>((asked, socket))
+    };
+    let (asked, socket) = tokio::time::timeout(HANDSHAKE_DEADLINE, handshake)
+        .await
+        .map_err(|_| LinkFault::Deadline(5_000))??;
+    match asked {
+        Some(Route::Terminal(open)) => terminal::serve(&door, socket, open).await,
+        Some(Route::Exec) => exec::serve(&door, socket).await,
+        Some(Route::GetImage(digest)) => images::give(&door, socket, digest).await,
+        Some(Route::PutImage(digest)) => images::take(&door, socket, digest).await,
+        None => Ok(()),
+    }
+}
+
+fn refused() -> ErrorResponse {
+    let mut response = ErrorResponse::new(Some("no such door for you".to_owned()));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
+/// What can be asked for.
+enum Route {
+    Terminal(terminal::Open),
+    Exec,
+    GetImage(Digest),
+    PutImage(Digest),
+}
+
+impl Route {
+    fn is_open_to(&self, peer: Option<Identity>) -> bool {
+        match (self, peer.map(|peer| peer.role)) {
+            (_, Some(PeerRole::Master)) | (Self::GetImage(_), Some(PeerRole::Agent)) => true,
+            (_, Some(PeerRole::Agent) | None) => false,
+        }
+    }
+}
+
+fn route(path: &str, query: &str) -> Option<Route> {
+    let query: HashMap<&str, &str> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    match parts[..] {
+        ["terminal", session] => terminal::Open::parse(session, &query).map(Route::Terminal),
+        ["exec"] => Some(Route::Exec),
+        ["images", digest] => {
+            let digest = digest.parse().ok()?;
+            match query.get("put") {
+                Some(_) => Some(Route::PutImage(digest)),
+                None => Some(Route::GetImage(digest)),
+            }
+        }
+        _ => None,
+    }
+}

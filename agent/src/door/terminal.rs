@@ -1,0 +1,274 @@
+//! Terminals. The agent owns the pseudo-terminal and the scroll-back, so a session outlives every browser and every
+//! master: whoever comes back with the session and the position that it has read to goes on there.
+//!
+//! To the viewer: binary messages of an 8-byte big-endian position and bytes from there on; text messages
+//! `{"attached":{"oldest":N,"end":N}}`, `{"exit":{"code":N}}`. From the viewer: binary messages of input; text
+//! messages `{"resize":{"cols":N,"rows":N}}`.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use docklet_control::id::{Epoch, VnodeId};
+use futures_util::{SinkExt, StreamExt};
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::ring::Ring;
+use super::{Door, Socket, pty};
+use crate::fault::AgentFault;
+use crate::lxc::{AttachRequest, Container, HelperRequest, helper};
+use crate::vnode_dir::container_name;
+
+/// Scroll-back of a session: 1 MiB.
+const RING_BYTES: usize = 1 << 20;
+/// Bytes of one message.
+const CHUNK_BYTES: usize = 32 << 10;
+/// Sessions of one vnode at once.
+const SESSIONS_MAX: usize = 32;
+
+/// What a viewer asks for.
+pub(super) struct Open {
+    session: String,
+    vnode: VnodeId,
+    epoch: Epoch,
+    from: u64,
+    cols: u16,
+    rows: u16,
+}
+
+impl Open {
+    pub(super) fn parse(session: &str, query: &HashMap<&str, &str>) -> Option<Self> {
+        let opaque = session.len() == 32 && session.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = |key: &str, default: u64| match query.get(key) {
+            Some(text) => text.parse().ok(),
+            None => Some(default),
+        };
+        opaque.then_some(())?;
+        Some(Self {
+            session: session.to_owned(),
+            vnode: query.get("vnode")?.parse().ok()?,
+            epoch: query.get("epoch")?.parse().ok()?,
+            from: number("from", 0)?,
+            cols: u16::try_from(number("cols", 80)?).ok()?,
+            rows: u16::try_from(number("rows", 24)?).ok()?,
+        })
+    }
+}
+
+/// How far a session has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Progress {
+    end: u64,
+    exit_code: Option<i32>,
+}
+
+/// One shell and what it printed.
+struct Session {
+    vnode: VnodeId,
+    epoch: Epoch,
+    master: File,
+    ring: Mutex<Ring>,
+    progress: watch::Sender<Progress>,
+}
+
+/// All sessions of this worker.
+#[derive(Default)]
+pub(crate) struct Terminals(Mutex<HashMap<String, Arc<Session>>>);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Text messages of a viewer.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Control {
+    Resize { cols: u16, rows: u16 },
+}
+
+/// Serves one viewer until it leaves or the shell ends.
+pub(super) async fn serve(door: &Arc<Door>, socket: Socket, open: Open) -> Result<(), AgentFault> {
+    let mut socket = socket;
+    let session = match attach(door, &open).await {
+        Ok(session) => session,
+        Err(fault) => {
+            let text = serde_json::json!({"refused": {"cause": fault.full_text()}});
+            socket.send(Message::text(text.to_string())).await?;
+            return Ok(socket.close(None).await?);
+        }
+    };
+    view(socket, &session, open.from).await
+}
+
+/// The session of that name, or a new one.
+async fn attach(door: &Arc<Door>, open: &Open) -> Result<Arc<Session>, AgentFault> {
+    door.check_placed(open.vnode, open.epoch)?;
+    let known = lock(&door.terminals.0).get(&open.session).cloned();
+    if let Some(session) = known {
+        // The name alone opens nothing: it must be a session of the vnode that the master has checked.
+        if session.vnode != open.vnode || session.epoch != open.epoch {
+            return Err(AgentFault::NotHere(open.vnode.0));
+        }
+        return Ok(session);
+    }
+    let of_vnode = |session: &&Arc<Session>| session.vnode == open.vnode;
+    if lock(&door.terminals.0).values().filter(of_vnode).count() >= SESSIONS_MAX {
+        return Err(AgentFault::Protocol(format!(
+            "a {}th terminal: close one first; it",
+            SESSIONS_MAX + 1
+        )));
+    }
+    start(door, open).await
+}
+
+async fn start(door: &Arc<Door>, open: &Open) -> Result<Arc<Session>, AgentFault> {
+    let (held, id) = (door.clone(), open.vnode);
+    let (cols, rows) = (open.cols, open.rows);
+    let spawned = tokio::task::spawn_blocking(move || spawn_shell(&held, id, cols, rows)).await;
+    let (master, child) = spawned.map_err(std::io::Error::other)??;
+    let progress = Progress {
+        end: 0,
+        exit_code: None,
+    };
+    let session = Arc::new(Session {
+        vnode: open.vnode,
+        epoch: open.epoch,
+        master,
+        ring: Mutex::new(Ring::new(RING_BYTES)),
+        progress: watch::Sender::new(progress),
+    });
+    lock(&door.terminals.0).insert(open.session.clone(), session.clone());
+    let (reader, name, door) = (session.clone(), open.session.clone(), door.clone());
+    std::thread::Builder::new()
+        .name("terminal".to_owned())
+        .spawn(move || {
+            let code = read_to_end(&reader, child);
+            reader.progress.send_modify(|progress| progress.exit_code = Some(code));
+            lock(&door.terminals.0).remove(&name);
+        })?;
+    Ok(session)
+}
+
+type Child = std::process::Child;
+
+/// Starts a login shell on a terminal of the container.
+fn spawn_shell(door: &Door, id: VnodeId, cols: u16, rows: u16) -> Result<(File, Child), AgentFault> {
+    let state = door.host.state();
+    let container = Container::open(&state.lxc_path(), &container_name(id))?;
+    let pty = pty::open(&container.devpts()?)?;
+    pty::resize(&pty.master, cols, rows)?;
+    let mut environment = crate::act::environment();
+    environment.push("TERM=xterm-256color".to_owned());
+    // One line of shell decides which shell there is: only the container knows.
+    let find = "cd; if [ -x /bin/bash ]; then SHELL=/bin/bash exec /bin/bash -l; else SHELL=/bin/sh exec /bin/sh -l; fi";
+    let request = HelperRequest::Attach(AttachRequest {
+        lxc_path: state.lxc_path(),
+        name: container_name(id),
+        argv: ["/bin/sh", "-c", find].map(str::to_owned).to_vec(),
+        environment,
+        directory: "/".to_owned(),
+        terminal: true,
+    });
+    let slave = |what: std::io::Result<std::os::fd::OwnedFd>| what.map(Stdio::from);
+    let stdio = [slave(pty.slave.try_clone())?, slave(pty.slave.try_clone())?, Stdio::from(pty.slave)];
+    let child = spawn_attached(door, &request, stdio)?;
+    Ok((pty.master, child))
+}
+
+/// Runs the attaching helper on these standard streams. Its request is a file, as its standard input is not ours.
+pub(super) fn spawn_attached(
+    door: &Door,
+    request: &HelperRequest,
+    [stdin, stdout, stderr]: [Stdio; 3],
+) -> Result<Child, AgentFault> {
+    let unique: u64 = rand::random();
+    let path = door.host.state().answer(&format!("attach-{unique:016x}"));
+    docklet_link::credentials::write_private(&path, &serde_json::to_vec(request)?)?;
+    Command::new(&door.config.helper)
+        .arg(helper::ARGUMENT)
+        .arg(&path)
+        .arg(path.with_extension("answer"))
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .stdin(stdin)
+        .stdout(stdout)
+        .stderr(stderr)
+        .spawn()
+        .map_err(|source| AgentFault::Spawn {
+            program: door.config.helper.display().to_string(),
+            source,
+        })
+}
+
+/// Reads all that the shell prints; answers its exit code.
+fn read_to_end(session: &Session, mut child: Child) -> i32 {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    // The last slave end to close makes reading fail with EIO: that is the end.
+    while let Ok(length @ 1..) = (&session.master).read(&mut chunk) {
+        let end = {
+            let mut ring = lock(&session.ring);
+            ring.push(&chunk[..length]);
+            ring.end()
+        };
+        session.progress.send_modify(|progress| progress.end = end);
+    }
+    child.wait().ok().and_then(|status| status.code()).unwrap_or(255)
+}
+
+/// Sends what there is from `from` on and then what comes; passes input on.
+async fn view(mut socket: Socket, session: &Arc<Session>, from: u64) -> Result<(), AgentFault> {
+    let (oldest, end) = {
+        let ring = lock(&session.ring);
+        (ring.oldest(), ring.end())
+    };
+    let attached = serde_json::json!({"attached": {"oldest": oldest, "end": end}});
+    socket.send(Message::text(attached.to_string())).await?;
+    let (mut sink, mut stream) = socket.split();
+    let mut progress = session.progress.subscribe();
+    let mut from = from;
+    loop {
+        let now = *progress.borrow_and_update();
+        while from < now.end {
+            let (start, bytes) = lock(&session.ring).read(from, CHUNK_BYTES);
+            from = start + bytes.len() as u64;
+            let mut message = start.to_be_bytes().to_vec();
+            message.extend(bytes);
+            sink.send(Message::binary(message)).await?;
+        }
+        if let Some(code) = now.exit_code {
+            let exit = serde_json::json!({"exit": {"code": code}});
+            sink.send(Message::text(exit.to_string())).await?;
+            return Ok(sink.close().await?);
+        }
+        tokio::select! {
+            // The session's own sender lives as long as the session.
+            changed = progress.changed() => if changed.is_err() { return Ok(()) },
+            message = stream.next() => match message {
+                Some(Ok(Message::Binary(input))) => write_input(session, input.to_vec()).await?,
+                Some(Ok(Message::Text(text))) => control(session, &text)?,
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Close(_))) | None => return Ok(()),
+                Some(Err(error)) => return Err(error.into()),
+            },
+        }
+    }
+}
+
+/// Writing to a terminal blocks while its program does not read.
+async fn write_input(session: &Arc<Session>, input: Vec<u8>) -> Result<(), AgentFault> {
+    let session = session.clone();
+    let write = move || (&session.master).write_all(&input);
+    let written = tokio::task::spawn_blocking(write).await;
+    written.map_err(std::io::Error::other)??;
+    Ok(())
+}
+
+fn control(session: &Session, text: &str) -> Result<(), AgentFault> {
+    match serde_json::from_str(text)? {
+        Control::Resize { cols, rows } => pty::resize(&session.master, cols, rows),
+    }
+}

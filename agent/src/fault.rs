@@ -1,0 +1,76 @@
+//! Everything that can go wrong on a worker.
+
+use std::path::PathBuf;
+
+use docklet_link::LinkFault;
+
+/// A fault of an act, the machine or the link to the masters.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentFault {
+    #[error("{act} {path}")]
+    File {
+        act: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot run {program}")]
+    Spawn {
+        program: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{program} failed: {output}")]
+    Program { program: String, output: String },
+    #[error("liblxc: {0}")]
+    Lxc(String),
+    #[error("limit {key} is {found}, {wanted} was set")]
+    Limit {
+        key: String,
+        wanted: String,
+        found: String,
+    },
+    #[error("image {digest}: {cause}")]
+    Image { digest: String, cause: String },
+    #[error("no worker that holds image {0} can be reached")]
+    ImageUnreachable(String),
+    #[error("vnode {0} is not on this worker")]
+    NotHere(u64),
+    #[error("{0} is not understood")]
+    Protocol(String),
+    #[error("link")]
+    Link(#[from] LinkFault),
+    #[error("system call")]
+    System(#[from] std::io::Error),
+    #[error("websocket")]
+    WebSocket(#[from] Box<tokio_tungstenite::tungstenite::Error>),
+    #[error("JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl AgentFault {
+    /// Names the act and the file that an I/O error is about.
+    pub fn file(act: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { act, path, source }
+    }
+
+    /// The fault with all its sources, for a report.
+    #[must_use]
+    pub fn full_text(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+}
+
+impl From<tokio_tungstenite::tungstenite::Error> for AgentFault {
+    fn from(error: tokio_tungstenite::tungstenite::Error) -> Self {
+        Self::WebSocket(Box::new(error))
+    }
+}

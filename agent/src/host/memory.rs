@@ -1,0 +1,91 @@
+//! A machine in memory: the same acts, no side effects, faults on demand.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Act, Host, Observation, SeenVnode};
+use crate::fault::AgentFault;
+
+/// The machine.
+#[derive(Default)]
+pub struct MemoryHost {
+    seen: Mutex<Observation>,
+    /// Steps that fail, as [`Act::step`] names them.
+    failing: Mutex<BTreeSet<&'static str>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl MemoryHost {
+    /// Lets acts of this step fail, or succeed again.
+    pub fn fail(&self, step: &'static str, fails: bool) {
+        if fails {
+            lock(&self.failing).insert(step);
+        } else {
+            lock(&self.failing).remove(step);
+        }
+    }
+
+    /// The vnode's init ends by itself.
+    pub fn crash(&self, id: docklet_control::id::VnodeId) {
+        if let Some(vnode) = lock(&self.seen).vnodes.get_mut(&id) {
+            vnode.running = false;
+        }
+    }
+}
+
+impl Host for MemoryHost {
+    fn observe(&self) -> Result<Observation, AgentFault> {
+        Ok(lock(&self.seen).clone())
+    }
+
+    fn act(&self, act: &Act) -> Result<(), AgentFault> {
+        if lock(&self.failing).contains(act.step()) {
+            return Err(AgentFault::Lxc("failed as it was told to".to_owned()));
+        }
+        let mut seen = lock(&self.seen);
+        match act {
+            Act::EnsureNetwork(network) => {
+                seen.networks.insert(network.id);
+            }
+            Act::RemoveNetwork(id) => {
+                seen.networks.remove(id);
+            }
+            Act::FetchImage(image) => {
+                seen.images.insert(image.digest);
+            }
+            Act::Prepare(vnode) => {
+                let prepared = SeenVnode {
+                    epoch: Some(vnode.epoch),
+                    running: false,
+                    hosts: vnode.hosts.clone(),
+                };
+                seen.vnodes.insert(vnode.id, prepared);
+            }
+            Act::Start(vnode, _) => set_running(&mut seen, vnode.id, true)?,
+            Act::Stop(id, _) => set_running(&mut seen, *id, false)?,
+            Act::WriteHosts(id, hosts) => {
+                if let Some(vnode) = seen.vnodes.get_mut(id) {
+                    vnode.hosts.clone_from(hosts);
+                }
+            }
+            Act::Remove(id) => {
+                seen.vnodes.remove(id);
+            }
+            Act::SweepImages(_) => {}
+        }
+        Ok(())
+    }
+}
+
+fn set_running(
+    seen: &mut Observation,
+    id: docklet_control::id::VnodeId,
+    running: bool,
+) -> Result<(), AgentFault> {
+    let vnode = seen.vnodes.get_mut(&id).ok_or(AgentFault::NotHere(id.0))?;
+    vnode.running = running;
+    Ok(())
+}

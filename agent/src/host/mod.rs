@@ -1,0 +1,83 @@
+//! What a worker's machine is to the agent: something to observe and to act upon. One is real Linux, one lives in
+//! memory, for simulations and for tests of the loop; neither decides anything.
+
+pub mod linux;
+pub mod memory;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use docklet_control::assignment::{AssignedImage, AssignedNetwork, AssignedVnode};
+use docklet_control::id::{Digest, Epoch, NetworkId, VnodeId};
+use docklet_control::model::ImageSpec;
+
+use crate::fault::AgentFault;
+
+/// What there is of one vnode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenVnode {
+    /// The placement it was prepared for; none if preparing never ended.
+    pub epoch: Option<Epoch>,
+    /// Whether its init runs.
+    pub running: bool,
+    /// Names and addresses in its hosts file.
+    pub hosts: Vec<(String, Ipv4Addr)>,
+}
+
+/// What is true on the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observation {
+    pub vnodes: BTreeMap<VnodeId, SeenVnode>,
+    pub networks: BTreeSet<NetworkId>,
+    pub images: BTreeSet<Digest>,
+}
+
+/// One thing to do. Each may be repeated, and repairs what a crash in an earlier attempt left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    EnsureNetwork(AssignedNetwork),
+    RemoveNetwork(NetworkId),
+    FetchImage(AssignedImage),
+    /// Makes its files and root file system.
+    Prepare(Box<AssignedVnode>),
+    Start(Box<AssignedVnode>, ImageSpec),
+    Stop(VnodeId, ImageSpec),
+    WriteHosts(VnodeId, Vec<(String, Ipv4Addr)>),
+    /// Leaves nothing of it.
+    Remove(VnodeId),
+    /// Unmounts images that none of these vnodes uses.
+    SweepImages(Vec<(Digest, u32)>),
+}
+
+impl Act {
+    /// What people are told while it goes on, or when it failed.
+    #[must_use]
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::EnsureNetwork(_) => "make network",
+            Self::RemoveNetwork(_) => "remove network",
+            Self::FetchImage(_) => "fetch image",
+            Self::Prepare(_) => "prepare files",
+            Self::Start(..) => "start container",
+            Self::Stop(..) => "stop container",
+            Self::WriteHosts(..) => "write hosts",
+            Self::Remove(_) => "remove",
+            Self::SweepImages(_) => "unmount images",
+        }
+    }
+}
+
+/// A machine. Calls block; the loop makes them on threads of their own, at most one at a time for a vnode.
+pub trait Host: Send + Sync + 'static {
+    /// What is true now.
+    ///
+    /// # Errors
+    /// The machine cannot be looked at.
+    fn observe(&self) -> Result<Observation, AgentFault>;
+
+    /// Makes one thing true.
+    ///
+    /// # Errors
+    /// It could not be done; trying again is right.
+    fn act(&self, act: &Act) -> Result<(), AgentFault>;
+}

@@ -1,0 +1,206 @@
+//! One liblxc handle. Every unsafe call into liblxc is in this file.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::path::Path;
+use std::ptr;
+
+use crate::fault::AgentFault;
+
+/// A container by name and directory; it need not exist. Neither `Send` nor `Sync`: liblxc's handles are neither.
+pub struct Container {
+    handle: ptr::NonNull<lxc_sys::lxc_container>,
+}
+
+/// Calls a function of the handle's table.
+macro_rules! call {
+    ($container:expr, $function:ident $(, $argument:expr)*) => {{
+        let handle = $container.handle.as_ptr();
+        // SAFETY: the handle is live until drop, liblxc fills its whole table, and every pointer argument outlives
+        // the call because the caller still owns it.
+        unsafe {
+            ((*handle).$function.expect("liblxc fills its function table"))(handle $(, $argument)*)
+        }
+    }};
+}
+
+fn text(value: &str) -> Result<CString, AgentFault> {
+    CString::new(value).map_err(|_| AgentFault::Lxc("a value contains a NUL byte".to_owned()))
+}
+
+impl Container {
+    /// Opens container `name` below `lxc_path`, which must be absolute.
+    ///
+    /// # Errors
+    /// liblxc has no memory, or its lock directory cannot be written.
+    pub fn open(lxc_path: &Path, name: &str) -> Result<Self, AgentFault> {
+        let (name_text, path) = (text(name)?, text(&lxc_path.to_string_lossy())?);
+        // SAFETY: both strings live until the call returns, and liblxc copies them.
+        let handle = unsafe { lxc_sys::lxc_container_new(name_text.as_ptr(), path.as_ptr()) };
+        ptr::NonNull::new(handle)
+            .map(|handle| Self { handle })
+            .ok_or_else(|| AgentFault::Lxc(format!("container {name} cannot be opened")))
+    }
+
+    /// Sets one configuration item. Values are never pasted into a file, so a newline in one is just refused.
+    ///
+    /// # Errors
+    /// The key is unknown or the value unfit.
+    pub fn set(&self, key: &str, value: &str) -> Result<(), AgentFault> {
+        let (key_text, value_text) = (text(key)?, text(value)?);
+        let unfit = value.contains('\n');
+        let set = !unfit && call!(self, set_config_item, key_text.as_ptr(), value_text.as_ptr());
+        set.then_some(())
+            .ok_or_else(|| AgentFault::Lxc(format!("{key} cannot be {value:?}")))
+    }
+
+    /// Forgets what was loaded from the container's file.
+    pub fn clear(&self) {
+        call!(self, clear_config);
+    }
+
+    /// Writes the configuration to the container's file.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn save(&self) -> Result<(), AgentFault> {
+        call!(self, save_config, ptr::null())
+            .then_some(())
+            .ok_or_else(|| AgentFault::Lxc("configuration cannot be saved".to_owned()))
+    }
+
+    /// Whether its monitor says that it runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        call!(self, is_running)
+    }
+
+    /// Process id of its init on the host; none if it does not run.
+    #[must_use]
+    pub fn init_pid(&self) -> Option<i32> {
+        let pid = call!(self, init_pid);
+        (pid > 0).then_some(pid)
+    }
+
+    /// Starts it in the background. For the helper only: liblxc moves the caller to another cgroup.
+    ///
+    /// # Errors
+    /// It did not start; liblxc's log says why.
+    pub(super) fn start(&self) -> Result<(), AgentFault> {
+        call!(self, want_daemonize, true);
+        call!(self, want_close_all_fds, true);
+        call!(self, start, 0, ptr::null())
+            .then_some(())
+            .ok_or_else(|| AgentFault::Lxc("start failed".to_owned()))
+    }
+
+    /// Asks init to shut down and waits; answers whether it did.
+    pub(super) fn shutdown(&self, timeout_s: c_int) -> bool {
+        call!(self, shutdown, timeout_s)
+    }
+
+    /// Kills everything in it.
+    pub(super) fn stop(&self) -> bool {
+        call!(self, stop)
+    }
+
+    /// Value of a cgroup file of its payload, by the controller's file name; none if there is no such file.
+    pub(super) fn cgroup_item(&self, key: &str) -> Option<String> {
+        let key = text(key).ok()?;
+        let mut buffer = [0_u8; 256];
+        let room = c_int::try_from(buffer.len()).ok()?;
+        let into: *mut c_char = buffer.as_mut_ptr().cast();
+        let length = call!(self, get_cgroup_item, key.as_ptr(), into, room);
+        let length = usize::try_from(length).ok().filter(|n| *n < buffer.len())?;
+        let value = std::str::from_utf8(&buffer[..length]).ok()?;
+        Some(value.trim_end_matches(['\0', '\n']).to_owned())
+    }
+
+    /// IPv4 addresses of its `eth0`, asked of its network namespace. For the helper only: liblxc forks.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        let (interface, family) = (c"eth0", c"inet");
+        let list = call!(self, get_ips, interface.as_ptr(), family.as_ptr(), 0);
+        let mut addresses = Vec::new();
+        if list.is_null() {
+            return addresses;
+        }
+        let mut item = list;
+        // SAFETY: liblxc answers an array of strings ended by NULL, each and itself from malloc, now ours to free.
+        unsafe {
+            while !(*item).is_null() {
+                addresses.push(CStr::from_ptr(*item).to_string_lossy().into_owned());
+                nix::libc::free((*item).cast());
+                item = item.add(1);
+            }
+            nix::libc::free(list.cast());
+        }
+        addresses
+    }
+
+    /// The container's own devpts, so that a terminal opened there is one inside too.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn devpts(&self) -> Result<OwnedFd, AgentFault> {
+        let fd = call!(self, devpts_fd);
+        if fd < 0 {
+            return Err(AgentFault::Lxc("the container has no devpts".to_owned()));
+        }
+        // SAFETY: liblxc hands over a descriptor that nobody else owns.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    /// Runs a program inside with the helper's standard streams; answers the process id. For the helper only.
+    pub(super) fn attach(
+        &self,
+        argv: &[String],
+        environment: &[String],
+        directory: &str,
+    ) -> Result<i32, AgentFault> {
+        let program = argv.first().ok_or_else(|| AgentFault::Lxc("no program given".to_owned()))?;
+        let owned: Vec<CString> = argv.iter().map(|a| text(a)).collect::<Result<_, _>>()?;
+        let variables: Vec<CString> = environment.iter().map(|v| text(v)).collect::<Result<_, _>>()?;
+        let mut arguments = pointers(&owned);
+        let mut variables = pointers(&variables);
+        let (program, directory) = (text(program)?, text(directory)?);
+        let mut command = lxc_sys::lxc_attach_command_t {
+            program: program.as_ptr().cast_mut(),
+            argv: arguments.as_mut_ptr(),
+        };
+        // SAFETY: all zeroes is a valid value of this plain C structure; every field that matters is set below.
+        let mut options: lxc_sys::lxc_attach_options_t = unsafe { std::mem::zeroed() };
+        options.attach_flags = i32::try_from(lxc_sys::LXC_ATTACH_DEFAULT).unwrap_or_default();
+        options.namespaces = -1;
+        options.personality = -1;
+        options.initial_cwd = directory.as_ptr().cast_mut();
+        options.uid = u32::MAX;
+        options.gid = u32::MAX;
+        options.env_policy = lxc_sys::lxc_attach_env_policy_t_LXC_ATTACH_CLEAR_ENV;
+        options.extra_env_vars = variables.as_mut_ptr();
+        options.stdin_fd = 0;
+        options.stdout_fd = 1;
+        options.stderr_fd = 2;
+        options.log_fd = -nix::libc::EBADF;
+        let mut pid = -1;
+        let payload: *mut lxc_sys::lxc_attach_command_t = &raw mut command;
+        let run: lxc_sys::lxc_attach_exec_t = Some(lxc_sys::lxc_attach_run_command);
+        let code = call!(self, attach, run, payload.cast(), &raw mut options, &raw mut pid);
+        if code == 0 && pid > 0 {
+            return Ok(pid);
+        }
+        Err(AgentFault::Lxc(format!("attach failed with {code}")))
+    }
+}
+
+/// A list of C strings as C wants it: pointers, ended by NULL. The strings must outlive the list's use.
+fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
+    let pointers = strings.iter().map(|s| s.as_ptr().cast_mut());
+    pointers.chain([ptr::null_mut()]).collect()
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from lxc_container_new and is put back once.
+        unsafe { lxc_sys::lxc_container_put(self.handle.as_ptr()) };
+    }
+}

@@ -1,0 +1,248 @@
+//! The re-executed helper: one request, one process, one thread.
+//!
+//! liblxc moves whoever calls `start` into a cgroup of its own making, and forks and changes namespaces in other
+//! calls. So the agent runs `docklet __lxc-helper`, which reads one request as JSON from standard input (from a
+//! file for attach, whose standard input is the user's) and leaves the answer in a file: daemonised monitors keep
+//! the standard streams, and a pipe would never end.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::container::Container;
+use super::mount;
+use crate::fault::AgentFault;
+
+/// First argument by which the program knows that it is to be the helper.
+pub const ARGUMENT: &str = "__lxc-helper";
+
+/// What the helper can be asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum HelperRequest {
+    Start(StartRequest),
+    Stop(StopRequest),
+    Attach(AttachRequest),
+    Mount(MountRequest),
+}
+
+/// Starts a container in the background.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StartRequest {
+    pub lxc_path: PathBuf,
+    pub name: String,
+    /// Configuration items in order.
+    pub config: Vec<(String, String)>,
+    /// `eth0` must have this address before the container counts as running.
+    pub address: String,
+    /// Cgroup files and the value that must be read back from the first of each group that exists.
+    pub limits: Vec<(Vec<String>, String)>,
+}
+
+/// Shuts a container down, and kills it if it takes too long.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StopRequest {
+    pub lxc_path: PathBuf,
+    pub name: String,
+    pub timeout_ms: u32,
+}
+
+/// Runs a program in a container, on the helper's own standard streams, and exits as it does.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AttachRequest {
+    pub lxc_path: PathBuf,
+    pub name: String,
+    pub argv: Vec<String>,
+    pub environment: Vec<String>,
+    pub directory: String,
+    /// Whether standard input is a terminal that shall control the program.
+    pub terminal: bool,
+}
+
+/// Mounts an image with shifted ids.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MountRequest {
+    pub source: PathBuf,
+    pub target: PathBuf,
+    pub uid_base: u32,
+}
+
+/// Becomes the helper if the arguments say so. Must be the first thing that `main` does: no thread may exist.
+#[must_use]
+pub fn dispatch(arguments: &[String]) -> Option<ExitCode> {
+    match arguments {
+        [_, first, request, answer] if first == ARGUMENT => {
+            Some(serve(Path::new(request), Path::new(answer)))
+        }
+        _ => None,
+    }
+}
+
+fn serve(request: &Path, answer: &Path) -> ExitCode {
+    match read_request(request).and_then(perform) {
+        Ok(code) => ExitCode::from(code),
+        Err(fault) => {
+            // The answer is best effort: without it the agent still sees the exit code.
+            let written = fs::write(answer, fault.full_text());
+            ExitCode::from(if written.is_ok() { 125 } else { 126 })
+        }
+    }
+}
+
+fn read_request(path: &Path) -> Result<HelperRequest, AgentFault> {
+    let text = if path.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        text
+    } else {
+        fs::read_to_string(path).map_err(AgentFault::file("read", path))?
+    };
+    Ok(serde_json::from_str(&text)?)
+}
+
+fn perform(request: HelperRequest) -> Result<u8, AgentFault> {
+    match request {
+        HelperRequest::Start(start) => start.perform().map(|()| 0),
+        HelperRequest::Stop(stop) => stop.perform().map(|()| 0),
+        HelperRequest::Attach(attach) => attach.perform(),
+        HelperRequest::Mount(mount) => {
+            mount::mount_idmapped(&mount.source, &mount.target, mount.uid_base).map(|()| 0)
+        }
+    }
+}
+
+impl StartRequest {
+    fn perform(&self) -> Result<(), AgentFault> {
+        silence()?;
+        let container = Container::open(&self.lxc_path, &self.name)?;
+        container.clear();
+        for (key, value) in &self.config {
+            container.set(key, value)?;
+        }
+        container.save()?;
+        container.start()?;
+        let checked = self.check(&container);
+        if checked.is_err() {
+            container.stop();
+        }
+        checked
+    }
+
+    /// What liblxc accepts it may still ignore: a limit of the other cgroup version, say.
+    fn check(&self, container: &Container) -> Result<(), AgentFault> {
+        let addresses = container.addresses();
+        if !addresses.contains(&self.address) {
+            return Err(AgentFault::Lxc(format!(
+                "eth0 has {addresses:?} instead of {}",
+                self.address
+            )));
+        }
+        for (keys, wanted) in &self.limits {
+            let found = keys.iter().find_map(|key| container.cgroup_item(key));
+            let found = found.unwrap_or_else(|| "not there".to_owned());
+            if found != *wanted {
+                return Err(AgentFault::Limit {
+                    key: keys.join(" or "),
+                    wanted: wanted.clone(),
+                    found,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The monitor inherits the standard streams: none of them may be somebody's pipe.
+fn silence() -> Result<(), AgentFault> {
+    let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    nix::unistd::dup2_stdin(&null).map_err(std::io::Error::from)?;
+    nix::unistd::dup2_stdout(&null).map_err(std::io::Error::from)?;
+    nix::unistd::dup2_stderr(&null).map_err(std::io::Error::from)?;
+    Ok(())
+}
+
+impl StopRequest {
+    fn perform(&self) -> Result<(), AgentFault> {
+        let container = Container::open(&self.lxc_path, &self.name)?;
+        if !container.is_running() {
+            return Ok(());
+        }
+        let timeout_s = i32::try_from(self.timeout_ms.div_ceil(1_000)).unwrap_or(i32::MAX);
+        if timeout_s > 0 && container.shutdown(timeout_s) {
+            return Ok(());
+        }
+        if container.stop() || !container.is_running() {
+            return Ok(());
+        }
+        Err(AgentFault::Lxc("it does not stop".to_owned()))
+    }
+}
+
+impl AttachRequest {
+    fn perform(&self) -> Result<u8, AgentFault> {
+        if self.terminal {
+            take_terminal()?;
+        }
+        let container = Container::open(&self.lxc_path, &self.name)?;
+        let pid = container.attach(&self.argv, &self.environment, &self.directory)?;
+        let status = waitpid(Pid::from_raw(pid), None).map_err(std::io::Error::from)?;
+        Ok(match status {
+            WaitStatus::Exited(_, code) => u8::try_from(code).unwrap_or(255),
+            WaitStatus::Signaled(_, signal, _) => u8::try_from(128 + signal as i32).unwrap_or(255),
+            WaitStatus::Stopped(..)
+            | WaitStatus::PtraceEvent(..)
+            | WaitStatus::PtraceSyscall(_)
+            | WaitStatus::Continued(_)
+            | WaitStatus::StillAlive => 255,
+        })
+    }
+}
+
+/// Makes standard input the controlling terminal of a new session, which the attached program inherits.
+fn take_terminal() -> Result<(), AgentFault> {
+    nix::unistd::setsid().map_err(std::io::Error::from)?;
+    // SAFETY: TIOCSCTTY takes an integer, and descriptor 0 is open.
+    let taken = unsafe { nix::libc::ioctl(0, nix::libc::TIOCSCTTY, 0) };
+    if taken < 0 {
+        return Err(std::io::Error::last_os_error().into());
+    }
+    Ok(())
+}
+
+/// The agent's side: runs the helper for a request that has no use for standard streams.
+///
+/// # Errors
+/// What the helper found wrong.
+pub fn ask(helper: &Path, request: &HelperRequest, answer: &Path) -> Result<(), AgentFault> {
+    let spawn = |source| AgentFault::Spawn {
+        program: helper.display().to_string(),
+        source,
+    };
+    let mut child = Command::new(helper)
+        .args([ARGUMENT, "-"])
+        .arg(answer)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map_err(spawn)?;
+    if let Some(stdin) = child.stdin.take() {
+        serde_json::to_writer(stdin, request)?;
+    }
+    let status = child.wait().map_err(spawn)?;
+    if status.success() {
+        return Ok(());
+    }
+    let cause = fs::read_to_string(answer).unwrap_or_else(|_| format!("helper ended: {status}"));
+    // Left behind it would be taken for the answer to a later request.
+    drop(fs::remove_file(answer));
+    Err(AgentFault::Lxc(cause))
+}

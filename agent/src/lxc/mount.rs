@@ -1,0 +1,135 @@
+//! Id-mapped mounts: an image's files, owned by root on the host, seen as owned by a user's range of ids.
+//! For the single-threaded helper only.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid, fork, pause};
+
+use crate::fault::AgentFault;
+
+const OPEN_TREE_CLONE: libc::c_uint = 1;
+const MOVE_MOUNT_F_EMPTY_PATH: libc::c_uint = 4;
+const MOUNT_ATTR_RDONLY: u64 = 1;
+const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
+
+/// `struct mount_attr` of mount_setattr(2).
+#[repr(C)]
+struct MountAttr {
+    attr_set: u64,
+    attr_clr: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+/// Mounts `source` read-only at `target`, its ids shifted by `uid_base`.
+pub(super) fn mount_idmapped(source: &Path, target: &Path, uid_base: u32) -> Result<(), AgentFault> {
+    let named = |act| AgentFault::file(act, target);
+    let user_namespace = user_namespace(uid_base).map_err(named("make a user namespace for"))?;
+    let tree = open_tree(source).map_err(AgentFault::file("clone the mount of", source))?;
+    set_idmap(&tree, &user_namespace).map_err(named("shift ids of"))?;
+    move_mount(&tree, target).map_err(named("mount"))
+}
+
+/// A user namespace that maps 65,536 ids from `uid_base` on. Its only process is gone when this returns; the
+/// descriptor keeps it.
+fn user_namespace(uid_base: u32) -> io::Result<OwnedFd> {
+    // SAFETY: the helper has one thread, so the child may call anything.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            let entered = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).is_ok();
+            // Tells the parent by stopping itself; without a namespace it ends at once.
+            if entered && kill(Pid::this(), Signal::SIGSTOP).is_ok() {
+                pause();
+            }
+            // SAFETY: ends the child without running the parent's destructors.
+            unsafe { libc::_exit(1) }
+        }
+        ForkResult::Parent { child } => {
+            let opened = open_namespace(child, uid_base);
+            let killed = kill(child, Signal::SIGKILL);
+            let waited = waitpid(child, None);
+            killed.and(waited.map(|_| ()))?;
+            opened
+        }
+    }
+}
+
+fn open_namespace(child: Pid, uid_base: u32) -> io::Result<OwnedFd> {
+    use nix::sys::wait::{WaitPidFlag, WaitStatus};
+    match waitpid(child, Some(WaitPidFlag::WUNTRACED))? {
+        WaitStatus::Stopped(..) => {}
+        other => return Err(io::Error::other(format!("its process ended: {other:?}"))),
+    }
+    let map = format!("0 {uid_base} 65536\n");
+    fs::write(format!("/proc/{child}/uid_map"), &map)?;
+    fs::write(format!("/proc/{child}/gid_map"), &map)?;
+    Ok(fs::File::open(format!("/proc/{child}/ns/user"))?.into())
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+fn open_tree(source: &Path) -> io::Result<OwnedFd> {
+    let path = c_path(source)?;
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC.cast_unsigned();
+    // SAFETY: the path outlives the call; the result is a new descriptor or -1.
+    let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) };
+    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: nobody else owns the descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn set_idmap(tree: &OwnedFd, user_namespace: &OwnedFd) -> io::Result<()> {
+    let attributes = MountAttr {
+        attr_set: MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: u64::try_from(user_namespace.as_raw_fd()).map_err(io::Error::other)?,
+    };
+    // SAFETY: the structure is the kernel's first version of it, and outlives the call.
+    checked(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<MountAttr>(),
+        )
+    })
+}
+
+fn move_mount(tree: &OwnedFd, target: &Path) -> io::Result<()> {
+    let path = c_path(target)?;
+    // SAFETY: both paths outlive the call.
+    checked(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    })
+}
+
+fn checked(result: libc::c_long) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

@@ -1,0 +1,166 @@
+//! The link to the masters: dials one, follows the assignment, sends reports and heartbeats; when it breaks, tries
+//! the next. The agent never goes back: a master that knows less than the agent has seen is left again.
+
+use std::path::Path;
+use std::time::Duration;
+
+use docklet_control::agent_wire::{FromAgent, ToAgent};
+use docklet_control::assignment::Assignment;
+use docklet_control::id::{Digest, LogIndex, WorkerId};
+use docklet_control::model::WorkerFacts;
+use docklet_control::report::VnodeReport;
+use docklet_link::dial::Dialled;
+use docklet_link::identity::PeerRole;
+use docklet_link::tls::Expect;
+use docklet_link::{Dialer, LinkFault, Purpose};
+use rand::seq::SliceRandom;
+use tokio::sync::{mpsc, watch};
+
+use crate::config::AgentConfig;
+use crate::fault::AgentFault;
+
+/// A heartbeat this often.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A master that says nothing for so long is given up.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
+
+/// What the loop tells the link.
+#[derive(Clone, Debug)]
+pub enum Tell {
+    /// Transitions of vnodes.
+    Reports(Vec<VnodeReport>),
+    /// An image is here now, or no longer.
+    Image(Digest, bool),
+}
+
+/// What the link tells the loop.
+#[derive(Debug)]
+pub enum Told {
+    /// A new connection: everything must be reported anew.
+    Connected,
+    /// A newer assignment.
+    Assignment(Box<Assignment>),
+}
+
+/// The link's own state.
+pub struct MasterLink {
+    pub config: AgentConfig,
+    pub facts: WorkerFacts,
+    /// Digests of images here, as of now.
+    pub images: watch::Receiver<Vec<Digest>>,
+    pub told: mpsc::Sender<Told>,
+    pub tell: mpsc::Receiver<Tell>,
+    /// The newest assignment, also from before a restart.
+    pub known: Option<Assignment>,
+}
+
+impl MasterLink {
+    /// Keeps a connection to some master until the loop is gone.
+    pub async fn run(mut self) {
+        let dialer = Dialer::new(self.config.credentials.clone());
+        while !self.told.is_closed() {
+            for addr in self.addresses() {
+                match self.follow(&dialer, &addr).await {
+                    Ok(()) => return,
+                    Err(fault) => tracing::info!(%addr, %fault, "link to master ended"),
+                }
+            }
+            let pause_ms = rand::random_range(100..600);
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+    }
+
+    /// All masters that are known, in an order of its own, so that agents spread over them.
+    fn addresses(&self) -> Vec<String> {
+        let known = self.known.iter().flat_map(|known| known.masters.clone());
+        let mut addresses: Vec<String> = known.chain(self.config.masters.clone()).collect();
+        addresses.sort();
+        addresses.dedup();
+        addresses.shuffle(&mut rand::rng());
+        addresses
+    }
+
+    fn index(&self) -> LogIndex {
+        self.known.as_ref().map_or(LogIndex(0), |known| known.index)
+    }
+
+    /// Follows one master until the link breaks; ends well only when the loop is gone.
+    async fn follow(&mut self, dialer: &Dialer, addr: &str) -> Result<(), LinkFault> {
+        let expect = Expect::Role(PeerRole::Master);
+        let mut channel = dialer.dial(addr, expect, Purpose::Agent).await?;
+        let hello = FromAgent::Hello {
+            worker: WorkerId(self.config.credentials.identity.id),
+            facts: self.facts.clone(),
+            assignment: self.index(),
+            images: self.images.borrow_and_update().clone(),
+        };
+        channel.send(&hello).await?;
+        if self.told.send(Told::Connected).await.is_err() {
+            return Ok(());
+        }
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        let mut number = 0;
+        loop {
+            tokio::select! {
+                message = recv_in_time(&mut channel) => {
+                    if !self.take(message?).await? {
+                        return Ok(());
+                    }
+                }
+                _ = heartbeat.tick() => channel.send(&FromAgent::Heartbeat).await?,
+                tell = self.tell.recv() => match tell {
+                    None => return Ok(()),
+                    Some(Tell::Reports(reports)) => {
+                        number += 1;
+                        channel.send(&FromAgent::Report { number, reports }).await?;
+                    }
+                    Some(Tell::Image(digest, held)) => {
+                        channel.send(&FromAgent::Image { digest, held }).await?;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Takes one message; answers whether the loop still listens.
+    async fn take(&mut self, message: ToAgent) -> Result<bool, LinkFault> {
+        match message {
+            ToAgent::Assignment(assignment) if assignment.index >= self.index() => {
+                self.known = Some((*assignment).clone());
+                Ok(self.told.send(Told::Assignment(assignment)).await.is_ok())
+            }
+            ToAgent::Assignment(_) | ToAgent::Recorded { .. } | ToAgent::Alive => Ok(true),
+            ToAgent::Behind { applied } => Err(LinkFault::Remote(format!(
+                "it has applied entry {applied}, this agent has seen {}",
+                self.index()
+            ))),
+        }
+    }
+}
+
+async fn recv_in_time(channel: &mut Dialled) -> Result<ToAgent, LinkFault> {
+    tokio::time::timeout(SILENCE_MAX, channel.recv())
+        .await
+        .map_err(|_| LinkFault::Deadline(4_000))?
+}
+
+/// Keeps an assignment for a start without masters.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn store(path: &Path, assignment: &Assignment) -> Result<(), AgentFault> {
+    docklet_link::credentials::write_private(path, &serde_json::to_vec(assignment)?)?;
+    Ok(())
+}
+
+/// The assignment from before; none on a worker that never had one.
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub fn load(path: &Path) -> Result<Option<Assignment>, AgentFault> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(AgentFault::file("read", path)(error)),
+    }
+}

@@ -1,0 +1,132 @@
+//! The difference between what is assigned and what is seen, as acts in order. Pure: no act has a choice left.
+
+use std::collections::BTreeMap;
+
+use docklet_control::assignment::{AssignedImage, AssignedVnode, Assignment};
+use docklet_control::id::{Digest, VnodeId};
+use docklet_control::model::{ImageSpec, VnodeSeen, VnodeWanted};
+use docklet_control::report::Reported;
+
+use crate::host::{Act, Observation, SeenVnode};
+
+/// What to do: networks first, then each vnode's acts in order and vnodes beside each other, then what is left over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub networks: Vec<Act>,
+    pub vnodes: BTreeMap<VnodeId, Vec<Act>>,
+    pub sweep: Vec<Act>,
+}
+
+impl Plan {
+    /// Whether all is as assigned.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && self.vnodes.is_empty() && self.sweep.is_empty()
+    }
+}
+
+/// Plans. `last` is the assignment of the last plan that was carried out, so that peers are set only when they change.
+#[must_use]
+pub fn plan(wanted: &Assignment, seen: &Observation, last: Option<&Assignment>) -> Plan {
+    let mut plan = Plan::default();
+    for network in &wanted.networks {
+        let unchanged = last.is_some_and(|last| last.networks.contains(network));
+        if !unchanged || !seen.networks.contains(&network.id) {
+            plan.networks.push(Act::EnsureNetwork(network.clone()));
+        }
+    }
+    for vnode in &wanted.vnodes {
+        let acts = vnode_acts(wanted, vnode, seen);
+        if !acts.is_empty() {
+            plan.vnodes.insert(vnode.id, acts);
+        }
+    }
+    for id in seen.vnodes.keys() {
+        if !wanted.vnodes.iter().any(|vnode| vnode.id == *id) {
+            plan.vnodes.insert(*id, vec![Act::Remove(*id)]);
+        }
+    }
+    plan.sweep = sweep(wanted, seen, &plan);
+    plan
+}
+
+fn vnode_acts(wanted: &Assignment, vnode: &AssignedVnode, seen: &Observation) -> Vec<Act> {
+    let here = seen.vnodes.get(&vnode.id);
+    let image = wanted.images.iter().find(|image| image.digest == vnode.image);
+    let spec = image.map(|image| image.spec.clone()).unwrap_or_default();
+    match vnode.wanted {
+        VnodeWanted::Removed => here.map(|_| Act::Remove(vnode.id)).into_iter().collect(),
+        VnodeWanted::Stopped => match here {
+            Some(here) if here.running => vec![Act::Stop(vnode.id, spec)],
+            Some(_) | None => Vec::new(),
+        },
+        VnodeWanted::Running => run_acts(vnode, here, image, spec, seen),
+    }
+}
+
+fn run_acts(
+    vnode: &AssignedVnode,
+    here: Option<&SeenVnode>,
+    image: Option<&AssignedImage>,
+    spec: ImageSpec,
+    seen: &Observation,
+) -> Vec<Act> {
+    let mut acts = Vec::new();
+    let current = here.is_some_and(|here| here.epoch == Some(vnode.epoch));
+    if let Some(here) = here.filter(|here| here.running) {
+        if current {
+            if here.hosts != vnode.hosts {
+                acts.push(Act::WriteHosts(vnode.id, vnode.hosts.clone()));
+            }
+            return acts;
+        }
+        // It runs for a placement that is over: that run ends before the new one begins.
+        acts.push(Act::Stop(vnode.id, spec.clone()));
+    }
+    if let Some(image) = image.filter(|image| !seen.images.contains(&image.digest)) {
+        acts.push(Act::FetchImage(image.clone()));
+    }
+    acts.push(Act::Prepare(Box::new(vnode.clone())));
+    acts.push(Act::Start(Box::new(vnode.clone()), spec));
+    acts
+}
+
+/// Segments and mounted images that nothing uses any more, once no vnode is in motion.
+fn sweep(wanted: &Assignment, seen: &Observation, plan: &Plan) -> Vec<Act> {
+    if !plan.vnodes.is_empty() {
+        return Vec::new();
+    }
+    let used: Vec<(Digest, u32)> = wanted
+        .vnodes
+        .iter()
+        .filter(|vnode| seen.vnodes.contains_key(&vnode.id))
+        .map(|vnode| (vnode.image, vnode.uid_base))
+        .collect();
+    let unused = |id: &&docklet_control::id::NetworkId| {
+        !wanted.networks.iter().any(|network| network.id == **id)
+    };
+    let mut acts: Vec<Act> = seen.networks.iter().filter(unused).map(|id| Act::RemoveNetwork(*id)).collect();
+    if !acts.is_empty() {
+        acts.push(Act::SweepImages(used));
+    }
+    acts
+}
+
+/// What to tell the masters of a vnode that is seen so, when nothing is being done to it.
+#[must_use]
+pub fn report(vnode: &AssignedVnode, seen: &Observation) -> Option<Reported> {
+    let here = seen.vnodes.get(&vnode.id);
+    match (vnode.wanted, here) {
+        (VnodeWanted::Removed, None) => Some(Reported::Gone),
+        (VnodeWanted::Removed, Some(_)) => None,
+        (VnodeWanted::Stopped, None) => Some(Reported::Present(VnodeSeen::Stopped)),
+        (_, Some(here)) if here.epoch != Some(vnode.epoch) => None,
+        (VnodeWanted::Stopped, Some(here)) if !here.running => {
+            Some(Reported::Present(VnodeSeen::Stopped))
+        }
+        (VnodeWanted::Running, Some(here)) if here.running => {
+            Some(Reported::Present(VnodeSeen::Running))
+        }
+        (VnodeWanted::Stopped | VnodeWanted::Running, Some(_)) | (VnodeWanted::Running, None) => None,
+    }
+}

@@ -1,0 +1,138 @@
+//! A vnode's root file system: the image, ids shifted, below; its own layer above; joined by overlayfs.
+//! Every step may be repeated, and whatever a crash left half done is finished or undone by the next call.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use docklet_control::assignment::AssignedVnode;
+use docklet_control::id::{Digest, VnodeId};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use crate::fault::AgentFault;
+use crate::lxc::{HelperRequest, MountRequest, helper};
+use crate::vnode_dir::{StateDir, make_dir};
+
+/// Mounts the vnode's root file system unless it is mounted.
+///
+/// # Errors
+/// A mount or a directory fails.
+pub fn mount_rootfs(
+    state: &StateDir,
+    vnode: &AssignedVnode,
+    image_root: &Path,
+    helper: &Path,
+) -> Result<(), AgentFault> {
+    let rootfs = state.rootfs(vnode.id);
+    if is_mounted(&rootfs)? {
+        return Ok(());
+    }
+    let lower = mount_lower(state, vnode, image_root, helper)?;
+    let dir = state.vnode(vnode.id);
+    let (upper, work) = (dir.join("upper"), dir.join("work"));
+    make_dir(&upper, 0o755)?;
+    make_dir(&work, 0o755)?;
+    make_dir(&rootfs, 0o755)?;
+    for layer in [&upper, &work] {
+        std::os::unix::fs::chown(layer, Some(vnode.uid_base), Some(vnode.uid_base))
+            .map_err(AgentFault::file("give to the vnode's root", layer))?;
+    }
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lower.display(),
+        upper.display(),
+        work.display()
+    );
+    mount(
+        Some("overlay"),
+        &rootfs,
+        Some("overlay"),
+        MsFlags::MS_NODEV,
+        Some(options.as_str()),
+    )
+    .map_err(|errno| AgentFault::file("mount", rootfs.clone())(errno.into()))
+}
+
+/// The image with shifted ids, mounted once for all vnodes of a user.
+fn mount_lower(
+    state: &StateDir,
+    vnode: &AssignedVnode,
+    image_root: &Path,
+    helper: &Path,
+) -> Result<PathBuf, AgentFault> {
+    let target = state.lower(vnode.image, vnode.uid_base);
+    make_dir(&target, 0o711)?;
+    if !is_mounted(&target)? {
+        let request = HelperRequest::Mount(MountRequest {
+            source: image_root.to_owned(),
+            target: target.clone(),
+            uid_base: vnode.uid_base,
+        });
+        let answer = state.answer(&format!("mount-{}", vnode.id));
+        helper::ask(helper, &request, &answer)?;
+    }
+    Ok(target)
+}
+
+/// Unmounts and deletes everything of a vnode.
+///
+/// # Errors
+/// Something of it is still in use.
+pub fn remove(state: &StateDir, id: VnodeId) -> Result<(), AgentFault> {
+    unmount(&state.rootfs(id))?;
+    remove_dir(&state.lxc_path().join(crate::vnode_dir::container_name(id)))?;
+    // What says that there is a vnode goes last, so that a crash in between is seen and finished.
+    let dir = state.vnode(id);
+    for part in ["rootfs", "upper", "work", "etc"] {
+        remove_dir(&dir.join(part))?;
+    }
+    remove_dir(&dir)
+}
+
+/// Unmounts images that no vnode on this worker uses.
+///
+/// # Errors
+/// One of them is still in use.
+pub fn sweep_lower(state: &StateDir, used: &[(Digest, u32)]) -> Result<(), AgentFault> {
+    let dir = state.0.join("lower");
+    let kept: Vec<PathBuf> = used.iter().map(|(image, base)| state.lower(*image, *base)).collect();
+    for entry in fs::read_dir(&dir).map_err(AgentFault::file("list", dir.clone()))? {
+        let path = entry.map_err(AgentFault::file("list", dir.clone()))?.path();
+        if !kept.contains(&path) {
+            unmount(&path)?;
+            fs::remove_dir(&path).map_err(AgentFault::file("delete", path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Unmounts all that is mounted there, if anything is.
+///
+/// # Errors
+/// It is in use.
+pub fn unmount(path: &Path) -> Result<(), AgentFault> {
+    while is_mounted(path)? {
+        umount2(path, MntFlags::UMOUNT_NOFOLLOW)
+            .map_err(|errno| AgentFault::file("unmount", path)(errno.into()))?;
+    }
+    Ok(())
+}
+
+fn remove_dir(path: &Path) -> Result<(), AgentFault> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(AgentFault::file("delete", path)(error)),
+    }
+}
+
+/// Whether something is mounted right there.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn is_mounted(path: &Path) -> Result<bool, AgentFault> {
+    let table = Path::new("/proc/self/mountinfo");
+    let mounts = fs::read_to_string(table).map_err(AgentFault::file("read", table))?;
+    let wanted = path.to_string_lossy();
+    // The fifth field is the mount point; state directories have no characters that are escaped there.
+    Ok(mounts.lines().any(|line| line.split(' ').nth(4) == Some(&*wanted)))
+}

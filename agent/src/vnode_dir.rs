@@ -1,0 +1,125 @@
+//! Where a vnode's files are on the worker, and what the worker remembers of it.
+//!
+//! ```text
+//! STATE/vnodes/v7/placed.json   what it was prepared for
+//!                 upper/ work/  its own layer, owned by the user's range of ids
+//!                 rootfs/       image and own layer together, while mounted
+//!                 etc/          hosts, hostname, resolv.conf: mounted into it read-only
+//! STATE/lxc/v7/                 liblxc's own file and log
+//! STATE/lower/DIGEST-UIDBASE/   an image with shifted ids, while mounted
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use docklet_control::assignment::AssignedVnode;
+use docklet_control::id::{Digest, VnodeId};
+
+use crate::fault::AgentFault;
+
+/// The state directory and the paths in it.
+#[derive(Clone, Debug)]
+pub struct StateDir(pub PathBuf);
+
+impl StateDir {
+    /// Makes the directories. Containers' users must be able to pass through them, and to see nothing.
+    ///
+    /// # Errors
+    /// They cannot be made.
+    pub fn create(&self) -> Result<(), AgentFault> {
+        for dir in ["", "vnodes", "lxc", "lower", "images", "run"] {
+            make_dir(&self.0.join(dir), 0o711)?;
+        }
+        Ok(())
+    }
+
+    #[must_use]
+    pub fn lxc_path(&self) -> PathBuf {
+        self.0.join("lxc")
+    }
+
+    #[must_use]
+    pub fn vnode(&self, id: VnodeId) -> PathBuf {
+        self.0.join("vnodes").join(container_name(id))
+    }
+
+    #[must_use]
+    pub fn rootfs(&self, id: VnodeId) -> PathBuf {
+        self.vnode(id).join("rootfs")
+    }
+
+    #[must_use]
+    pub fn lower(&self, image: Digest, uid_base: u32) -> PathBuf {
+        self.0.join("lower").join(format!("{image}-{uid_base}"))
+    }
+
+    #[must_use]
+    pub fn images(&self) -> PathBuf {
+        self.0.join("images")
+    }
+
+    /// File in which a helper leaves its answer.
+    #[must_use]
+    pub fn answer(&self, name: &str) -> PathBuf {
+        self.0.join("run").join(name)
+    }
+
+    #[must_use]
+    pub fn assignment(&self) -> PathBuf {
+        self.0.join("assignment.json")
+    }
+
+    /// Vnodes of which there is anything here.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn vnodes(&self) -> Result<Vec<VnodeId>, AgentFault> {
+        let dir = self.0.join("vnodes");
+        let named = |source| AgentFault::file("list", dir.clone())(source);
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(named)? {
+            let name = entry.map_err(named)?.file_name();
+            ids.extend(vnode_of(&name.to_string_lossy()));
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// What a vnode was prepared for; none if preparing never ended.
+    #[must_use]
+    pub fn placed(&self, id: VnodeId) -> Option<AssignedVnode> {
+        let bytes = fs::read(self.vnode(id).join("placed.json")).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Remembers what a vnode was prepared for.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn remember(&self, vnode: &AssignedVnode) -> Result<(), AgentFault> {
+        let path = self.vnode(vnode.id).join("placed.json");
+        docklet_link::credentials::write_private(&path, &serde_json::to_vec(vnode)?)?;
+        Ok(())
+    }
+}
+
+/// Name of a vnode's container, and of its directory.
+#[must_use]
+pub fn container_name(id: VnodeId) -> String {
+    format!("v{id}")
+}
+
+fn vnode_of(name: &str) -> Option<VnodeId> {
+    name.strip_prefix('v')?.parse().ok()
+}
+
+/// Makes a directory with this mode, whatever was there.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_dir(path: &Path, mode: u32) -> Result<(), AgentFault> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::create_dir_all(path).map_err(AgentFault::file("make", path))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(AgentFault::file("set the mode of", path))
+}
