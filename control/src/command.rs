@@ -96,6 +96,8 @@ pub enum Command {
         blob_bytes: u64,
         spec: ImageSpec,
         description: String,
+        /// The worker to which the door has brought the blob.
+        held_by: WorkerId,
     },
     /// A worker has verified an image's blob, or lost it.
     ReportImage {

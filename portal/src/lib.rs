@@ -1,1 +1,22 @@
-//! Placeholder.
+//! Every door: pages, live updates, API, terminals, and the one for agents.
+//!
+//! A door establishes who asks and puts the question; whether they may is control's to say. Every master serves
+//! everything: writes go to the leader inside, decisions read linearizably, pages show the local state.
+
+pub mod agents_door;
+mod api;
+mod asker;
+mod assets;
+mod events;
+mod images;
+mod live;
+mod pages;
+mod password;
+mod problem;
+mod router;
+mod serve;
+mod terminal;
+mod worker;
+
+pub use password::hash as hash_password;
+pub use serve::{Portal, PortalConfig, serve};

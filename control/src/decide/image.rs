@@ -10,32 +10,39 @@ use crate::name::Name;
 use crate::permit;
 use crate::refusal::Refusal;
 
-pub(super) fn register(
-    ground: Ground<'_>,
-    name: &str,
-    digest: Digest,
-    blob_bytes: u64,
-    spec: &ImageSpec,
-    description: &str,
-) -> Result<Decision, Refusal> {
+/// What is said of an image when it is registered.
+pub(super) struct Registration<'e> {
+    pub name: &'e str,
+    pub digest: Digest,
+    pub blob_bytes: u64,
+    pub spec: &'e ImageSpec,
+    pub description: &'e str,
+    pub held_by: WorkerId,
+}
+
+pub(super) fn register(ground: Ground<'_>, new: &Registration<'_>) -> Result<Decision, Refusal> {
     let owner = permit::person(ground.state, ground.entry.actor)?.id;
-    let name = Name::parse("image", name)?;
-    plain_text("description", description, 500)?;
-    in_range("blob size", blob_bytes, 1..=1 << 40, "bytes")?;
-    check_spec(spec)?;
-    let known = ground.state.images.get(&digest);
+    let name = Name::parse("image", new.name)?;
+    plain_text("description", new.description, 500)?;
+    in_range("blob size", new.blob_bytes, 1..=1 << 40, "bytes")?;
+    check_spec(new.spec)?;
+    if !ground.state.workers.contains_key(&new.held_by) {
+        return Err(Refusal::not_found("worker", new.held_by));
+    }
+    let known = ground.state.images.get(&new.digest);
+    let holders = known.map_or_else(OrdSet::new, |image| image.holders.clone());
     let image = Image {
-        digest,
+        digest: new.digest,
         name,
-        blob_bytes,
-        spec: spec.clone(),
+        blob_bytes: new.blob_bytes,
+        spec: new.spec.clone(),
         owner,
-        description: description.to_owned(),
+        description: new.description.to_owned(),
         registered_at: known.map_or(ground.entry.at, |image| image.registered_at),
-        holders: known.map_or_else(OrdSet::new, |image| image.holders.clone()),
+        holders: holders.update(new.held_by),
     };
-    let changed = known != Some(&image)
-        || ground.state.image_named(&image.name).map(|now| now.digest) != Some(digest);
+    let meant = ground.state.image_named(&image.name).map(|now| now.digest);
+    let changed = known != Some(&image) || meant != Some(new.digest);
     let events = changed.then_some(Event::ImageRegistered { image });
     Ok(Decision::quiet(events.into_iter().collect()))
 }

@@ -108,7 +108,18 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
             blob_bytes,
             spec,
             description,
-        } => image::register(ground, name, *digest, *blob_bytes, spec, description),
+            held_by,
+        } => {
+            let registration = image::Registration {
+                name,
+                digest: *digest,
+                blob_bytes: *blob_bytes,
+                spec,
+                description,
+                held_by: *held_by,
+            };
+            image::register(ground, &registration)
+        }
         Command::ReportImage {
             worker,
             digest,

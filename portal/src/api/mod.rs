@@ -1,0 +1,27 @@
+//! The JSON interface, one file for each noun. Refusals are problem+json with control's codes.
+
+pub(crate) mod machine;
+pub(crate) mod session;
+pub(crate) mod status;
+pub(crate) mod vcluster;
+
+use axum::extract::FromRequest;
+use axum::extract::rejection::JsonRejection;
+use docklet_control::Refusal;
+
+use crate::problem::Problem;
+
+/// A JSON body; what does not fit is told as a problem.
+#[derive(FromRequest)]
+#[from_request(via(axum::Json), rejection(Problem))]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::malformed("request body", rejection.body_text())
+    }
+}
+
+pub(crate) async fn not_found(uri: axum::http::Uri) -> Problem {
+    Refusal::not_found("API path", uri.path().escape_debug()).into()
+}

@@ -1,0 +1,38 @@
+//! How the cluster is, in short, for everybody who is logged in.
+
+use axum::Json;
+use axum::extract::State;
+use docklet_control::model::WorkerStatus;
+use docklet_raft::RaftStatus;
+use serde::Serialize;
+
+use crate::asker::Asker;
+use crate::serve::Portal;
+
+#[derive(Serialize)]
+pub(crate) struct Status {
+    cluster: String,
+    user: String,
+    /// Name of the master that answers.
+    master: String,
+    raft: RaftStatus,
+    workers_up: usize,
+    workers: usize,
+    vclusters: usize,
+    vnodes: usize,
+}
+
+pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Status> {
+    let state = &asker.frozen.state;
+    let up = state.workers.values().filter(|w| w.status == WorkerStatus::Up);
+    Json(Status {
+        cluster: state.settings.as_ref().map(|s| s.name.to_string()).unwrap_or_default(),
+        user: asker.user.name.to_string(),
+        master: portal.name.to_string(),
+        raft: portal.master.status(),
+        workers_up: up.count(),
+        workers: state.workers.len(),
+        vclusters: state.vclusters_of(asker.user.id).count(),
+        vnodes: state.vnodes.values().filter(|v| v.owner == asker.user.id).count(),
+    })
+}

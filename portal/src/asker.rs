@@ -1,0 +1,216 @@
+//! Who asks: a person with a session, by cookie or by bearer token. And logging in and out.
+
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use docklet_control::id::{LogIndex, RequestId, SecretHash, UnixMs};
+use docklet_control::model::{SessionKind, User};
+use docklet_control::name::Name;
+use docklet_control::{Actor, Command, Refusal, State};
+use docklet_raft::Frozen;
+use sha2::{Digest, Sha256};
+
+use crate::password;
+use crate::problem::Problem;
+use crate::serve::Portal;
+
+/// Bound to this host, to HTTPS and to the whole site by its name.
+pub(crate) const COOKIE: &str = "__Host-docklet-session";
+/// A login by browser lasts this long, one by command line longer.
+const BROWSER_TTL: Duration = Duration::from_secs(12 * 3_600);
+const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// A request waits this long for a write of its client to arrive at this master.
+const OWN_WRITE_DEADLINE: Duration = Duration::from_secs(3);
+/// How long a write may take before its outcome counts as unknown.
+pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A person with a valid session, and the state that the answer is made from.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    pub(crate) user: User,
+    pub(crate) session: SecretHash,
+    /// Guards forms: derived from the session's secret, never stored.
+    pub(crate) csrf: String,
+    /// At least as new as what this client has seen before.
+    pub(crate) frozen: Frozen,
+    /// The entry of the client's own last write, if it says so.
+    pub(crate) after: Option<LogIndex>,
+    /// Chosen by a client that may ask again, through another master even; else by this master.
+    request: RequestId,
+}
+
+impl Asker {
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::User(self.user.id)
+    }
+}
+
+impl FromRequestParts<Portal> for Asker {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Problem> {
+        let (secret, by_cookie) = secret(&parts.headers).ok_or(Refusal::NotLoggedIn)?;
+        if by_cookie && !parts.method.is_safe() {
+            refuse_foreign(&parts.headers)?;
+        }
+        let after = seen_index(parts);
+        let mut frozen = match after {
+            Some(index) => portal.master.wait_applied(index, OWN_WRITE_DEADLINE).await?,
+            None => portal.master.local(),
+        };
+        let id = SecretHash(Sha256::digest(secret.as_bytes()).into());
+        let mut user = holder(&frozen.state, id).cloned();
+        if user.is_none() {
+            // Opened through another master a moment ago, perhaps: then a current state knows it.
+            frozen = portal.master.read(OWN_WRITE_DEADLINE).await?;
+            user = holder(&frozen.state, id).cloned();
+        }
+        Ok(Self {
+            user: user.ok_or(Refusal::NotLoggedIn)?,
+            session: id,
+            csrf: csrf_of(&secret),
+            frozen,
+            after,
+            request: request_id(&parts.headers),
+        })
+    }
+}
+
+impl OptionalFromRequestParts<Portal> for Asker {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        portal: &Portal,
+    ) -> Result<Option<Self>, Problem> {
+        match <Self as FromRequestParts<Portal>>::from_request_parts(parts, portal).await {
+            Ok(asker) => Ok(Some(asker)),
+            Err(problem) if problem.code == Refusal::NotLoggedIn.code() => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+/// The person whose session it is, if it has not ended.
+pub(crate) fn holder(state: &State, id: SecretHash) -> Option<&User> {
+    let session = state.sessions.get(&id)?;
+    (session.expires_at > now()).then_some(())?;
+    state.users.get(&session.user)
+}
+
+fn now() -> UnixMs {
+    let now = jiff::Timestamp::now().as_millisecond();
+    UnixMs(u64::try_from(now).unwrap_or(0))
+}
+
+/// The secret that the client shows, and whether it came by cookie.
+fn secret(headers: &HeaderMap) -> Option<(String, bool)> {
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    if let Some(token) = bearer {
+        return Some((token.to_owned(), false));
+    }
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split("; "))
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| (value.to_owned(), true))
+}
+
+/// Only this site's own pages may change something with this site's cookies, or open sockets.
+pub(crate) fn refuse_foreign(headers: &HeaderMap) -> Result<(), Problem> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let fetch_site = text(header::HeaderName::from_static("sec-fetch-site"));
+    let own_origin = text(header::HOST).map(|host| format!("https://{host}"));
+    let origin_fits = own_origin.is_some() && text(header::ORIGIN) == own_origin.as_deref();
+    if origin_fits && fetch_site.is_none_or(|site| site == "same-origin") {
+        return Ok(());
+    }
+    Err(Refusal::NotPermitted {
+        action: "change something from another site".to_owned(),
+        needed: "a request of this site's own pages".to_owned(),
+    }
+    .into())
+}
+
+/// The token that every form carries.
+pub(crate) fn csrf_of(secret: &str) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(b"docklet csrf ");
+    hasher.update(secret.as_bytes());
+    hex::encode(hasher.finalize())
+}
+
+/// The entry up to which the client has seen the state: a header of programs, a query of redirects.
+fn seen_index(parts: &Parts) -> Option<LogIndex> {
+    let header = parts.headers.get("docklet-index").and_then(|value| value.to_str().ok());
+    let query = parts.uri.query().unwrap_or_default().split('&');
+    let query = query.filter_map(|pair| pair.strip_prefix("after=")).next();
+    let index = header.or(query.filter(|_| parts.method == Method::GET))?;
+    index.parse().ok()
+}
+
+/// The request id that the client chose, as 32 hexadecimal digits; a random one if it chose none.
+fn request_id(headers: &HeaderMap) -> RequestId {
+    let given = headers.get("docklet-request").and_then(|value| value.to_str().ok());
+    let given = given.and_then(|text| u128::from_str_radix(text, 16).ok());
+    RequestId(given.unwrap_or_else(rand::random))
+}
+
+/// A fresh session: its secret and when it ends.
+pub(crate) struct Opened {
+    pub(crate) secret: String,
+    pub(crate) index: LogIndex,
+    pub(crate) ttl: Duration,
+}
+
+/// Checks name and password and opens a session.
+pub(crate) async fn log_in(
+    portal: &Portal,
+    name: &str,
+    password: String,
+    kind: SessionKind,
+) -> Result<Opened, Problem> {
+    let frozen = portal.master.read(OWN_WRITE_DEADLINE).await?;
+    let user = Name::parse("user", name)
+        .ok()
+        .and_then(|name| frozen.state.user_named(&name).cloned());
+    let hash = user.as_ref().map(|user| user.password_hash.clone());
+    let fits = password::verify(password, hash).await;
+    let user = user.filter(|_| fits).ok_or(Refusal::CredentialsWrong)?;
+    let secret = hex::encode(rand::random::<[u8; 32]>());
+    let ttl = match kind {
+        SessionKind::Browser => BROWSER_TTL,
+        SessionKind::Token => TOKEN_TTL,
+    };
+    let command = Command::OpenSession {
+        user: user.id,
+        id: SecretHash(Sha256::digest(secret.as_bytes()).into()),
+        kind,
+        ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+    };
+    let (actor, request) = (Actor::Door(portal.master.id()), RequestId(rand::random()));
+    let receipt = portal.master.propose(actor, request, command, WRITE_DEADLINE).await?;
+    Ok(Opened {
+        secret,
+        index: receipt.index,
+        ttl,
+    })
+}
+
+/// Proposes in the name of the asker.
+pub(crate) async fn propose(
+    portal: &Portal,
+    asker: &Asker,
+    command: Command,
+) -> Result<docklet_control::model::Receipt, Problem> {
+    let proposed = portal.master.propose(asker.actor(), asker.request, command, WRITE_DEADLINE);
+    Ok(proposed.await?)
+}

@@ -1,0 +1,118 @@
+//! Live pages: whenever the state changes, the parts of the page that look different now are sent anew.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use docklet_raft::Frozen;
+use futures_util::Stream;
+use maud::Markup;
+use tokio::sync::watch;
+
+use crate::asker::{Asker, holder};
+use crate::pages::{image, master, vcluster, worker};
+use crate::serve::Portal;
+
+/// Changes that come within this time are shown together.
+const GATHER: Duration = Duration::from_millis(40);
+/// What is no part of the state, as who leads, is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_millis(700);
+
+/// One open page.
+struct Viewer {
+    portal: Portal,
+    asker: Asker,
+    page: String,
+    states: watch::Receiver<Frozen>,
+    /// What was sent last, by the part's id.
+    sent: HashMap<String, String>,
+    queue: Vec<Event>,
+    greeted: Option<String>,
+}
+
+/// The parts of a page, by the id of the element that they replace.
+fn fragments(portal: &Portal, asker: &Asker, page: &str) -> Vec<(String, Markup)> {
+    match page.split('/').collect::<Vec<_>>()[..] {
+        ["vclusters"] => vcluster::list_fragments(asker),
+        ["vclusters", name] => vcluster::show_fragments(asker, name),
+        ["masters"] => master::fragments(portal, asker),
+        ["workers"] => worker::fragments(asker),
+        ["images"] => image::fragments(asker),
+        _ => Vec::new(),
+    }
+}
+
+pub(crate) async fn stream(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path(page): Path<String>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let viewer = Viewer {
+        states: portal.master.watch(),
+        portal,
+        asker,
+        page,
+        sent: HashMap::new(),
+        queue: Vec::new(),
+        greeted: None,
+    };
+    let events = futures_util::stream::unfold(viewer, |mut viewer| async move {
+        let event = viewer.next().await?;
+        Some((Ok(event), viewer))
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(2)))
+}
+
+impl Viewer {
+    /// The next part that looks different; none when the login has ended.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.queue.pop() {
+                return Some(event);
+            }
+            let state = self.states.borrow_and_update().clone();
+            self.asker.user = holder(&state.state, self.asker.session)?.clone();
+            self.asker.frozen = state;
+            self.look();
+            if self.queue.is_empty() {
+                if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, self.states.changed()).await {
+                    return None;
+                }
+                tokio::time::sleep(GATHER).await;
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        let index = self.asker.frozen.index.to_string();
+        for (id, markup) in fragments(&self.portal, &self.asker, &self.page) {
+            let html = markup.into_string();
+            if self.sent.get(&id) != Some(&html) {
+                let data = serde_json::json!({"id": id, "html": html});
+                let event = Event::default().event("fragment").id(index.clone());
+                self.queue.push(event.data(data.to_string()));
+                self.sent.insert(id, html);
+            }
+        }
+        let hello = hello(&self.portal);
+        if self.greeted.as_ref() != Some(&hello) {
+            self.queue.push(Event::default().event("hello").data(hello.clone()));
+            self.greeted = Some(hello);
+        }
+    }
+}
+
+/// Which master serves this page and which one leads, so that the page can say what happened.
+fn hello(portal: &Portal) -> String {
+    let status = portal.master.status();
+    let state = portal.master.local().state;
+    let leader = status.leader.and_then(|id| state.masters.get(&id));
+    serde_json::json!({
+        "master": &*portal.name,
+        "leader": leader.map(|master| master.name.to_string()),
+        "term": status.term,
+    })
+    .to_string()
+}

@@ -1,0 +1,30 @@
+//! The terminal of one vnode.
+
+use axum::extract::Path;
+use maud::{Markup, html};
+
+use super::{Page, PageProblem};
+use crate::asker::Asker;
+use crate::worker::locate;
+
+pub(crate) async fn show(
+    asker: Asker,
+    Path((vcluster, vnode)): Path<(String, String)>,
+) -> Result<Markup, PageProblem> {
+    // Says at once if there is no such vnode, rather than in a socket.
+    locate(&asker.frozen.state, &asker.user, &vcluster, &vnode)?;
+    let socket = format!("/terminal/ws?vcluster={vcluster}&vnode={vnode}");
+    let session = hex::encode(rand::random::<[u8; 16]>());
+    let body = html! {
+        div.head {
+            p.crumbs { a href="/vclusters" { "Vclusters" } " / " a href={"/vclusters/" (vcluster)} { (vcluster) } " / " (vnode) }
+            p #terminal-status role="status" aria-live="polite" { "connecting…" }
+        }
+        div.terminal-tools #terminal-tools {}
+        div #terminal data-socket=(socket) data-session=(session) data-key={(vcluster) "/" (vnode)} {}
+        noscript { p.notice { "A terminal needs JavaScript. " code { "docklet shell " (vcluster) "/" (vnode) } " works without a browser." } }
+    };
+    let title = format!("{vnode} of {vcluster}");
+    let script = Some("/assets/terminal.js");
+    Ok(Page { title: &title, asker: &asker, live: None, script }.render(body))
+}

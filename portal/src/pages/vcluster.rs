@@ -1,0 +1,345 @@
+//! Vclusters: list, form, detail, and what can be done to one.
+
+use axum::extract::{Form, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use docklet_control::amount::{CpuMilli, MemoryMib, VnodeSize};
+use docklet_control::id::LogIndex;
+use docklet_control::model::VclusterWanted;
+use docklet_control::view::{ImageView, Phase, VclusterView, VnodeView, image, vcluster};
+use docklet_control::{Command, Refusal};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::{Page, PageProblem, check_csrf, csrf, instant, phase};
+use crate::asker::{Asker, propose};
+use crate::problem::Problem;
+use crate::serve::Portal;
+use crate::worker::find_vcluster;
+
+pub(crate) async fn list(asker: Asker) -> Markup {
+    let body = html! {
+        div.head {
+            h1 { "Vclusters" }
+            a.button href="/vclusters/new" { "Create" }
+        }
+        (list_table(&asker))
+    };
+    let live = Some("/live/vclusters".to_owned());
+    Page { title: "Vclusters", asker: &asker, live, script: None }.render(body)
+}
+
+pub(crate) fn list_fragments(asker: &Asker) -> Vec<(String, Markup)> {
+    vec![("vclusters".to_owned(), list_table(asker))]
+}
+
+fn list_table(asker: &Asker) -> Markup {
+    let views = vcluster::list(&asker.frozen.state, &asker.user);
+    html! {
+        div #vclusters {
+            @if views.is_empty() {
+                div.empty {
+                    p { "No vclusters yet." }
+                    p { a.button href="/vclusters/new" { "Create the first" } }
+                }
+            } @else {
+                table {
+                    thead { tr { th { "Name" } th { "State" } th { "Vnodes" } th { "Image" } th { "Owner" } th { "Created" } } }
+                    tbody {
+                        @for view in &views {
+                            tr {
+                                td data-label="Name" { a href={"/vclusters/" (link(asker, view))} { (view.name) } }
+                                td data-label="State" { (phase(view.phase)) }
+                                td data-label="Vnodes" { (view.running) " of " (view.vnodes.len()) " running" }
+                                td data-label="Image" { (view.image) }
+                                td data-label="Owner" { (view.owner) }
+                                td data-label="Created" { (instant(view.created_at)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Own vclusters by name; others' by number, as names are each owner's own.
+fn link(asker: &Asker, view: &VclusterView) -> String {
+    if view.owner == asker.user.name.as_str() {
+        view.name.clone()
+    } else {
+        view.id.to_string()
+    }
+}
+
+pub(crate) async fn form(asker: Asker) -> Markup {
+    form_page(&asker, &NewVcluster::default(), None)
+}
+
+/// The form's fields, as text: what does not fit comes back as it was typed.
+#[derive(Deserialize)]
+pub(crate) struct NewVcluster {
+    csrf: String,
+    name: String,
+    image: String,
+    vnodes: String,
+    cpu_milli: String,
+    memory_mib: String,
+    pids_max: String,
+}
+
+impl Default for NewVcluster {
+    fn default() -> Self {
+        let size = VnodeSize::default();
+        Self {
+            csrf: String::new(),
+            name: String::new(),
+            image: String::new(),
+            vnodes: "2".to_owned(),
+            cpu_milli: size.cpu_milli.0.to_string(),
+            memory_mib: size.memory_mib.0.to_string(),
+            pids_max: size.pids_max.to_string(),
+        }
+    }
+}
+
+impl NewVcluster {
+    fn command(&self) -> Result<Command, Problem> {
+        let number = |what: &str, text: &str| {
+            text.trim().parse().map_err(|error| Problem::malformed(what, error))
+        };
+        Ok(Command::CreateVcluster {
+            name: self.name.clone(),
+            image: self.image.clone(),
+            vnodes: number("number of vnodes", &self.vnodes)?,
+            size: VnodeSize {
+                cpu_milli: CpuMilli(number("CPU", &self.cpu_milli)?),
+                memory_mib: MemoryMib(number("memory", &self.memory_mib)?),
+                pids_max: number("process limit", &self.pids_max)?,
+            },
+        })
+    }
+}
+
+fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Markup {
+    let images = image::list(&asker.frozen.state);
+    let body = html! {
+        p.crumbs { a href="/vclusters" { "Vclusters" } " / new" }
+        h1 { "Create a vcluster" }
+        @if let Some(problem) = problem {
+            p.notice.refused role="alert" { (problem.detail) }
+        }
+        @if images.is_empty() {
+            p.notice { "There is no image yet. An admin makes one with " code { "docklet image build busybox" } "." }
+        }
+        form.stack method="post" action="/vclusters" {
+            (csrf(asker))
+            label for="name" { "Name" }
+            input #name name="name" value=(form.name) required maxlength="40" autocomplete="off" autofocus aria-describedby="name-hint";
+            p.hint #name-hint { "1 to 40 of a-z, 0-9 and -, starting with a letter." }
+            label for="image" { "Image" }
+            select #image name="image" { @for image in &images { (image_option(image, form)) } }
+            label for="vnodes" { "Vnodes" }
+            input #vnodes name="vnodes" type="number" min="1" max="1000" value=(form.vnodes) required;
+            fieldset {
+                legend { "Limits of each vnode" }
+                label for="cpu" { "CPU, in thousandths of a core" }
+                input #cpu name="cpu_milli" type="number" min="10" value=(form.cpu_milli) required;
+                label for="memory" { "Memory, in MiB" }
+                input #memory name="memory_mib" type="number" min="4" value=(form.memory_mib) required;
+                label for="pids" { "Processes" }
+                input #pids name="pids_max" type="number" min="8" value=(form.pids_max) required;
+            }
+            div.actions { button.button type="submit" { "Create" } " " a href="/vclusters" { "Cancel" } }
+        }
+    };
+    Page { title: "Create a vcluster", asker, live: None, script: None }.render(body)
+}
+
+fn image_option(image: &ImageView, form: &NewVcluster) -> Markup {
+    html! {
+        option value=(image.name) selected[image.name == form.image] {
+            (image.name)
+            @if !image.description.is_empty() { " — " (image.description) }
+        }
+    }
+}
+
+pub(crate) async fn create(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Form(form): Form<NewVcluster>,
+) -> Result<Response, PageProblem> {
+    check_csrf(&asker, &form.csrf)?;
+    let proposed = match form.command() {
+        Ok(command) => propose(&portal, &asker, command).await,
+        Err(problem) => Err(problem),
+    };
+    match proposed {
+        Ok(receipt) => Ok(see(&format!("/vclusters/{}", form.name), receipt.index)),
+        Err(problem) => {
+            let page = form_page(&asker, &form, Some(&problem));
+            Ok((problem.status, page).into_response())
+        }
+    }
+}
+
+/// To a page that knows the write.
+fn see(path: &str, index: LogIndex) -> Response {
+    Redirect::to(&format!("{path}?after={index}")).into_response()
+}
+
+pub(crate) async fn show(asker: Asker, Path(name): Path<String>) -> Result<Response, PageProblem> {
+    let state = &asker.frozen.state;
+    let found = find_vcluster(state, &asker.user, &name);
+    let Ok(found) = found else {
+        // After its own deletion the list is what the person wants to see.
+        return match asker.after {
+            Some(index) => Ok(see("/vclusters", index)),
+            None => Err(Refusal::not_found("vcluster", name.escape_debug()).into()),
+        };
+    };
+    let view = vcluster::show(state, found);
+    let body = html! {
+        p.crumbs { a href="/vclusters" { "Vclusters" } " / " (view.name) }
+        (detail(&asker, &view, &name))
+    };
+    let live = Some(format!("/live/vclusters/{name}"));
+    let page = Page { title: &view.name, asker: &asker, live, script: None };
+    Ok(page.render(body).into_response())
+}
+
+pub(crate) fn show_fragments(asker: &Asker, name: &str) -> Vec<(String, Markup)> {
+    let state = &asker.frozen.state;
+    let Ok(found) = find_vcluster(state, &asker.user, name) else {
+        let gone = html! {
+            div #summary { p.notice role="status" { "This vcluster is gone." } p { a href="/vclusters" { "All vclusters" } } }
+        };
+        return vec![("summary".to_owned(), gone), ("vnodes".to_owned(), html! { div #vnodes {} })];
+    };
+    let view = vcluster::show(state, found);
+    vec![
+        ("summary".to_owned(), summary(&view)),
+        ("vnodes".to_owned(), vnodes(&view, name)),
+    ]
+}
+
+fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
+    let act = |action: &str, label: &str, class: &str, confirm: Option<&str>| {
+        html! {
+            form method="post" action={"/vclusters/" (name) "/" (action)} data-confirm=[confirm] {
+                (csrf(asker))
+                button class={"button " (class)} type="submit" { (label) }
+            }
+        }
+    };
+    let sure = format!("Delete {} with all files of its vnodes?", view.name);
+    html! {
+        (summary(view))
+        div.actions {
+            (act("start", "Start", "secondary", None))
+            (act("stop", "Stop", "secondary", None))
+            form.inline method="post" action={"/vclusters/" (name) "/scale"} {
+                (csrf(asker))
+                label for="scale" { "Vnodes" }
+                input #scale name="vnodes" type="number" min="1" max="1000" value=(live_count(view)) required;
+                button.button.secondary type="submit" { "Scale" }
+            }
+            (act("delete", "Delete", "danger", Some(&sure)))
+        }
+        (vnodes(view, name))
+    }
+}
+
+fn live_count(view: &VclusterView) -> usize {
+    view.vnodes.iter().filter(|vnode| vnode.phase != Phase::Removing).count()
+}
+
+fn summary(view: &VclusterView) -> Markup {
+    let wanted = match view.wanted {
+        VclusterWanted::Running => "running",
+        VclusterWanted::Stopped => "stopped",
+        VclusterWanted::Deleted => "deleted",
+    };
+    html! {
+        div #summary {
+            h1 { (view.name) " " (phase(view.phase)) }
+            dl.facts {
+                div { dt { "Wanted" } dd { (wanted) } }
+                div { dt { "Running" } dd { (view.running) " of " (live_count(view)) } }
+                div { dt { "Image" } dd { (view.image) } }
+                div { dt { "Each vnode" } dd {
+                    (view.size.cpu_milli.0) " m CPU, " (view.size.memory_mib.0) " MiB, " (view.size.pids_max) " processes"
+                } }
+                div { dt { "Owner" } dd { (view.owner) } }
+                div { dt { "Created" } dd { (instant(view.created_at)) " at entry " (view.created_index) } }
+            }
+        }
+    }
+}
+
+fn vnodes(view: &VclusterView, name: &str) -> Markup {
+    html! {
+        div #vnodes {
+            table {
+                thead { tr { th { "Vnode" } th { "State" } th { "Worker" } th { "Address" } th { "" } } }
+                tbody { @for vnode in &view.vnodes { (vnode_row(vnode, name)) } }
+            }
+        }
+    }
+}
+
+fn vnode_row(vnode: &VnodeView, vcluster: &str) -> Markup {
+    html! {
+        tr id={"vnode-" (vnode.id)} data-vnode=(vnode.name) data-phase=(vnode.phase.word()) {
+            td data-label="Vnode" { (vnode.name) }
+            td data-label="State" {
+                (phase(vnode.phase))
+                @if !vnode.reason.is_empty() { p.hint { (vnode.reason) } }
+            }
+            td data-label="Worker" data-worker=(vnode.worker.as_deref().unwrap_or("")) { (vnode.worker.as_deref().unwrap_or("—")) }
+            td data-label="Address" { code { (vnode.address) } }
+            td data-label="" {
+                @if matches!(vnode.phase, Phase::Running | Phase::Unknown) {
+                    a href={"/terminal/" (vcluster) "/" (vnode.name)} { "Terminal" }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Change {
+    csrf: String,
+    vnodes: Option<String>,
+}
+
+pub(crate) async fn change(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path((name, action)): Path<(String, String)>,
+    Form(form): Form<Change>,
+) -> Result<Response, PageProblem> {
+    check_csrf(&asker, &form.csrf)?;
+    let vcluster = find_vcluster(&asker.frozen.state, &asker.user, &name)?.id;
+    let command = match action.as_str() {
+        "start" => Command::StartVcluster { vcluster },
+        "stop" => Command::StopVcluster { vcluster },
+        "delete" => Command::DeleteVcluster { vcluster },
+        "scale" => {
+            let vnodes = form.vnodes.unwrap_or_default();
+            let vnodes = vnodes.trim().parse();
+            let vnodes = vnodes.map_err(|error| Problem::malformed("number of vnodes", error))?;
+            Command::ScaleVcluster { vcluster, vnodes }
+        }
+        other => {
+            return Err(PageProblem(Problem {
+                status: StatusCode::NOT_FOUND,
+                code: "not_found",
+                detail: format!("A vcluster cannot be asked to {}.", other.escape_debug()),
+            }));
+        }
+    };
+    let receipt = propose(&portal, &asker, command).await?;
+    Ok(see(&format!("/vclusters/{name}"), receipt.index))
+}

@@ -1,0 +1,84 @@
+//! What went wrong, as problem+json for programs and as a page for people.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use docklet_control::{Refusal, RefusalClass};
+use docklet_raft::{ProposeFault, RaftFault};
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) detail: String,
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.class() {
+            RefusalClass::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            RefusalClass::Unauthenticated => StatusCode::UNAUTHORIZED,
+            RefusalClass::Forbidden => StatusCode::FORBIDDEN,
+            RefusalClass::NotFound => StatusCode::NOT_FOUND,
+            RefusalClass::Conflict => StatusCode::CONFLICT,
+        };
+        Self {
+            status,
+            code: refusal.code(),
+            detail: refusal.to_string(),
+        }
+    }
+}
+
+impl From<ProposeFault> for Problem {
+    fn from(fault: ProposeFault) -> Self {
+        match fault {
+            ProposeFault::Refused(refusal) => refusal.into(),
+            ProposeFault::Unknown(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<RaftFault> for Problem {
+    fn from(fault: RaftFault) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "no_quorum",
+            detail: format!("{fault}: nothing is known to have changed; try again in a moment"),
+        }
+    }
+}
+
+impl Problem {
+    /// A worker could not do what it was asked.
+    pub(crate) fn worker(detail: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_GATEWAY,
+            code: "worker",
+            detail: detail.into(),
+        }
+    }
+
+    /// The request itself is malformed.
+    pub(crate) fn malformed(what: &str, cause: impl ToString) -> Self {
+        Refusal::Malformed {
+            what: what.to_owned(),
+            cause: cause.to_string(),
+        }
+        .into()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({
+            "type": format!("urn:docklet:problem:{}", self.code),
+            "title": self.status.canonical_reason().unwrap_or("Problem"),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.detail,
+        });
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        (self.status, kind, body.to_string()).into_response()
+    }
+}

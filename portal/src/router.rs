@@ -1,0 +1,74 @@
+//! Every route of the public listener, on one page. No GET changes anything.
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::routing::{get, post};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::serve::Portal;
+use crate::{api, assets, events, images, live, pages, terminal};
+
+/// Scripts, styles and connections are this origin's own; nothing inline, nobody frames us.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+    font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+pub(crate) fn router(portal: Portal) -> Router {
+    Router::new()
+        .merge(page_routes())
+        .nest("/api/v1", api_routes())
+        .fallback(pages::not_found)
+        .with_state(portal)
+        .layer(header_layer("content-security-policy", CONTENT_SECURITY_POLICY))
+        .layer(header_layer("x-content-type-options", "nosniff"))
+        .layer(header_layer("referrer-policy", "no-referrer"))
+        .layer(header_layer("strict-transport-security", "max-age=31536000"))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ))
+}
+
+fn header_layer(name: &'static str, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    let value = HeaderValue::from_static(value);
+    SetResponseHeaderLayer::overriding(HeaderName::from_static(name), value)
+}
+
+fn page_routes() -> Router<Portal> {
+    Router::new()
+        .route("/", get(pages::home::show))
+        .route("/login", get(pages::login::show).post(pages::login::submit))
+        .route("/logout", post(pages::login::leave))
+        .route("/vclusters", get(pages::vcluster::list).post(pages::vcluster::create))
+        .route("/vclusters/new", get(pages::vcluster::form))
+        .route("/vclusters/{name}", get(pages::vcluster::show))
+        .route("/vclusters/{name}/{action}", post(pages::vcluster::change))
+        .route("/terminal/{vcluster}/{vnode}", get(pages::terminal::show))
+        .route("/terminal/ws", get(terminal::browser))
+        .route("/masters", get(pages::master::list))
+        .route("/workers", get(pages::worker::list))
+        .route("/images", get(pages::image::list))
+        .route("/live/{*page}", get(live::stream))
+        .route("/assets/{name}", get(assets::serve))
+}
+
+fn api_routes() -> Router<Portal> {
+    Router::new()
+        .route("/login", post(api::session::log_in))
+        .route("/logout", post(api::session::log_out))
+        .route("/status", get(api::status::show))
+        .route("/vclusters", get(api::vcluster::list).post(api::vcluster::create))
+        .route("/vclusters/{name}", get(api::vcluster::show).delete(api::vcluster::delete))
+        .route("/vclusters/{name}/start", post(api::vcluster::start))
+        .route("/vclusters/{name}/stop", post(api::vcluster::stop))
+        .route("/vclusters/{name}/scale", post(api::vcluster::scale))
+        .route("/vclusters/{name}/vnodes/{vnode}/exec", get(terminal::exec))
+        .route("/vclusters/{name}/vnodes/{vnode}/terminal", get(terminal::program))
+        .route("/masters", get(api::machine::masters))
+        .route("/workers", get(api::machine::workers))
+        .route("/tokens", post(api::machine::create_token))
+        .route("/users", post(api::session::create_user))
+        .route("/images", get(images::list))
+        .route("/images/{name}", axum::routing::put(images::upload))
+        .route("/events", get(events::stream))
+        .fallback(api::not_found)
+}
