@@ -1,0 +1,143 @@
+//! A log for tests: each entry is applied and then followed by every check that must hold after any entry.
+
+use docklet_control::command::ENTRY_VERSION;
+use docklet_control::evolve::evolve;
+use docklet_control::id::{LogIndex, RequestId, UnixMs};
+use docklet_control::model::Outcome;
+use docklet_control::rows::{self, RowChange, StateHash, Table};
+use docklet_control::{Actor, Applied, Change, Command, Entry, State, apply, invariants};
+
+/// The log so far and what it came to.
+#[derive(Default)]
+pub struct Log {
+    pub state: State,
+    pub index: LogIndex,
+    /// Kept up change by change, as a master does.
+    hash: StateHash,
+    /// Changes as a master writes them down.
+    changes: Vec<Vec<u8>>,
+}
+
+impl Log {
+    /// Applies one more entry; `request` stands for a retry, by default each entry is a request of its own.
+    ///
+    /// # Errors
+    /// The check that the entry broke, with what was found.
+    pub fn enter(
+        &mut self,
+        at: UnixMs,
+        actor: Actor,
+        request: Option<RequestId>,
+        command: Command,
+    ) -> Result<Applied, String> {
+        let index = LogIndex(self.index.0 + 1);
+        let entry = Entry {
+            version: ENTRY_VERSION,
+            request: request.unwrap_or(RequestId(u128::from(index.0))),
+            at,
+            actor,
+            command,
+        };
+        let applied = apply(&self.state, index, &entry);
+        self.check_repeats(&entry, index, &applied)?;
+        let changed = rows::diff(&self.state, &applied.state);
+        check_extent(&self.state, &entry, &applied, &changed)?;
+        self.index = index;
+        self.state = applied.state.clone();
+        self.hash = self.hash.after(&changed);
+        self.changes.push(written(&applied.change)?);
+        self.check_state()?;
+        Ok(applied)
+    }
+
+    /// An entry that was written down and read again does the same.
+    fn check_repeats(&self, entry: &Entry, index: LogIndex, first: &Applied) -> Result<(), String> {
+        let bytes = written(entry)?;
+        let read: Entry = postcard::from_bytes(&bytes).map_err(|fault| fault.to_string())?;
+        let second = apply(&self.state, index, &read);
+        demand(read == *entry, "the entry reads back as another one")?;
+        demand(second == *first, "the same entry came to something else")
+    }
+
+    fn check_state(&self) -> Result<(), String> {
+        let broken = invariants::broken(&self.state);
+        demand(broken.is_empty(), &format!("invariants: {broken:?}"))?;
+        let rebuilt = rebuilt(&self.state, |_| true)?;
+        let from_scratch = StateHash::default().after(&rows::all(&self.state));
+        let from_rows = StateHash::default().after(&rows::all(&rebuilt));
+        demand(rebuilt == self.state, "the rows rebuild another state")?;
+        demand(from_rows == self.hash, "rebuilt state has another hash")?;
+        demand(from_scratch == self.hash, "the kept hash has drifted")?;
+        let without_receipts = rebuilt_without_receipts(&self.state)?;
+        demand(
+            self.replayed()? == without_receipts,
+            "the events replay to another state",
+        )
+    }
+
+    /// The state from nothing but the changes as they were written down.
+    fn replayed(&self) -> Result<State, String> {
+        let mut state = State::default();
+        for bytes in &self.changes {
+            let change: Change = postcard::from_bytes(bytes).map_err(|fault| fault.to_string())?;
+            for event in &change.events {
+                state = evolve(state, change.at, event);
+            }
+        }
+        Ok(state)
+    }
+}
+
+/// A refused entry leaves a receipt and nothing else, a retried one nothing at all.
+fn check_extent(
+    before: &State,
+    entry: &Entry,
+    applied: &Applied,
+    changed: &[RowChange],
+) -> Result<(), String> {
+    if let Some(first) = before.receipt_of(entry.request) {
+        demand(changed.is_empty(), "a retry changed something")?;
+        demand(applied.change.events.is_empty(), "a retry has events")?;
+        return demand(
+            applied.receipt == *first,
+            "a retry has a receipt of its own",
+        );
+    }
+    let receipts_only = changed.iter().all(|row| row.table == Table::Receipts);
+    match &applied.receipt.outcome {
+        Outcome::Accepted(_) => demand(
+            receipts_only || !applied.change.events.is_empty(),
+            "something changed without an event",
+        ),
+        Outcome::Refused(_) => {
+            demand(receipts_only, "a refused entry changed more than receipts")?;
+            demand(
+                applied.change.events.is_empty(),
+                "a refused entry has events",
+            )
+        }
+    }
+}
+
+fn rebuilt_without_receipts(state: &State) -> Result<State, String> {
+    rebuilt(state, |table| table != Table::Receipts)
+}
+
+fn rebuilt(state: &State, wanted: impl Fn(Table) -> bool) -> Result<State, String> {
+    let pairs = rows::all(state)
+        .into_iter()
+        .filter(|row| wanted(row.table))
+        .filter_map(|row| row.after.map(|value| (row.table, value)));
+    rows::load(pairs).map_err(|fault| fault.to_string())
+}
+
+fn written<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, String> {
+    postcard::to_stdvec(value).map_err(|fault| fault.to_string())
+}
+
+fn demand(holds: bool, otherwise: &str) -> Result<(), String> {
+    if holds {
+        return Ok(());
+    }
+    Err(otherwise.to_owned())
+}
