@@ -1,1 +1,43 @@
-fn main() {}
+//! The one binary: parses the command line and wires the rooms together. Decides nothing.
+
+mod cli;
+mod client;
+mod dev;
+mod exit;
+mod image;
+mod role;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    // First of all, while there is one thread: this process may be a helper of the agent.
+    if let Some(code) = docklet_agent::lxc::helper::dispatch(&arguments) {
+        return code;
+    }
+    let cli = cli::Cli::parse();
+    start_logging(&cli);
+    // Fails only if a provider is installed already, and then there is one.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::report(&error.into()),
+    };
+    match runtime.block_on(cli::run(cli)) {
+        Ok(code) => code,
+        Err(error) => exit::report(&error),
+    }
+}
+
+fn start_logging(cli: &cli::Cli) {
+    use tracing_subscriber::EnvFilter;
+    let default = if cli.is_daemon() { "info,openraft=warn" } else { "error" };
+    let filter = EnvFilter::try_from_env("DOCKLET_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}

@@ -194,6 +194,6 @@ async fn record(
             Err(fault @ ProposeFault::Unknown(_)) => return fault,
         }
         // The connection is going down if nobody listens.
-        drop(recorded.send(number).await);
+        let _ = recorded.send(number).await;
     }
 }

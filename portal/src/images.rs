@@ -82,17 +82,21 @@ async fn send(mut socket: WorkerSocket, body: Body) -> Result<u64, Problem> {
     while let Some(message) = socket.next().await {
         if let Message::Text(text) = message.map_err(|error| lost(&error))? {
             return match serde_json::from_str(&text).map_err(|error| lost(&error))? {
-                Answer::Held(_) => Ok(bytes),
-                Answer::Refused { cause } => Err(Problem::malformed("image", cause)),
+                Answer { refused: None } => Ok(bytes),
+                Answer { refused: Some(refused) } => Err(Problem::malformed("image", refused.cause)),
             };
         }
     }
     Err(lost(&"the worker closed the connection"))
 }
 
+/// The worker's last word: it holds the image unless it refuses.
 #[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Answer {
-    Held(bool),
-    Refused { cause: String },
+struct Answer {
+    refused: Option<Refused>,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    cause: String,
 }

@@ -7,9 +7,9 @@ use maud::{Markup, html};
 use super::{Page, PageProblem, phase};
 use crate::asker::Asker;
 
-pub(crate) async fn show(asker: Asker) -> Result<Markup, PageProblem> {
+pub(crate) async fn show(mut asker: Asker) -> Result<Markup, PageProblem> {
     // The entry of the login is nothing to report here.
-    let asker = Asker { after: None, ..asker };
+    asker.after = None;
     let views = vcluster::list(&asker.frozen.state, &asker.user);
     let mine: Vec<_> = views.iter().filter(|v| v.owner == asker.user.name.as_str()).collect();
     let running = mine.iter().filter(|v| v.phase == Phase::Running).count();

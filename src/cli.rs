@@ -1,0 +1,113 @@
+//! The command line: noun, verb.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::client::output::Format;
+use crate::{client, dev, image, role};
+
+/// Private clusters on shared machines.
+#[derive(Parser)]
+#[command(name = "docklet", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Three masters, two workers and a portal on this machine
+    #[command(subcommand)]
+    Dev(dev::Command),
+    /// Log in to a cluster and remember it
+    Login(client::login::Login),
+    /// Show how the cluster is
+    Status(Print),
+    /// Vclusters
+    #[command(subcommand)]
+    Vc(client::vc::Command),
+    /// Run a program in a vnode
+    Exec(client::exec::Exec),
+    /// Open a terminal in a vnode
+    Shell(client::shell::Shell),
+    /// Masters: make, join, run, list
+    #[command(subcommand)]
+    Master(role::master::Command),
+    /// Workers' agents: join, run
+    #[command(subcommand)]
+    Agent(role::agent::Command),
+    /// Workers: list
+    #[command(subcommand)]
+    Worker(client::machine::WorkerCommand),
+    /// Invitations for machines
+    #[command(subcommand)]
+    Token(client::machine::TokenCommand),
+    /// Accounts
+    #[command(subcommand)]
+    User(client::login::UserCommand),
+    /// Images: build, list
+    #[command(subcommand)]
+    Image(image::Command),
+    /// Follow what happens
+    Events(client::events::Events),
+    /// Print a completion script for a shell
+    Completion { shell: clap_complete::Shell },
+}
+
+/// How data is printed.
+#[derive(Args, Clone, Copy)]
+pub struct Print {
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// Where a role keeps its files.
+#[derive(Args, Clone)]
+pub struct Dir {
+    /// Directory of this master's or agent's files
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+/// For `token create`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum MachineRole {
+    Master,
+    Agent,
+}
+
+impl Cli {
+    /// Whether this process is to stay and serve.
+    pub fn is_daemon(&self) -> bool {
+        matches!(
+            self.command,
+            Command::Master(role::master::Command::Run(_)) | Command::Agent(role::agent::Command::Run(_))
+        )
+    }
+}
+
+/// Runs the command.
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Dev(command) => dev::run(command).await,
+        Command::Login(login) => client::login::run(login).await,
+        Command::Status(print) => client::machine::status(print).await,
+        Command::Vc(command) => client::vc::run(command).await,
+        Command::Exec(exec) => client::exec::run(exec).await,
+        Command::Shell(shell) => client::shell::run(shell).await,
+        Command::Master(command) => role::master::run(command).await,
+        Command::Agent(command) => role::agent::run(command).await,
+        Command::Worker(command) => client::machine::worker(command).await,
+        Command::Token(command) => client::machine::token(command).await,
+        Command::User(command) => client::login::user(command).await,
+        Command::Image(command) => image::run(command).await,
+        Command::Events(events) => client::events::run(events).await,
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "docklet", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Requests to the cluster: tries its masters in turn, so that one that is gone is a pause and no error. A change
+//! carries a request id of its own, so that trying again cannot do it twice.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use docklet_control::id::LogIndex;
+use docklet_control::model::Receipt;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::context::Context;
+use crate::exit::{Class, Failure};
+
+/// Reaching one master may take this long.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+/// An answer may take this long.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
+/// All masters together are tried for this long.
+const GIVE_UP: Duration = Duration::from_secs(20);
+
+/// A logged-in client.
+pub struct Connection {
+    pub context: Context,
+    client: Client,
+    /// The newest entry that this client knows of: every master shows at least this.
+    seen: std::sync::atomic::AtomicU64,
+}
+
+/// A client that trusts the context's authority.
+pub fn http_client(ca_pem: Option<&str>) -> anyhow::Result<Client> {
+    let mut builder = Client::builder().connect_timeout(CONNECT_DEADLINE).use_rustls_tls();
+    if let Some(pem) = ca_pem {
+        let certificate = reqwest::Certificate::from_pem(pem.as_bytes());
+        builder = builder.add_root_certificate(certificate.context("read the authority's certificate")?);
+    }
+    builder.build().context("set up the HTTP client")
+}
+
+impl Connection {
+    /// Opens the remembered login.
+    pub fn open() -> anyhow::Result<Self> {
+        Self::with(Context::load()?)
+    }
+
+    /// Opens a login.
+    pub fn with(context: Context) -> anyhow::Result<Self> {
+        Ok(Self {
+            client: http_client(context.ca_pem.as_deref())?,
+            context,
+            seen: 0.into(),
+        })
+    }
+
+    /// Remembers an entry that later requests must see.
+    pub fn saw(&self, index: LogIndex) {
+        self.seen.fetch_max(index.0, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Reads.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let response = self.send(Method::GET, path, |request| request).await?;
+        response.json().await.context("read the answer")
+    }
+
+    /// Changes something; answers what the cluster says.
+    pub async fn change<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let id = format!("{:032x}", rand::random::<u128>());
+        let body = serde_json::to_value(body)?;
+        let prepare = |request: RequestBuilder| {
+            let request = request.header("docklet-request", &id).timeout(ANSWER_DEADLINE);
+            if body.is_null() { request } else { request.json(&body) }
+        };
+        let response = self.send(method, path, prepare).await?;
+        response.json().await.context("read the answer")
+    }
+
+    /// Changes something that gives a receipt.
+    pub async fn receipt(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<Receipt> {
+        let receipt: Receipt = self.change(method, path, body).await?;
+        self.saw(receipt.index);
+        Ok(receipt)
+    }
+
+    /// A request to the first master that answers.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        prepare: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> anyhow::Result<Response> {
+        let give_up = tokio::time::Instant::now() + GIVE_UP;
+        loop {
+            let mut last = None;
+            for server in &self.context.servers {
+                let request = self.request(server, method.clone(), path);
+                match prepare(request).send().await {
+                    Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                        last = Some(refusal(response).await);
+                    }
+                    Ok(response) if response.status().is_success() => return Ok(response),
+                    Ok(response) => return Err(refusal(response).await.into()),
+                    Err(error) => last = Some(unreachable(server, &error)),
+                }
+            }
+            if tokio::time::Instant::now() > give_up {
+                let nobody = || Failure::new(Class::Invalid, "the context names no server");
+                return Err(last.unwrap_or_else(nobody).into());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn request(&self, server: &str, method: Method, path: &str) -> RequestBuilder {
+        let seen = self.seen.load(std::sync::atomic::Ordering::Relaxed);
+        let request = self
+            .client
+            .request(method, format!("{server}/api/v1{path}"))
+            .bearer_auth(&self.context.token);
+        if seen > 0 {
+            return request.header("docklet-index", seen);
+        }
+        request
+    }
+}
+
+fn unreachable(server: &str, error: &reqwest::Error) -> Failure {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    Failure::new(
+        Class::Unavailable,
+        format!("{server} does not answer ({cause}): check that the masters run and can be reached"),
+    )
+}
+
+/// The problem that an answer tells.
+pub async fn refusal(response: Response) -> Failure {
+    let status = response.status();
+    let problem: Value = response.json().await.unwrap_or_default();
+    let detail = problem["detail"].as_str().map(str::to_owned);
+    Failure::new(class(status), detail.unwrap_or_else(|| format!("the master answers {status}")))
+}
+
+fn class(status: StatusCode) -> Class {
+    match status.as_u16() {
+        401 | 403 => Class::Denied,
+        404 => Class::NotFound,
+        400 | 405..=408 | 411..=422 => Class::Invalid,
+        409 | 410 => Class::Conflict,
+        502..=504 => Class::Unavailable,
+        _ => Class::Fault,
+    }
+}

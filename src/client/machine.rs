@@ -1,0 +1,157 @@
+//! Status, masters, workers, join tokens.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use docklet_control::model::{Master, WorkerStatus};
+use docklet_control::view::WorkerView;
+use docklet_raft::RaftStatus;
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::connection::Connection;
+use super::output::{Rows, instant, line, print};
+use crate::cli::{MachineRole, Print};
+
+/// Answer of `/status`.
+#[derive(Serialize, Deserialize)]
+pub struct Status {
+    pub cluster: String,
+    pub user: String,
+    pub master: String,
+    pub raft: RaftStatus,
+    pub workers_up: usize,
+    pub workers: usize,
+    pub vclusters: usize,
+    pub vnodes: usize,
+}
+
+pub async fn status(format: Print) -> anyhow::Result<ExitCode> {
+    let status: Status = Connection::open()?.get("/status").await?;
+    print(format.format, &status, |status| {
+        let mut rows = Rows::new(&["what", "value"]);
+        let mut add = |what: &str, value: String| rows.add([what.to_owned(), value]);
+        add("cluster", status.cluster.clone());
+        add("logged in as", status.user.clone());
+        add("answered by", format!("{} ({})", status.master, status.raft.role));
+        let voters = status.raft.members.iter().filter(|member| member.voter).count();
+        let leader = status.raft.leader.map_or("none: election under way".to_owned(), |id| id.to_string());
+        add("leader", leader);
+        add("voters", voters.to_string());
+        add("term", status.raft.term.to_string());
+        add("applied entry", status.raft.applied.to_string());
+        add("state hash", status.raft.state_hash.clone());
+        add("workers", format!("{} of {} up", status.workers_up, status.workers));
+        add("your vclusters", status.vclusters.to_string());
+        add("your vnodes", status.vnodes.to_string());
+        rows
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Answer of `/masters`.
+#[derive(Serialize, Deserialize)]
+pub struct Masters {
+    pub masters: Vec<Master>,
+    pub raft: RaftStatus,
+}
+
+pub async fn masters(format: Print) -> anyhow::Result<ExitCode> {
+    let masters: Masters = Connection::open()?.get("/masters").await?;
+    print(format.format, &masters, |all| {
+        let mut rows = Rows::new(&["id", "name", "role", "matched", "cluster address", "public address"]);
+        for master in &all.masters {
+            let member = all.raft.members.iter().find(|member| member.id == master.id);
+            let role = match member {
+                _ if all.raft.leader == Some(master.id) => "leader",
+                Some(member) if member.voter => "voter",
+                Some(_) => "learner",
+                None => "not a member yet",
+            };
+            let matched = member.and_then(|member| member.matched);
+            rows.add([
+                master.id.to_string(),
+                master.name.to_string(),
+                role.to_owned(),
+                matched.map_or("-".to_owned(), |index| index.to_string()),
+                master.cluster_addr.clone(),
+                master.public_addr.clone(),
+            ]);
+        }
+        rows
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Subcommand)]
+pub enum WorkerCommand {
+    /// List workers
+    List(Print),
+}
+
+pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
+    let WorkerCommand::List(format) = command;
+    let workers: Vec<WorkerView> = Connection::open()?.get("/workers").await?;
+    print(format.format, &workers, |workers| {
+        let mut rows = Rows::new(&["id", "name", "status", "since", "vnodes", "memory mib", "cpu milli", "data address"]);
+        for worker in workers {
+            let status = match worker.status {
+                WorkerStatus::Joined => "joined",
+                WorkerStatus::Up => "up",
+                WorkerStatus::Down => "down",
+            };
+            rows.add([
+                worker.id.to_string(),
+                worker.name.clone(),
+                status.to_owned(),
+                instant(worker.status_since),
+                worker.vnodes.to_string(),
+                format!("{}/{}", worker.memory_mib_promised, worker.memory_mib_max),
+                format!("{}/{}", worker.cpu_milli_promised, worker.cpu_milli_max),
+                worker.data_addr.clone(),
+            ]);
+        }
+        rows
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Subcommand)]
+pub enum TokenCommand {
+    /// Make a token with which machines may join
+    Create {
+        /// What they become
+        #[arg(long, value_enum)]
+        role: MachineRole,
+        /// Seconds for which it is good
+        #[arg(long, default_value_t = 3_600)]
+        ttl_s: u64,
+        /// Machines that it admits
+        #[arg(long, default_value_t = 1)]
+        uses: u32,
+    },
+}
+
+pub async fn token(command: TokenCommand) -> anyhow::Result<ExitCode> {
+    let TokenCommand::Create { role, ttl_s, uses } = command;
+    line(&create_token(&Connection::open()?, role, ttl_s, uses).await?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a token; answers its text.
+pub async fn create_token(
+    connection: &Connection,
+    role: MachineRole,
+    ttl_s: u64,
+    uses: u32,
+) -> anyhow::Result<String> {
+    let role = match role {
+        MachineRole::Master => "master",
+        MachineRole::Agent => "agent",
+    };
+    let body = json!({"role": role, "ttl_s": ttl_s, "uses": uses});
+    let answer: Value = connection.change(Method::POST, "/tokens", &body).await?;
+    let token = answer["token"].as_str().map(str::to_owned);
+    token.ok_or_else(|| anyhow::anyhow!("the answer has no token in it"))
+}

@@ -1,0 +1,41 @@
+//! The client side: commands that talk to a cluster's public listener.
+
+pub mod connection;
+pub mod context;
+pub mod events;
+pub mod exec;
+pub mod login;
+pub mod machine;
+pub mod output;
+pub mod shell;
+pub mod socket;
+pub mod vc;
+
+use crate::exit::{Class, Failure};
+
+/// `VC/host-N` of a command line.
+#[derive(Clone, Debug)]
+pub struct VnodeName {
+    pub vcluster: String,
+    pub vnode: String,
+}
+
+impl std::str::FromStr for VnodeName {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let plain = |part: &str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        match text.split_once('/') {
+            Some((vcluster, vnode)) if plain(vcluster) && plain(vnode) => Ok(Self {
+                vcluster: vcluster.to_owned(),
+                vnode: vnode.to_owned(),
+            }),
+            _ => Err(Failure::new(
+                Class::Invalid,
+                format!("\"{}\" is no vnode: name it as VCLUSTER/host-0", text.escape_debug()),
+            )),
+        }
+    }
+}

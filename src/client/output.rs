@@ -1,0 +1,79 @@
+//! Printing: tables for people, JSON for programs. What others named is stripped of control characters first.
+
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// Form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}
+
+/// Prints a value: as JSON, or as the rows that `table` makes of it.
+#[expect(clippy::print_stdout, reason = "this is where a command's data is printed")]
+pub fn print<T: Serialize>(
+    format: Format,
+    value: &T,
+    table: impl FnOnce(&T) -> Rows,
+) -> anyhow::Result<()> {
+    match format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(value)?),
+        Format::Table => println!("{}", table(value).render()),
+    }
+    Ok(())
+}
+
+/// Prints one line for people, on standard error where it cannot get into data.
+#[expect(clippy::print_stderr, reason = "progress and remarks are for people, beside the data")]
+pub fn remark(text: &str) {
+    eprintln!("{}", plain(text));
+}
+
+/// Prints a line of data.
+#[expect(clippy::print_stdout, reason = "this is where a command's data is printed")]
+pub fn line(text: &str) {
+    println!("{text}");
+}
+
+/// Head and rows of a table.
+pub struct Rows {
+    head: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Rows {
+    pub fn new(head: &[&'static str]) -> Self {
+        Self {
+            head: head.to_vec(),
+            rows: Vec::new(),
+        }
+    }
+
+    pub fn add(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().map(|cell| plain(&cell)).collect());
+    }
+
+    fn render(self) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(self.head.iter().map(|word| word.to_uppercase()));
+        table.add_rows(self.rows);
+        let trimmed = table.lines().map(|line| line.trim_end().to_owned());
+        trimmed.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Text without what could steer a terminal.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// An instant as people read it.
+pub fn instant(at: docklet_control::id::UnixMs) -> String {
+    let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
+    let stamp = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
+    stamp.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}

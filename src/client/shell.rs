@@ -1,0 +1,217 @@
+//! A terminal in a vnode. When its master is gone, the session is taken up through another: no byte lost or twice.
+
+use std::io::Read;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::{SinkExt, StreamExt};
+use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::VnodeName;
+use super::context::Context;
+use super::output::remark;
+use super::socket::{self, Socket};
+use crate::exit::{Class, Failure};
+
+/// A lost connection is taken up again for this long.
+const REATTACH: Duration = Duration::from_secs(60);
+
+#[derive(Args)]
+pub struct Shell {
+    /// The vnode, as VCLUSTER/host-0
+    vnode: VnodeName,
+}
+
+/// The terminal's settings, put back when dropped.
+pub struct RawMode(Option<Termios>);
+
+impl RawMode {
+    fn set(change: impl FnOnce(&mut Termios)) -> Self {
+        let stdin = std::io::stdin();
+        let Ok(before) = termios::tcgetattr(&stdin) else {
+            // Not a terminal: there is nothing to set.
+            return Self(None);
+        };
+        let mut raw = before.clone();
+        change(&mut raw);
+        let set = termios::tcsetattr(&stdin, SetArg::TCSANOW, &raw);
+        Self(set.is_ok().then_some(before))
+    }
+
+    /// Every key goes to the vnode.
+    pub fn raw() -> Self {
+        Self::set(termios::cfmakeraw)
+    }
+
+    /// What is typed is not shown.
+    pub fn no_echo() -> Self {
+        Self::set(|settings| settings.local_flags.remove(LocalFlags::ECHO))
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            // Nothing better can be done if this fails.
+            drop(termios::tcsetattr(std::io::stdin(), SetArg::TCSANOW, before));
+        }
+    }
+}
+
+/// How one connection ended.
+enum End {
+    Exit(u8),
+    Lost,
+}
+
+pub async fn run(shell: Shell) -> anyhow::Result<ExitCode> {
+    let context = Context::load()?;
+    let session = hex::encode(rand::random::<[u8; 16]>());
+    let VnodeName { vcluster, vnode } = shell.vnode;
+    let base = format!("/vclusters/{vcluster}/vnodes/{vnode}/terminal?session={session}");
+    let mut socket = connect(&context, &base, 0).await?;
+    let _raw = RawMode::raw();
+    let mut input = read_input();
+    let mut offset = 0;
+    loop {
+        match talk(socket, &mut input, &mut offset).await? {
+            End::Exit(code) => return Ok(ExitCode::from(code)),
+            End::Lost => socket = reattach(&context, &base, offset).await?,
+        }
+    }
+}
+
+async fn connect(context: &Context, base: &str, offset: u64) -> anyhow::Result<Socket> {
+    let (cols, rows) = size();
+    socket::open(context, &format!("{base}&from={offset}&cols={cols}&rows={rows}")).await
+}
+
+async fn reattach(context: &Context, base: &str, offset: u64) -> anyhow::Result<Socket> {
+    remark("\r\n[connection lost, reattaching]\r");
+    let again = async {
+        loop {
+            match connect(context, base, offset).await {
+                Ok(socket) => return Ok(socket),
+                Err(error) => match error.downcast_ref::<Failure>() {
+                    Some(failure) if failure.class == Class::Unavailable => {}
+                    _ => return Err(error),
+                },
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let lost = || Failure::new(Class::Unavailable, "no master can be reached; the shell goes on at its worker");
+    tokio::time::timeout(REATTACH, again).await.map_err(|_| lost())?
+}
+
+/// Standard input, read by a thread that lives as long as the program.
+fn read_input() -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        let mut chunk = vec![0; 4 << 10];
+        while let Ok(length @ 1..) = std::io::stdin().read(&mut chunk) {
+            if sender.blocking_send(chunk[..length].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+async fn talk(
+    socket: Socket,
+    input: &mut mpsc::Receiver<Vec<u8>>,
+    offset: &mut u64,
+) -> anyhow::Result<End> {
+    let (mut sink, mut stream) = socket.split();
+    let mut resized = signal(SignalKind::window_change())?;
+    let mut stdout = tokio::io::stdout();
+    let mut open = true;
+    loop {
+        tokio::select! {
+            message = stream.next() => match message {
+                Some(Ok(Message::Binary(bytes))) => {
+                    let fresh = fresh_part(&bytes, offset);
+                    stdout.write_all(fresh).await?;
+                    stdout.flush().await?;
+                }
+                Some(Ok(Message::Text(text))) => {
+                    if let Some(end) = ended(&serde_json::from_str(&text)?)? {
+                        return Ok(end);
+                    }
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(End::Lost),
+            },
+            typed = input.recv(), if open => match typed {
+                Some(bytes) => if sink.send(Message::binary(bytes)).await.is_err() {
+                    return Ok(End::Lost);
+                },
+                None => open = false,
+            },
+            _ = resized.recv() => {
+                let (cols, rows) = size();
+                let text = json!({"resize": {"cols": cols, "rows": rows}}).to_string();
+                if sink.send(Message::text(text)).await.is_err() {
+                    return Ok(End::Lost);
+                }
+            }
+        }
+    }
+}
+
+/// The bytes of a message that were not printed yet.
+fn fresh_part<'b>(message: &'b [u8], offset: &mut u64) -> &'b [u8] {
+    let Some((position, bytes)) = message.split_first_chunk::<8>() else {
+        return &[];
+    };
+    let start = u64::from_be_bytes(*position);
+    let skip = usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX);
+    let fresh = bytes.get(skip..).unwrap_or_default();
+    *offset = (*offset).max(start + bytes.len() as u64);
+    fresh
+}
+
+fn ended(text: &Value) -> anyhow::Result<Option<End>> {
+    if let Some(cause) = text["refused"]["cause"].as_str() {
+        return Err(Failure::new(Class::Conflict, format!("no terminal: {cause}")).into());
+    }
+    let code = text["exit"]["code"].as_u64();
+    Ok(code.map(|code| End::Exit(u8::try_from(code).unwrap_or(255))))
+}
+
+nix::ioctl_read_bad!(window_size, nix::libc::TIOCGWINSZ, nix::libc::winsize);
+
+/// Columns and rows of this terminal.
+fn size() -> (u16, u16) {
+    let mut size = nix::libc::winsize {
+        ws_row: 24,
+        ws_col: 80,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: TIOCGWINSZ writes one winsize, which outlives the call; a descriptor that is no terminal is an error.
+    let known = unsafe { window_size(0, &raw mut size) }.is_ok() && size.ws_col > 0;
+    if known { (size.ws_col, size.ws_row) } else { (80, 24) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fresh_part;
+
+    #[test]
+    fn bytes_that_come_twice_are_printed_once() {
+        let message = |start: u64, bytes: &[u8]| [&start.to_be_bytes()[..], bytes].concat();
+        let mut offset = 0;
+        assert_eq!(fresh_part(&message(0, b"abc"), &mut offset), b"abc");
+        assert_eq!(fresh_part(&message(1, b"bcd"), &mut offset), b"d");
+        assert_eq!(fresh_part(&message(0, b"ab"), &mut offset), b"");
+        assert_eq!((fresh_part(&message(4, b"e"), &mut offset), offset), (&b"e"[..], 5));
+    }
+}

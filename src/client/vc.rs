@@ -1,0 +1,257 @@
+//! Vclusters.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use docklet_control::amount::{CpuMilli, MemoryMib, VnodeSize};
+use docklet_control::model::Receipt;
+use docklet_control::view::{Phase, VclusterView};
+use futures_util::StreamExt;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::connection::Connection;
+use super::output::{Rows, instant, print, remark};
+use crate::cli::Print;
+use crate::exit::{Class, Failure};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a vcluster and start it
+    Create(Create),
+    /// List vclusters
+    List(Print),
+    /// Show one with its vnodes
+    Show {
+        vcluster: String,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Start all vnodes
+    Start(Change),
+    /// Stop all vnodes; their files stay
+    Stop(Change),
+    /// Add or remove vnodes
+    Scale {
+        #[command(flatten)]
+        change: Change,
+        /// Vnodes that there shall be
+        vnodes: u32,
+    },
+    /// Delete a vcluster with all its files
+    Delete(Change),
+}
+
+#[derive(Args)]
+pub struct Create {
+    name: String,
+    #[arg(long, default_value = "busybox")]
+    image: String,
+    /// Number of vnodes
+    #[arg(long, default_value_t = 1)]
+    vnodes: u32,
+    /// CPU of each vnode, in thousandths of a core
+    #[arg(long, default_value_t = VnodeSize::default().cpu_milli.0)]
+    cpu_milli: u32,
+    /// Memory of each vnode, in MiB
+    #[arg(long, default_value_t = VnodeSize::default().memory_mib.0)]
+    memory_mib: u32,
+    /// Processes of each vnode at most
+    #[arg(long, default_value_t = VnodeSize::default().pids_max)]
+    pids_max: u32,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+#[derive(Args)]
+pub struct Change {
+    vcluster: String,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+#[derive(Args, Clone, Copy)]
+pub struct Wait {
+    /// Wait until all is as wanted
+    #[arg(long)]
+    wait: bool,
+    /// Seconds to wait at most
+    #[arg(long, default_value_t = 120, requires = "wait")]
+    timeout_s: u64,
+    #[command(flatten)]
+    print: Print,
+}
+
+/// What `--wait` waits for.
+enum Goal {
+    Settled,
+    Gone,
+}
+
+pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let connection = Connection::open()?;
+    match command {
+        Command::Create(create) => run_create(&connection, create).await,
+        Command::List(format) => list(&connection, format).await,
+        Command::Show { vcluster, print } => {
+            let view: VclusterView = connection.get(&path(&vcluster)?).await?;
+            show(print, &view)
+        }
+        Command::Start(change) => act(&connection, change, "start", Value::Null).await,
+        Command::Stop(change) => act(&connection, change, "stop", Value::Null).await,
+        Command::Scale { change, vnodes } => {
+            act(&connection, change, "scale", json!({"vnodes": vnodes})).await
+        }
+        Command::Delete(change) => {
+            let path = path(&change.vcluster)?;
+            let receipt = connection.receipt(Method::DELETE, &path, &Value::Null).await?;
+            finish(&connection, &change.vcluster, &receipt, change.wait, &Goal::Gone).await
+        }
+    }
+}
+
+/// Path of a vcluster. What could mean another path is refused here; whether the name is one, the masters say.
+fn path(vcluster: &str) -> anyhow::Result<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if vcluster.is_empty() || !vcluster.chars().all(plain) {
+        let text = vcluster.escape_debug();
+        let message = format!("\"{text}\" is no vcluster's name: use a-z, 0-9 and -");
+        return Err(Failure::new(Class::Invalid, message).into());
+    }
+    Ok(format!("/vclusters/{vcluster}"))
+}
+
+async fn run_create(connection: &Connection, create: Create) -> anyhow::Result<ExitCode> {
+    let size = VnodeSize {
+        cpu_milli: CpuMilli(create.cpu_milli),
+        memory_mib: MemoryMib(create.memory_mib),
+        pids_max: create.pids_max,
+    };
+    let body = json!({
+        "name": create.name,
+        "image": create.image,
+        "vnodes": create.vnodes,
+        "size": size,
+    });
+    let receipt = connection.receipt(Method::POST, "/vclusters", &body).await?;
+    finish(connection, &create.name, &receipt, create.wait, &Goal::Settled).await
+}
+
+async fn act(
+    connection: &Connection,
+    change: Change,
+    verb: &str,
+    body: Value,
+) -> anyhow::Result<ExitCode> {
+    let path = format!("{}/{verb}", path(&change.vcluster)?);
+    let receipt = connection.receipt(Method::POST, &path, &body).await?;
+    finish(connection, &change.vcluster, &receipt, change.wait, &Goal::Settled).await
+}
+
+async fn finish(
+    connection: &Connection,
+    vcluster: &str,
+    receipt: &Receipt,
+    wait: Wait,
+    goal: &Goal,
+) -> anyhow::Result<ExitCode> {
+    if !wait.wait {
+        print(wait.print.format, receipt, |receipt| {
+            let mut rows = Rows::new(&["accepted", "entry", "at"]);
+            rows.add([receipt.command.clone(), receipt.index.to_string(), instant(receipt.at)]);
+            rows
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let limit = Duration::from_secs(wait.timeout_s);
+    let reached = wait_for(connection, vcluster, receipt, goal);
+    match tokio::time::timeout(limit, reached).await {
+        Ok(view) => match view? {
+            Some(view) => show(wait.print, &view),
+            None => {
+                remark(&format!("Vcluster {vcluster} is gone."));
+                Ok(ExitCode::SUCCESS)
+            }
+        },
+        Err(_) => {
+            let text = format!(
+                "vcluster \"{vcluster}\" is not as wanted after {} s; the change itself stands (entry {}): see `docklet vc show {vcluster}`",
+                wait.timeout_s, receipt.index
+            );
+            Err(Failure::new(Class::Timeout, text).into())
+        }
+    }
+}
+
+/// Looks at the vcluster after each change that the event stream tells.
+async fn wait_for(
+    connection: &Connection,
+    vcluster: &str,
+    receipt: &Receipt,
+    goal: &Goal,
+) -> anyhow::Result<Option<VclusterView>> {
+    let path = path(vcluster)?;
+    loop {
+        let events = format!("/events?from={}", receipt.index);
+        let mut stream = connection.send(Method::GET, &events, |r| r).await?.bytes_stream();
+        loop {
+            match connection.get::<VclusterView>(&path).await {
+                Ok(view) if matches!(goal, Goal::Settled) && view.is_settled() => {
+                    return Ok(Some(view));
+                }
+                Ok(_) => {}
+                Err(error) if matches!(goal, Goal::Gone) && is_missing(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+            let news = tokio::time::timeout(Duration::from_secs(1), stream.next()).await;
+            if !matches!(news, Ok(Some(Ok(_))) | Err(_)) {
+                // The master is gone: another one goes on.
+                break;
+            }
+        }
+    }
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    let failure = error.downcast_ref::<Failure>();
+    failure.is_some_and(|failure| failure.class == Class::NotFound)
+}
+
+async fn list(connection: &Connection, format: Print) -> anyhow::Result<ExitCode> {
+    let views: Vec<VclusterView> = connection.get("/vclusters").await?;
+    print(format.format, &views, |views| {
+        let mut rows = Rows::new(&["id", "name", "state", "running", "image", "owner", "created"]);
+        for view in views {
+            let live = view.vnodes.iter().filter(|vnode| vnode.phase != Phase::Removing).count();
+            rows.add([
+                view.id.to_string(),
+                view.name.clone(),
+                view.phase.word().to_owned(),
+                format!("{}/{live}", view.running),
+                view.image.clone(),
+                view.owner.clone(),
+                instant(view.created_at),
+            ]);
+        }
+        rows
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(format: Print, view: &VclusterView) -> anyhow::Result<ExitCode> {
+    print(format.format, view, |view| {
+        let mut rows = Rows::new(&["vnode", "state", "worker", "address", "reason"]);
+        for vnode in &view.vnodes {
+            rows.add([
+                format!("{}/{}", view.name, vnode.name),
+                vnode.phase.word().to_owned(),
+                vnode.worker.clone().unwrap_or_else(|| "-".to_owned()),
+                vnode.address.to_string(),
+                vnode.reason.clone(),
+            ]);
+        }
+        rows
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,49 @@
+//! Exit codes by class, and how errors are told.
+
+use std::process::ExitCode;
+
+/// What kind of failure a command ended with; 2 is clap's for a wrong command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Class {
+    /// Something broke.
+    Fault = 1,
+    /// The request is wrong in itself.
+    Invalid = 2,
+    /// There is no such thing.
+    NotFound = 3,
+    /// The state does not allow it now.
+    Conflict = 4,
+    /// Not logged in, or not allowed.
+    Denied = 5,
+    /// No master or no quorum answers.
+    Unavailable = 6,
+    /// `--wait` ran out of time; the change itself was accepted.
+    Timeout = 7,
+}
+
+/// A failure with its class.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub class: Class,
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of this class.
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+        }
+    }
+}
+
+/// Tells an error on standard error and gives its exit code.
+#[expect(clippy::print_stderr, reason = "this is where a command's error is told")]
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("docklet: {error:#}");
+    let class = error.downcast_ref::<Failure>().map_or(Class::Fault, |failure| failure.class);
+    ExitCode::from(class as u8)
+}

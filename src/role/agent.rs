@@ -1,0 +1,136 @@
+//! Workers' agents: joining, running.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use docklet_agent::{AgentConfig, inventory};
+use docklet_control::amount::{CpuMilli, MemoryMib};
+use docklet_control::model::WorkerCapacity;
+use docklet_link::token::TokenMalformed;
+use docklet_link::{Credentials, JoinSecret};
+use docklet_raft::{JoinKind, join};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::config::{self, AgentFile};
+use super::master::failure;
+use crate::cli::Dir;
+use crate::client::output::remark;
+use crate::exit::{Class, Failure};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make this machine a worker of a cluster
+    Join(Join),
+    /// Run this machine's agent until it is told to stop; containers go on
+    Run(Dir),
+}
+
+#[derive(Args)]
+pub struct Join {
+    /// Token from `docklet token create --role agent`
+    token: String,
+    #[command(flatten)]
+    dir: Dir,
+    /// Name for people
+    #[arg(long)]
+    name: String,
+    /// Address and port of its data port, as masters and other workers reach it
+    #[arg(long, value_name = "ADDR:PORT")]
+    data_addr: SocketAddr,
+    /// Address for VXLAN; that of the data port if absent
+    #[arg(long)]
+    underlay: Option<IpAddr>,
+    /// First component of its containers' cgroups
+    #[arg(long, default_value = "docklet")]
+    cgroup_prefix: String,
+    /// Memory to offer, in MiB; all that there is if absent
+    #[arg(long)]
+    memory_mib: Option<u32>,
+    /// CPU to offer, in thousandths of a core; all that there is if absent
+    #[arg(long)]
+    cpu_milli: Option<u32>,
+}
+
+pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Join(ask) => join_cluster(ask).await,
+        Command::Run(dir) => serve(&dir.dir).await,
+    }
+}
+
+/// A token that is none.
+pub fn bad_token(malformed: TokenMalformed) -> anyhow::Error {
+    Failure::new(Class::Invalid, malformed.to_string()).into()
+}
+
+async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
+    let dir = &ask.dir.dir;
+    if dir.join("own.key").exists() {
+        let text = format!("{} holds an agent already: choose another --dir", dir.display());
+        return Err(Failure::new(Class::Conflict, text).into());
+    }
+    let token: JoinSecret = ask.token.parse().map_err(bad_token)?;
+    std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
+    let underlay = ask.underlay.unwrap_or_else(|| ask.data_addr.ip());
+    let mut file = AgentFile {
+        masters: Vec::new(),
+        data_listen: ask.data_addr,
+        underlay,
+        cgroup_prefix: ask.cgroup_prefix,
+        memory_mib: ask.memory_mib,
+        cpu_milli: ask.cpu_milli,
+    };
+    let kind = JoinKind::Agent {
+        name: ask.name,
+        data_addr: ask.data_addr.to_string(),
+        underlay,
+        capacity: offer(dir, &file),
+    };
+    let answer = join(&token, kind, dir).await.map_err(failure)?;
+    file.masters = answer.masters;
+    config::write(&dir.join("agent.toml"), &file)?;
+    remark(&format!(
+        "Joined as worker {} at entry {}. Run it with: docklet agent run --dir {}",
+        answer.id,
+        answer.index,
+        dir.display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the machine has, or less if the configuration says so.
+fn offer(dir: &Path, file: &AgentFile) -> WorkerCapacity {
+    let mut capacity = inventory::capacity(dir);
+    if let Some(memory_mib) = file.memory_mib {
+        capacity.memory_mib = MemoryMib(memory_mib);
+    }
+    if let Some(cpu_milli) = file.cpu_milli {
+        capacity.cpu_milli = CpuMilli(cpu_milli);
+    }
+    capacity
+}
+
+async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
+    let dir = dir.canonicalize().with_context(|| format!("find {}", dir.display()))?;
+    let file: AgentFile = config::read(&dir.join("agent.toml"))?;
+    let config = AgentConfig {
+        state_dir: dir.join("state"),
+        credentials: Credentials::load(&dir)?,
+        capacity: offer(&dir, &file),
+        masters: file.masters,
+        data_listen: file.data_listen,
+        underlay: file.underlay,
+        cgroup_prefix: file.cgroup_prefix,
+        helper: std::env::current_exe().context("find this program")?,
+    };
+    let mut stop = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = docklet_agent::run(config) => ended.context("run the agent")?,
+        _ = stop.recv() => tracing::info!("told to stop"),
+        _ = tokio::signal::ctrl_c() => tracing::info!("interrupted"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

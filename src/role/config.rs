@@ -1,0 +1,143 @@
+//! Configuration files. An unknown or wrong key is an error that names file, line and what is allowed; each key can
+//! be overridden by the environment, as `DOCKLET_` and its name in capitals.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::exit::{Class, Failure};
+
+/// `master.toml`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MasterFile {
+    /// Name for people.
+    pub name: String,
+    /// Where masters and agents connect.
+    pub cluster_listen: SocketAddr,
+    /// Where people and programs connect; several masters of one machine may share one address.
+    pub public_listen: Vec<SocketAddr>,
+    /// Names and addresses that the public certificate is good for.
+    pub public_names: Vec<String>,
+    /// Raft's heartbeat.
+    #[serde(default = "heartbeat_ms")]
+    pub heartbeat_ms: u64,
+    /// Shortest election timeout.
+    #[serde(default = "election_min_ms")]
+    pub election_min_ms: u64,
+    /// Longest election timeout. Must be well above what a disk sync takes.
+    #[serde(default = "election_max_ms")]
+    pub election_max_ms: u64,
+}
+
+fn heartbeat_ms() -> u64 {
+    docklet_raft::Timing::default().heartbeat_ms
+}
+
+fn election_min_ms() -> u64 {
+    docklet_raft::Timing::default().election_min_ms
+}
+
+fn election_max_ms() -> u64 {
+    docklet_raft::Timing::default().election_max_ms
+}
+
+/// `agent.toml`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentFile {
+    /// Cluster listeners of masters to begin with.
+    pub masters: Vec<String>,
+    /// Where terminals, exec and images are served.
+    pub data_listen: SocketAddr,
+    /// Local end of VXLAN tunnels.
+    pub underlay: IpAddr,
+    /// First component of the containers' cgroups.
+    #[serde(default = "cgroup_prefix")]
+    pub cgroup_prefix: String,
+    /// Memory to offer; all that there is if absent.
+    pub memory_mib: Option<u32>,
+    /// CPU to offer, in thousandths of a core; all that there is if absent.
+    pub cpu_milli: Option<u32>,
+}
+
+fn cgroup_prefix() -> String {
+    "docklet".to_owned()
+}
+
+/// Reads a configuration file and lays the environment over it.
+///
+/// # Errors
+/// The file is missing, or a key is unknown or wrong.
+pub fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let overrides = std::env::vars().filter_map(|(key, value)| {
+        Some((key.strip_prefix("DOCKLET_")?.to_lowercase(), value))
+    });
+    parse(&text, overrides).map_err(|error| {
+        let text = format!("{}: {error}", path.display());
+        Failure::new(Class::Invalid, text).into()
+    })
+}
+
+fn parse<T: DeserializeOwned>(
+    text: &str,
+    overrides: impl Iterator<Item = (String, String)>,
+) -> Result<T, toml::de::Error> {
+    // The file alone first: its errors carry lines.
+    let _: T = toml::from_str(text)?;
+    let mut table: toml::Table = toml::from_str(text)?;
+    for (key, value) in overrides {
+        if let Some(old) = table.get_mut(&key) {
+            let typed = toml::from_str::<toml::Table>(&format!("v = {value}"));
+            *old = match typed.ok().and_then(|mut typed| typed.remove("v")) {
+                Some(typed) if !old.is_str() => typed,
+                Some(_) | None => toml::Value::String(value),
+            };
+        }
+    }
+    table.try_into()
+}
+
+/// Writes a configuration file.
+///
+/// # Errors
+/// The directory cannot be written.
+pub fn write<T: Serialize>(path: &Path, file: &T) -> anyhow::Result<()> {
+    Ok(docklet_link::credentials::write_private(path, toml::to_string(file)?.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MasterFile, parse};
+
+    const GOOD: &str = "name = \"m1\"\ncluster_listen = \"10.0.0.1:7000\"\npublic_listen = [\"0.0.0.0:443\"]\npublic_names = [\"cloud\"]\n";
+
+    fn read(text: &str, overrides: &[(&str, &str)]) -> Result<MasterFile, String> {
+        let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        parse(text, overrides).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_what_is_allowed() {
+        let error = read(&format!("{GOOD}hartbeat_ms = 5\n"), &[]).expect_err("unknown key");
+        assert!(error.contains("line 5"), "{error}");
+        assert!(error.contains("hartbeat_ms") && error.contains("heartbeat_ms"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_its_line() {
+        let error = read(&GOOD.replace("10.0.0.1:7000", "nowhere"), &[]).expect_err("no address");
+        assert!(error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_overrides_what_the_file_says() {
+        let file = read(&format!("{GOOD}heartbeat_ms = 5\n"), &[("heartbeat_ms", "77"), ("name", "m9")]);
+        let file = file.expect("good");
+        assert_eq!((file.heartbeat_ms, file.name.as_str()), (77, "m9"));
+    }
+}

@@ -1,0 +1,262 @@
+//! Masters: making the first, joining, running.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use docklet_control::command::InitCluster;
+use docklet_control::id::MasterId;
+use docklet_control::model::ClusterId;
+use docklet_link::authority::SigningRequest;
+use docklet_link::frame::Purpose;
+use docklet_link::identity::{Identity, PeerRole};
+use docklet_link::listener::ClusterListener;
+use docklet_link::{Authority, Credentials, JoinSecret};
+use docklet_portal::{PortalConfig, agents_door};
+use docklet_raft::{JoinKind, Master, MasterConfig, ProposeFault, Timing, join};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::config::{self, MasterFile};
+use crate::cli::{Dir, Print};
+use crate::client::machine;
+use crate::client::output::remark;
+use crate::exit::{Class, Failure};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a new cluster with this machine as its first master
+    Init(Init),
+    /// Make this machine a master of an existing cluster
+    Join(Join),
+    /// Run this machine's master until it is told to stop
+    Run(Dir),
+    /// List masters
+    List(Print),
+}
+
+/// Where a master listens.
+#[derive(Args)]
+pub struct Addresses {
+    #[command(flatten)]
+    dir: Dir,
+    /// Name for people
+    #[arg(long)]
+    name: String,
+    /// Address and port for masters and agents
+    #[arg(long, value_name = "ADDR:PORT")]
+    cluster_addr: SocketAddr,
+    /// Address and port for people and programs
+    #[arg(long, value_name = "ADDR:PORT")]
+    public_addr: SocketAddr,
+    /// A further public address, which masters of one machine may share
+    #[arg(long, value_name = "ADDR:PORT")]
+    shared_addr: Option<SocketAddr>,
+    /// A name that the public certificate is good for; may be given several times
+    #[arg(long = "public-name")]
+    public_names: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct Init {
+    #[command(flatten)]
+    addresses: Addresses,
+    #[arg(long, default_value = "docklet")]
+    cluster_name: String,
+    /// Users' subnets are cut from this
+    #[arg(long, default_value = "10.64.0.0/10")]
+    cluster_net: ipnetwork::Ipv4Network,
+    /// Prefix length of a user's subnet
+    #[arg(long, default_value_t = 22)]
+    user_prefix: u8,
+    /// CPU that may be promised, in percent of what there is
+    #[arg(long, default_value_t = 400)]
+    cpu_overcommit_percent: u32,
+    /// Memory that may be promised, in percent of what there is
+    #[arg(long, default_value_t = 100)]
+    memory_overcommit_percent: u32,
+    /// File with the first admin's password
+    #[arg(long, value_name = "FILE")]
+    admin_password_file: PathBuf,
+    #[arg(long, default_value = "admin")]
+    admin: String,
+}
+
+#[derive(Args)]
+pub struct Join {
+    /// Token from `docklet token create --role master`
+    token: String,
+    #[command(flatten)]
+    addresses: Addresses,
+}
+
+pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Init(init) => initialise(init).await,
+        Command::Join(join) => join_cluster(join).await,
+        Command::Run(dir) => serve(&dir.dir).await,
+        Command::List(print) => machine::masters(print).await,
+    }
+}
+
+impl Addresses {
+    fn file(&self) -> MasterFile {
+        let mut names = self.public_names.clone();
+        names.push(self.public_addr.ip().to_string());
+        names.extend(self.shared_addr.map(|addr| addr.ip().to_string()));
+        names.push("localhost".to_owned());
+        names.sort();
+        names.dedup();
+        let timing = Timing::default();
+        MasterFile {
+            name: self.name.clone(),
+            cluster_listen: self.cluster_addr,
+            public_listen: std::iter::once(self.public_addr).chain(self.shared_addr).collect(),
+            public_names: names,
+            heartbeat_ms: timing.heartbeat_ms,
+            election_min_ms: timing.election_min_ms,
+            election_max_ms: timing.election_max_ms,
+        }
+    }
+
+    fn refuse_used(&self) -> anyhow::Result<()> {
+        if self.dir.dir.join("own.key").exists() {
+            let text = format!("{} holds a master already: choose another --dir", self.dir.dir.display());
+            return Err(Failure::new(Class::Conflict, text).into());
+        }
+        Ok(())
+    }
+}
+
+/// Turns a refusal into an exit code of its class.
+pub fn failure(fault: ProposeFault) -> anyhow::Error {
+    match fault {
+        ProposeFault::Refused(refusal) => {
+            use docklet_control::RefusalClass;
+            let class = match refusal.class() {
+                RefusalClass::Invalid => Class::Invalid,
+                RefusalClass::Unauthenticated | RefusalClass::Forbidden => Class::Denied,
+                RefusalClass::NotFound => Class::NotFound,
+                RefusalClass::Conflict => Class::Conflict,
+            };
+            Failure::new(class, refusal.to_string()).into()
+        }
+        ProposeFault::Unknown(fault) => anyhow::Error::new(fault),
+    }
+}
+
+async fn initialise(init: Init) -> anyhow::Result<ExitCode> {
+    init.addresses.refuse_used()?;
+    let dir = &init.addresses.dir.dir;
+    let password = std::fs::read_to_string(&init.admin_password_file);
+    let password = password.with_context(|| format!("read {}", init.admin_password_file.display()))?;
+    let hash = docklet_portal::hash_password(password.trim_end_matches('\n'))
+        .map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
+    let identity = Identity {
+        role: PeerRole::Master,
+        id: 1,
+        cluster: rand::random(),
+    };
+    let credentials = first_credentials(dir, identity)?;
+    let master = start(dir, credentials, Timing::default()).await?;
+    let initialised = master.initialize(first_entry(&init, identity, hash)).await;
+    master.shutdown().await;
+    initialised.map_err(failure)?;
+    config::write(&dir.join("master.toml"), &init.addresses.file())?;
+    remark(&format!("Cluster made. Run its first master with: docklet master run --dir {}", dir.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn first_credentials(dir: &Path, identity: Identity) -> anyhow::Result<Credentials> {
+    let authority = Authority::create(identity.cluster)?;
+    let signing = SigningRequest::new()?;
+    let own = authority.sign(&signing.csr_pem, identity)?;
+    let (ca, ca_key) = (authority.certificate_pem(), Some(authority.key_pem()));
+    Credentials::store(dir, ca, &own, &signing.key_pem, ca_key)?;
+    Ok(Credentials::load(dir)?)
+}
+
+fn first_entry(init: &Init, identity: Identity, admin_password_hash: String) -> InitCluster {
+    let addresses = &init.addresses;
+    InitCluster {
+        cluster: ClusterId(identity.cluster),
+        cluster_name: init.cluster_name.clone(),
+        cluster_net: init.cluster_net,
+        user_prefix: init.user_prefix,
+        cpu_overcommit_percent: init.cpu_overcommit_percent,
+        memory_overcommit_percent: init.memory_overcommit_percent,
+        worker_timeout_ms: 5_000,
+        admin_name: init.admin.clone(),
+        admin_password_hash,
+        master: MasterId(identity.id),
+        master_name: addresses.name.clone(),
+        cluster_addr: addresses.cluster_addr.to_string(),
+        public_addr: addresses.public_addr.to_string(),
+    }
+}
+
+async fn start(dir: &Path, credentials: Credentials, timing: Timing) -> anyhow::Result<Master> {
+    let config = MasterConfig {
+        data_dir: dir.to_owned(),
+        credentials,
+        timing,
+    };
+    Master::start(config).await.with_context(|| format!("start the master in {}", dir.display()))
+}
+
+async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
+    ask.addresses.refuse_used()?;
+    let dir = &ask.addresses.dir.dir;
+    let token: JoinSecret = ask.token.parse().map_err(super::agent::bad_token)?;
+    let kind = JoinKind::Master {
+        name: ask.addresses.name.clone(),
+        cluster_addr: ask.addresses.cluster_addr.to_string(),
+        public_addr: ask.addresses.public_addr.to_string(),
+    };
+    let answer = join(&token, kind, dir).await.map_err(failure)?;
+    config::write(&dir.join("master.toml"), &ask.addresses.file())?;
+    remark(&format!(
+        "Joined as master {} at entry {}. Run it with: docklet master run --dir {}",
+        answer.id,
+        answer.index,
+        dir.display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
+    let file: MasterFile = config::read(&dir.join("master.toml"))?;
+    let credentials = Credentials::load(dir)?;
+    let authority = Credentials::authority(dir)?;
+    let (certificate_pem, key_pem) = authority.sign_public(&file.public_names)?;
+    let listener = ClusterListener::bind(&file.cluster_listen.to_string(), &credentials).await?;
+    let timing = Timing {
+        heartbeat_ms: file.heartbeat_ms,
+        election_min_ms: file.election_min_ms,
+        election_max_ms: file.election_max_ms,
+    };
+    let master = start(dir, credentials.clone(), timing).await?;
+    let mut doors = master.doors(authority);
+    doors.insert(Purpose::Agent, agents_door::door(master.clone()));
+    let portal = docklet_portal::serve(PortalConfig {
+        master: master.clone(),
+        credentials,
+        name: file.name.clone(),
+        listen: file.public_listen.clone(),
+        certificate_pem,
+        key_pem,
+    });
+    tracing::info!(name = file.name, public = ?file.public_listen, "master runs");
+    let mut stop = signal(SignalKind::terminate())?;
+    tokio::select! {
+        () = listener.serve(doors, master.deny()) => {}
+        ended = portal => ended.context("serve the public listener")?,
+        _ = stop.recv() => tracing::info!("told to stop"),
+        _ = tokio::signal::ctrl_c() => tracing::info!("interrupted"),
+    }
+    // Leadership is handed over and everything made durable, but not for ever.
+    drop(tokio::time::timeout(Duration::from_secs(5), master.shutdown()).await);
+    Ok(ExitCode::SUCCESS)
+}
