@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::{Digest, VnodeId};
@@ -11,6 +12,9 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use crate::fault::AgentFault;
 use crate::lxc::{HelperRequest, MountRequest, helper};
 use crate::vnode_dir::{StateDir, make_dir};
+
+/// Held while an image is mounted.
+static MOUNTING: Mutex<()> = Mutex::new(());
 
 /// Mounts the vnode's root file system unless it is mounted.
 ///
@@ -60,8 +64,10 @@ fn mount_lower(
     helper: &Path,
 ) -> Result<PathBuf, AgentFault> {
     let target = state.lower(vnode.image, vnode.uid_base);
-    make_dir(&target, 0o711)?;
+    // Two vnodes of one user may need it at the same moment, and it must not be mounted twice.
+    let _alone = MOUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     if !is_mounted(&target)? {
+        make_dir(&target, 0o711)?;
         let request = HelperRequest::Mount(MountRequest {
             source: image_root.to_owned(),
             target: target.clone(),

@@ -59,7 +59,7 @@ impl Drop for RawMode {
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
             // Nothing better can be done if this fails.
-            drop(termios::tcsetattr(std::io::stdin(), SetArg::TCSANOW, before));
+            let _ = termios::tcsetattr(std::io::stdin(), SetArg::TCSANOW, before);
         }
     }
 }

@@ -22,6 +22,10 @@ use crate::fault::AgentFault;
 /// First argument by which the program knows that it is to be the helper.
 pub const ARGUMENT: &str = "__lxc-helper";
 
+/// Where liblxc finds programs. Not the system's: it would find newuidmap there and ask it for ranges of ids that
+/// `/etc/subuid` would have to grant, where root may simply write them.
+const PROGRAMS: &str = "/usr/libexec/docklet";
+
 /// What the helper can be asked for.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum HelperRequest {
@@ -227,7 +231,7 @@ pub fn ask(helper: &Path, request: &HelperRequest, answer: &Path) -> Result<(), 
         .args([ARGUMENT, "-"])
         .arg(answer)
         .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("PATH", PROGRAMS)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
