@@ -1,0 +1,58 @@
+# Every task of the project. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+DOCKLET := target/debug/docklet
+ASSETS := portal/assets/dist/style.css
+
+.PHONY: help setup assets build up down status test test-rust test-browser test-cli lint bless bench-start clean
+
+help: ## List the tasks
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+setup: ## Install what this machine lacks (Debian 12 or 13, as root)
+	@scripts/setup
+
+$(ASSETS): portal/assets/package-lock.json portal/assets/build.mjs portal/assets/live.js portal/assets/terminal.js portal/assets/style.css
+	cd portal/assets && npm ci --no-audit --no-fund --loglevel=error && node build.mjs
+
+assets: $(ASSETS) ## Bundle the portal's scripts and style sheet
+
+build: setup $(ASSETS) ## Build the binary
+	cargo build --locked
+
+up: build ## Start three masters, two workers and the portal on this machine
+	$(DOCKLET) dev up
+
+down: ## Stop the dev cluster; its data stays
+	$(DOCKLET) dev down
+
+status: ## Show the dev cluster's processes
+	$(DOCKLET) dev status
+
+test: build test-rust test-cli test-browser ## Run all tests: unit, stories, model, Raft on redb, real LXC, browser
+
+test-rust: $(ASSETS) ## Unit tests, stories, model, Raft
+	cargo test --locked --workspace
+
+test-cli: build ## The whole by command line, on a cluster of its own
+	node --test --test-concurrency=1 chaos-tests/cli/*.test.mjs
+
+test-browser: build ## The whole in a real Chromium, on a cluster of its own; screenshots in target/screenshots
+	cd chaos-tests/browser && npm ci --no-audit --no-fund --loglevel=error
+	node --test --test-concurrency=1 chaos-tests/browser/*.test.mjs
+
+lint: $(ASSETS) ## Formatting, clippy, room arrows
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+bless: ## Rewrite the expected parts of the story files
+	BLESS=1 cargo test --locked -p docklet-control --test stories
+
+bench-start: build ## Time from `vc create --wait` to running, beside a bare lxc-start of the same rootfs
+	cargo build --locked --release
+	node chaos-tests/bench/start.mjs
+
+clean: ## Delete what was built
+	cargo clean
+	rm -rf portal/assets/dist portal/assets/node_modules chaos-tests/browser/node_modules

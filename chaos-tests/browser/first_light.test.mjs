@@ -1,0 +1,172 @@
+// The whole in a real Chromium: log in, create, watch it turn green, use a terminal, lose the leader and go on.
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { Cluster, root, until } from "../harness.mjs";
+
+const cluster = new Cluster(12);
+const shots = path.join(root, "target", "screenshots");
+let browser;
+
+before(async () => {
+  mkdirSync(shots, { recursive: true });
+  cluster.up();
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  cluster.down();
+});
+
+async function newPage(options = {}) {
+  const context = await browser.newContext({ baseURL: cluster.portal, ignoreHTTPSErrors: true, ...options });
+  const page = await context.newPage();
+  page.complaints = [];
+  page.on("console", (message) => message.type() === "error" && page.complaints.push(message.text()));
+  page.on("pageerror", (error) => page.complaints.push(String(error)));
+  return page;
+}
+
+const shoot = (page, name) => page.screenshot({ path: path.join(shots, `${name}.png`) });
+
+async function logIn(page) {
+  await page.goto("/");
+  await page.waitForURL(/\/login$/);
+  await page.fill("#user", "admin");
+  await page.fill("#password", cluster.password());
+  await page.click("button[type=submit]");
+  await page.getByText("Welcome, admin").waitFor();
+}
+
+const text = (page) => page.evaluate(() => window.dockletTerminal?.text() ?? "");
+const shows = (page, pattern, timeoutMs) => until(`terminal text ${pattern}`, async () => pattern.test(await text(page)), timeoutMs);
+const via = (page) => page.evaluate(() => document.getElementById("terminal-status").dataset.via ?? "");
+
+// Loads the terminal until it comes through the leader: the master that is going to die.
+async function terminalThroughLeader(page) {
+  const leader = cluster.leader();
+  for (let attempt = 0; attempt < 60; attempt += 1) {
+    await page.goto("/terminal/lab/host-0");
+    if ((await until("connection", () => via(page))) === leader) return leader;
+  }
+  throw new Error(`no connection through ${leader}`);
+}
+
+test("a person creates a vcluster, uses a terminal, loses the leader and goes on", async () => {
+  const page = await newPage();
+  await logIn(page);
+  await shoot(page, "home");
+  await page.getByRole("link", { name: "Create a vcluster" }).click();
+  await page.fill("#name", "lab");
+  await shoot(page, "create");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.waitForURL(/\/vclusters\/lab/);
+  await page.locator('tr[data-phase="running"]').nth(1).waitFor();
+  const workers = await page.locator("td[data-worker]").evaluateAll((cells) => cells.map((cell) => cell.dataset.worker));
+  assert.deepEqual(workers.toSorted(), ["w1", "w2"], "on different workers");
+  await shoot(page, "vcluster-running");
+
+  const shell = await newPage({ storageState: await page.context().storageState() });
+  const leader = await terminalThroughLeader(shell);
+  await shell.locator("#terminal").click();
+  await shell.keyboard.type("ping -c 1 host-1\n");
+  await shows(shell, /1 packets received/);
+  await shell.keyboard.type("echo before-$((40+2))\n");
+  await shows(shell, /^before-42$/m);
+  await shoot(shell, "terminal");
+  const scrollback = await text(shell);
+
+  cluster.kill(leader);
+  const killedAt = performance.now();
+  await until("another master", async () => ((await via(shell)) || leader) !== leader);
+  const reattachedMs = performance.now() - killedAt;
+  await shell.keyboard.type("echo after-$((50+5))\n");
+  await shows(shell, /^after-55$/m);
+  const now = await text(shell);
+  assert.ok(now.startsWith(scrollback.trimEnd()), "the scroll-back is intact, no byte lost or twice");
+  assert.match(await shell.locator("#terminal-status").textContent(), /reattached through m\d after [\d.]+ s, nothing lost/);
+  await shoot(shell, "terminal-after-leader-loss");
+
+  const scaleAt = performance.now();
+  await page.fill("#scale", "3");
+  await page.getByRole("button", { name: "Scale" }).click();
+  await page.locator('tr[data-phase="running"]').nth(2).waitFor();
+  const scaledMs = performance.now() - scaleAt;
+  console.log(`terminal reattached after ${Math.round(reattachedMs)} ms, third vnode running after ${Math.round(scaledMs)} ms`);
+  assert.ok(scaledMs < 2_000, `a third vnode took ${Math.round(scaledMs)} ms`);
+  await shoot(page, "vcluster-scaled");
+
+  await shell.keyboard.type("exit 3\n");
+  await shell.getByText("The shell ended with code 3.").waitFor();
+  cluster.run("dev", "up");
+});
+
+test("an open page says what happened to the leader, without a reload", async () => {
+  const page = await newPage();
+  await logIn(page);
+  await page.goto("/masters");
+  await page.locator('tr[data-master="m3"]').waitFor();
+  await shoot(page, "masters");
+  cluster.kill(cluster.leader());
+  await page.locator("#connection", { hasText: /(leads|elect)/ }).waitFor();
+  await shoot(page, "masters-after-leader-loss");
+  cluster.run("dev", "up");
+});
+
+test("every page is fine in light and dark, wide and narrow", async () => {
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [name, width] of [["wide", 1280], ["narrow", 390]]) {
+      const page = await newPage({ colorScheme, viewport: { width, height: 800 } });
+      await page.goto("/login");
+      await shoot(page, `login-${colorScheme}-${name}`);
+      await logIn(page);
+      for (const route of ["vclusters", "vclusters/new", "vclusters/lab", "workers", "masters", "images", "terminal/lab/host-0"]) {
+        await page.goto(`/${route}`);
+        await shoot(page, `${route.replaceAll("/", "-")}-${colorScheme}-${name}`);
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(overflow <= 0, `${route} is ${overflow} px too wide when ${name}`);
+      }
+      assert.deepEqual(page.complaints, []);
+      await page.context().close();
+    }
+  }
+});
+
+test("a form that is refused comes back with what was typed and the reason", async () => {
+  const page = await newPage();
+  await logIn(page);
+  await page.goto("/vclusters/new");
+  await page.fill("#name", "Not Allowed");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.locator(".notice.refused", { hasText: "is not allowed" }).waitFor();
+  assert.equal(await page.inputValue("#name"), "Not Allowed");
+});
+
+test("a page of another site can change nothing", async () => {
+  const page = await newPage();
+  await logIn(page);
+  const status = await page.evaluate(async () => (await fetch("/vclusters/lab/delete", { method: "POST", body: new URLSearchParams({ csrf: "wrong" }) })).status);
+  assert.equal(status, 403);
+  const foreign = await page.request.post("/vclusters/lab/delete", { form: { csrf: "x" }, headers: { origin: "https://evil.example" } });
+  assert.equal(foreign.status(), 403);
+});
+
+test("the vcluster can be stopped, started and deleted, the last after a question", async () => {
+  const page = await newPage();
+  await logIn(page);
+  await page.goto("/vclusters/lab");
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.locator('tr[data-phase="stopped"]').first().waitFor();
+  await page.getByRole("button", { name: "Start" }).click();
+  await page.locator('tr[data-phase="running"]').first().waitFor();
+  await page.getByRole("button", { name: "Delete" }).click();
+  await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.getByText(/(No vclusters yet|This vcluster is gone)/).waitFor();
+});

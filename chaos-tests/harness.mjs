@@ -1,0 +1,121 @@
+// What the tests on a real cluster share: a dev cluster of their own, its command line, its processes.
+
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
+const profile = process.env.DOCKLET_PROFILE ?? "debug";
+export const program = path.join(root, "target", profile, "docklet");
+
+// A dev cluster with its own directory, ports and names.
+export class Cluster {
+  constructor(instance) {
+    this.instance = instance;
+    this.dir = `/var/lib/docklet-test-${instance}`;
+    this.env = {
+      ...process.env,
+      DOCKLET_DEV_DIR: this.dir,
+      DOCKLET_DEV_INSTANCE: String(instance),
+      DOCKLET_CONTEXT: `${this.dir}/context.toml`,
+    };
+    this.portal = `https://127.0.0.1:${8443 + 10 * instance}`;
+    this.masters = [1, 2, 3].map((n) => `https://127.0.0.1:${8443 + 10 * instance + n}`);
+  }
+
+  // Runs a command; answers exit code and output.
+  try(args, options = {}) {
+    const ran = spawnSync(program, args, { env: this.env, encoding: "utf8", timeout: 120_000, ...options });
+    return { code: ran.status, stdout: ran.stdout ?? "", stderr: ran.stderr ?? "" };
+  }
+
+  // Runs a command that must succeed; answers its standard output.
+  run(...args) {
+    const { code, stdout, stderr } = this.try(args);
+    if (code !== 0) throw new Error(`docklet ${args.join(" ")}: exit ${code}\n${stderr}${this.logs()}`);
+    return stdout;
+  }
+
+  json(...args) {
+    return JSON.parse(this.run(...args, "--format", "json"));
+  }
+
+  // A fresh cluster with the admin logged in through all three masters.
+  up() {
+    this.down();
+    this.run("dev", "up");
+    this.login();
+  }
+
+  login() {
+    const servers = this.masters.flatMap((server) => ["--server", server]);
+    this.run("login", ...servers, "--ca", `${this.dir}/ca.pem`, "--user", "admin", "--password-file", this.passwordFile());
+  }
+
+  down() {
+    execFileSync(program, ["dev", "down", "--wipe"], { env: this.env, stdio: "pipe" });
+  }
+
+  passwordFile() {
+    return `${this.dir}/admin-password`;
+  }
+
+  password() {
+    return readFileSync(this.passwordFile(), "utf8").trim();
+  }
+
+  // Names and pids of its processes.
+  processes() {
+    return Object.fromEntries(this.json("dev", "status").map(({ name, pid }) => [name, pid]));
+  }
+
+  leader() {
+    const { masters, raft } = this.json("master", "list");
+    return masters.find((master) => master.id === raft.leader)?.name;
+  }
+
+  kill(...names) {
+    const pids = this.processes();
+    names.forEach((name) => process.kill(pids[name], "SIGKILL"));
+  }
+
+  // The last lines of its logs, for a failure's message.
+  logs() {
+    const dir = `${this.dir}/log`;
+    if (!existsSync(dir)) return "";
+    const tail = (file) => readFileSync(`${dir}/${file}`, "utf8").split("\n").slice(-8).join("\n");
+    return readdirSync(dir).map((file) => `\n== ${file}\n${tail(file)}`).join("");
+  }
+
+  // Everything of its vnodes that there is on this machine, to compare before and after.
+  traces() {
+    const worker = (n) => `dkdev${this.instance}-w${n}`;
+    const inside = (n, ...command) => spawnSync("ip", ["netns", "exec", worker(n), ...command], { encoding: "utf8" }).stdout ?? "";
+    const lines = (text, pattern) => text.split("\n").filter((line) => pattern.test(line)).sort();
+    const mounts = readFileSync("/proc/self/mountinfo", "utf8");
+    const files = (dir) => (existsSync(dir) ? readdirSync(dir) : []);
+    const cgroups = ["/sys/fs/cgroup", ...files("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}`)];
+    return [1, 2].map((n) => ({
+      links: lines(inside(n, "ip", "-o", "link"), /dk[bxhc]\d/).map((line) => line.split(":")[1].trim()),
+      nft: inside(n, "nft", "list", "tables"),
+      mounts: lines(mounts, new RegExp(`${this.dir}/w${n}/`)).map((line) => line.split(" ")[4]),
+      vnodes: files(`${this.dir}/w${n}/state/vnodes`),
+      containers: files(`${this.dir}/w${n}/state/lxc`),
+      lower: files(`${this.dir}/w${n}/state/lower`),
+      run: files(`${this.dir}/w${n}/state/run`),
+      cgroups: cgroups.map((dir) => `${dir}/${worker(n)}`).filter(existsSync).flatMap((dir) => files(dir).filter((name) => /^v\d/.test(name))),
+    }));
+  }
+}
+
+// Waits until `look` answers something true; answers it.
+export async function until(what, look, timeoutMs = 30_000) {
+  const begun = performance.now();
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (performance.now() - begun > timeoutMs) throw new Error(`no ${what} within ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,94 @@
+// Live pages: the server pushes the parts that look different now; this puts them into place. Everything works
+// without it, by reloading.
+
+const BACKOFF_MS_MAX = 2000;
+const banner = document.getElementById("connection");
+let bannerTimer = 0;
+
+function say(text, lasting) {
+  if (!banner) return;
+  clearTimeout(bannerTimer);
+  banner.textContent = text;
+  banner.hidden = false;
+  if (!lasting) bannerTimer = setTimeout(() => (banner.hidden = true), 8000);
+}
+
+// Replaces one element, and keeps the focus where it was.
+function place({ id, html }) {
+  const old = document.getElementById(id);
+  const fresh = new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
+  if (!old || !fresh) return;
+  const focused = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
+  old.replaceWith(fresh);
+  if (focused) fresh.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function follow(url) {
+  let backoff = 200;
+  let lostAt = 0;
+  let leader = null;
+
+  function hello({ master, leader: now, term }) {
+    if (lostAt) {
+      const seconds = ((performance.now() - lostAt) / 1000).toFixed(1);
+      const leads = now ? `${now} leads` : "an election is under way";
+      say(`Connected again after ${seconds} s, through ${master}; ${leads} (term ${term}). Nothing was lost.`);
+      lostAt = 0;
+    } else if (leader && now && now !== leader) {
+      say(`Master ${now} leads now, instead of ${leader} (term ${term}). Nothing was lost.`);
+    } else if (leader && !now) {
+      say("The leader is gone; the masters elect another. Vnodes go on.");
+    }
+    leader = now ?? leader;
+  }
+
+  function open() {
+    const source = new EventSource(url);
+    source.addEventListener("open", () => (backoff = 200));
+    source.addEventListener("fragment", (event) => place(JSON.parse(event.data)));
+    source.addEventListener("hello", (event) => hello(JSON.parse(event.data)));
+    source.addEventListener("error", () => {
+      source.close();
+      if (!lostAt) lostAt = performance.now();
+      say("The connection to the master was lost; trying another. Your vnodes go on.", true);
+      setTimeout(open, backoff);
+      backoff = Math.min(backoff * 2, BACKOFF_MS_MAX);
+    });
+    addEventListener("pagehide", () => source.close(), { once: true });
+  }
+  open();
+}
+
+// Asks before a form that cannot be undone is sent.
+function confirmFirst(form) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.confirmed) return;
+    event.preventDefault();
+    const dialog = document.createElement("dialog");
+    const text = document.createElement("p");
+    text.textContent = form.dataset.confirm;
+    const actions = document.createElement("div");
+    actions.className = "actions";
+    const yes = document.createElement("button");
+    yes.className = "button danger";
+    yes.textContent = form.querySelector("button").textContent;
+    const no = document.createElement("button");
+    no.className = "button secondary";
+    no.textContent = "Cancel";
+    actions.append(yes, no);
+    dialog.append(text, actions);
+    document.body.append(dialog);
+    no.addEventListener("click", () => dialog.close());
+    yes.addEventListener("click", () => {
+      form.dataset.confirmed = "yes";
+      form.requestSubmit();
+    });
+    dialog.addEventListener("close", () => dialog.remove());
+    dialog.showModal();
+    no.focus();
+  });
+}
+
+document.querySelectorAll("form[data-confirm]").forEach(confirmFirst);
+const main = document.querySelector("main[data-live]");
+if (main) follow(main.dataset.live);

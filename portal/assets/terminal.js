@@ -1,0 +1,162 @@
+// A terminal in the page. The session lives at the worker: when a connection is lost, this comes back with the
+// session and the position that it has read to, through whichever master answers.
+
+import { FitAddon } from "@xterm/addon-fit";
+import { SearchAddon } from "@xterm/addon-search";
+import { WebLinksAddon } from "@xterm/addon-web-links";
+import { Terminal } from "@xterm/xterm";
+
+const BACKOFF_MS_MAX = 1000;
+const place = document.getElementById("terminal");
+const status = document.getElementById("terminal-status");
+const tools = document.getElementById("terminal-tools");
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+const THEMES = {
+  dark: { background: "#11151c", foreground: "#dfe6ee", cursor: "#7fb4ff", selectionBackground: "#2d4a73" },
+  light: { background: "#fbfcfd", foreground: "#1b2430", cursor: "#1f5fbf", selectionBackground: "#bcd6fb", black: "#1b2430", brightBlack: "#5a6675", white: "#6b7480", brightWhite: "#39434f", yellow: "#7a5b00", brightYellow: "#7a5b00", green: "#1d6b34", brightGreen: "#1d6b34", cyan: "#0b6470", brightCyan: "#0b6470" },
+};
+
+const terminal = new Terminal({
+  allowProposedApi: false,
+  cursorBlink: true,
+  fontFamily: "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace",
+  fontSize: 14,
+  scrollback: 10000,
+  theme: dark.matches ? THEMES.dark : THEMES.light,
+});
+const fit = new FitAddon();
+const search = new SearchAddon();
+terminal.loadAddon(fit);
+terminal.loadAddon(search);
+terminal.loadAddon(new WebLinksAddon());
+terminal.open(place);
+fit.fit();
+terminal.focus();
+dark.addEventListener("change", () => (terminal.options.theme = dark.matches ? THEMES.dark : THEMES.light));
+
+// One session for each vnode and tab, so that a reload comes back to it.
+const key = `docklet-terminal ${place.dataset.key}`;
+let session = sessionStorage.getItem(key) ?? place.dataset.session;
+sessionStorage.setItem(key, session);
+
+let socket = null;
+let offset = 0;
+let backoff = 0;
+let lostAt = 0;
+let ended = false;
+
+const say = (text) => (status.textContent = text);
+
+function connect() {
+  const query = `&session=${session}&from=${offset}&cols=${terminal.cols}&rows=${terminal.rows}`;
+  socket = new WebSocket(`wss://${location.host}${place.dataset.socket}${query}`);
+  socket.binaryType = "arraybuffer";
+  socket.addEventListener("message", ({ data }) => (typeof data === "string" ? told(JSON.parse(data)) : printed(data)));
+  socket.addEventListener("close", lost);
+}
+
+// Bytes with the position of the first; what was printed already is left out.
+function printed(data) {
+  const start = Number(new DataView(data).getBigUint64(0));
+  const bytes = new Uint8Array(data, 8);
+  if (start > offset) {
+    terminal.write(`\r\n\x1b[2m[${start - offset} bytes are no longer kept]\x1b[0m\r\n`);
+    offset = start;
+  }
+  if (start + bytes.length > offset) {
+    terminal.write(bytes.subarray(offset - start));
+    offset = start + bytes.length;
+  }
+}
+
+function told({ via, attached, exit, refused }) {
+  if (via) {
+    backoff = 0;
+    const how = lostAt ? `reattached through ${via.master} after ${((performance.now() - lostAt) / 1000).toFixed(1)} s, nothing lost` : `connected through ${via.master}`;
+    say(via.leader ? `${how}; ${via.leader} leads` : how);
+    status.dataset.via = via.master;
+    lostAt = 0;
+  }
+  if (attached) resize();
+  if (exit) finish(`The shell ended with code ${exit.code}.`);
+  if (refused) finish(`No terminal: ${refused.cause}.`);
+}
+
+function finish(text) {
+  ended = true;
+  sessionStorage.removeItem(key);
+  say(text);
+  button("New shell", () => location.reload());
+}
+
+function lost() {
+  if (ended) return;
+  if (!lostAt) lostAt = performance.now();
+  delete status.dataset.via;
+  say("connection lost, reattaching…");
+  setTimeout(connect, backoff);
+  backoff = Math.min(Math.max(backoff * 2, 100), BACKOFF_MS_MAX);
+}
+
+function send(data) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(data);
+}
+
+function resize() {
+  send(JSON.stringify({ resize: { cols: terminal.cols, rows: terminal.rows } }));
+}
+
+const encoder = new TextEncoder();
+terminal.onData((text) => send(encoder.encode(text)));
+terminal.onResize(resize);
+new ResizeObserver(() => fit.fit()).observe(place);
+
+function button(label, act) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = "quiet";
+  made.textContent = label;
+  made.addEventListener("click", () => {
+    act(made);
+    terminal.focus();
+  });
+  tools.append(made);
+  return made;
+}
+
+const find = document.createElement("input");
+find.type = "search";
+find.placeholder = "Search";
+find.setAttribute("aria-label", "Search in the terminal");
+find.addEventListener("keydown", (event) => {
+  if (event.key === "Enter") event.shiftKey ? search.findPrevious(find.value) : search.findNext(find.value);
+  if (event.key === "Escape") terminal.focus();
+});
+tools.append(find);
+button("Copy", () => navigator.clipboard.writeText(terminal.getSelection()));
+button("Paste", async () => terminal.paste(await navigator.clipboard.readText()));
+button("A−", () => ((terminal.options.fontSize -= 1), fit.fit()));
+button("A+", () => ((terminal.options.fontSize += 1), fit.fit()));
+button("Screen reader", (made) => {
+  terminal.options.screenReaderMode = !terminal.options.screenReaderMode;
+  made.setAttribute("aria-pressed", String(terminal.options.screenReaderMode));
+});
+terminal.attachCustomKeyEventHandler((event) => {
+  if (event.type !== "keydown" || !event.ctrlKey || !event.shiftKey) return true;
+  if (event.code === "KeyF") find.focus();
+  else if (event.code === "KeyC") navigator.clipboard.writeText(terminal.getSelection());
+  else return true;
+  event.preventDefault();
+  return false;
+});
+
+// The whole text, for tests and for people who ask the console.
+window.dockletTerminal = {
+  text() {
+    const buffer = terminal.buffer.normal;
+    const lines = Array.from({ length: buffer.length }, (_, row) => buffer.getLine(row).translateToString(true));
+    return lines.join("\n").trimEnd();
+  },
+};
+connect();
