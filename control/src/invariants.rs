@@ -1,4 +1,5 @@
-//! What must hold of every reachable state; tests and simulations call this after each step.
+//! What must hold of every reachable state, and of every step from one to the next; tests and simulations call both
+//! after each entry.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +14,30 @@ pub fn broken(state: &State) -> Vec<String> {
     vnodes_fit_their_vcluster(state, &mut broken);
     addresses_are_given_once(state, &mut broken);
     ordinals_are_unique(state, &mut broken);
-    promises_fit_workers(state, &mut broken);
+    holders_are_workers(state, &mut broken);
     subnets_are_disjoint(state, &mut broken);
     rows_rebuild_the_state(state, &mut broken);
     broken
+}
+
+/// Everything that the step from `before` to `after` broke, one sentence each; empty for a sound step.
+#[must_use]
+pub fn broken_by(before: &State, after: &State) -> Vec<String> {
+    let mut broken = Vec::new();
+    new_promises_fit_workers(before, after, &mut broken);
+    broken
+}
+
+/// Of a state alone this cannot be asked: a worker that comes back smaller has been promised more than it has now.
+fn new_promises_fit_workers(before: &State, after: &State, broken: &mut Vec<String>) {
+    for worker in after.workers.values() {
+        let (old, new) = (place::load(before, worker), place::load(after, worker));
+        let memory = new.memory_mib > old.memory_mib.max(new.memory_mib_max);
+        let cpu = new.cpu_milli > old.cpu_milli.max(new.cpu_milli_max);
+        if memory || cpu {
+            broken.push(format!("worker {} is promised more than it may", worker.id));
+        }
+    }
 }
 
 fn vnodes_fit_their_vcluster(state: &State, broken: &mut Vec<String>) {
@@ -71,11 +92,12 @@ fn ordinals_are_unique(state: &State, broken: &mut Vec<String>) {
     }
 }
 
-fn promises_fit_workers(state: &State, broken: &mut Vec<String>) {
-    for worker in state.workers.values() {
-        let load = place::load(state, worker);
-        if load.memory_mib > load.memory_mib_max || load.cpu_milli > load.cpu_milli_max {
-            broken.push(format!("worker {} is promised more than it may", worker.id));
+fn holders_are_workers(state: &State, broken: &mut Vec<String>) {
+    for image in state.images.values() {
+        for holder in &image.holders {
+            if !state.workers.contains_key(holder) {
+                broken.push(format!("image {} is held by {holder}, which is no worker", image.name));
+            }
         }
     }
 }

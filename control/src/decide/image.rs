@@ -26,9 +26,7 @@ pub(super) fn register(ground: Ground<'_>, new: &Registration<'_>) -> Result<Dec
     plain_text("description", new.description, 500)?;
     in_range("blob size", new.blob_bytes, 1..=1 << 40, "bytes")?;
     check_spec(new.spec)?;
-    if !ground.state.workers.contains_key(&new.held_by) {
-        return Err(Refusal::not_found("worker", new.held_by));
-    }
+    check_holder(ground, new.held_by)?;
     let known = ground.state.images.get(&new.digest);
     let holders = known.map_or_else(OrdSet::new, |image| image.holders.clone());
     let image = Image {
@@ -45,6 +43,13 @@ pub(super) fn register(ground: Ground<'_>, new: &Registration<'_>) -> Result<Dec
     let changed = known != Some(&image) || meant != Some(new.digest);
     let events = changed.then_some(Event::ImageRegistered { image });
     Ok(Decision::quiet(events.into_iter().collect()))
+}
+
+fn check_holder(ground: Ground<'_>, worker: WorkerId) -> Result<(), Refusal> {
+    if ground.state.workers.contains_key(&worker) {
+        return Ok(());
+    }
+    Err(Refusal::not_found("worker", worker))
 }
 
 fn check_spec(spec: &ImageSpec) -> Result<(), Refusal> {
@@ -90,6 +95,7 @@ pub(super) fn report(
         .images
         .get(&digest)
         .ok_or_else(|| Refusal::not_found("image", digest))?;
+    check_holder(ground, worker)?;
     let events = match (held, image.holders.contains(&worker)) {
         (true, false) => vec![Event::ImageHeld { digest, worker }],
         (false, true) => vec![Event::ImageLost { digest, worker }],

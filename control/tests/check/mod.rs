@@ -42,6 +42,8 @@ impl Log {
         self.check_repeats(&entry, index, &applied)?;
         let changed = rows::diff(&self.state, &applied.state);
         check_extent(&self.state, &entry, &applied, &changed)?;
+        let broken = invariants::broken_by(&self.state, &applied.state);
+        demand(broken.is_empty(), &format!("invariants: {broken:?}"))?;
         self.index = index;
         self.state = applied.state.clone();
         self.hash = self.hash.after(&changed);
