@@ -1,0 +1,258 @@
+//! Random commands by random actors, sensible and hostile: whatever comes, each entry keeps every promise.
+//!
+//! The seed is fixed, so that a run repeats. `PROPTEST_CASES` (64 if not given) and `PROPTEST_RNG_SEED` widen the search.
+
+mod check;
+mod hostile;
+
+use check::Log;
+use docklet_control::command::InitCluster;
+use docklet_control::duties::{self, Soft};
+use docklet_control::id::{RequestId, SecretHash, UnixMs, UserId, WorkerId};
+use docklet_control::model::{JoinRole, Role, VnodeSeen, VnodeWanted, WorkerCapacity, WorkerFacts};
+use docklet_control::report::{Reported, VnodeReport};
+use docklet_control::{Actor, Command, permit};
+use hostile::{asked, beginning, sound_beginning};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Somebody asks for something.
+    Ask(Actor, Command),
+    /// Somebody asks for something under the request id of an earlier entry.
+    Again(u64, Actor, Command),
+    /// The leader hears of all workers and does its duties.
+    Due,
+    /// A careless duty would put every vnode that waits on one worker.
+    Pile(WorkerId),
+    /// An honest worker says what became of its vnodes.
+    Report(WorkerId),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let worker = || prop::sample::select(vec![5, 6]).prop_map(WorkerId);
+    prop_oneof![
+        8 => asked().prop_map(|(who, command)| Step::Ask(who, command)),
+        1 => (1..30_u64, asked()).prop_map(|(entry, (who, command))| {
+            Step::Again(entry, who, command)
+        }),
+        3 => Just(Step::Due),
+        1 => worker().prop_map(Step::Pile),
+        2 => worker().prop_map(Step::Report),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<(u64, Step)>> {
+    let later_ms = prop::sample::select(vec![0, 1, 1_000, 6_000, 3_600_000]);
+    prop::collection::vec((later_ms, step()), 1..80)
+}
+
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok();
+    let seed = std::env::var("PROPTEST_RNG_SEED").ok();
+    ProptestConfig {
+        cases: cases.map_or(64, |text| text.parse().expect("PROPTEST_CASES is a number")),
+        rng_seed: RngSeed::Fixed(seed.map_or(0xd0c1e7, |text| {
+            text.parse().expect("PROPTEST_RNG_SEED is a number")
+        })),
+        // The seed says it all.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_entry_keeps_every_promise(steps in steps()) {
+        let mut model = Model::begun(sound_beginning()).map_err(TestCaseError::fail)?;
+        model.take(steps).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn whatever_a_cluster_begins_with_holds(init in beginning(), steps in steps()) {
+        let mut model = Model::begun(init).map_err(TestCaseError::fail)?;
+        model.take(steps).map_err(TestCaseError::fail)?;
+    }
+}
+
+/// A cluster and its clock.
+#[derive(Default)]
+struct Model {
+    log: Log,
+    now: UnixMs,
+}
+
+impl Model {
+    /// An admin (1), ada (2) and bob (3), workers 5 and 6 of 2 GiB, an image, and vclusters of ada (1) and bob
+    /// (2) that just fit, if `init` is accepted.
+    fn begun(init: InitCluster) -> Result<Self, String> {
+        let mut model = Self::default();
+        let (door, admin) = (Actor::Door(init.master), Actor::User(UserId(1)));
+        model.enter(door, None, Command::InitCluster(init))?;
+        model.enter(admin, None, new_user("ada"))?;
+        model.enter(admin, None, new_user("bob"))?;
+        model.enter(admin, None, token(9, JoinRole::Agent))?;
+        for (name, id) in [("w1", WorkerId(5)), ("w2", WorkerId(6))] {
+            model.enter(door, None, join(name))?;
+            if model.log.index.0 != id.0 {
+                return Err(format!("{name} came in as entry {}", model.log.index));
+            }
+        }
+        for worker in [WorkerId(5), WorkerId(6)] {
+            model.enter(Actor::Worker(worker), None, describe(worker))?;
+        }
+        model.enter(admin, None, image())?;
+        model.enter(admin, None, token(0, JoinRole::Agent))?;
+        model.enter(admin, None, token(1, JoinRole::Master))?;
+        for user in [UserId(2), UserId(3)] {
+            model.enter(Actor::User(user), None, vcluster())?;
+        }
+        Ok(model)
+    }
+
+    fn take(&mut self, steps: Vec<(u64, Step)>) -> Result<(), String> {
+        for (later_ms, step) in steps {
+            self.now = self.now.plus_ms(later_ms);
+            match step {
+                Step::Ask(who, command) => self.enter(who, None, command)?,
+                Step::Again(entry, who, command) => {
+                    self.enter(who, Some(RequestId(u128::from(entry))), command)?;
+                }
+                Step::Due => self.due()?,
+                Step::Pile(worker) => {
+                    let waiting = self.log.state.unplaced_vnodes();
+                    let placed = waiting.map(|vnode| (vnode.id, worker)).collect();
+                    let unplaced = Vec::new();
+                    let command = Command::PlaceVnodes { placed, unplaced };
+                    self.enter(Actor::Duty, None, command)?;
+                }
+                Step::Report(worker) => {
+                    let command = self.honest_report(worker);
+                    self.enter(Actor::Worker(worker), None, command)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn due(&mut self) -> Result<(), String> {
+        let workers = self.log.state.workers.keys();
+        let soft = Soft {
+            leader_since: self.now,
+            heard: workers.map(|worker| (*worker, self.now)).collect(),
+        };
+        for command in duties::due(&self.log.state, &soft, self.now) {
+            self.enter(Actor::Duty, None, command)?;
+        }
+        Ok(())
+    }
+
+    fn honest_report(&self, worker: WorkerId) -> Command {
+        let report = |vnode: &docklet_control::model::Vnode| {
+            vnode.placement.map(|placement| VnodeReport {
+                vnode: vnode.id,
+                epoch: placement.epoch,
+                seen: match vnode.wanted {
+                    VnodeWanted::Running => Reported::Present(VnodeSeen::Running),
+                    VnodeWanted::Stopped => Reported::Present(VnodeSeen::Stopped),
+                    VnodeWanted::Removed => Reported::Gone,
+                },
+            })
+        };
+        let reports = self.log.state.vnodes_on(worker).filter_map(report);
+        Command::ReportVnodes {
+            worker,
+            reports: reports.collect(),
+        }
+    }
+
+    fn enter(
+        &mut self,
+        who: Actor,
+        request: Option<RequestId>,
+        command: Command,
+    ) -> Result<(), String> {
+        let asker = permit::person(&self.log.state, who).cloned();
+        let said = format!("{who:?}: {command:?}");
+        let applied = self
+            .log
+            .enter(self.now, who, request, command)
+            .map_err(|broken| format!("{broken}, by {said}"))?;
+        let Ok(asker) = asker else { return Ok(()) };
+        let seen = permit::visible_change(&asker, &applied.change).map_or(0, |c| c.events.len());
+        if seen == applied.change.events.len() {
+            return Ok(());
+        }
+        Err(format!("somebody else's things changed, by {said}"))
+    }
+}
+
+fn new_user(name: &str) -> Command {
+    Command::CreateUser {
+        name: name.to_owned(),
+        role: Role::User,
+        password_hash: "hash".to_owned(),
+    }
+}
+
+fn token(secret: u8, role: JoinRole) -> Command {
+    Command::CreateJoinToken {
+        secret_hash: SecretHash([secret; 32]),
+        role,
+        ttl_ms: 24 * 3_600_000,
+        uses: 2,
+    }
+}
+
+fn join(name: &str) -> Command {
+    Command::JoinWorker {
+        secret_hash: SecretHash([9; 32]),
+        name: name.to_owned(),
+        data_addr: "192.0.2.11:7444".to_owned(),
+        underlay: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        capacity: capacity(),
+    }
+}
+
+fn vcluster() -> Command {
+    Command::CreateVcluster {
+        name: "first".to_owned(),
+        image: "busybox".to_owned(),
+        vnodes: 2,
+        size: docklet_control::amount::VnodeSize {
+            memory_mib: docklet_control::amount::MemoryMib(1_024),
+            ..docklet_control::amount::VnodeSize::default()
+        },
+    }
+}
+
+fn capacity() -> WorkerCapacity {
+    WorkerCapacity {
+        cpu_milli: docklet_control::amount::CpuMilli(4_000),
+        memory_mib: docklet_control::amount::MemoryMib(2_048),
+        ..WorkerCapacity::default()
+    }
+}
+
+fn describe(worker: WorkerId) -> Command {
+    let facts = WorkerFacts {
+        capacity: capacity(),
+        ..WorkerFacts::default()
+    };
+    Command::DescribeWorker { worker, facts }
+}
+
+fn image() -> Command {
+    Command::RegisterImage {
+        name: "busybox".to_owned(),
+        digest: docklet_control::id::Digest([1; 32]),
+        blob_bytes: 1,
+        spec: docklet_control::model::ImageSpec::default(),
+        description: String::new(),
+        held_by: WorkerId(5),
+    }
+}
