@@ -6,7 +6,7 @@ use docklet_control::{Refusal, RefusalClass};
 use docklet_raft::{ProposeFault, RaftFault};
 
 /// An answer that is no success.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
@@ -79,6 +79,9 @@ impl IntoResponse for Problem {
             "detail": self.detail,
         });
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        (self.status, kind, body.to_string()).into_response()
+        let mut response = (self.status, kind, body.to_string()).into_response();
+        // Pages show it in their own way.
+        response.extensions_mut().insert(self);
+        response
     }
 }

@@ -1,6 +1,7 @@
 //! Every route of the public listener, on one page. No GET changes anything.
 
 use axum::Router;
+use axum::middleware::map_response;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::routing::{get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -14,9 +15,8 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 pub(crate) fn router(portal: Portal) -> Router {
     Router::new()
-        .merge(page_routes())
+        .merge(page_routes().fallback(pages::not_found).layer(map_response(pages::show_problem)))
         .nest("/api/v1", api_routes())
-        .fallback(pages::not_found)
         .with_state(portal)
         .layer(header_layer("content-security-policy", CONTENT_SECURITY_POLICY))
         .layer(header_layer("x-content-type-options", "nosniff"))

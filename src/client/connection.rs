@@ -19,7 +19,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// An answer may take this long.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
 /// All masters together are tried for this long.
-const GIVE_UP: Duration = Duration::from_secs(20);
+const GIVE_UP: Duration = Duration::from_secs(8);
 
 /// A logged-in client.
 pub struct Connection {

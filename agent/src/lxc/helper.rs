@@ -6,7 +6,7 @@
 //! the standard streams, and a pipe would never end.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -21,6 +21,9 @@ use crate::fault::AgentFault;
 
 /// First argument by which the program knows that it is to be the helper.
 pub const ARGUMENT: &str = "__lxc-helper";
+
+/// Stands for standard input where a request's file is named.
+const STDIN: &str = "-";
 
 /// Where liblxc finds programs. Not the system's: it would find newuidmap there and ask it for ranges of ids that
 /// `/etc/subuid` would have to grant, where root may simply write them.
@@ -92,20 +95,24 @@ fn serve(request: &Path, answer: &Path) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {
             // The answer is best effort: without it the agent still sees the exit code.
-            let written = fs::write(answer, fault.full_text());
-            ExitCode::from(if written.is_ok() { 125 } else { 126 })
+            let told = if request == Path::new(STDIN) {
+                fs::write(answer, fault.full_text())
+            } else {
+                writeln!(std::io::stderr(), "docklet: {}", fault.full_text())
+            };
+            ExitCode::from(if told.is_ok() { 125 } else { 126 })
         }
     }
 }
 
 fn read_request(path: &Path) -> Result<HelperRequest, AgentFault> {
-    let text = if path.as_os_str() == "-" {
-        let mut text = String::new();
+    let mut text = String::new();
+    if path == Path::new(STDIN) {
         std::io::stdin().read_to_string(&mut text)?;
-        text
     } else {
-        fs::read_to_string(path).map_err(AgentFault::file("read", path))?
-    };
+        text = fs::read_to_string(path).map_err(AgentFault::file("read", path))?;
+        fs::remove_file(path).map_err(AgentFault::file("delete", path))?;
+    }
     Ok(serde_json::from_str(&text)?)
 }
 
@@ -228,7 +235,7 @@ pub fn ask(helper: &Path, request: &HelperRequest, answer: &Path) -> Result<(), 
         source,
     };
     let mut child = Command::new(helper)
-        .args([ARGUMENT, "-"])
+        .args([ARGUMENT, STDIN])
         .arg(answer)
         .env_clear()
         .env("PATH", PROGRAMS)

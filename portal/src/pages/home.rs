@@ -4,10 +4,11 @@ use docklet_control::model::Role;
 use docklet_control::view::{Phase, vcluster};
 use maud::{Markup, html};
 
-use super::{Page, PageProblem, phase};
+use super::{Page, phase};
+use crate::problem::Problem;
 use crate::asker::Asker;
 
-pub(crate) async fn show(mut asker: Asker) -> Result<Markup, PageProblem> {
+pub(crate) async fn show(mut asker: Asker) -> Result<Markup, Problem> {
     // The entry of the login is nothing to report here.
     asker.after = None;
     let views = vcluster::list(&asker.frozen.state, &asker.user);

@@ -8,7 +8,7 @@ use docklet_control::model::SessionKind;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{PageProblem, check_csrf, document};
+use super::{check_csrf, document};
 use crate::asker::{self, Asker, COOKIE, propose, refuse_foreign};
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -50,7 +50,7 @@ pub(crate) async fn submit(
     State(portal): State<Portal>,
     headers: HeaderMap,
     Form(form): Form<LogIn>,
-) -> Result<Response, PageProblem> {
+) -> Result<Response, Problem> {
     refuse_foreign(&headers)?;
     let opened = asker::log_in(&portal, &form.user, form.password, SessionKind::Browser).await;
     let opened = match opened {
@@ -75,11 +75,10 @@ pub(crate) async fn leave(
     State(portal): State<Portal>,
     asker: Asker,
     Form(form): Form<Leave>,
-) -> Result<Response, PageProblem> {
+) -> Result<Response, Problem> {
     check_csrf(&asker, &form.csrf)?;
     let command = Command::CloseSession { id: asker.session };
-    let closed: Result<_, Problem> = propose(&portal, &asker, command).await;
-    closed?;
+    propose(&portal, &asker, command).await?;
     let cookie = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
     let headers = [(header::SET_COOKIE, cookie), (header::LOCATION, "/login".to_owned())];
     Ok((StatusCode::SEE_OTHER, headers).into_response())

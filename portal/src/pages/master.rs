@@ -6,14 +6,15 @@ use docklet_control::permit;
 use docklet_raft::{MemberStatus, RaftStatus};
 use maud::{Markup, html};
 
-use super::{Page, PageProblem};
+use super::{Page};
+use crate::problem::Problem;
 use crate::asker::Asker;
 use crate::serve::Portal;
 
 pub(crate) async fn list(
     State(portal): State<Portal>,
     asker: Asker,
-) -> Result<Markup, PageProblem> {
+) -> Result<Markup, Problem> {
     permit::admin(&asker.frozen.state, asker.actor(), "list masters")?;
     let body = html! {
         h1 { "Masters" }

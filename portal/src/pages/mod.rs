@@ -122,37 +122,28 @@ pub(crate) fn instant(at: UnixMs) -> Markup {
     html! { time datetime=(stamp) { (text) } }
 }
 
-/// An error as a page, or the way to the login.
-pub(crate) struct PageProblem(pub(crate) Problem);
-
-impl<T: Into<Problem>> From<T> for PageProblem {
-    fn from(problem: T) -> Self {
-        Self(problem.into())
+/// Renders a problem that a page's handler ended with: as a page, or as the way to the login.
+pub(crate) async fn show_problem(response: Response) -> Response {
+    let Some(problem) = response.extensions().get::<Problem>() else {
+        return response;
+    };
+    if problem.code == Refusal::NotLoggedIn.code() {
+        return Redirect::to("/login").into_response();
     }
-}
-
-impl IntoResponse for PageProblem {
-    fn into_response(self) -> Response {
-        let problem = self.0;
-        if problem.code == Refusal::NotLoggedIn.code() {
-            return Redirect::to("/login").into_response();
+    let body = html! {
+        main.narrow {
+            h1 { (problem.status.canonical_reason().unwrap_or("Problem")) }
+            p.notice.refused role="alert" { (problem.detail) }
+            p { a.button href="/" { "Home" } }
         }
-        let body = html! {
-            main.narrow {
-                h1 { (problem.status.canonical_reason().unwrap_or("Problem")) }
-                p.notice.refused role="alert" { (problem.detail) }
-                p { a.button href="/" { "Home" } }
-            }
-        };
-        (problem.status, document("Problem", None, body)).into_response()
-    }
+    };
+    (problem.status, document("Problem", None, body)).into_response()
 }
 
-pub(crate) async fn not_found() -> Response {
-    let problem = Problem {
+pub(crate) async fn not_found() -> Problem {
+    Problem {
         status: StatusCode::NOT_FOUND,
         code: "not_found",
         detail: "There is no such page: check the address, or start at home.".to_owned(),
-    };
-    PageProblem(problem).into_response()
+    }
 }

@@ -3,14 +3,15 @@
 use axum::extract::Path;
 use maud::{Markup, html};
 
-use super::{Page, PageProblem};
+use super::{Page};
+use crate::problem::Problem;
 use crate::asker::Asker;
 use crate::worker::locate;
 
 pub(crate) async fn show(
     asker: Asker,
     Path((vcluster, vnode)): Path<(String, String)>,
-) -> Result<Markup, PageProblem> {
+) -> Result<Markup, Problem> {
     // Says at once if there is no such vnode, rather than in a socket.
     locate(&asker.frozen.state, &asker.user, &vcluster, &vnode)?;
     let socket = format!("/terminal/ws?vcluster={vcluster}&vnode={vnode}");

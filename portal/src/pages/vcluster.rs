@@ -11,7 +11,7 @@ use docklet_control::{Command, Refusal};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Page, PageProblem, check_csrf, csrf, instant, phase};
+use super::{Page, check_csrf, csrf, instant, phase};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -169,7 +169,7 @@ pub(crate) async fn create(
     State(portal): State<Portal>,
     asker: Asker,
     Form(form): Form<NewVcluster>,
-) -> Result<Response, PageProblem> {
+) -> Result<Response, Problem> {
     check_csrf(&asker, &form.csrf)?;
     let proposed = match form.command() {
         Ok(command) => propose(&portal, &asker, command).await,
@@ -189,7 +189,7 @@ fn see(path: &str, index: LogIndex) -> Response {
     Redirect::to(&format!("{path}?after={index}")).into_response()
 }
 
-pub(crate) async fn show(asker: Asker, Path(name): Path<String>) -> Result<Response, PageProblem> {
+pub(crate) async fn show(asker: Asker, Path(name): Path<String>) -> Result<Response, Problem> {
     let state = &asker.frozen.state;
     let found = find_vcluster(state, &asker.user, &name);
     let Ok(found) = found else {
@@ -319,7 +319,7 @@ pub(crate) async fn change(
     asker: Asker,
     Path((name, action)): Path<(String, String)>,
     Form(form): Form<Change>,
-) -> Result<Response, PageProblem> {
+) -> Result<Response, Problem> {
     check_csrf(&asker, &form.csrf)?;
     let vcluster = find_vcluster(&asker.frozen.state, &asker.user, &name)?.id;
     let command = match action.as_str() {
@@ -333,11 +333,11 @@ pub(crate) async fn change(
             Command::ScaleVcluster { vcluster, vnodes }
         }
         other => {
-            return Err(PageProblem(Problem {
+            return Err(Problem {
                 status: StatusCode::NOT_FOUND,
                 code: "not_found",
                 detail: format!("A vcluster cannot be asked to {}.", other.escape_debug()),
-            }));
+            });
         }
     };
     let receipt = propose(&portal, &asker, command).await?;

@@ -5,10 +5,11 @@ use docklet_control::view::{WorkerView, worker};
 use docklet_control::permit;
 use maud::{Markup, html};
 
-use super::{Page, PageProblem, instant};
+use super::{Page, instant};
+use crate::problem::Problem;
 use crate::asker::Asker;
 
-pub(crate) async fn list(asker: Asker) -> Result<Markup, PageProblem> {
+pub(crate) async fn list(asker: Asker) -> Result<Markup, Problem> {
     permit::admin(&asker.frozen.state, asker.actor(), "list workers")?;
     let body = html! {
         h1 { "Workers" }
