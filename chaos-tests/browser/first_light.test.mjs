@@ -28,6 +28,7 @@ after(async () => {
 async function newPage(options = {}) {
   const context = await browser.newContext({ baseURL: cluster.portal, ignoreHTTPSErrors: true, ...options });
   const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
   page.complaints = [];
   page.on("console", (message) => message.type() === "error" && page.complaints.push(message.text()));
   page.on("pageerror", (error) => page.complaints.push(String(error)));

@@ -1,7 +1,8 @@
 //! Every route of the public listener, on one page. No GET changes anything.
 
 use axum::Router;
-use axum::middleware::map_response;
+use axum::extract::Request;
+use axum::middleware::{map_request, map_response};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::routing::{get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -18,14 +19,27 @@ pub(crate) fn router(portal: Portal) -> Router {
         .merge(page_routes().fallback(pages::not_found).layer(map_response(pages::show_problem)))
         .nest("/api/v1", api_routes())
         .with_state(portal)
-        .layer(header_layer("content-security-policy", CONTENT_SECURITY_POLICY))
+        .layer(map_request(name_host))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+        ))
         .layer(header_layer("x-content-type-options", "nosniff"))
-        .layer(header_layer("referrer-policy", "no-referrer"))
+        .layer(header_layer("referrer-policy", "same-origin"))
         .layer(header_layer("strict-transport-security", "max-age=31536000"))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ))
+}
+
+/// HTTP/2 carries the host in the address, HTTP/1 in a header: from here on it is in the header.
+async fn name_host(mut request: Request) -> Request {
+    let host = request.uri().authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+    if let Some(Ok(host)) = host {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    request
 }
 
 fn header_layer(name: &'static str, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

@@ -1,17 +1,23 @@
 //! The terminal of one vnode.
 
 use axum::extract::Path;
-use maud::{Markup, html};
+use axum::http::header;
+use axum::response::IntoResponse;
+use maud::html;
 
 use super::{Page};
 use crate::problem::Problem;
 use crate::asker::Asker;
 use crate::worker::locate;
 
+/// As on every page, but that the terminal makes its style sheets of colours and sizes as it goes.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
 pub(crate) async fn show(
     asker: Asker,
     Path((vcluster, vnode)): Path<(String, String)>,
-) -> Result<Markup, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     // Says at once if there is no such vnode, rather than in a socket.
     locate(&asker.frozen.state, &asker.user, &vcluster, &vnode)?;
     let socket = format!("/terminal/ws?vcluster={vcluster}&vnode={vnode}");
@@ -27,5 +33,6 @@ pub(crate) async fn show(
     };
     let title = format!("{vnode} of {vcluster}");
     let script = Some("/assets/terminal.js");
-    Ok(Page { title: &title, asker: &asker, live: None, script }.render(body))
+    let page = Page { title: &title, asker: &asker, live: None, script }.render(body);
+    Ok(([(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY)], page))
 }
