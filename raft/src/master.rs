@@ -9,7 +9,8 @@ use docklet_control::command::{ENTRY_VERSION, InitCluster};
 use docklet_control::duties::Soft;
 use docklet_control::id::{LogIndex, MasterId, RequestId, UnixMs};
 use docklet_control::model::Receipt;
-use docklet_control::{Actor, Command, Entry};
+use docklet_control::decide::decide;
+use docklet_control::{Actor, Command, Entry, Refusal};
 use docklet_link::{Credentials, Dialer};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::ReadPolicy;
@@ -174,14 +175,31 @@ impl Master {
             actor,
             request,
             command,
-            deadline_ms: 0,
         };
+        if let Some(refusal) = self.refused_now(&ask, deadline).await? {
+            return Err(refusal.into());
+        }
         let receipt = self.until(deadline, || self.propose_once(&ask)).await;
         let receipt = receipt.map_err(ProposeFault::Unknown)?;
         match receipt.accepted() {
             Ok(_) => Ok(receipt),
             Err(refusal) => Err(refusal.clone().into()),
         }
+    }
+
+    /// The refusal that the command would meet at a current state. So what is refused costs no entry: bad input
+    /// leaves no trace, and nobody fills the log with it.
+    async fn refused_now(
+        &self,
+        ask: &wire::Propose,
+        deadline: Duration,
+    ) -> Result<Option<Refusal>, ProposeFault> {
+        if try_out(&self.local(), ask).is_none() {
+            return Ok(None);
+        }
+        // This master may lag behind what the asker has seen.
+        let current = self.read(deadline).await.map_err(ProposeFault::Unknown)?;
+        Ok(try_out(&current, ask))
     }
 
     /// Repeats an attempt until it works or time is up.
@@ -220,14 +238,7 @@ impl Master {
 
     /// On the leader: stamps the command and replicates it.
     pub(crate) async fn propose_here(&self, ask: &wire::Propose) -> Result<Receipt, RaftFault> {
-        let entry = Entry {
-            version: ENTRY_VERSION,
-            request: ask.request,
-            at: now(),
-            actor: ask.actor,
-            command: ask.command.clone(),
-        };
-        let written = self.inner.raft.client_write(Proposal(entry)).await;
+        let written = self.inner.raft.client_write(Proposal(stamp(ask))).await;
         let written = written.map_err(|error| RaftFault::Raft(error.to_string()))?;
         written
             .data
@@ -402,6 +413,26 @@ impl Master {
         if let Err(error) = blocking(move || rows.flush()).await {
             tracing::warn!(%error, "the state could not be synced");
         }
+    }
+}
+
+/// Decides an entry without anything coming of it.
+fn try_out(frozen: &Frozen, ask: &wire::Propose) -> Option<Refusal> {
+    if frozen.state.receipt_of(ask.request).is_some() {
+        return None;
+    }
+    let index = LogIndex(frozen.index.0 + 1);
+    decide(&frozen.state, index, &stamp(ask)).err()
+}
+
+/// The entry that the leader makes of a command.
+fn stamp(ask: &wire::Propose) -> Entry {
+    Entry {
+        version: ENTRY_VERSION,
+        request: ask.request,
+        at: now(),
+        actor: ask.actor,
+        command: ask.command.clone(),
     }
 }
 

@@ -24,7 +24,6 @@ pub struct Propose {
     pub actor: Actor,
     pub request: RequestId,
     pub command: Command,
-    pub deadline_ms: u64,
 }
 
 /// Workers heard of by a follower, and how long ago in milliseconds: clocks of masters may differ.
