@@ -84,7 +84,8 @@ impl Cli {
     pub fn is_daemon(&self) -> bool {
         matches!(
             self.command,
-            Command::Master(role::master::Command::Run(_)) | Command::Agent(role::agent::Command::Run(_))
+            Command::Master(role::master::Command::Run(_))
+                | Command::Agent(role::agent::Command::Run(_))
         )
     }
 }
@@ -106,7 +107,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Image(command) => image::run(command).await,
         Command::Events(events) => client::events::run(events).await,
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "docklet", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "docklet",
+                &mut std::io::stdout(),
+            );
             Ok(ExitCode::SUCCESS)
         }
     }

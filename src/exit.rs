@@ -41,9 +41,14 @@ impl Failure {
 }
 
 /// Tells an error on standard error and gives its exit code.
-#[expect(clippy::print_stderr, reason = "this is where a command's error is told")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where a command's error is told"
+)]
 pub fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("docklet: {error:#}");
-    let class = error.downcast_ref::<Failure>().map_or(Class::Fault, |failure| failure.class);
+    let class = error
+        .downcast_ref::<Failure>()
+        .map_or(Class::Fault, |failure| failure.class);
     ExitCode::from(class as u8)
 }

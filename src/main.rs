@@ -33,7 +33,11 @@ fn main() -> ExitCode {
 
 fn start_logging(cli: &cli::Cli) {
     use tracing_subscriber::EnvFilter;
-    let default = if cli.is_daemon() { "info,openraft=warn" } else { "error" };
+    let default = if cli.is_daemon() {
+        "info,openraft=warn"
+    } else {
+        "error"
+    };
     let filter = EnvFilter::try_from_env("DOCKLET_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -36,7 +36,10 @@ pub(crate) fn prepare(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), Age
     let files = [
         ("hosts", hosts_text(&vnode.hosts)),
         ("hostname", format!("{}\n", vnode.hostname)),
-        ("resolv.conf", "# No name server outside of the vcluster yet.\n".to_owned()),
+        (
+            "resolv.conf",
+            "# No name server outside of the vcluster yet.\n".to_owned(),
+        ),
     ];
     for (name, text) in files {
         let path = dir.join("etc").join(name);
@@ -73,13 +76,17 @@ pub(crate) fn start(
         limits: limits_to_check(vnode),
     });
     let answer = host.state.answer(&format!("start-{}", vnode.id));
-    helper::ask(&host.config.helper, &request, &answer).map_err(|fault| with_log(host, vnode.id, fault))
+    helper::ask(&host.config.helper, &request, &answer)
+        .map_err(|fault| with_log(host, vnode.id, fault))
 }
 
 /// liblxc says why in its log only.
 fn with_log(host: &LinuxHost, id: VnodeId, fault: AgentFault) -> AgentFault {
     let log = fs::read_to_string(log_file(host, id)).unwrap_or_default();
-    let errors: Vec<&str> = log.lines().filter(|line| line.contains(" ERROR ")).collect();
+    let errors: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(" ERROR "))
+        .collect();
     match errors.first() {
         Some(first) => AgentFault::Lxc(format!("{fault}: {}", first.trim())),
         None => fault,
@@ -99,21 +106,30 @@ fn container_config(
     let mut config = Vec::new();
     let mut set = |key: &str, value: String| config.push((key.to_owned(), value));
     set("lxc.uts.name", vnode.hostname.clone());
-    set("lxc.rootfs.path", format!("dir:{}", host.state.rootfs(vnode.id).display()));
+    set(
+        "lxc.rootfs.path",
+        format!("dir:{}", host.state.rootfs(vnode.id).display()),
+    );
     set("lxc.idmap", format!("u 0 {} 65536", vnode.uid_base));
     set("lxc.idmap", format!("g 0 {} 65536", vnode.uid_base));
     set("lxc.net.0.type", "phys".to_owned());
     set("lxc.net.0.link", network::container_device(vnode.id));
     set("lxc.net.0.name", "eth0".to_owned());
     set("lxc.net.0.flags", "up".to_owned());
-    set("lxc.net.0.ipv4.address", format!("{}/{}", vnode.address, vnode.prefix));
+    set(
+        "lxc.net.0.ipv4.address",
+        format!("{}/{}", vnode.address, vnode.prefix),
+    );
     set("lxc.tty.max", "0".to_owned());
     set("lxc.pty.max", "256".to_owned());
     set("lxc.console.path", "none".to_owned());
     set("lxc.mount.auto", "proc:mixed sys:ro".to_owned());
     for name in ["hosts", "hostname", "resolv.conf"] {
         let source = host.state.vnode(vnode.id).join("etc").join(name);
-        let entry = format!("{} etc/{name} none bind,ro,create=file 0 0", source.display());
+        let entry = format!(
+            "{} etc/{name} none bind,ro,create=file 0 0",
+            source.display()
+        );
         set("lxc.mount.entry", entry);
     }
     set("lxc.init.cmd", spec.init.join(" "));
@@ -125,9 +141,18 @@ fn container_config(
     if Path::new(seccomp).exists() {
         set("lxc.seccomp.profile", seccomp.to_owned());
     }
-    set("lxc.cap.drop", "mac_admin mac_override sys_time sys_module sys_rawio".to_owned());
-    set("lxc.cgroup.dir", format!("{}/{}", host.config.cgroup_prefix, container_name(vnode.id)));
-    set("lxc.log.file", log_file(host, vnode.id).display().to_string());
+    set(
+        "lxc.cap.drop",
+        "mac_admin mac_override sys_time sys_module sys_rawio".to_owned(),
+    );
+    set(
+        "lxc.cgroup.dir",
+        format!("{}/{}", host.config.cgroup_prefix, container_name(vnode.id)),
+    );
+    set(
+        "lxc.log.file",
+        log_file(host, vnode.id).display().to_string(),
+    );
     set("lxc.log.level", "INFO".to_owned());
     config.extend(limits(vnode));
     config
@@ -166,7 +191,10 @@ fn limits_to_check(vnode: &AssignedVnode) -> Vec<(Vec<String>, String)> {
     let (memory, _, pids) = amounts(vnode);
     let keys = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     vec![
-        (keys(&["memory.limit_in_bytes", "memory.max"]), memory.to_string()),
+        (
+            keys(&["memory.limit_in_bytes", "memory.max"]),
+            memory.to_string(),
+        ),
         (keys(&["pids.max"]), pids.to_string()),
     ]
 }
@@ -243,5 +271,8 @@ fn empty_cgroup(dir: &Path) -> Result<(), AgentFault> {
             Err(error) => return Err(AgentFault::file("remove", dir)(error)),
         }
     }
-    Err(AgentFault::Lxc(format!("processes in {} do not die", dir.display())))
+    Err(AgentFault::Lxc(format!(
+        "processes in {} do not die",
+        dir.display()
+    )))
 }

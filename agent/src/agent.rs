@@ -135,7 +135,10 @@ impl<H: Host> Agent<H> {
     /// Until when nothing needs to be looked at.
     fn pause(&self) -> Duration {
         let now = Instant::now();
-        let retries = self.failed.values().map(|f| f.retry_at.saturating_duration_since(now));
+        let retries = self
+            .failed
+            .values()
+            .map(|f| f.retry_at.saturating_duration_since(now));
         let pause = retries.min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
         pause.max(Duration::from_millis(20))
     }
@@ -229,7 +232,10 @@ impl<H: Host> Agent<H> {
             }
             Err(seen) => {
                 let attempts = self.failed.get(&done.id).map_or(0, |f| f.attempts) + 1;
-                let wait_s = 1_u64.checked_shl(attempts - 1).unwrap_or(u64::MAX).min(BACKOFF_MAX_S);
+                let wait_s = 1_u64
+                    .checked_shl(attempts - 1)
+                    .unwrap_or(u64::MAX)
+                    .min(BACKOFF_MAX_S);
                 let wanted = self.wanted.as_ref();
                 let vnode = wanted.and_then(|w| w.vnodes.iter().find(|v| v.id == done.id));
                 let failure = Failure {
@@ -260,7 +266,8 @@ impl<H: Host> Agent<H> {
                 self.reported.insert(vnode.id, now);
             }
         }
-        self.reported.retain(|id, _| wanted.vnodes.iter().any(|vnode| vnode.id == *id));
+        self.reported
+            .retain(|id, _| wanted.vnodes.iter().any(|vnode| vnode.id == *id));
         let held: Vec<Digest> = seen.images.iter().copied().collect();
         self.report_images(&held).await;
         if !reports.is_empty() {
@@ -268,7 +275,12 @@ impl<H: Host> Agent<H> {
         }
     }
 
-    fn condition(&self, vnode: &AssignedVnode, seen: &Observation, plan: &Plan) -> Option<Reported> {
+    fn condition(
+        &self,
+        vnode: &AssignedVnode,
+        seen: &Observation,
+        plan: &Plan,
+    ) -> Option<Reported> {
         if let Some(failure) = self.failed.get(&vnode.id) {
             return Some(Reported::Present(failure.seen.clone()));
         }

@@ -50,7 +50,10 @@ pub enum AgentFault {
 
 impl AgentFault {
     /// Names the act and the file that an I/O error is about.
-    pub fn file(act: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn file(
+        act: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { act, path, source }
     }

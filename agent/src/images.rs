@@ -118,7 +118,9 @@ impl Receiving {
         }
         self.hasher.update(bytes);
         let path = self.staging.clone();
-        self.file.write_all(bytes).map_err(AgentFault::file("write", path))
+        self.file
+            .write_all(bytes)
+            .map_err(AgentFault::file("write", path))
     }
 
     /// Checks the digest, unpacks, and puts the image into place.
@@ -130,7 +132,9 @@ impl Receiving {
         if found != self.wanted.0 {
             return Err(self.unfit("its bytes have another digest"));
         }
-        self.file.sync_all().map_err(AgentFault::file("sync", self.staging.clone()))?;
+        self.file
+            .sync_all()
+            .map_err(AgentFault::file("sync", self.staging.clone()))?;
         let root = self.staging.join("rootfs");
         make_dir(&root, 0o755)?;
         let blob = fs::File::open(self.staging.join("blob.tar.zst"))
@@ -184,7 +188,10 @@ fn unpack(blob: impl Read, root: &Path) -> Result<(), String> {
         }
         let unpacked = entry.unpack_in(root).map_err(text)?;
         if !unpacked {
-            let path = entry.path().map(|p| p.display().to_string()).unwrap_or_default();
+            let path = entry
+                .path()
+                .map(|p| p.display().to_string())
+                .unwrap_or_default();
             return Err(format!("entry {path:?} points outside of the image"));
         }
     }

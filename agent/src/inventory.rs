@@ -9,7 +9,7 @@ use nvml_wrapper::Nvml;
 pub fn capacity(state_dir: &std::path::Path) -> WorkerCapacity {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let disk = nix::sys::statvfs::statvfs(state_dir)
-        .map_or(0, |fs| u64::from(fs.fragment_size()) * fs.blocks() / (1 << 20));
+        .map_or(0, |fs| fs.fragment_size() * fs.blocks() / (1 << 20));
     WorkerCapacity {
         cpu_milli: CpuMilli(u32::try_from(cores * 1_000).unwrap_or(u32::MAX)),
         memory_mib: MemoryMib(memory_mib()),

@@ -71,9 +71,8 @@ pub fn ensure_segment(network: &AssignedNetwork, underlay: IpAddr) -> Result<(),
     }
     if !present.contains(&vxlan) {
         let id = network.id;
-        batch += &format!(
-            "link add {vxlan} type vxlan id {id} local {underlay} dstport {VXLAN_PORT}\n"
-        );
+        batch +=
+            &format!("link add {vxlan} type vxlan id {id} local {underlay} dstport {VXLAN_PORT}\n");
     }
     batch += &format!("link set {vxlan} master {bridge} mtu {MTU} up\n");
     batch += &format!("link set {bridge} mtu {MTU} up\n");

@@ -52,7 +52,10 @@ pub fn plan(wanted: &Assignment, seen: &Observation, last: Option<&Assignment>) 
 
 fn vnode_acts(wanted: &Assignment, vnode: &AssignedVnode, seen: &Observation) -> Vec<Act> {
     let here = seen.vnodes.get(&vnode.id);
-    let image = wanted.images.iter().find(|image| image.digest == vnode.image);
+    let image = wanted
+        .images
+        .iter()
+        .find(|image| image.digest == vnode.image);
     let spec = image.map(|image| image.spec.clone()).unwrap_or_default();
     match vnode.wanted {
         VnodeWanted::Removed => here.map(|_| Act::Remove(vnode.id)).into_iter().collect(),
@@ -105,7 +108,12 @@ fn sweep(wanted: &Assignment, seen: &Observation, plan: &Plan) -> Vec<Act> {
     let unused = |id: &&docklet_control::id::NetworkId| {
         !wanted.networks.iter().any(|network| network.id == **id)
     };
-    let mut acts: Vec<Act> = seen.networks.iter().filter(unused).map(|id| Act::RemoveNetwork(*id)).collect();
+    let mut acts: Vec<Act> = seen
+        .networks
+        .iter()
+        .filter(unused)
+        .map(|id| Act::RemoveNetwork(*id))
+        .collect();
     if !acts.is_empty() {
         acts.push(Act::SweepImages(used));
     }
@@ -127,6 +135,8 @@ pub fn report(vnode: &AssignedVnode, seen: &Observation) -> Option<Reported> {
         (VnodeWanted::Running, Some(here)) if here.running => {
             Some(Reported::Present(VnodeSeen::Running))
         }
-        (VnodeWanted::Stopped | VnodeWanted::Running, Some(_)) | (VnodeWanted::Running, None) => None,
+        (VnodeWanted::Stopped | VnodeWanted::Running, Some(_)) | (VnodeWanted::Running, None) => {
+            None
+        }
     }
 }

@@ -100,7 +100,10 @@ pub fn remove(state: &StateDir, id: VnodeId) -> Result<(), AgentFault> {
 /// One of them is still in use.
 pub fn sweep_lower(state: &StateDir, used: &[(Digest, u32)]) -> Result<(), AgentFault> {
     let dir = state.0.join("lower");
-    let kept: Vec<PathBuf> = used.iter().map(|(image, base)| state.lower(*image, *base)).collect();
+    let kept: Vec<PathBuf> = used
+        .iter()
+        .map(|(image, base)| state.lower(*image, *base))
+        .collect();
     for entry in fs::read_dir(&dir).map_err(AgentFault::file("list", dir.clone()))? {
         let path = entry.map_err(AgentFault::file("list", dir.clone()))?.path();
         if !kept.contains(&path) {
@@ -140,5 +143,7 @@ pub fn is_mounted(path: &Path) -> Result<bool, AgentFault> {
     let mounts = fs::read_to_string(table).map_err(AgentFault::file("read", table))?;
     let wanted = path.to_string_lossy();
     // The fifth field is the mount point; state directories have no characters that are escaped there.
-    Ok(mounts.lines().any(|line| line.split(' ').nth(4) == Some(&*wanted)))
+    Ok(mounts
+        .lines()
+        .any(|line| line.split(' ').nth(4) == Some(&*wanted)))
 }

@@ -22,7 +22,10 @@ pub enum FromAgent {
     /// Renews its lease; sent every second.
     Heartbeat,
     /// Transitions. Answered by [`ToAgent::Recorded`] with the same number once a quorum has them.
-    Report { number: u64, reports: Vec<VnodeReport> },
+    Report {
+        number: u64,
+        reports: Vec<VnodeReport>,
+    },
     /// An image was verified, or lost.
     Image { digest: Digest, held: bool },
 }

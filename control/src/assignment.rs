@@ -83,11 +83,22 @@ pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignmen
         .collect();
     let images: BTreeSet<Digest> = vnodes.iter().map(|vnode| vnode.image).collect();
     Assignment {
-        cluster: state.settings.as_ref().map(|s| s.cluster).unwrap_or_default(),
+        cluster: state
+            .settings
+            .as_ref()
+            .map(|s| s.cluster)
+            .unwrap_or_default(),
         index,
         worker,
-        masters: state.masters.values().map(|m| m.cluster_addr.clone()).collect(),
-        vnodes: vnodes.iter().filter_map(|v| assigned_vnode(state, v)).collect(),
+        masters: state
+            .masters
+            .values()
+            .map(|m| m.cluster_addr.clone())
+            .collect(),
+        vnodes: vnodes
+            .iter()
+            .filter_map(|v| assigned_vnode(state, v))
+            .collect(),
         networks: networks
             .iter()
             .filter_map(|id| state.networks.get(id))

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::VnodeSize;
-use crate::id::{Digest, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId};
+use crate::id::{
+    Digest, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
+};
 use crate::model::{
     ClusterId, ImageSpec, JoinRole, Role, SessionKind, WorkerCapacity, WorkerFacts, WorkerStatus,
 };
@@ -72,22 +74,33 @@ pub enum Command {
         capacity: WorkerCapacity,
     },
     /// A worker says what it is.
-    DescribeWorker { worker: WorkerId, facts: WorkerFacts },
+    DescribeWorker {
+        worker: WorkerId,
+        facts: WorkerFacts,
+    },
     /// The leader's view of workers' leases changed.
-    MarkWorker { worker: WorkerId, status: WorkerStatus },
+    MarkWorker {
+        worker: WorkerId,
+        status: WorkerStatus,
+    },
     CreateUser {
         name: String,
         role: Role,
         password_hash: String,
     },
-    ChangePassword { user: UserId, password_hash: String },
+    ChangePassword {
+        user: UserId,
+        password_hash: String,
+    },
     OpenSession {
         user: UserId,
         id: SecretHash,
         kind: SessionKind,
         ttl_ms: u64,
     },
-    CloseSession { id: SecretHash },
+    CloseSession {
+        id: SecretHash,
+    },
     /// Sessions and join tokens whose time is over.
     ForgetExpired,
     RegisterImage {
@@ -111,10 +124,19 @@ pub enum Command {
         vnodes: u32,
         size: VnodeSize,
     },
-    StartVcluster { vcluster: VclusterId },
-    StopVcluster { vcluster: VclusterId },
-    ScaleVcluster { vcluster: VclusterId, vnodes: u32 },
-    DeleteVcluster { vcluster: VclusterId },
+    StartVcluster {
+        vcluster: VclusterId,
+    },
+    StopVcluster {
+        vcluster: VclusterId,
+    },
+    ScaleVcluster {
+        vcluster: VclusterId,
+        vnodes: u32,
+    },
+    DeleteVcluster {
+        vcluster: VclusterId,
+    },
     /// The scheduler's answer for vnodes without a worker.
     PlaceVnodes {
         placed: Vec<(VnodeId, WorkerId)>,

@@ -5,39 +5,101 @@ use serde::{Deserialize, Serialize};
 use crate::command::Actor;
 use crate::id::{Digest, LogIndex, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId};
 use crate::model::{
-    Image, JoinToken, Master, Network, Placement, Session, Settings, User, Vcluster, VclusterWanted,
-    Vnode, VnodeSeen, VnodeWanted, Worker, WorkerFacts, WorkerStatus,
+    Image, JoinToken, Master, Network, Placement, Session, Settings, User, Vcluster,
+    VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Worker, WorkerFacts, WorkerStatus,
 };
 use crate::place::Obstacle;
 
 /// One fact. It carries every chosen value, so that replay never chooses again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
-    ClusterInitialised { settings: Settings },
-    MasterJoined { master: Master },
-    JoinTokenCreated { token: JoinToken },
-    JoinTokenSpent { id: SecretHash, uses_left: u32 },
-    JoinTokenForgotten { id: SecretHash },
-    WorkerJoined { worker: Worker },
-    WorkerDescribed { worker: WorkerId, facts: WorkerFacts },
-    WorkerMarked { worker: WorkerId, status: WorkerStatus },
-    UserCreated { user: User },
-    PasswordChanged { user: UserId, password_hash: String },
-    SessionOpened { session: Session },
-    SessionClosed { id: SecretHash, user: UserId },
-    ImageRegistered { image: Image },
-    ImageHeld { digest: Digest, worker: WorkerId },
-    ImageLost { digest: Digest, worker: WorkerId },
-    NetworkCreated { network: Network },
-    VclusterCreated { vcluster: Vcluster },
-    VclusterWantedChanged { about: VclusterRef, wanted: VclusterWanted },
-    VclusterDeleted { about: VclusterRef },
-    VnodeCreated { vnode: Vnode },
-    VnodeWantedChanged { about: VnodeRef, wanted: VnodeWanted },
-    VnodePlaced { about: VnodeRef, placement: Placement },
-    VnodeUnplaceable { about: VnodeRef, obstacles: Vec<Obstacle> },
-    VnodeSeen { about: VnodeRef, seen: VnodeSeen },
-    VnodeRemoved { about: VnodeRef },
+    ClusterInitialised {
+        settings: Settings,
+    },
+    MasterJoined {
+        master: Master,
+    },
+    JoinTokenCreated {
+        token: JoinToken,
+    },
+    JoinTokenSpent {
+        id: SecretHash,
+        uses_left: u32,
+    },
+    JoinTokenForgotten {
+        id: SecretHash,
+    },
+    WorkerJoined {
+        worker: Worker,
+    },
+    WorkerDescribed {
+        worker: WorkerId,
+        facts: WorkerFacts,
+    },
+    WorkerMarked {
+        worker: WorkerId,
+        status: WorkerStatus,
+    },
+    UserCreated {
+        user: User,
+    },
+    PasswordChanged {
+        user: UserId,
+        password_hash: String,
+    },
+    SessionOpened {
+        session: Session,
+    },
+    SessionClosed {
+        id: SecretHash,
+        user: UserId,
+    },
+    ImageRegistered {
+        image: Image,
+    },
+    ImageHeld {
+        digest: Digest,
+        worker: WorkerId,
+    },
+    ImageLost {
+        digest: Digest,
+        worker: WorkerId,
+    },
+    NetworkCreated {
+        network: Network,
+    },
+    VclusterCreated {
+        vcluster: Vcluster,
+    },
+    VclusterWantedChanged {
+        about: VclusterRef,
+        wanted: VclusterWanted,
+    },
+    VclusterDeleted {
+        about: VclusterRef,
+    },
+    VnodeCreated {
+        vnode: Vnode,
+    },
+    VnodeWantedChanged {
+        about: VnodeRef,
+        wanted: VnodeWanted,
+    },
+    VnodePlaced {
+        about: VnodeRef,
+        placement: Placement,
+    },
+    VnodeUnplaceable {
+        about: VnodeRef,
+        obstacles: Vec<Obstacle>,
+    },
+    VnodeSeen {
+        about: VnodeRef,
+        seen: VnodeSeen,
+    },
+    VnodeRemoved {
+        about: VnodeRef,
+    },
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

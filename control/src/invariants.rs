@@ -45,7 +45,10 @@ fn vnodes_fit_their_vcluster(state: &State, broken: &mut Vec<String>) {
         match state.vclusters.get(&vnode.vcluster) {
             None => broken.push(format!("vnode {} has no vcluster", vnode.id)),
             Some(vcluster) if vcluster.owner != vnode.owner => {
-                broken.push(format!("vnode {} has another owner than its vcluster", vnode.id));
+                broken.push(format!(
+                    "vnode {} has another owner than its vcluster",
+                    vnode.id
+                ));
             }
             Some(vcluster)
                 if vcluster.wanted == VclusterWanted::Deleted
@@ -96,7 +99,10 @@ fn holders_are_workers(state: &State, broken: &mut Vec<String>) {
     for image in state.images.values() {
         for holder in &image.holders {
             if !state.workers.contains_key(holder) {
-                broken.push(format!("image {} is held by {holder}, which is no worker", image.name));
+                broken.push(format!(
+                    "image {} is held by {holder}, which is no worker",
+                    image.name
+                ));
             }
         }
     }

@@ -71,7 +71,10 @@ pub fn check(state: &State, actor: Actor, command: &Command) -> Result<(), Refus
         Needs::Admin => allowed_if(person(state, actor)?.role == Role::Admin, "the role admin"),
         Needs::Oneself(user) => {
             let asker = person(state, actor)?;
-            allowed_if(asker.id == user || asker.role == Role::Admin, "the role admin")
+            allowed_if(
+                asker.id == user || asker.role == Role::Admin,
+                "the role admin",
+            )
         }
         Needs::OwnerOf(vcluster) => visible_vcluster(state, actor, vcluster).map(|_| ()),
         Needs::HolderOf(id) => {
@@ -112,11 +115,7 @@ pub fn admin<'s>(state: &'s State, actor: Actor, action: &str) -> Result<&'s Use
 ///
 /// # Errors
 /// `NotFound`, whether it does not exist or belongs to somebody else.
-pub fn visible_vcluster(
-    state: &State,
-    actor: Actor,
-    id: VclusterId,
-) -> Result<&Vcluster, Refusal> {
+pub fn visible_vcluster(state: &State, actor: Actor, id: VclusterId) -> Result<&Vcluster, Refusal> {
     let asker = person(state, actor)?;
     state
         .vclusters

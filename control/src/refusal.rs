@@ -10,13 +10,13 @@ pub enum Refusal {
         "{kind} name \"{given}\" is not allowed: use 1 to 40 of a-z, 0-9 and -, starting with a letter and not ending with -"
     )]
     NameInvalid { kind: String, given: String },
-    #[error("a {kind} named \"{name}\" exists already: choose another name or delete that one first")]
+    #[error(
+        "a {kind} named \"{name}\" exists already: choose another name or delete that one first"
+    )]
     NameTaken { kind: String, name: String },
     #[error("there is no {kind} \"{name}\" that you can see: list them and check the spelling")]
     NotFound { kind: String, name: String },
-    #[error(
-        "{what} of {given} {unit} is out of range: give a value from {least} to {most} {unit}"
-    )]
+    #[error("{what} of {given} {unit} is out of range: give a value from {least} to {most} {unit}")]
     OutOfRange {
         what: String,
         given: u64,
@@ -34,15 +34,23 @@ pub enum Refusal {
     NotLoggedIn,
     #[error("user name and password do not match: check both and try again")]
     CredentialsWrong,
-    #[error("this join token is unknown, used up, expired or for another role: have an admin make a new one with `docklet token create`")]
+    #[error(
+        "this join token is unknown, used up, expired or for another role: have an admin make a new one with `docklet token create`"
+    )]
     JoinTokenWorthless,
     #[error("vcluster \"{name}\" is being deleted: wait until it is gone, then create it anew")]
     BeingDeleted { name: String },
-    #[error("image \"{name}\" is held by no worker yet: build or upload it again and wait until a worker has it")]
+    #[error(
+        "image \"{name}\" is held by no worker yet: build or upload it again and wait until a worker has it"
+    )]
     ImageNotHeld { name: String },
-    #[error("no free {what} is left in {scope}: delete what is not needed, or ask an admin to enlarge it")]
+    #[error(
+        "no free {what} is left in {scope}: delete what is not needed, or ask an admin to enlarge it"
+    )]
     Exhausted { what: String, scope: String },
-    #[error("the cluster exists already: `docklet master init` is for a new one, use `docklet master join` here")]
+    #[error(
+        "the cluster exists already: `docklet master init` is for a new one, use `docklet master join` here"
+    )]
     ClusterExists,
     #[error("the cluster is not initialised: run `docklet master init` first")]
     ClusterMissing,

@@ -89,17 +89,42 @@ pub enum RowFault {
 #[must_use]
 pub fn diff(old: &State, new: &State) -> Vec<RowChange> {
     let mut changes = Vec::new();
-    diff_single(Table::Settings, old.settings.as_ref(), new.settings.as_ref(), &mut changes);
-    diff_single(Table::Counters, Some(&old.counters), Some(&new.counters), &mut changes);
+    diff_single(
+        Table::Settings,
+        old.settings.as_ref(),
+        new.settings.as_ref(),
+        &mut changes,
+    );
+    diff_single(
+        Table::Counters,
+        Some(&old.counters),
+        Some(&new.counters),
+        &mut changes,
+    );
     diff_map(Table::Masters, &old.masters, &new.masters, &mut changes);
-    diff_map(Table::JoinTokens, &old.join_tokens, &new.join_tokens, &mut changes);
+    diff_map(
+        Table::JoinTokens,
+        &old.join_tokens,
+        &new.join_tokens,
+        &mut changes,
+    );
     diff_map(Table::Workers, &old.workers, &new.workers, &mut changes);
     diff_map(Table::Users, &old.users, &new.users, &mut changes);
     diff_map(Table::Sessions, &old.sessions, &new.sessions, &mut changes);
     diff_map(Table::Images, &old.images, &new.images, &mut changes);
-    diff_map(Table::ImageNames, &old.image_names, &new.image_names, &mut changes);
+    diff_map(
+        Table::ImageNames,
+        &old.image_names,
+        &new.image_names,
+        &mut changes,
+    );
     diff_map(Table::Networks, &old.networks, &new.networks, &mut changes);
-    diff_map(Table::Vclusters, &old.vclusters, &new.vclusters, &mut changes);
+    diff_map(
+        Table::Vclusters,
+        &old.vclusters,
+        &new.vclusters,
+        &mut changes,
+    );
     diff_map(Table::Vnodes, &old.vnodes, &new.vnodes, &mut changes);
     diff_map(Table::Receipts, &old.receipts, &new.receipts, &mut changes);
     changes
@@ -127,8 +152,12 @@ fn diff_single<T: Serialize + PartialEq>(
     }
 }
 
-fn diff_map<K, V>(table: Table, old: &OrdMap<K, V>, new: &OrdMap<K, V>, changes: &mut Vec<RowChange>)
-where
+fn diff_map<K, V>(
+    table: Table,
+    old: &OrdMap<K, V>,
+    new: &OrdMap<K, V>,
+    changes: &mut Vec<RowChange>,
+) where
     K: Ord + Clone + Serialize,
     V: Clone + PartialEq + Serialize,
 {
@@ -155,7 +184,8 @@ fn key_bytes<T: Serialize>(key: &T) -> Vec<u8> {
 }
 
 fn value_bytes<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_extend(value, vec![ROW_VERSION]).expect("rows are plain data of known length, which postcard encodes")
+    postcard::to_extend(value, vec![ROW_VERSION])
+        .expect("rows are plain data of known length, which postcard encodes")
 }
 
 /// Builds the state from its rows, in any order.
@@ -245,7 +275,9 @@ impl StateHash {
 
 impl std::fmt::Display for StateHash {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|lane| write!(formatter, "{lane:016x}"))
+        self.0
+            .iter()
+            .try_for_each(|lane| write!(formatter, "{lane:016x}"))
     }
 }
 

@@ -75,7 +75,8 @@ impl State {
 
     #[must_use]
     pub fn receipt_of(&self, request: RequestId) -> Option<&Receipt> {
-        self.receipts.get(self.lookup.receipt_by_request.get(&request)?)
+        self.receipts
+            .get(self.lookup.receipt_by_request.get(&request)?)
     }
 
     /// All vnodes of a vcluster, by identity, those on their way out included.

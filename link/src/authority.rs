@@ -1,8 +1,8 @@
 //! The cluster's certificate authority: its key lives on masters only.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use sha2::{Digest, Sha256};
 use std::time::{Duration, SystemTime};
@@ -55,7 +55,10 @@ impl Authority {
         let name = format!("Docklet cluster {}", hex::encode(cluster));
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
         Ok(Self {
             certificate_pem: params.self_signed(&key)?.pem(),
             key_pem: key.serialize_pem(),
@@ -90,7 +93,9 @@ impl Authority {
     pub fn sign(&self, csr_pem: &str, identity: Identity) -> Result<String, LinkFault> {
         let mut request = CertificateSigningRequestParams::from_pem(csr_pem)?;
         let mut params = validity(CertificateParams::default(), CERTIFICATE_TTL);
-        params.distinguished_name.push(DnType::CommonName, identity.to_string());
+        params
+            .distinguished_name
+            .push(DnType::CommonName, identity.to_string());
         params.subject_alt_names = vec![SanType::DnsName(identity.to_string().try_into()?)];
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
@@ -107,7 +112,9 @@ impl Authority {
     pub fn sign_public(&self, names: &[String]) -> Result<(String, String), LinkFault> {
         let key = KeyPair::generate()?;
         let mut params = validity(CertificateParams::new(names)?, CERTIFICATE_TTL);
-        params.distinguished_name.push(DnType::CommonName, "Docklet portal");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Docklet portal");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let certificate = params.signed_by(&key, &self.issuer()?)?;
         Ok((certificate.pem(), key.serialize_pem()))

@@ -79,10 +79,12 @@ impl Credentials {
     /// # Errors
     /// This is no master's directory.
     pub fn authority(dir: &Path) -> Result<Authority, LinkFault> {
-        let text = |path: PathBuf| {
-            String::from_utf8(read(&path)?).map_err(|_| LinkFault::Pem { path })
-        };
-        Ok(Authority::load(text(dir.join("ca.pem"))?, text(dir.join("ca.key"))?))
+        let text =
+            |path: PathBuf| String::from_utf8(read(&path)?).map_err(|_| LinkFault::Pem { path });
+        Ok(Authority::load(
+            text(dir.join("ca.pem"))?,
+            text(dir.join("ca.key"))?,
+        ))
     }
 
     /// A copy of the private key, for a TLS configuration.

@@ -79,10 +79,7 @@ async fn greet(stream: TlsStream<TcpStream>, purpose: Purpose) -> Result<Dialled
     Ok(channel)
 }
 
-async fn connect(
-    addr: &str,
-    config: Arc<ClientConfig>,
-) -> Result<TlsStream<TcpStream>, LinkFault> {
+async fn connect(addr: &str, config: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, LinkFault> {
     let reach = async {
         let tcp = TcpStream::connect(addr)
             .await

@@ -83,10 +83,14 @@ impl Identity {
             .ok()
             .flatten()
             .ok_or_else(|| unfit("no alternative names"))?;
-        let mut identities = names.value.general_names.iter().filter_map(|name| match name {
-            GeneralName::DNSName(text) => parse(text),
-            _ => None,
-        });
+        let dns_name = |name: &GeneralName<'_>| {
+            if let GeneralName::DNSName(text) = name {
+                parse(text)
+            } else {
+                None
+            }
+        };
+        let mut identities = names.value.general_names.iter().filter_map(dns_name);
         match (identities.next(), identities.next()) {
             (Some(identity), None) => Ok(identity),
             _ => Err(unfit("not exactly one identity")),

@@ -27,8 +27,9 @@ const HANDSHAKES_MAX: usize = 64;
 /// What an accepted connection looks like.
 pub type Accepted = Channel<TlsStream<TcpStream>>;
 /// Serves one accepted connection to its end.
-pub type Handler =
-    Arc<dyn Fn(Option<Identity>, Accepted) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+pub type Handler = Arc<
+    dyn Fn(Option<Identity>, Accepted) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync,
+>;
 /// Says whether a peer was removed from the cluster.
 pub type Deny = Arc<dyn Fn(&Identity) -> bool + Send + Sync>;
 
@@ -130,13 +131,14 @@ pub async fn accept(
     tls: Arc<ServerConfig>,
 ) -> Result<(Option<Identity>, TlsStream<TcpStream>), LinkFault> {
     tcp.set_nodelay(true)?;
-    let stream = TlsAcceptor::from(tls)
-        .accept(tcp)
-        .await
-        .map_err(|source| LinkFault::Handshake {
-            peer: "a client".to_owned(),
-            source,
-        })?;
+    let stream =
+        TlsAcceptor::from(tls)
+            .accept(tcp)
+            .await
+            .map_err(|source| LinkFault::Handshake {
+                peer: "a client".to_owned(),
+                source,
+            })?;
     let (_, connection) = stream.get_ref();
     let peer = connection
         .peer_certificates()

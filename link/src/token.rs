@@ -24,7 +24,9 @@ pub struct JoinSecret {
 /// Why a text is no join token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenMalformed {
-    #[error("a join token has five parts separated by dots and begins with D1: copy the whole of it")]
+    #[error(
+        "a join token has five parts separated by dots and begins with D1: copy the whole of it"
+    )]
     Shape,
     #[error("the join token is for \"{0}\", which is neither master nor agent")]
     Role(String),
@@ -141,9 +143,18 @@ mod tests {
             (String::new(), TokenMalformed::Shape),
             (text.replace("D1", "D2"), TokenMalformed::Shape),
             (format!("{text}.x"), TokenMalformed::Shape),
-            (text.replace("agent", "king"), TokenMalformed::Role("king".to_owned())),
-            (text[..text.len() - 1].to_owned(), TokenMalformed::Damaged("secret")),
-            (text.replace("10_", "x_"), TokenMalformed::Damaged("address list")),
+            (
+                text.replace("agent", "king"),
+                TokenMalformed::Role("king".to_owned()),
+            ),
+            (
+                text[..text.len() - 1].to_owned(),
+                TokenMalformed::Damaged("secret"),
+            ),
+            (
+                text.replace("10_", "x_"),
+                TokenMalformed::Damaged("address list"),
+            ),
         ];
         for (text, wanted) in cases {
             assert_eq!(text.parse::<JoinSecret>(), Err(wanted), "{text}");

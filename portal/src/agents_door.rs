@@ -52,7 +52,9 @@ async fn serve(master: &Master, peer: Identity, mut channel: Accepted) -> Result
         return Err(LinkFault::Remote("it did not say hello".to_owned()));
     };
     if worker.0 != peer.id {
-        return Err(LinkFault::Remote("it calls itself another worker".to_owned()));
+        return Err(LinkFault::Remote(
+            "it calls itself another worker".to_owned(),
+        ));
     }
     let applied = master.local().index;
     if assignment > applied {
@@ -88,7 +90,10 @@ fn image_reports(master: &Master, worker: WorkerId, held: &[Digest]) -> Vec<Comm
         held,
     };
     let changed = state.images.values().filter_map(|image| {
-        let (has, known) = (held.contains(&image.digest), image.holders.contains(&worker));
+        let (has, known) = (
+            held.contains(&image.digest),
+            image.holders.contains(&worker),
+        );
         (has != known).then(|| report(image.digest, has))
     });
     changed.take(REPORTS_MAX - 1).collect()
@@ -187,10 +192,15 @@ async fn record(
         };
         let request = RequestId(rand::random());
         let actor = Actor::Worker(worker);
-        match master.propose(actor, request, command, REPORT_DEADLINE).await {
+        match master
+            .propose(actor, request, command, REPORT_DEADLINE)
+            .await
+        {
             Ok(_) => {}
             // What the log refuses once it refuses always: the agent learns what is wanted by its assignment.
-            Err(ProposeFault::Refused(refusal)) => tracing::info!(%worker, %refusal, "report refused"),
+            Err(ProposeFault::Refused(refusal)) => {
+                tracing::info!(%worker, %refusal, "report refused")
+            }
             Err(fault @ ProposeFault::Unknown(_)) => return fault,
         }
         // The connection is going down if nobody listens.

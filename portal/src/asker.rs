@@ -57,7 +57,12 @@ impl FromRequestParts<Portal> for Asker {
         }
         let after = seen_index(parts);
         let mut frozen = match after {
-            Some(index) => portal.master.wait_applied(index, OWN_WRITE_DEADLINE).await?,
+            Some(index) => {
+                portal
+                    .master
+                    .wait_applied(index, OWN_WRITE_DEADLINE)
+                    .await?
+            }
             None => portal.master.local(),
         };
         let id = SecretHash(Sha256::digest(secret.as_bytes()).into());
@@ -150,7 +155,10 @@ pub(crate) fn csrf_of(secret: &str) -> String {
 
 /// The entry up to which the client has seen the state: a header of programs, a query of redirects.
 fn seen_index(parts: &Parts) -> Option<LogIndex> {
-    let header = parts.headers.get("docklet-index").and_then(|value| value.to_str().ok());
+    let header = parts
+        .headers
+        .get("docklet-index")
+        .and_then(|value| value.to_str().ok());
     let query = parts.uri.query().unwrap_or_default().split('&');
     let query = query.filter_map(|pair| pair.strip_prefix("after=")).next();
     let index = header.or(query.filter(|_| parts.method == Method::GET))?;
@@ -159,7 +167,9 @@ fn seen_index(parts: &Parts) -> Option<LogIndex> {
 
 /// The request id that the client chose, as 32 hexadecimal digits; a random one if it chose none.
 fn request_id(headers: &HeaderMap) -> RequestId {
-    let given = headers.get("docklet-request").and_then(|value| value.to_str().ok());
+    let given = headers
+        .get("docklet-request")
+        .and_then(|value| value.to_str().ok());
     let given = given.and_then(|text| u128::from_str_radix(text, 16).ok());
     RequestId(given.unwrap_or_else(rand::random))
 }
@@ -197,7 +207,10 @@ pub(crate) async fn log_in(
         ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
     };
     let (actor, request) = (Actor::Door(portal.master.id()), RequestId(rand::random()));
-    let receipt = portal.master.propose(actor, request, command, WRITE_DEADLINE).await?;
+    let receipt = portal
+        .master
+        .propose(actor, request, command, WRITE_DEADLINE)
+        .await?;
     Ok(Opened {
         secret,
         index: receipt.index,
@@ -211,6 +224,8 @@ pub(crate) async fn propose(
     asker: &Asker,
     command: Command,
 ) -> Result<docklet_control::model::Receipt, Problem> {
-    let proposed = portal.master.propose(asker.actor(), asker.request, command, WRITE_DEADLINE);
+    let proposed = portal
+        .master
+        .propose(asker.actor(), asker.request, command, WRITE_DEADLINE);
     Ok(proposed.await?)
 }

@@ -30,9 +30,13 @@ pub(crate) async fn stream(
     headers: HeaderMap,
     Query(query): Query<From>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let seen = headers
+        .get("last-event-id")
+        .and_then(|value| value.to_str().ok());
     let seen = seen.and_then(|text| text.parse::<u64>().ok());
-    let after = seen.or(query.from.map(|from| from.saturating_sub(1))).unwrap_or(0);
+    let after = seen
+        .or(query.from.map(|from| from.saturating_sub(1)))
+        .unwrap_or(0);
     let follow = portal.master.follow(LogIndex(after));
     let events = follow.filter_map(move |item| {
         let event = match item {
@@ -42,7 +46,11 @@ pub(crate) async fn stream(
                 user.and_then(|user| permit::visible_change(&user, &change))
                     .and_then(|change| {
                         let id = change.index.to_string();
-                        Event::default().id(id).event("change").json_data(change).ok()
+                        Event::default()
+                            .id(id)
+                            .event("change")
+                            .json_data(change)
+                            .ok()
                     })
             }
             Err(end) => Some(ended(&end)),

@@ -63,27 +63,40 @@ pub(crate) async fn upload(
 }
 
 fn best_worker(state: &docklet_control::State) -> Option<&Worker> {
-    let up = state.workers.values().filter(|worker| worker.status == WorkerStatus::Up);
+    let up = state
+        .workers
+        .values()
+        .filter(|worker| worker.status == WorkerStatus::Up);
     up.max_by_key(|worker| worker.facts.capacity.disk_mib)
 }
 
 /// Passes the body on; answers its length once the worker has verified it.
 async fn send(mut socket: WorkerSocket, body: Body) -> Result<u64, Problem> {
-    let lost = |error: &dyn std::fmt::Display| Problem::worker(format!("the image did not arrive: {error}"));
+    let lost = |error: &dyn std::fmt::Display| {
+        Problem::worker(format!("the image did not arrive: {error}"))
+    };
     let mut stream = body.into_data_stream();
     let mut bytes = 0;
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| Problem::malformed("upload", error))?;
         bytes += chunk.len() as u64;
-        socket.send(Message::Binary(chunk)).await.map_err(|error| lost(&error))?;
+        socket
+            .send(Message::Binary(chunk))
+            .await
+            .map_err(|error| lost(&error))?;
     }
     let end = serde_json::json!({"bytes": bytes}).to_string();
-    socket.send(Message::text(end)).await.map_err(|error| lost(&error))?;
+    socket
+        .send(Message::text(end))
+        .await
+        .map_err(|error| lost(&error))?;
     while let Some(message) = socket.next().await {
         if let Message::Text(text) = message.map_err(|error| lost(&error))? {
             return match serde_json::from_str(&text).map_err(|error| lost(&error))? {
                 Answer { refused: None } => Ok(bytes),
-                Answer { refused: Some(refused) } => Err(Problem::malformed("image", refused.cause)),
+                Answer {
+                    refused: Some(refused),
+                } => Err(Problem::malformed("image", refused.cause)),
             };
         }
     }

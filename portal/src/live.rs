@@ -98,7 +98,8 @@ impl Viewer {
         }
         let hello = hello(&self.portal);
         if self.greeted.as_ref() != Some(&hello) {
-            self.queue.push(Event::default().event("hello").data(hello.clone()));
+            self.queue
+                .push(Event::default().event("hello").data(hello.clone()));
             self.greeted = Some(hello);
         }
     }

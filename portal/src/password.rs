@@ -48,7 +48,9 @@ pub(crate) async fn verify(password: String, hash: Option<String>) -> bool {
         let known = hash.is_some();
         let text = hash.unwrap_or_else(|| NOBODY.to_owned());
         let fits = PasswordHash::new(&text).is_ok_and(|parsed| {
-            Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok()
+            Argon2::default()
+                .verify_password(password.as_bytes(), &parsed)
+                .is_ok()
         });
         known && fits && password.len() <= *LEN.end()
     };

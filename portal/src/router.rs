@@ -2,8 +2,8 @@
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{map_request, map_response};
 use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{map_request, map_response};
 use axum::routing::{get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -16,7 +16,11 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 pub(crate) fn router(portal: Portal) -> Router {
     Router::new()
-        .merge(page_routes().fallback(pages::not_found).layer(map_response(pages::show_problem)))
+        .merge(
+            page_routes()
+                .fallback(pages::not_found)
+                .layer(map_response(pages::show_problem)),
+        )
         .nest("/api/v1", api_routes())
         .with_state(portal)
         .layer(map_request(name_host))
@@ -26,7 +30,10 @@ pub(crate) fn router(portal: Portal) -> Router {
         ))
         .layer(header_layer("x-content-type-options", "nosniff"))
         .layer(header_layer("referrer-policy", "same-origin"))
-        .layer(header_layer("strict-transport-security", "max-age=31536000"))
+        .layer(header_layer(
+            "strict-transport-security",
+            "max-age=31536000",
+        ))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
@@ -35,7 +42,10 @@ pub(crate) fn router(portal: Portal) -> Router {
 
 /// HTTP/2 carries the host in the address, HTTP/1 in a header: from here on it is in the header.
 async fn name_host(mut request: Request) -> Request {
-    let host = request.uri().authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+    let host = request
+        .uri()
+        .authority()
+        .map(|authority| HeaderValue::from_str(authority.as_str()));
     if let Some(Ok(host)) = host {
         request.headers_mut().insert(header::HOST, host);
     }
@@ -52,7 +62,10 @@ fn page_routes() -> Router<Portal> {
         .route("/", get(pages::home::show))
         .route("/login", get(pages::login::show).post(pages::login::submit))
         .route("/logout", post(pages::login::leave))
-        .route("/vclusters", get(pages::vcluster::list).post(pages::vcluster::create))
+        .route(
+            "/vclusters",
+            get(pages::vcluster::list).post(pages::vcluster::create),
+        )
         .route("/vclusters/new", get(pages::vcluster::form))
         .route("/vclusters/{name}", get(pages::vcluster::show))
         .route("/vclusters/{name}/{action}", post(pages::vcluster::change))
@@ -70,13 +83,22 @@ fn api_routes() -> Router<Portal> {
         .route("/login", post(api::session::log_in))
         .route("/logout", post(api::session::log_out))
         .route("/status", get(api::status::show))
-        .route("/vclusters", get(api::vcluster::list).post(api::vcluster::create))
-        .route("/vclusters/{name}", get(api::vcluster::show).delete(api::vcluster::delete))
+        .route(
+            "/vclusters",
+            get(api::vcluster::list).post(api::vcluster::create),
+        )
+        .route(
+            "/vclusters/{name}",
+            get(api::vcluster::show).delete(api::vcluster::delete),
+        )
         .route("/vclusters/{name}/start", post(api::vcluster::start))
         .route("/vclusters/{name}/stop", post(api::vcluster::stop))
         .route("/vclusters/{name}/scale", post(api::vcluster::scale))
         .route("/vclusters/{name}/vnodes/{vnode}/exec", get(terminal::exec))
-        .route("/vclusters/{name}/vnodes/{vnode}/terminal", get(terminal::program))
+        .route(
+            "/vclusters/{name}/vnodes/{vnode}/terminal",
+            get(terminal::program),
+        )
         .route("/masters", get(api::machine::masters))
         .route("/workers", get(api::machine::workers))
         .route("/tokens", post(api::machine::create_token))

@@ -75,7 +75,8 @@ fn shared_listener(addr: SocketAddr) -> std::io::Result<std::net::TcpListener> {
 
 fn tls(config: &PortalConfig) -> std::io::Result<ServerConfig> {
     let other = std::io::Error::other::<String>;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(config.certificate_pem.as_bytes()).collect();
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(config.certificate_pem.as_bytes()).collect();
     let chain = chain.map_err(|error| other(format!("public certificate: {error}")))?;
     let key = PrivateKeyDer::from_pem_slice(config.key_pem.as_bytes())
         .map_err(|error| other(format!("public key: {error}")))?;

@@ -26,7 +26,12 @@ pub(crate) async fn browser(
 ) -> Result<Response, Problem> {
     refuse_foreign(&headers)?;
     let part = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
-    let found = worker::locate(&asker.frozen.state, &asker.user, part("vcluster"), part("vnode"))?;
+    let found = worker::locate(
+        &asker.frozen.state,
+        &asker.user,
+        part("vcluster"),
+        part("vnode"),
+    )?;
     attach(portal, &asker, found, &query, upgrade).await
 }
 
@@ -62,10 +67,15 @@ async fn attach(
     let session = query.get("session").map(String::as_str).unwrap_or_default();
     let opaque = session.len() == 32 && session.bytes().all(|b| b.is_ascii_hexdigit());
     if !opaque {
-        return Err(Problem::malformed("session", "it is not 32 hexadecimal digits"));
+        return Err(Problem::malformed(
+            "session",
+            "it is not 32 hexadecimal digits",
+        ));
     }
     let number = |name: &str, default: u64| match query.get(name) {
-        Some(text) => text.parse().map_err(|error| Problem::malformed(name, error)),
+        Some(text) => text
+            .parse()
+            .map_err(|error| Problem::malformed(name, error)),
         None => Ok(default),
     };
     let path = format!(
@@ -127,7 +137,11 @@ async fn run(
         "epoch": found.epoch,
         "argv": run.argv,
     });
-    if worker.send(Message::text(request.to_string())).await.is_ok() {
+    if worker
+        .send(Message::text(request.to_string()))
+        .await
+        .is_ok()
+    {
         relay(portal, login, viewer, worker, false).await;
     }
 }
@@ -142,7 +156,12 @@ async fn relay(
 ) {
     let (mut to_viewer, from_viewer) = viewer.split();
     let (to_worker, from_worker) = worker.split();
-    if say_via && to_viewer.send(ws::Message::text(via(&portal))).await.is_err() {
+    if say_via
+        && to_viewer
+            .send(ws::Message::text(via(&portal)))
+            .await
+            .is_err()
+    {
         return;
     }
     tokio::select! {
@@ -156,7 +175,9 @@ async fn relay(
 fn via(portal: &Portal) -> String {
     let state = portal.master.local().state;
     let leader = portal.master.status().leader;
-    let leader = leader.and_then(|id| state.masters.get(&id)).map(|m| m.name.to_string());
+    let leader = leader
+        .and_then(|id| state.masters.get(&id))
+        .map(|m| m.name.to_string());
     serde_json::json!({"via": {"master": &*portal.name, "leader": leader}}).to_string()
 }
 

@@ -32,7 +32,10 @@ pub(crate) fn find_vcluster<'s>(
     text: &str,
 ) -> Result<&'s Vcluster, Refusal> {
     let missing = || Refusal::not_found("vcluster", text.escape_debug());
-    let by_number = text.parse::<VclusterId>().ok().and_then(|id| state.vclusters.get(&id));
+    let by_number = text
+        .parse::<VclusterId>()
+        .ok()
+        .and_then(|id| state.vclusters.get(&id));
     let by_name = || state.vcluster_named(asker.id, &Name::parse("vcluster", text).ok()?);
     by_number
         .or_else(by_name)
@@ -61,7 +64,11 @@ pub(crate) fn locate(
 }
 
 /// Opens a socket on a worker's data port.
-pub(crate) async fn open(portal: &Portal, worker: &Worker, path: &str) -> Result<WorkerSocket, Problem> {
+pub(crate) async fn open(
+    portal: &Portal,
+    worker: &Worker,
+    path: &str,
+) -> Result<WorkerSocket, Problem> {
     let identity = Identity {
         role: PeerRole::Agent,
         id: worker.id.0,
@@ -86,5 +93,8 @@ pub(crate) async fn open(portal: &Portal, worker: &Worker, path: &str) -> Result
 
 /// The worker's row.
 pub(crate) fn row(state: &State, worker: WorkerId) -> Result<&Worker, Refusal> {
-    state.workers.get(&worker).ok_or_else(|| Refusal::not_found("worker", worker))
+    state
+        .workers
+        .get(&worker)
+        .ok_or_else(|| Refusal::not_found("worker", worker))
 }

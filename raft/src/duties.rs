@@ -4,9 +4,9 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use docklet_control::Actor;
 use docklet_control::duties::{Soft, due};
 use docklet_control::id::{RequestId, UnixMs};
-use docklet_control::Actor;
 
 use crate::master::{Master, now};
 use crate::wire;
@@ -37,7 +37,11 @@ pub async fn run(master: Master) {
 }
 
 fn soft<T>(master: &Master, with: impl FnOnce(&mut Soft) -> T) -> T {
-    let mut soft = master.inner.soft.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut soft = master
+        .inner
+        .soft
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     with(&mut soft)
 }
 
@@ -50,7 +54,9 @@ async fn propose_due(master: &Master) {
             return;
         }
         let (name, request) = (command.name(), RequestId(rand::random()));
-        let proposed = master.propose(Actor::Duty, request, command, PROPOSAL_DEADLINE).await;
+        let proposed = master
+            .propose(Actor::Duty, request, command, PROPOSAL_DEADLINE)
+            .await;
         if let Err(fault) = proposed {
             tracing::warn!(command = name, %fault, "a duty's proposal had no effect");
         }
@@ -65,7 +71,9 @@ pub async fn forward_heard(master: Master) {
         let at = now();
         let heard: Vec<_> = soft(&master, |soft| {
             let fresh = soft.heard.iter().filter(|(_, heard)| **heard > reported);
-            fresh.map(|(worker, heard)| (*worker, at.since_ms(*heard))).collect()
+            fresh
+                .map(|(worker, heard)| (*worker, at.since_ms(*heard)))
+                .collect()
         });
         if master.is_leader() || heard.is_empty() {
             continue;

@@ -14,7 +14,9 @@ pub enum RaftFault {
     Decode(#[from] postcard::Error),
     #[error("a stored row cannot be read")]
     Row(#[from] RowFault),
-    #[error("the state on disk has hash {found}, its rows give {computed}: the file is damaged, rebuild this master")]
+    #[error(
+        "the state on disk has hash {found}, its rows give {computed}: the file is damaged, rebuild this master"
+    )]
     HashDiffers { found: String, computed: String },
     #[error("file or thread")]
     Io(#[from] std::io::Error),
@@ -39,7 +41,14 @@ macro_rules! from_redb {
     };
 }
 
-from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError, SetDurabilityError);
+from_redb!(
+    DatabaseError,
+    TransactionError,
+    TableError,
+    StorageError,
+    CommitError,
+    SetDurabilityError
+);
 
 /// Why a proposal has no effect that this master knows of.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,9 @@ const PAGE: usize = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum FollowEnd {
     /// Changes after the asked index are no longer kept: take the state itself, then follow from its index.
-    #[error("changes up to entry {kept_after} are no longer kept; start from the state at that entry or later")]
+    #[error(
+        "changes up to entry {kept_after} are no longer kept; start from the state at that entry or later"
+    )]
     Compacted { kept_after: LogIndex },
     /// This master has not come that far: ask another.
     #[error("this master has applied entry {applied} only")]

@@ -173,7 +173,10 @@ impl Master {
         let secret = SecretHash(Sha256::digest(ask.secret).into());
         let command = join_command(secret, ask.kind);
         let actor = Actor::Door(self.id());
-        let receipt = match self.propose(actor, ask.request, command, JOIN_DEADLINE).await {
+        let receipt = match self
+            .propose(actor, ask.request, command, JOIN_DEADLINE)
+            .await
+        {
             Ok(receipt) => receipt,
             Err(ProposeFault::Refused(refusal)) => return Ok(Err(refusal)),
             Err(fault @ ProposeFault::Unknown(_)) => return Err(fault.to_string()),
@@ -236,12 +239,15 @@ fn join_command(secret_hash: SecretHash, kind: JoinKind) -> Command {
     }
 }
 
-/// Snapshots that are arriving on one connection: rows so far, by transfer.
+/// Snapshots that are arriving on one connection.
 #[derive(Default)]
-struct Incoming(Mutex<HashMap<u64, Vec<(Table, Vec<u8>)>>>);
+struct Incoming(Mutex<Transfers>);
+
+/// Rows received so far, by transfer.
+type Transfers = HashMap<u64, Vec<(Table, Vec<u8>)>>;
 
 impl Incoming {
-    fn with<T>(&self, with: impl FnOnce(&mut HashMap<u64, Vec<(Table, Vec<u8>)>>) -> T) -> T {
+    fn with<T>(&self, with: impl FnOnce(&mut Transfers) -> T) -> T {
         with(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -299,7 +305,12 @@ async fn answer(
             let appended = raft.append_entries(decode(&body)?).await;
             encode(&appended.map_err(|error| text(&error))?)
         }
-        wire::VOTE => encode(&raft.vote(decode(&body)?).await.map_err(|error| text(&error))?),
+        wire::VOTE => encode(
+            &raft
+                .vote(decode(&body)?)
+                .await
+                .map_err(|error| text(&error))?,
+        ),
         wire::PRE_VOTE => {
             let granted = raft.pre_vote(decode(&body)?).await;
             encode(&granted.map_err(|error| text(&error))?)

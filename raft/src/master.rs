@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use docklet_control::command::{ENTRY_VERSION, InitCluster};
+use docklet_control::decide::decide;
 use docklet_control::duties::Soft;
 use docklet_control::id::{LogIndex, MasterId, RequestId, UnixMs};
 use docklet_control::model::Receipt;
-use docklet_control::decide::decide;
 use docklet_control::{Actor, Command, Entry, Refusal};
 use docklet_link::{Credentials, Dialer};
 use openraft::async_runtime::watch::WatchReceiver;
@@ -124,7 +124,11 @@ impl Master {
             tokio::spawn(membership::run(self.clone())),
             tokio::spawn(flush_regularly(self.inner.view.clone())),
         ];
-        let mut kept = self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self
+            .inner
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         kept.extend(tasks);
     }
 
@@ -282,9 +286,7 @@ impl Master {
             return self.read_index_here().await;
         }
         let leader = self.leader().await?;
-        let answer: wire::ReadIndex = leader
-            .call(wire::READ_INDEX, &(), ATTEMPT_DEADLINE)
-            .await?;
+        let answer: wire::ReadIndex = leader.call(wire::READ_INDEX, &(), ATTEMPT_DEADLINE).await?;
         Ok(answer.0)
     }
 
@@ -337,7 +339,11 @@ impl Master {
 
     /// A worker's heartbeat arrived at this master.
     pub fn heard(&self, worker: docklet_control::id::WorkerId) {
-        let mut soft = self.inner.soft.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut soft = self
+            .inner
+            .soft
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         soft.heard.insert(worker, now());
     }
 
@@ -391,7 +397,9 @@ impl Master {
             }
             let wait = self.inner.raft.wait(Some(Duration::from_secs(1)));
             let own = Some(self.inner.id.0);
-            let moved = wait.metrics(|m| m.current_leader != own, "another leads").await;
+            let moved = wait
+                .metrics(|m| m.current_leader != own, "another leads")
+                .await;
             if let Err(error) = moved {
                 tracing::warn!(%error, "leadership was not taken over in time");
             }
@@ -402,7 +410,11 @@ impl Master {
     pub async fn shutdown(&self) {
         self.hand_over().await;
         let tasks: Vec<_> = {
-            let mut kept = self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = self
+                .inner
+                .tasks
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             kept.drain(..).collect()
         };
         tasks.iter().for_each(JoinHandle::abort);
@@ -458,7 +470,9 @@ fn raft_config(timing: Timing) -> Result<Arc<Config>, RaftFault> {
         ..Config::default()
     };
     let valid = config.validate();
-    Ok(Arc::new(valid.map_err(|error| RaftFault::Raft(error.to_string()))?))
+    Ok(Arc::new(
+        valid.map_err(|error| RaftFault::Raft(error.to_string()))?,
+    ))
 }
 
 async fn flush_regularly(view: MachineView) {

@@ -34,7 +34,11 @@ async fn add_learners(master: &Master) {
             continue;
         }
         let address = MasterAddress(known.cluster_addr.clone());
-        let added = master.inner.raft.add_learner(known.id.0, address, false).await;
+        let added = master
+            .inner
+            .raft
+            .add_learner(known.id.0, address, false)
+            .await;
         match added {
             Ok(_) => tracing::info!(master = %known.id, "added as learner"),
             Err(error) => tracing::debug!(%error, "learner not added yet"),
@@ -62,10 +66,16 @@ fn voters_wanted(status: &RaftStatus) -> Option<BTreeSet<MasterId>> {
     };
     let voters: BTreeSet<MasterId> = ids(status.members.iter().filter(|member| member.voter));
     let ready: BTreeSet<MasterId> = ids(status.members.iter().filter(caught_up));
-    let room = (voters.len() + ready.len() + 1) / 2 * 2 - 1;
+    // The largest odd number that does not exceed all that could vote.
+    let room = (voters.len() + ready.len()).div_ceil(2) * 2 - 1;
     let more = room.saturating_sub(voters.len());
-    (more > 0 && !voters.is_empty())
-        .then(|| voters.iter().copied().chain(ready.into_iter().take(more)).collect())
+    (more > 0 && !voters.is_empty()).then(|| {
+        voters
+            .iter()
+            .copied()
+            .chain(ready.into_iter().take(more))
+            .collect()
+    })
 }
 
 fn ids<'m>(members: impl Iterator<Item = &'m MemberStatus>) -> BTreeSet<MasterId> {
@@ -101,7 +111,8 @@ mod tests {
     #[test]
     fn voters_go_from_one_to_three_at_once_and_never_to_two() {
         let wanted = |members: &[(u64, bool, u64)]| {
-            voters_wanted(&status(members)).map(|ids| ids.into_iter().map(|id| id.0).collect::<Vec<_>>())
+            voters_wanted(&status(members))
+                .map(|ids| ids.into_iter().map(|id| id.0).collect::<Vec<_>>())
         };
         assert_eq!(wanted(&[(1, true, 1_000)]), None);
         assert_eq!(wanted(&[(1, true, 1_000), (5, false, 1_000)]), None);

@@ -9,9 +9,7 @@ use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::rpc::Caller;
 use docklet_link::tls::Expect;
 use docklet_link::{Dialer, LinkFault, Purpose};
-use openraft::errors::{
-    NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable,
-};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
@@ -101,11 +99,14 @@ impl RaftNetworkFactory<Types> for Peers {
 
 /// Where the connection cannot be made, openraft should wait before it tries again.
 fn rpc_error(fault: LinkFault) -> RPCError<Types> {
-    match fault {
-        LinkFault::Connect { .. } | LinkFault::Handshake { .. } => {
-            RPCError::Unreachable(Unreachable::new(&fault))
-        }
-        other => RPCError::Network(NetworkError::new(&other)),
+    let unreachable = matches!(
+        fault,
+        LinkFault::Connect { .. } | LinkFault::Handshake { .. }
+    );
+    if unreachable {
+        RPCError::Unreachable(Unreachable::new(&fault))
+    } else {
+        RPCError::Network(NetworkError::new(&fault))
     }
 }
 

@@ -33,7 +33,9 @@ struct Member {
 impl Member {
     async fn run(dir: &Path, listen: &str) -> Self {
         let credentials = Credentials::load(dir).expect("the member has joined");
-        let listener = ClusterListener::bind(listen, &credentials).await.expect("bind");
+        let listener = ClusterListener::bind(listen, &credentials)
+            .await
+            .expect("bind");
         let addr = listener.local_addr().expect("address").to_string();
         let config = MasterConfig {
             data_dir: dir.to_owned(),
@@ -58,7 +60,9 @@ impl Member {
     }
 
     async fn write(&self, name: &str) -> LogIndex {
-        self.write_as(RequestId(rand::random()), name).await.expect("accepted")
+        self.write_as(RequestId(rand::random()), name)
+            .await
+            .expect("accepted")
     }
 
     async fn write_as(&self, request: RequestId, name: &str) -> Result<LogIndex, ProposeFault> {
@@ -67,7 +71,10 @@ impl Member {
             role: Role::User,
             password_hash: "x".to_owned(),
         };
-        let receipt = self.master.propose(ADMIN, request, command, PATIENCE).await?;
+        let receipt = self
+            .master
+            .propose(ADMIN, request, command, PATIENCE)
+            .await?;
         Ok(receipt.index)
     }
 }
@@ -76,7 +83,11 @@ impl Member {
 async fn first(dir: &Path) -> Member {
     let authority = Authority::create(CLUSTER).expect("authority");
     let signing = SigningRequest::new().expect("key");
-    let identity = Identity { role: PeerRole::Master, id: 1, cluster: CLUSTER };
+    let identity = Identity {
+        role: PeerRole::Master,
+        id: 1,
+        cluster: CLUSTER,
+    };
     let own = authority.sign(&signing.csr_pem, identity).expect("sign");
     let (ca, ca_key) = (authority.certificate_pem(), Some(authority.key_pem()));
     Credentials::store(dir, ca, &own, &signing.key_pem, ca_key).expect("store");
@@ -114,7 +125,11 @@ async fn token(member: &Member, role: PeerRole, uses: u32) -> JoinSecret {
         uses,
     };
     let request = RequestId(rand::random());
-    member.master.propose(ADMIN, request, command, PATIENCE).await.expect("token");
+    member
+        .master
+        .propose(ADMIN, request, command, PATIENCE)
+        .await
+        .expect("token");
     token
 }
 
@@ -149,7 +164,13 @@ fn dirs() -> [TempDir; 3] {
 }
 
 fn voters(member: &Member) -> usize {
-    member.master.status().members.iter().filter(|m| m.voter).count()
+    member
+        .master
+        .status()
+        .members
+        .iter()
+        .filter(|m| m.voter)
+        .count()
 }
 
 async fn wait_for(what: &str, holds: impl Fn() -> bool) {
@@ -158,16 +179,24 @@ async fn wait_for(what: &str, holds: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, poll).await.unwrap_or_else(|_| panic!("no {what} in time"));
+    tokio::time::timeout(PATIENCE, poll)
+        .await
+        .unwrap_or_else(|_| panic!("no {what} in time"));
 }
 
 async fn agree(members: &[&Member], index: LogIndex) {
     for member in members {
-        member.master.wait_applied(index, PATIENCE).await.expect("caught up");
+        member
+            .master
+            .wait_applied(index, PATIENCE)
+            .await
+            .expect("caught up");
     }
     wait_for("equal hashes", || {
         let views: Vec<_> = members.iter().map(|m| m.master.local()).collect();
-        views.iter().all(|v| v.index == views[0].index && v.hash == views[0].hash)
+        views
+            .iter()
+            .all(|v| v.index == views[0].index && v.hash == views[0].hash)
     })
     .await;
 }
@@ -180,7 +209,11 @@ async fn every_master_takes_writes_and_reads_what_any_other_wrote() {
         member.write(&format!("user-{number}")).await;
         for reader in &members {
             let frozen = reader.master.read(PATIENCE).await.expect("read");
-            assert_eq!(frozen.state.users.len(), number + 2, "admin and those so far");
+            assert_eq!(
+                frozen.state.users.len(),
+                number + 2,
+                "admin and those so far"
+            );
         }
     }
     let last = members[0].master.local().index;
@@ -192,8 +225,14 @@ async fn a_request_repeated_through_another_master_takes_effect_once() {
     let dirs = dirs();
     let members = three(&dirs).await;
     let request = RequestId(77);
-    let first = members[0].write_as(request, "once").await.expect("accepted");
-    let again = members[1].write_as(request, "once").await.expect("the first receipt");
+    let first = members[0]
+        .write_as(request, "once")
+        .await
+        .expect("accepted");
+    let again = members[1]
+        .write_as(request, "once")
+        .await
+        .expect("the first receipt");
     assert_eq!(first, again);
     match members[2].write_as(RequestId(78), "once").await {
         Err(ProposeFault::Refused(Refusal::NameTaken { .. })) => {}
@@ -211,9 +250,16 @@ async fn writes_go_on_after_the_leader_stopped_and_it_comes_back_without_replayi
     let applied = one.master.local().index;
     let (dir, addr) = one.stop().await;
     let written = two.write("meanwhile").await;
-    three.master.wait_applied(written, PATIENCE).await.expect("replicated");
+    three
+        .master
+        .wait_applied(written, PATIENCE)
+        .await
+        .expect("replicated");
     let one = Member::run(&dir, &addr).await;
-    assert!(one.master.local().index >= applied, "goes on where it stopped");
+    assert!(
+        one.master.local().index >= applied,
+        "goes on where it stopped"
+    );
     let last = one.write("after").await;
     agree(&[&one, &two, &three], last).await;
 }
@@ -248,7 +294,9 @@ async fn take(member: &Member, after: LogIndex, count: usize) -> Vec<LogIndex> {
         .map(|change| change.index)
         .take(count)
         .collect();
-    tokio::time::timeout(PATIENCE, indices).await.expect("in time")
+    tokio::time::timeout(PATIENCE, indices)
+        .await
+        .expect("in time")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -279,10 +327,21 @@ async fn a_token_admits_once_and_only_in_its_role() {
         public_addr: "127.0.0.1:8".to_owned(),
     };
     let before = one.master.local().state.masters.len();
-    refused(join(&token, master, dirs[1].path()).await, &Refusal::JoinTokenWorthless);
-    let answer = join(&token, agent(), dirs[1].path()).await.expect("first use");
-    assert!(answer.ca_key_pem.is_none(), "the authority's key is for masters");
-    refused(join(&token, agent(), dirs[2].path()).await, &Refusal::JoinTokenWorthless);
+    refused(
+        join(&token, master, dirs[1].path()).await,
+        &Refusal::JoinTokenWorthless,
+    );
+    let answer = join(&token, agent(), dirs[1].path())
+        .await
+        .expect("first use");
+    assert!(
+        answer.ca_key_pem.is_none(),
+        "the authority's key is for masters"
+    );
+    refused(
+        join(&token, agent(), dirs[2].path()).await,
+        &Refusal::JoinTokenWorthless,
+    );
     assert_eq!(one.master.local().state.masters.len(), before);
 }
 

@@ -31,10 +31,13 @@ pub struct Connection {
 
 /// A client that trusts the context's authority.
 pub fn http_client(ca_pem: Option<&str>) -> anyhow::Result<Client> {
-    let mut builder = Client::builder().connect_timeout(CONNECT_DEADLINE).use_rustls_tls();
+    let mut builder = Client::builder()
+        .connect_timeout(CONNECT_DEADLINE)
+        .use_rustls_tls();
     if let Some(pem) = ca_pem {
         let certificate = reqwest::Certificate::from_pem(pem.as_bytes());
-        builder = builder.add_root_certificate(certificate.context("read the authority's certificate")?);
+        builder =
+            builder.add_root_certificate(certificate.context("read the authority's certificate")?);
     }
     builder.build().context("set up the HTTP client")
 }
@@ -56,7 +59,8 @@ impl Connection {
 
     /// Remembers an entry that later requests must see.
     pub fn saw(&self, index: LogIndex) {
-        self.seen.fetch_max(index.0, std::sync::atomic::Ordering::Relaxed);
+        self.seen
+            .fetch_max(index.0, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Reads.
@@ -75,8 +79,14 @@ impl Connection {
         let id = format!("{:032x}", rand::random::<u128>());
         let body = serde_json::to_value(body)?;
         let prepare = |request: RequestBuilder| {
-            let request = request.header("docklet-request", &id).timeout(ANSWER_DEADLINE);
-            if body.is_null() { request } else { request.json(&body) }
+            let request = request
+                .header("docklet-request", &id)
+                .timeout(ANSWER_DEADLINE);
+            if body.is_null() {
+                request
+            } else {
+                request.json(&body)
+            }
         };
         let response = self.send(method, path, prepare).await?;
         response.json().await.context("read the answer")
@@ -143,7 +153,9 @@ fn unreachable(server: &str, error: &reqwest::Error) -> Failure {
     }
     Failure::new(
         Class::Unavailable,
-        format!("{server} does not answer ({cause}): check that the masters run and can be reached"),
+        format!(
+            "{server} does not answer ({cause}): check that the masters run and can be reached"
+        ),
     )
 }
 
@@ -152,7 +164,10 @@ pub async fn refusal(response: Response) -> Failure {
     let status = response.status();
     let problem: Value = response.json().await.unwrap_or_default();
     let detail = problem["detail"].as_str().map(str::to_owned);
-    Failure::new(class(status), detail.unwrap_or_else(|| format!("the master answers {status}")))
+    Failure::new(
+        class(status),
+        detail.unwrap_or_else(|| format!("the master answers {status}")),
+    )
 }
 
 fn class(status: StatusCode) -> Class {

@@ -26,7 +26,9 @@ pub fn path() -> anyhow::Result<PathBuf> {
     }
     let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config"));
-    let base = base.or_else(home).context("neither DOCKLET_CONTEXT nor HOME is set")?;
+    let base = base
+        .or_else(home)
+        .context("neither DOCKLET_CONTEXT nor HOME is set")?;
     Ok(base.join("docklet").join("context.toml"))
 }
 

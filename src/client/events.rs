@@ -31,9 +31,14 @@ pub async fn run(events: Events) -> anyhow::Result<ExitCode> {
     let mut left = events.limit.unwrap_or(usize::MAX);
     loop {
         let path = format!("/events?from={from}");
-        let mut stream = connection.send(Method::GET, &path, |r| r).await?.bytes_stream();
+        let mut stream = connection
+            .send(Method::GET, &path, |r| r)
+            .await?
+            .bytes_stream();
         let mut buffer = Vec::new();
-        while let Ok(Some(Ok(bytes))) = tokio::time::timeout(Duration::from_secs(6), stream.next()).await {
+        while let Ok(Some(Ok(bytes))) =
+            tokio::time::timeout(Duration::from_secs(6), stream.next()).await
+        {
             buffer.extend(bytes);
             while let Some((kind, data)) = next_event(&mut buffer) {
                 if kind != "change" {
@@ -53,7 +58,11 @@ pub async fn run(events: Events) -> anyhow::Result<ExitCode> {
 }
 
 fn end(kind: &str, data: &str) -> anyhow::Result<ExitCode> {
-    let class = if kind == "behind" { Class::Unavailable } else { Class::NotFound };
+    let class = if kind == "behind" {
+        Class::Unavailable
+    } else {
+        Class::NotFound
+    };
     Err(Failure::new(class, format!("the stream ended: {data}")).into())
 }
 
@@ -79,9 +88,18 @@ fn print_change(format: Format, change: &Change, data: &str) {
     }
     for event in &change.events {
         let text = serde_json::to_value(event).unwrap_or_default();
-        let name = text.as_object().and_then(|object| object.keys().next().cloned());
-        let about = name.as_ref().map(|name| text[name].to_string()).unwrap_or_default();
-        let about: String = about.chars().filter(|c| !c.is_control()).take(140).collect();
+        let name = text
+            .as_object()
+            .and_then(|object| object.keys().next().cloned());
+        let about = name
+            .as_ref()
+            .map(|name| text[name].to_string())
+            .unwrap_or_default();
+        let about: String = about
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(140)
+            .collect();
         let (at, name) = (instant(change.at), name.unwrap_or_default());
         line(&format!("{:>8}  {at}  {name:<22} {about}", change.index));
     }
@@ -98,6 +116,9 @@ mod tests {
         assert_eq!(first, Some(("change".to_owned(), "{\"a\":1}".to_owned())));
         assert_eq!(next_event(&mut buffer), None);
         buffer.extend(b"nge\ndata: 2\n\n");
-        assert_eq!(next_event(&mut buffer), Some(("change".to_owned(), "2".to_owned())));
+        assert_eq!(
+            next_event(&mut buffer),
+            Some(("change".to_owned(), "2".to_owned()))
+        );
     }
 }

@@ -28,7 +28,9 @@ pub async fn run(exec: Exec) -> anyhow::Result<ExitCode> {
     let (vcluster, vnode) = (exec.vnode.vcluster, exec.vnode.vnode);
     let path = format!("/vclusters/{vcluster}/vnodes/{vnode}/exec");
     let mut socket = socket::open(&context, &path).await?;
-    socket.send(Message::text(json!({"argv": exec.argv}).to_string())).await?;
+    socket
+        .send(Message::text(json!({"argv": exec.argv}).to_string()))
+        .await?;
     let (sink, mut stream) = socket.split();
     let input = tokio::spawn(feed(sink));
     let (mut stdout, mut stderr) = (tokio::io::stdout(), tokio::io::stderr());
@@ -54,9 +56,15 @@ pub async fn run(exec: Exec) -> anyhow::Result<ExitCode> {
 
 fn ended(last: &Value) -> anyhow::Result<ExitCode> {
     if let Some(cause) = last["refused"]["cause"].as_str() {
-        return Err(Failure::new(Class::Conflict, format!("the program did not start: {cause}")).into());
+        return Err(Failure::new(
+            Class::Conflict,
+            format!("the program did not start: {cause}"),
+        )
+        .into());
     }
-    let code = last["exit"]["code"].as_u64().and_then(|code| u8::try_from(code).ok());
+    let code = last["exit"]["code"]
+        .as_u64()
+        .and_then(|code| u8::try_from(code).ok());
     Ok(ExitCode::from(code.unwrap_or(255)))
 }
 
@@ -65,7 +73,11 @@ async fn feed(mut sink: SplitSink<Socket, Message>) {
     let mut stdin = tokio::io::stdin();
     let mut chunk = vec![0; 32 << 10];
     while let Ok(length @ 1..) = stdin.read(&mut chunk).await {
-        if sink.send(Message::binary(chunk[..length].to_vec())).await.is_err() {
+        if sink
+            .send(Message::binary(chunk[..length].to_vec()))
+            .await
+            .is_err()
+        {
             return;
         }
     }

@@ -40,7 +40,11 @@ pub async fn run(login: Login) -> anyhow::Result<ExitCode> {
     let (servers, user) = (login.servers, login.user);
     let context = log_in(servers, ca_pem, user, &password).await?;
     let path = context.store()?;
-    remark(&format!("Logged in as {}; remembered in {}.", context.user, path.display()));
+    remark(&format!(
+        "Logged in as {}; remembered in {}.",
+        context.user,
+        path.display()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -55,12 +59,21 @@ pub async fn log_in(
     let body = json!({"user": user, "password": password});
     let mut last = None;
     for server in &servers {
-        let sent = client.post(format!("{server}/api/v1/login")).json(&body).send().await;
+        let sent = client
+            .post(format!("{server}/api/v1/login"))
+            .json(&body)
+            .send()
+            .await;
         match sent {
             Ok(response) if response.status().is_success() => {
                 let opened: LoggedIn = response.json().await.context("read the answer")?;
                 let token = opened.token;
-                return Ok(Context { servers, ca_pem, user, token });
+                return Ok(Context {
+                    servers,
+                    ca_pem,
+                    user,
+                    token,
+                });
             }
             Ok(response) => return Err(refusal(response).await.into()),
             Err(error) => last = Some(error),
@@ -81,7 +94,9 @@ fn password(file: Option<&Path>) -> anyhow::Result<String> {
             remark("Password:");
             let _quiet = super::shell::RawMode::no_echo();
             let mut line = String::new();
-            std::io::stdin().read_line(&mut line).context("read the password")?;
+            std::io::stdin()
+                .read_line(&mut line)
+                .context("read the password")?;
             line
         }
     };
@@ -103,11 +118,17 @@ pub enum UserCommand {
 }
 
 pub async fn user(command: UserCommand) -> anyhow::Result<ExitCode> {
-    let UserCommand::Create { name, password_file, admin } = command;
+    let UserCommand::Create {
+        name,
+        password_file,
+        admin,
+    } = command;
     let password = password(password_file.as_deref())?;
     let role = if admin { "admin" } else { "user" };
     let body = json!({"name": name, "password": password, "role": role});
-    let receipt = Connection::open()?.receipt(Method::POST, "/users", &body).await?;
+    let receipt = Connection::open()?
+        .receipt(Method::POST, "/users", &body)
+        .await?;
     remark(&format!("User {name} made at entry {}.", receipt.index));
     Ok(ExitCode::SUCCESS)
 }

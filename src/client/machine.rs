@@ -34,15 +34,29 @@ pub async fn status(format: Print) -> anyhow::Result<ExitCode> {
         let mut add = |what: &str, value: String| rows.add([what.to_owned(), value]);
         add("cluster", status.cluster.clone());
         add("logged in as", status.user.clone());
-        add("answered by", format!("{} ({})", status.master, status.raft.role));
-        let voters = status.raft.members.iter().filter(|member| member.voter).count();
-        let leader = status.raft.leader.map_or("none: election under way".to_owned(), |id| id.to_string());
+        add(
+            "answered by",
+            format!("{} ({})", status.master, status.raft.role),
+        );
+        let voters = status
+            .raft
+            .members
+            .iter()
+            .filter(|member| member.voter)
+            .count();
+        let leader = status
+            .raft
+            .leader
+            .map_or("none: election under way".to_owned(), |id| id.to_string());
         add("leader", leader);
         add("voters", voters.to_string());
         add("term", status.raft.term.to_string());
         add("applied entry", status.raft.applied.to_string());
         add("state hash", status.raft.state_hash.clone());
-        add("workers", format!("{} of {} up", status.workers_up, status.workers));
+        add(
+            "workers",
+            format!("{} of {} up", status.workers_up, status.workers),
+        );
         add("your vclusters", status.vclusters.to_string());
         add("your vnodes", status.vnodes.to_string());
         rows
@@ -60,9 +74,20 @@ pub struct Masters {
 pub async fn masters(format: Print) -> anyhow::Result<ExitCode> {
     let masters: Masters = Connection::open()?.get("/masters").await?;
     print(format.format, &masters, |all| {
-        let mut rows = Rows::new(&["id", "name", "role", "matched", "cluster address", "public address"]);
+        let mut rows = Rows::new(&[
+            "id",
+            "name",
+            "role",
+            "matched",
+            "cluster address",
+            "public address",
+        ]);
         for master in &all.masters {
-            let member = all.raft.members.iter().find(|member| member.id == master.id);
+            let member = all
+                .raft
+                .members
+                .iter()
+                .find(|member| member.id == master.id);
             let role = match member {
                 _ if all.raft.leader == Some(master.id) => "leader",
                 Some(member) if member.voter => "voter",
@@ -94,7 +119,16 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
     let WorkerCommand::List(format) = command;
     let workers: Vec<WorkerView> = Connection::open()?.get("/workers").await?;
     print(format.format, &workers, |workers| {
-        let mut rows = Rows::new(&["id", "name", "status", "since", "vnodes", "memory mib", "cpu milli", "data address"]);
+        let mut rows = Rows::new(&[
+            "id",
+            "name",
+            "status",
+            "since",
+            "vnodes",
+            "memory mib",
+            "cpu milli",
+            "data address",
+        ]);
         for worker in workers {
             let status = match worker.status {
                 WorkerStatus::Joined => "joined",

@@ -34,7 +34,10 @@ impl std::str::FromStr for VnodeName {
             }),
             _ => Err(Failure::new(
                 Class::Invalid,
-                format!("\"{}\" is no vnode: name it as VCLUSTER/host-0", text.escape_debug()),
+                format!(
+                    "\"{}\" is no vnode: name it as VCLUSTER/host-0",
+                    text.escape_debug()
+                ),
             )),
         }
     }

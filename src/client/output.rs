@@ -12,7 +12,10 @@ pub enum Format {
 }
 
 /// Prints a value: as JSON, or as the rows that `table` makes of it.
-#[expect(clippy::print_stdout, reason = "this is where a command's data is printed")]
+#[expect(
+    clippy::print_stdout,
+    reason = "this is where a command's data is printed"
+)]
 pub fn print<T: Serialize>(
     format: Format,
     value: &T,
@@ -26,13 +29,19 @@ pub fn print<T: Serialize>(
 }
 
 /// Prints one line for people, on standard error where it cannot get into data.
-#[expect(clippy::print_stderr, reason = "progress and remarks are for people, beside the data")]
+#[expect(
+    clippy::print_stderr,
+    reason = "progress and remarks are for people, beside the data"
+)]
 pub fn remark(text: &str) {
     eprintln!("{}", plain(text));
 }
 
 /// Prints a line of data.
-#[expect(clippy::print_stdout, reason = "this is where a command's data is printed")]
+#[expect(
+    clippy::print_stdout,
+    reason = "this is where a command's data is printed"
+)]
 pub fn line(text: &str) {
     println!("{text}");
 }
@@ -52,7 +61,8 @@ impl Rows {
     }
 
     pub fn add(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| plain(&cell)).collect());
+        self.rows
+            .push(cells.into_iter().map(|cell| plain(&cell)).collect());
     }
 
     fn render(self) -> String {

@@ -89,7 +89,11 @@ pub async fn run(shell: Shell) -> anyhow::Result<ExitCode> {
 
 async fn connect(context: &Context, base: &str, offset: u64) -> anyhow::Result<Socket> {
     let (cols, rows) = size();
-    socket::open(context, &format!("{base}&from={offset}&cols={cols}&rows={rows}")).await
+    socket::open(
+        context,
+        &format!("{base}&from={offset}&cols={cols}&rows={rows}"),
+    )
+    .await
 }
 
 async fn reattach(context: &Context, base: &str, offset: u64) -> anyhow::Result<Socket> {
@@ -106,8 +110,15 @@ async fn reattach(context: &Context, base: &str, offset: u64) -> anyhow::Result<
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    let lost = || Failure::new(Class::Unavailable, "no master can be reached; the shell goes on at its worker");
-    tokio::time::timeout(REATTACH, again).await.map_err(|_| lost())?
+    let lost = || {
+        Failure::new(
+            Class::Unavailable,
+            "no master can be reached; the shell goes on at its worker",
+        )
+    };
+    tokio::time::timeout(REATTACH, again)
+        .await
+        .map_err(|_| lost())?
 }
 
 /// Standard input, read by a thread that lives as long as the program.
@@ -198,7 +209,11 @@ fn size() -> (u16, u16) {
     };
     // SAFETY: TIOCGWINSZ writes one winsize, which outlives the call; a descriptor that is no terminal is an error.
     let known = unsafe { window_size(0, &raw mut size) }.is_ok() && size.ws_col > 0;
-    if known { (size.ws_col, size.ws_row) } else { (80, 24) }
+    if known {
+        (size.ws_col, size.ws_row)
+    } else {
+        (80, 24)
+    }
 }
 
 #[cfg(test)]
@@ -212,6 +227,9 @@ mod tests {
         assert_eq!(fresh_part(&message(0, b"abc"), &mut offset), b"abc");
         assert_eq!(fresh_part(&message(1, b"bcd"), &mut offset), b"d");
         assert_eq!(fresh_part(&message(0, b"ab"), &mut offset), b"");
-        assert_eq!((fresh_part(&message(4, b"e"), &mut offset), offset), (&b"e"[..], 5));
+        assert_eq!(
+            (fresh_part(&message(4, b"e"), &mut offset), offset),
+            (&b"e"[..], 5)
+        );
     }
 }

@@ -32,21 +32,39 @@ pub async fn open(context: &Context, path: &str) -> anyhow::Result<Socket> {
             Err(_) => last = Some(anyhow::anyhow!("{server} does not answer in time")),
         }
     }
-    let cause = last.map_or_else(|| "no server is known".to_owned(), |error| format!("{error:#}"));
-    Err(Failure::new(Class::Unavailable, format!("no master can be reached: {cause}")).into())
+    let cause = last.map_or_else(
+        || "no server is known".to_owned(),
+        |error| format!("{error:#}"),
+    );
+    Err(Failure::new(
+        Class::Unavailable,
+        format!("no master can be reached: {cause}"),
+    )
+    .into())
 }
 
 async fn open_at(context: &Context, server: &str, path: &str) -> anyhow::Result<Socket> {
-    let authority = server.strip_prefix("https://").context("servers begin with https://")?;
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    let tcp = TcpStream::connect(authority).await.with_context(|| format!("reach {server}"))?;
+    let authority = server
+        .strip_prefix("https://")
+        .context("servers begin with https://")?;
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host);
+    let tcp = TcpStream::connect(authority)
+        .await
+        .with_context(|| format!("reach {server}"))?;
     tcp.set_nodelay(true)?;
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
     let connector = TlsConnector::from(Arc::new(tls(context)?));
-    let stream = connector.connect(name, tcp).await.with_context(|| format!("TLS with {server}"))?;
+    let stream = connector
+        .connect(name, tcp)
+        .await
+        .with_context(|| format!("TLS with {server}"))?;
     let mut request = format!("wss://{authority}/api/v1{path}").into_client_request()?;
     let bearer = format!("Bearer {}", context.token).parse()?;
-    request.headers_mut().insert(http::header::AUTHORIZATION, bearer);
+    request
+        .headers_mut()
+        .insert(http::header::AUTHORIZATION, bearer);
     match tokio_tungstenite::client_async(request, stream).await {
         Ok((socket, _)) => Ok(socket),
         Err(Error::Http(response)) => Err(refused(&response)),
@@ -72,7 +90,12 @@ fn refused(response: &http::Response<Option<Vec<u8>>>) -> anyhow::Error {
 
 fn tls(context: &Context) -> anyhow::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    let pem = context.ca_pem.as_deref().context("the context has no authority certificate: log in with --ca")?;
+    let pem = context
+        .ca_pem
+        .as_deref()
+        .context("the context has no authority certificate: log in with --ca")?;
     roots.add(CertificateDer::from_pem_slice(pem.as_bytes())?)?;
-    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+    Ok(ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth())
 }

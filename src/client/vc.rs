@@ -105,8 +105,17 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Delete(change) => {
             let path = path(&change.vcluster)?;
-            let receipt = connection.receipt(Method::DELETE, &path, &Value::Null).await?;
-            finish(&connection, &change.vcluster, &receipt, change.wait, &Goal::Gone).await
+            let receipt = connection
+                .receipt(Method::DELETE, &path, &Value::Null)
+                .await?;
+            finish(
+                &connection,
+                &change.vcluster,
+                &receipt,
+                change.wait,
+                &Goal::Gone,
+            )
+            .await
         }
     }
 }
@@ -134,8 +143,17 @@ async fn run_create(connection: &Connection, create: Create) -> anyhow::Result<E
         "vnodes": create.vnodes,
         "size": size,
     });
-    let receipt = connection.receipt(Method::POST, "/vclusters", &body).await?;
-    finish(connection, &create.name, &receipt, create.wait, &Goal::Settled).await
+    let receipt = connection
+        .receipt(Method::POST, "/vclusters", &body)
+        .await?;
+    finish(
+        connection,
+        &create.name,
+        &receipt,
+        create.wait,
+        &Goal::Settled,
+    )
+    .await
 }
 
 async fn act(
@@ -146,7 +164,14 @@ async fn act(
 ) -> anyhow::Result<ExitCode> {
     let path = format!("{}/{verb}", path(&change.vcluster)?);
     let receipt = connection.receipt(Method::POST, &path, &body).await?;
-    finish(connection, &change.vcluster, &receipt, change.wait, &Goal::Settled).await
+    finish(
+        connection,
+        &change.vcluster,
+        &receipt,
+        change.wait,
+        &Goal::Settled,
+    )
+    .await
 }
 
 async fn finish(
@@ -159,7 +184,11 @@ async fn finish(
     if !wait.wait {
         print(wait.print.format, receipt, |receipt| {
             let mut rows = Rows::new(&["accepted", "entry", "at"]);
-            rows.add([receipt.command.clone(), receipt.index.to_string(), instant(receipt.at)]);
+            rows.add([
+                receipt.command.clone(),
+                receipt.index.to_string(),
+                instant(receipt.at),
+            ]);
             rows
         })?;
         return Ok(ExitCode::SUCCESS);
@@ -194,7 +223,10 @@ async fn wait_for(
     let path = path(vcluster)?;
     loop {
         let events = format!("/events?from={}", receipt.index);
-        let mut stream = connection.send(Method::GET, &events, |r| r).await?.bytes_stream();
+        let mut stream = connection
+            .send(Method::GET, &events, |r| r)
+            .await?
+            .bytes_stream();
         loop {
             match connection.get::<VclusterView>(&path).await {
                 Ok(view) if matches!(goal, Goal::Settled) && view.is_settled() => {
@@ -221,9 +253,15 @@ fn is_missing(error: &anyhow::Error) -> bool {
 async fn list(connection: &Connection, format: Print) -> anyhow::Result<ExitCode> {
     let views: Vec<VclusterView> = connection.get("/vclusters").await?;
     print(format.format, &views, |views| {
-        let mut rows = Rows::new(&["id", "name", "state", "running", "image", "owner", "created"]);
+        let mut rows = Rows::new(&[
+            "id", "name", "state", "running", "image", "owner", "created",
+        ]);
         for view in views {
-            let live = view.vnodes.iter().filter(|vnode| vnode.phase != Phase::Removing).count();
+            let live = view
+                .vnodes
+                .iter()
+                .filter(|vnode| vnode.phase != Phase::Removing)
+                .count();
             rows.add([
                 view.id.to_string(),
                 view.name.clone(),

@@ -85,7 +85,9 @@ impl Layout {
 
     pub fn process_names(&self) -> Vec<String> {
         let masters = self.masters().into_iter().map(|master| master.name);
-        masters.chain(self.workers().into_iter().map(|worker| worker.name)).collect()
+        masters
+            .chain(self.workers().into_iter().map(|worker| worker.name))
+            .collect()
     }
 
     pub fn pid_file(&self, name: &str) -> PathBuf {

@@ -95,7 +95,9 @@ fn status(layout: &Layout, format: Print) -> anyhow::Result<()> {
     print(format.format, &rows, |all| {
         let mut rows = Rows::new(&["name", "pid", "address"]);
         for row in all {
-            let pid = row.pid.map_or_else(|| "not running".to_owned(), |pid| pid.to_string());
+            let pid = row
+                .pid
+                .map_or_else(|| "not running".to_owned(), |pid| pid.to_string());
             rows.add([row.name.clone(), pid, row.address.clone()]);
         }
         rows

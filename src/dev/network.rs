@@ -10,7 +10,15 @@ use super::layout::Layout;
 pub fn ensure(layout: &Layout) -> anyhow::Result<()> {
     let bridge = layout.bridge();
     if !ip(&["link", "show", "dev", &bridge])? {
-        must(&["link", "add", &bridge, "type", "bridge", "forward_delay", "0"])?;
+        must(&[
+            "link",
+            "add",
+            &bridge,
+            "type",
+            "bridge",
+            "forward_delay",
+            "0",
+        ])?;
         let address = format!("{}/24", layout.bridge_address());
         must(&["address", "add", &address, "dev", &bridge])?;
         must(&["link", "set", &bridge, "up"])?;
@@ -23,10 +31,14 @@ pub fn ensure(layout: &Layout) -> anyhow::Result<()> {
         let device = worker.device.as_str();
         let address = format!("{}/24", worker.address);
         must(&["netns", "add", namespace])?;
-        must(&["link", "add", device, "type", "veth", "peer", "name", "uplink", "netns", namespace])?;
+        must(&[
+            "link", "add", device, "type", "veth", "peer", "name", "uplink", "netns", namespace,
+        ])?;
         must(&["link", "set", device, "master", &bridge, "up"])?;
         must(&["-netns", namespace, "link", "set", "lo", "up"])?;
-        must(&["-netns", namespace, "address", "add", &address, "dev", "uplink"])?;
+        must(&[
+            "-netns", namespace, "address", "add", &address, "dev", "uplink",
+        ])?;
         must(&["-netns", namespace, "link", "set", "uplink", "up"])?;
     }
     Ok(())
@@ -35,7 +47,10 @@ pub fn ensure(layout: &Layout) -> anyhow::Result<()> {
 /// Removes all of it. Everything that workers made in their namespaces goes with these.
 pub fn remove(layout: &Layout) -> anyhow::Result<()> {
     for worker in layout.workers() {
-        if std::path::Path::new("/run/netns").join(&worker.namespace).exists() {
+        if std::path::Path::new("/run/netns")
+            .join(&worker.namespace)
+            .exists()
+        {
             must(&["netns", "delete", &worker.namespace])?;
         }
         if ip(&["link", "show", "dev", &worker.device])? {
@@ -51,12 +66,18 @@ pub fn remove(layout: &Layout) -> anyhow::Result<()> {
 }
 
 fn ip(arguments: &[&str]) -> anyhow::Result<bool> {
-    let output = Command::new("ip").args(arguments).output().context("run ip (apt-get install iproute2)")?;
+    let output = Command::new("ip")
+        .args(arguments)
+        .output()
+        .context("run ip (apt-get install iproute2)")?;
     Ok(output.status.success())
 }
 
 fn must(arguments: &[&str]) -> anyhow::Result<()> {
-    let output = Command::new("ip").args(arguments).output().context("run ip")?;
+    let output = Command::new("ip")
+        .args(arguments)
+        .output()
+        .context("run ip")?;
     if output.status.success() {
         return Ok(());
     }

@@ -30,7 +30,8 @@ pub fn start(
     let output = fs::OpenOptions::new().create(true).append(true).open(log);
     let output = output.with_context(|| format!("write {}", log.display()))?;
     let inside = namespace.map(|name| Path::new("/run/netns").join(name));
-    let inside = inside.map(|path| fs::File::open(&path).with_context(|| format!("open {}", path.display())));
+    let inside = inside
+        .map(|path| fs::File::open(&path).with_context(|| format!("open {}", path.display())));
     let inside = inside.transpose()?;
     let mut command = Command::new(std::env::current_exe().context("find this program")?);
     command
@@ -48,7 +49,9 @@ pub fn start(
             Ok(())
         });
     }
-    let child = command.spawn().context("start a process of the dev cluster")?;
+    let child = command
+        .spawn()
+        .context("start a process of the dev cluster")?;
     let pid = i32::try_from(child.id())?;
     let started = start_time(pid).context("the process ended at once")?;
     fs::write(pid_file, format!("{pid} {started}\n"))?;
@@ -69,8 +72,12 @@ fn start_time(pid: i32) -> Option<String> {
     // The name in parentheses may contain anything; fields are counted from its end.
     let (_, fields) = stat.rsplit_once(") ")?;
     let fields: Vec<&str> = fields.split(' ').collect();
-    let alive = fields.first().is_some_and(|state| !matches!(*state, "Z" | "X"));
-    alive.then(|| fields.get(19).map(|time| (*time).to_owned())).flatten()
+    let alive = fields
+        .first()
+        .is_some_and(|state| !matches!(*state, "Z" | "X"));
+    alive
+        .then(|| fields.get(19).map(|time| (*time).to_owned()))
+        .flatten()
 }
 
 /// Stops a process, and kills it if it takes too long.
@@ -98,7 +105,9 @@ pub fn clear_cgroups(prefix: &str) -> anyhow::Result<()> {
         vec![root.to_owned()]
     } else {
         let entries = fs::read_dir(root).context("list /sys/fs/cgroup")?;
-        entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+        entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect()
     };
     for dir in hierarchies.into_iter().map(|dir| dir.join(prefix)) {
         if dir.exists() {
@@ -136,11 +145,17 @@ fn clear(dir: &Path) -> anyhow::Result<()> {
 /// Unmounts everything below a directory, the newest first.
 pub fn unmount_below(dir: &Path) -> anyhow::Result<()> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("read the table of mounts")?;
-    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
-    let mut below: Vec<PathBuf> = points.filter(|point| point.starts_with(dir) && point != dir).collect();
+    let points = mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(PathBuf::from);
+    let mut below: Vec<PathBuf> = points
+        .filter(|point| point.starts_with(dir) && point != dir)
+        .collect();
     below.reverse();
     for point in below {
-        umount2(&point, MntFlags::MNT_DETACH).with_context(|| format!("unmount {}", point.display()))?;
+        umount2(&point, MntFlags::MNT_DETACH)
+            .with_context(|| format!("unmount {}", point.display()))?;
     }
     Ok(())
 }

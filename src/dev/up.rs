@@ -13,9 +13,9 @@ use super::{network, process};
 use crate::cli::MachineRole;
 use crate::client::connection::Connection;
 use crate::client::context::Context;
+use crate::client::login;
 use crate::client::machine::{Masters, create_token};
 use crate::client::output::remark;
-use crate::client::login;
 use crate::exit::{Class, Failure};
 use crate::image::{self, Recipe};
 
@@ -27,8 +27,12 @@ pub async fn run(layout: &Layout) -> anyhow::Result<()> {
         let text = "the dev cluster needs root, for namespaces and containers: use sudo";
         return Err(Failure::new(Class::Denied, text).into());
     }
-    std::fs::create_dir_all(&layout.dir).with_context(|| format!("make {}", layout.dir.display()))?;
-    std::fs::set_permissions(&layout.dir, std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+    std::fs::create_dir_all(&layout.dir)
+        .with_context(|| format!("make {}", layout.dir.display()))?;
+    std::fs::set_permissions(
+        &layout.dir,
+        std::os::unix::fs::PermissionsExt::from_mode(0o711),
+    )?;
     network::ensure(layout)?;
     let connection = masters(layout).await?;
     workers(layout, &connection).await?;
@@ -42,7 +46,10 @@ fn tell(layout: &Layout) {
     let (password, ca) = (layout.password_file(), layout.ca_file());
     remark("The dev cluster is up.");
     remark(&format!("  portal          https://{portal}"));
-    remark(&format!("  user            admin, password in {}", password.display()));
+    remark(&format!(
+        "  user            admin, password in {}",
+        password.display()
+    ));
     remark(&format!(
         "  command line    docklet login --server https://{portal} --ca {} --user admin --password-file {}",
         ca.display(),
@@ -72,7 +79,12 @@ async fn masters(layout: &Layout) -> anyhow::Result<Connection> {
     }
     wait_for("three voting masters", || async {
         let masters: Masters = connection.get("/masters").await?;
-        let voters = masters.raft.members.iter().filter(|member| member.voter).count();
+        let voters = masters
+            .raft
+            .members
+            .iter()
+            .filter(|member| member.voter)
+            .count();
         Ok(voters == 3 && masters.raft.leader.is_some())
     })
     .await?;
@@ -102,9 +114,13 @@ fn init(layout: &Layout, master: &DevMaster) -> anyhow::Result<()> {
     let mut arguments = vec!["master".to_owned(), "init".to_owned()];
     arguments.extend(addresses(layout, master));
     arguments.extend(["--cpu-overcommit-percent".to_owned(), "3200".to_owned()]);
-    arguments.extend(["--admin-password-file".to_owned(), password.display().to_string()]);
+    arguments.extend([
+        "--admin-password-file".to_owned(),
+        password.display().to_string(),
+    ]);
     this_program(&arguments)?;
-    std::fs::copy(master.dir.join("ca.pem"), layout.ca_file()).context("copy the authority's certificate")?;
+    std::fs::copy(master.dir.join("ca.pem"), layout.ca_file())
+        .context("copy the authority's certificate")?;
     Ok(())
 }
 
@@ -116,7 +132,10 @@ fn join(layout: &Layout, master: &DevMaster, token: &str) -> anyhow::Result<()> 
 
 fn this_program(arguments: &[String]) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("find this program")?;
-    let output = Command::new(program).args(arguments).output().context("run a command of this program")?;
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .context("run a command of this program")?;
     if output.status.success() {
         return Ok(());
     }
@@ -126,7 +145,12 @@ fn this_program(arguments: &[String]) -> anyhow::Result<()> {
 
 fn run_master(layout: &Layout, master: &DevMaster) -> anyhow::Result<()> {
     let dir = master.dir.display().to_string();
-    start(layout, &master.name, &["master", "run", "--dir", &dir], None)
+    start(
+        layout,
+        &master.name,
+        &["master", "run", "--dir", &dir],
+        None,
+    )
 }
 
 fn start(
@@ -143,14 +167,25 @@ fn start(
 }
 
 async fn log_in(layout: &Layout) -> anyhow::Result<Connection> {
-    let password = std::fs::read_to_string(layout.password_file()).context("read the admin's password")?;
-    let ca_pem = std::fs::read_to_string(layout.ca_file()).context("read the authority's certificate")?;
-    let servers: Vec<String> = layout.masters().iter().map(|m| format!("https://{}", m.public)).collect();
+    let password =
+        std::fs::read_to_string(layout.password_file()).context("read the admin's password")?;
+    let ca_pem =
+        std::fs::read_to_string(layout.ca_file()).context("read the authority's certificate")?;
+    let servers: Vec<String> = layout
+        .masters()
+        .iter()
+        .map(|m| format!("https://{}", m.public))
+        .collect();
     let mut last = None;
     let begun = tokio::time::Instant::now();
     while begun.elapsed() < PATIENCE {
         let user = "admin".to_owned();
-        let login = login::log_in(servers.clone(), Some(ca_pem.clone()), user, password.trim_end());
+        let login = login::log_in(
+            servers.clone(),
+            Some(ca_pem.clone()),
+            user,
+            password.trim_end(),
+        );
         match login.await {
             Ok(context) => return Connection::with(Context { servers, ..context }),
             Err(error) => last = Some(error),
@@ -183,7 +218,9 @@ async fn workers(layout: &Layout, connection: &Connection) -> anyhow::Result<()>
 
 /// Each worker offers its share of the machine's memory.
 fn join_worker(worker: &DevWorker, workers: usize, token: &str) -> anyhow::Result<()> {
-    let whole = docklet_agent::inventory::capacity(Path::new("/")).memory_mib.0;
+    let whole = docklet_agent::inventory::capacity(Path::new("/"))
+        .memory_mib
+        .0;
     let share = whole / u32::try_from(workers)?;
     let mut arguments = ["agent", "join", token].map(str::to_owned).to_vec();
     let options = [
@@ -193,7 +230,11 @@ fn join_worker(worker: &DevWorker, workers: usize, token: &str) -> anyhow::Resul
         ("--cgroup-prefix", worker.cgroup.clone()),
         ("--memory-mib", share.to_string()),
     ];
-    arguments.extend(options.into_iter().flat_map(|(key, value)| [key.to_owned(), value]));
+    arguments.extend(
+        options
+            .into_iter()
+            .flat_map(|(key, value)| [key.to_owned(), value]),
+    );
     this_program(&arguments)
 }
 
@@ -213,7 +254,10 @@ where
     let begun = tokio::time::Instant::now();
     while !holds().await? {
         if begun.elapsed() > PATIENCE {
-            let text = format!("no {what} within {} s: see the logs of the dev cluster", PATIENCE.as_secs());
+            let text = format!(
+                "no {what} within {} s: see the logs of the dev cluster",
+                PATIENCE.as_secs()
+            );
             return Err(Failure::new(Class::Timeout, text).into());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

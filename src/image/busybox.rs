@@ -22,7 +22,9 @@ pub fn make(root: &Path) -> anyhow::Result<Built> {
         let text = format!("{BUSYBOX} is missing: apt-get install busybox-static");
         return Err(Failure::new(Class::Conflict, text).into());
     }
-    for dir in ["bin", "sbin", "etc", "proc", "sys", "dev", "tmp", "run", "root", "var", "usr", "home"] {
+    for dir in [
+        "bin", "sbin", "etc", "proc", "sys", "dev", "tmp", "run", "root", "var", "usr", "home",
+    ] {
         let path = root.join(dir);
         fs::create_dir_all(&path).with_context(|| format!("make {}", path.display()))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
@@ -52,12 +54,16 @@ pub fn make(root: &Path) -> anyhow::Result<Built> {
             // Its own shutdown sleeps two seconds for nothing: there is nothing in it to save.
             stop_timeout_ms: 0,
         },
-        description: "Debian's static busybox: starts in a moment, for trying things out".to_owned(),
+        description: "Debian's static busybox: starts in a moment, for trying things out"
+            .to_owned(),
     })
 }
 
 fn applets() -> anyhow::Result<Vec<String>> {
-    let output = Command::new(BUSYBOX).arg("--list").output().context("run busybox --list")?;
+    let output = Command::new(BUSYBOX)
+        .arg("--list")
+        .output()
+        .context("run busybox --list")?;
     let text = String::from_utf8(output.stdout).context("read the list of applets")?;
     Ok(text.lines().map(str::to_owned).collect())
 }

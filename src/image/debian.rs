@@ -35,7 +35,10 @@ pub fn make(root: &Path) -> anyhow::Result<Built> {
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         let last: Vec<&str> = text.lines().rev().take(5).collect();
-        let text = format!("mmdebstrap failed: {}", last.into_iter().rev().collect::<Vec<_>>().join("; "));
+        let text = format!(
+            "mmdebstrap failed: {}",
+            last.into_iter().rev().collect::<Vec<_>>().join("; ")
+        );
         return Err(Failure::new(Class::Fault, text).into());
     }
     let start = root.join("sbin/docklet-start");
@@ -44,14 +47,19 @@ pub fn make(root: &Path) -> anyhow::Result<Built> {
     // What is made on first use must not be the same in every container.
     for entry in fs::read_dir(root.join("etc/ssh"))? {
         let path = entry?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ssh_host_")) {
+        if path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("ssh_host_"))
+        {
             fs::remove_file(path)?;
         }
     }
     fs::write(root.join("etc/machine-id"), "")?;
     Ok(Built {
         spec: ImageSpec {
-            init: ["/usr/bin/tini", "-g", "--", "/sbin/docklet-start"].map(str::to_owned).to_vec(),
+            init: ["/usr/bin/tini", "-g", "--", "/sbin/docklet-start"]
+                .map(str::to_owned)
+                .to_vec(),
             stop_signal: "SIGTERM".to_owned(),
             stop_timeout_ms: 10_000,
         },
@@ -62,6 +70,9 @@ pub fn make(root: &Path) -> anyhow::Result<Built> {
 /// Code name of this machine's own release.
 fn release() -> anyhow::Result<String> {
     let text = fs::read_to_string("/etc/os-release").context("read /etc/os-release")?;
-    let name = text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-    name.map(str::to_owned).context("/etc/os-release names no release")
+    let name = text
+        .lines()
+        .find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    name.map(str::to_owned)
+        .context("/etc/os-release names no release")
 }

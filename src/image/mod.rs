@@ -60,11 +60,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 /// Builds and uploads.
-pub async fn build(
-    connection: &Connection,
-    recipe: Recipe,
-    name: &str,
-) -> anyhow::Result<Receipt> {
+pub async fn build(connection: &Connection, recipe: Recipe, name: &str) -> anyhow::Result<Receipt> {
     let work = tempdir()?;
     let (root, blob) = (work.path().join("rootfs"), work.path().join("blob.tar.zst"));
     let packed = {
@@ -103,13 +99,19 @@ async fn upload(
     built: &Built,
 ) -> anyhow::Result<Receipt> {
     let spec = serde_json::to_string(&built.spec)?;
-    let query = [("digest", digest), ("spec", &spec), ("description", &built.description)];
+    let query = [
+        ("digest", digest),
+        ("spec", &spec),
+        ("description", &built.description),
+    ];
     let file = std::fs::File::open(blob).with_context(|| format!("read {}", blob.display()))?;
     let path = format!("/images/{name}");
     let prepare = |request: reqwest::RequestBuilder| match file.try_clone().and_then(rewind) {
         Ok(file) => {
             let stream = ReaderStream::new(tokio::fs::File::from_std(file));
-            request.query(&query).body(reqwest::Body::wrap_stream(stream))
+            request
+                .query(&query)
+                .body(reqwest::Body::wrap_stream(stream))
         }
         Err(_) => request,
     };

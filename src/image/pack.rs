@@ -16,7 +16,12 @@ pub fn pack(root: &Path, blob: &Path) -> anyhow::Result<String> {
     for path in sorted(root)? {
         append(&mut archive, root, &path).with_context(|| format!("pack {}", path.display()))?;
     }
-    archive.into_inner()?.finish()?.into_inner().map_err(|error| error.into_error())?.sync_all()?;
+    archive
+        .into_inner()?
+        .finish()?
+        .into_inner()
+        .map_err(|error| error.into_error())?
+        .sync_all()?;
     digest(blob)
 }
 

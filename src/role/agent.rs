@@ -69,7 +69,10 @@ pub fn bad_token(malformed: TokenMalformed) -> anyhow::Error {
 async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
     let dir = &ask.dir.dir;
     if dir.join("own.key").exists() {
-        let text = format!("{} holds an agent already: choose another --dir", dir.display());
+        let text = format!(
+            "{} holds an agent already: choose another --dir",
+            dir.display()
+        );
         return Err(Failure::new(Class::Conflict, text).into());
     }
     let token: JoinSecret = ask.token.parse().map_err(bad_token)?;
@@ -114,7 +117,9 @@ fn offer(dir: &Path, file: &AgentFile) -> WorkerCapacity {
 }
 
 async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
-    let dir = dir.canonicalize().with_context(|| format!("find {}", dir.display()))?;
+    let dir = dir
+        .canonicalize()
+        .with_context(|| format!("find {}", dir.display()))?;
     let file: AgentFile = config::read(&dir.join("agent.toml"))?;
     let config = AgentConfig {
         state_dir: dir.join("state"),

@@ -74,9 +74,8 @@ fn cgroup_prefix() -> String {
 /// The file is missing, or a key is unknown or wrong.
 pub fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-    let overrides = std::env::vars().filter_map(|(key, value)| {
-        Some((key.strip_prefix("DOCKLET_")?.to_lowercase(), value))
-    });
+    let overrides = std::env::vars()
+        .filter_map(|(key, value)| Some((key.strip_prefix("DOCKLET_")?.to_lowercase(), value)));
     parse(&text, overrides).map_err(|error| {
         let text = format!("{}: {error}", path.display());
         Failure::new(Class::Invalid, text).into()
@@ -107,7 +106,10 @@ fn parse<T: DeserializeOwned>(
 /// # Errors
 /// The directory cannot be written.
 pub fn write<T: Serialize>(path: &Path, file: &T) -> anyhow::Result<()> {
-    Ok(docklet_link::credentials::write_private(path, toml::to_string(file)?.as_bytes())?)
+    Ok(docklet_link::credentials::write_private(
+        path,
+        toml::to_string(file)?.as_bytes(),
+    )?)
 }
 
 #[cfg(test)]
@@ -117,7 +119,9 @@ mod tests {
     const GOOD: &str = "name = \"m1\"\ncluster_listen = \"10.0.0.1:7000\"\npublic_listen = [\"0.0.0.0:443\"]\npublic_names = [\"cloud\"]\n";
 
     fn read(text: &str, overrides: &[(&str, &str)]) -> Result<MasterFile, String> {
-        let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let overrides = overrides
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         parse(text, overrides).map_err(|error| error.to_string())
     }
 
@@ -125,7 +129,10 @@ mod tests {
     fn an_unknown_key_is_refused_with_its_line_and_what_is_allowed() {
         let error = read(&format!("{GOOD}hartbeat_ms = 5\n"), &[]).expect_err("unknown key");
         assert!(error.contains("line 5"), "{error}");
-        assert!(error.contains("hartbeat_ms") && error.contains("heartbeat_ms"), "{error}");
+        assert!(
+            error.contains("hartbeat_ms") && error.contains("heartbeat_ms"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -136,7 +143,10 @@ mod tests {
 
     #[test]
     fn the_environment_overrides_what_the_file_says() {
-        let file = read(&format!("{GOOD}heartbeat_ms = 5\n"), &[("heartbeat_ms", "77"), ("name", "m9")]);
+        let file = read(
+            &format!("{GOOD}heartbeat_ms = 5\n"),
+            &[("heartbeat_ms", "77"), ("name", "m9")],
+        );
         let file = file.expect("good");
         assert_eq!((file.heartbeat_ms, file.name.as_str()), (77, "m9"));
     }

@@ -113,7 +113,9 @@ impl Addresses {
         MasterFile {
             name: self.name.clone(),
             cluster_listen: self.cluster_addr,
-            public_listen: std::iter::once(self.public_addr).chain(self.shared_addr).collect(),
+            public_listen: std::iter::once(self.public_addr)
+                .chain(self.shared_addr)
+                .collect(),
             public_names: names,
             heartbeat_ms: timing.heartbeat_ms,
             election_min_ms: timing.election_min_ms,
@@ -123,7 +125,10 @@ impl Addresses {
 
     fn refuse_used(&self) -> anyhow::Result<()> {
         if self.dir.dir.join("own.key").exists() {
-            let text = format!("{} holds a master already: choose another --dir", self.dir.dir.display());
+            let text = format!(
+                "{} holds a master already: choose another --dir",
+                self.dir.dir.display()
+            );
             return Err(Failure::new(Class::Conflict, text).into());
         }
         Ok(())
@@ -151,7 +156,8 @@ async fn initialise(init: Init) -> anyhow::Result<ExitCode> {
     init.addresses.refuse_used()?;
     let dir = &init.addresses.dir.dir;
     let password = std::fs::read_to_string(&init.admin_password_file);
-    let password = password.with_context(|| format!("read {}", init.admin_password_file.display()))?;
+    let password =
+        password.with_context(|| format!("read {}", init.admin_password_file.display()))?;
     let hash = docklet_portal::hash_password(password.trim_end_matches('\n'))
         .map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
     let identity = Identity {
@@ -165,7 +171,10 @@ async fn initialise(init: Init) -> anyhow::Result<ExitCode> {
     master.shutdown().await;
     initialised.map_err(failure)?;
     config::write(&dir.join("master.toml"), &init.addresses.file())?;
-    remark(&format!("Cluster made. Run its first master with: docklet master run --dir {}", dir.display()));
+    remark(&format!(
+        "Cluster made. Run its first master with: docklet master run --dir {}",
+        dir.display()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -203,7 +212,9 @@ async fn start(dir: &Path, credentials: Credentials, timing: Timing) -> anyhow::
         credentials,
         timing,
     };
-    Master::start(config).await.with_context(|| format!("start the master in {}", dir.display()))
+    Master::start(config)
+        .await
+        .with_context(|| format!("start the master in {}", dir.display()))
 }
 
 async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {

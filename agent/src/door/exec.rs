@@ -50,7 +50,12 @@ pub(super) async fn serve(door: &Arc<Door>, mut socket: Socket) -> Result<(), Ag
     relay(socket, child).await
 }
 
-type Pipes = (std::process::Child, ChildStdin, tokio::process::ChildStdout, tokio::process::ChildStderr);
+type Pipes = (
+    std::process::Child,
+    ChildStdin,
+    tokio::process::ChildStdout,
+    tokio::process::ChildStderr,
+);
 
 fn spawn(door: &Door, run: Run) -> Result<Pipes, AgentFault> {
     door.check_placed(run.vnode, run.epoch)?;
@@ -62,7 +67,11 @@ fn spawn(door: &Door, run: Run) -> Result<Pipes, AgentFault> {
         directory: "/root".to_owned(),
         terminal: false,
     });
-    let mut child = spawn_attached(door, &request, [Stdio::piped(), Stdio::piped(), Stdio::piped()])?;
+    let mut child = spawn_attached(
+        door,
+        &request,
+        [Stdio::piped(), Stdio::piped(), Stdio::piped()],
+    )?;
     let gone = || AgentFault::Protocol("a helper without streams".to_owned());
     let stdin = ChildStdin::from_std(child.stdin.take().ok_or_else(gone)?)?;
     let stdout = tokio::process::ChildStdout::from_std(child.stdout.take().ok_or_else(gone)?)?;
@@ -70,7 +79,10 @@ fn spawn(door: &Door, run: Run) -> Result<Pipes, AgentFault> {
     Ok((child, stdin, stdout, stderr))
 }
 
-async fn relay(socket: Socket, (mut child, stdin, stdout, stderr): Pipes) -> Result<(), AgentFault> {
+async fn relay(
+    socket: Socket,
+    (mut child, stdin, stdout, stderr): Pipes,
+) -> Result<(), AgentFault> {
     let (sink, stream) = socket.split();
     let (output, printed) = mpsc::channel(16);
     let input = tokio::spawn(feed(stream, stdin));

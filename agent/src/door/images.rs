@@ -23,7 +23,11 @@ const CHUNK_BYTES: usize = 256 << 10;
 const BLOB_BYTES_MAX: u64 = 16 << 30;
 
 /// Gives a blob to whoever asked.
-pub(super) async fn give(door: &Arc<Door>, mut socket: Socket, digest: Digest) -> Result<(), AgentFault> {
+pub(super) async fn give(
+    door: &Arc<Door>,
+    mut socket: Socket,
+    digest: Digest,
+) -> Result<(), AgentFault> {
     let store = door.host.images();
     if store.holds(digest) {
         let path = store.blob(digest);
@@ -38,7 +42,9 @@ pub(super) async fn give(door: &Arc<Door>, mut socket: Socket, digest: Digest) -
                 break;
             }
             bytes += length;
-            socket.send(Message::binary(chunk[..length].to_vec())).await?;
+            socket
+                .send(Message::binary(chunk[..length].to_vec()))
+                .await?;
         }
         let end = serde_json::json!({"bytes": bytes}).to_string();
         socket.send(Message::text(end)).await?;
@@ -47,7 +53,11 @@ pub(super) async fn give(door: &Arc<Door>, mut socket: Socket, digest: Digest) -
 }
 
 /// Takes a blob from a master.
-pub(super) async fn take(door: &Arc<Door>, mut socket: Socket, digest: Digest) -> Result<(), AgentFault> {
+pub(super) async fn take(
+    door: &Arc<Door>,
+    mut socket: Socket,
+    digest: Digest,
+) -> Result<(), AgentFault> {
     let store = door.host.images().clone();
     let taken = if store.holds(digest) {
         Ok(())
@@ -132,7 +142,9 @@ async fn receive_blob(
 
 async fn write(mut receiving: Receiving, bytes: Vec<u8>) -> Result<Receiving, AgentFault> {
     let write = move || receiving.write(&bytes).map(|()| receiving);
-    tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other)?
+    tokio::task::spawn_blocking(write)
+        .await
+        .map_err(std::io::Error::other)?
 }
 
 async fn finish(receiving: Receiving) -> Result<(), AgentFault> {

@@ -105,6 +105,7 @@ async fn connection(
     let handshake = async {
         let (peer, stream) = listener::accept(tcp, tls).await?;
         let mut asked = None;
+        #[expect(clippy::result_large_err, reason = "the form that the handshake wants")]
         let check = |request: &Request, response: Response| {
             let uri = request.uri();
             let route = route(uri.path(), uri.query().unwrap_or_default());
@@ -155,7 +156,10 @@ impl Route {
 }
 
 fn route(path: &str, query: &str) -> Option<Route> {
-    let query: HashMap<&str, &str> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let query: HashMap<&str, &str> = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .collect();
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match parts[..] {
         ["terminal", session] => terminal::Open::parse(session, &query).map(Route::Terminal),

@@ -41,7 +41,10 @@ impl Ring {
     pub(super) fn read(&self, from: u64, limit: usize) -> (u64, Vec<u8>) {
         let from = from.clamp(self.oldest(), self.end);
         let skip = usize::try_from(from - self.oldest()).unwrap_or(usize::MAX);
-        (from, self.bytes.iter().skip(skip).take(limit).copied().collect())
+        (
+            from,
+            self.bytes.iter().skip(skip).take(limit).copied().collect(),
+        )
     }
 }
 

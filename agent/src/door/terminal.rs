@@ -147,7 +147,9 @@ async fn start(door: &Arc<Door>, open: &Open) -> Result<Arc<Session>, AgentFault
         .name("terminal".to_owned())
         .spawn(move || {
             let code = read_to_end(&reader, child);
-            reader.progress.send_modify(|progress| progress.exit_code = Some(code));
+            reader
+                .progress
+                .send_modify(|progress| progress.exit_code = Some(code));
             lock(&door.terminals.0).remove(&name);
         })?;
     Ok(session)
@@ -156,7 +158,12 @@ async fn start(door: &Arc<Door>, open: &Open) -> Result<Arc<Session>, AgentFault
 type Child = std::process::Child;
 
 /// Starts a login shell on a terminal of the container.
-fn spawn_shell(door: &Door, id: VnodeId, cols: u16, rows: u16) -> Result<(File, Child), AgentFault> {
+fn spawn_shell(
+    door: &Door,
+    id: VnodeId,
+    cols: u16,
+    rows: u16,
+) -> Result<(File, Child), AgentFault> {
     let state = door.host.state();
     let container = Container::open(&state.lxc_path(), &container_name(id))?;
     let pty = pty::open(&container.devpts()?)?;
@@ -174,7 +181,11 @@ fn spawn_shell(door: &Door, id: VnodeId, cols: u16, rows: u16) -> Result<(File, 
         terminal: true,
     });
     let slave = |what: std::io::Result<std::os::fd::OwnedFd>| what.map(Stdio::from);
-    let stdio = [slave(pty.slave.try_clone())?, slave(pty.slave.try_clone())?, Stdio::from(pty.slave)];
+    let stdio = [
+        slave(pty.slave.try_clone())?,
+        slave(pty.slave.try_clone())?,
+        Stdio::from(pty.slave),
+    ];
     let child = spawn_attached(door, &request, stdio)?;
     Ok((pty.master, child))
 }
@@ -216,7 +227,11 @@ fn read_to_end(session: &Session, mut child: Child) -> i32 {
         };
         session.progress.send_modify(|progress| progress.end = end);
     }
-    child.wait().ok().and_then(|status| status.code()).unwrap_or(255)
+    child
+        .wait()
+        .ok()
+        .and_then(|status| status.code())
+        .unwrap_or(255)
 }
 
 /// Sends what there is from `from` on and then what comes; passes input on.

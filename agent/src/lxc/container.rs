@@ -49,7 +49,13 @@ impl Container {
     pub fn set(&self, key: &str, value: &str) -> Result<(), AgentFault> {
         let (key_text, value_text) = (text(key)?, text(value)?);
         let unfit = value.contains('\n');
-        let set = !unfit && call!(self, set_config_item, key_text.as_ptr(), value_text.as_ptr());
+        let set = !unfit
+            && call!(
+                self,
+                set_config_item,
+                key_text.as_ptr(),
+                value_text.as_ptr()
+            );
         set.then_some(())
             .ok_or_else(|| AgentFault::Lxc(format!("{key} cannot be {value:?}")))
     }
@@ -157,9 +163,14 @@ impl Container {
         environment: &[String],
         directory: &str,
     ) -> Result<i32, AgentFault> {
-        let program = argv.first().ok_or_else(|| AgentFault::Lxc("no program given".to_owned()))?;
+        let program = argv
+            .first()
+            .ok_or_else(|| AgentFault::Lxc("no program given".to_owned()))?;
         let owned: Vec<CString> = argv.iter().map(|a| text(a)).collect::<Result<_, _>>()?;
-        let variables: Vec<CString> = environment.iter().map(|v| text(v)).collect::<Result<_, _>>()?;
+        let variables: Vec<CString> = environment
+            .iter()
+            .map(|v| text(v))
+            .collect::<Result<_, _>>()?;
         let mut arguments = pointers(&owned);
         let mut variables = pointers(&variables);
         let (program, directory) = (text(program)?, text(directory)?);
@@ -184,7 +195,14 @@ impl Container {
         let mut pid = -1;
         let payload: *mut lxc_sys::lxc_attach_command_t = &raw mut command;
         let run: lxc_sys::lxc_attach_exec_t = Some(lxc_sys::lxc_attach_run_command);
-        let code = call!(self, attach, run, payload.cast(), &raw mut options, &raw mut pid);
+        let code = call!(
+            self,
+            attach,
+            run,
+            payload.cast(),
+            &raw mut options,
+            &raw mut pid
+        );
         if code == 0 && pid > 0 {
             return Ok(pid);
         }

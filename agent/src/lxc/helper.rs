@@ -170,7 +170,10 @@ impl StartRequest {
 
 /// The monitor inherits the standard streams: none of them may be somebody's pipe.
 fn silence() -> Result<(), AgentFault> {
-    let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    let null = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
     nix::unistd::dup2_stdin(&null).map_err(std::io::Error::from)?;
     nix::unistd::dup2_stdout(&null).map_err(std::io::Error::from)?;
     nix::unistd::dup2_stderr(&null).map_err(std::io::Error::from)?;

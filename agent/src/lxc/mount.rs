@@ -30,7 +30,11 @@ struct MountAttr {
 }
 
 /// Mounts `source` read-only at `target`, its ids shifted by `uid_base`.
-pub(super) fn mount_idmapped(source: &Path, target: &Path, uid_base: u32) -> Result<(), AgentFault> {
+pub(super) fn mount_idmapped(
+    source: &Path,
+    target: &Path,
+    uid_base: u32,
+) -> Result<(), AgentFault> {
     let named = |act| AgentFault::file(act, target);
     let user_namespace = user_namespace(uid_base).map_err(named("make a user namespace for"))?;
     let tree = open_tree(source).map_err(AgentFault::file("clone the mount of", source))?;
@@ -64,9 +68,9 @@ fn user_namespace(uid_base: u32) -> io::Result<OwnedFd> {
 
 fn open_namespace(child: Pid, uid_base: u32) -> io::Result<OwnedFd> {
     use nix::sys::wait::{WaitPidFlag, WaitStatus};
-    match waitpid(child, Some(WaitPidFlag::WUNTRACED))? {
-        WaitStatus::Stopped(..) => {}
-        other => return Err(io::Error::other(format!("its process ended: {other:?}"))),
+    let status = waitpid(child, Some(WaitPidFlag::WUNTRACED))?;
+    if !matches!(status, WaitStatus::Stopped(..)) {
+        return Err(io::Error::other(format!("its process ended: {status:?}")));
     }
     let map = format!("0 {uid_base} 65536\n");
     fs::write(format!("/proc/{child}/uid_map"), &map)?;

@@ -53,24 +53,40 @@ fn check_holder(ground: Ground<'_>, worker: WorkerId) -> Result<(), Refusal> {
 }
 
 fn check_spec(spec: &ImageSpec) -> Result<(), Refusal> {
-    in_range("init arguments", spec.init.len() as u64, 1..=32, "arguments")?;
+    in_range(
+        "init arguments",
+        spec.init.len() as u64,
+        1..=32,
+        "arguments",
+    )?;
     for argument in &spec.init {
         plain_text("init argument", argument, 400)?;
         if argument.is_empty() || argument.contains(char::is_whitespace) {
-            return Err(malformed_spec("an init argument is empty or has a space in it"));
+            return Err(malformed_spec(
+                "an init argument is empty or has a space in it",
+            ));
         }
     }
     if !spec.init[0].starts_with('/') {
-        return Err(malformed_spec("the first init argument is no absolute path"));
+        return Err(malformed_spec(
+            "the first init argument is no absolute path",
+        ));
     }
     let signal_ok = spec
         .stop_signal
         .strip_prefix("SIG")
         .is_some_and(|rest| rest.len() <= 12 && rest.bytes().all(signal_byte));
     if !signal_ok {
-        return Err(malformed_spec("stop_signal is no signal name as SIGTERM or SIGRTMIN+3"));
+        return Err(malformed_spec(
+            "stop_signal is no signal name as SIGTERM or SIGRTMIN+3",
+        ));
     }
-    in_range("stop_timeout_ms", u64::from(spec.stop_timeout_ms), 0..=600_000, "ms")
+    in_range(
+        "stop_timeout_ms",
+        u64::from(spec.stop_timeout_ms),
+        0..=600_000,
+        "ms",
+    )
 }
 
 fn signal_byte(byte: u8) -> bool {

@@ -125,7 +125,12 @@ pub(super) fn describe_worker(
     for text in [&facts.kernel, &facts.liblxc, &facts.agent] {
         plain_text("a worker's version text", text, 200)?;
     }
-    in_range("GPU count", facts.capacity.gpus.len() as u64, 0..=256, "GPUs")?;
+    in_range(
+        "GPU count",
+        facts.capacity.gpus.len() as u64,
+        0..=256,
+        "GPUs",
+    )?;
     let mut events = Vec::new();
     if worker.facts != *facts {
         events.push(Event::WorkerDescribed {

@@ -57,11 +57,15 @@ fn check_count(vnodes: u32) -> Result<(), Refusal> {
 }
 
 fn check_size(size: VnodeSize) -> Result<(), Refusal> {
-    let wide = |range: std::ops::RangeInclusive<u32>| {
-        u64::from(*range.start())..=u64::from(*range.end())
-    };
+    let wide =
+        |range: std::ops::RangeInclusive<u32>| u64::from(*range.start())..=u64::from(*range.end());
     let (cpu, memory) = (u64::from(size.cpu_milli.0), u64::from(size.memory_mib.0));
-    in_range("CPU", cpu, wide(VnodeSize::CPU_MILLI_RANGE), "thousandths of a core")?;
+    in_range(
+        "CPU",
+        cpu,
+        wide(VnodeSize::CPU_MILLI_RANGE),
+        "thousandths of a core",
+    )?;
     in_range("memory", memory, wide(VnodeSize::MEMORY_MIB_RANGE), "MiB")?;
     in_range(
         "process limit",
@@ -105,7 +109,11 @@ fn network_for(ground: Ground<'_>, owner: UserId) -> Result<(Network, Option<Eve
     if let Some(network) = ground.state.network_of(owner) {
         return Ok((network.clone(), None));
     }
-    let settings = ground.state.settings.as_ref().ok_or(Refusal::ClusterMissing)?;
+    let settings = ground
+        .state
+        .settings
+        .as_ref()
+        .ok_or(Refusal::ClusterMissing)?;
     let network = Network {
         id: NetworkId(ground.state.counters.network + 1),
         owner,
@@ -196,13 +204,23 @@ fn new_vnode(
 
 pub(super) fn start(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refusal> {
     let vcluster = changeable(ground, id)?;
-    let events = want(ground, vcluster, VclusterWanted::Running, VnodeWanted::Running);
+    let events = want(
+        ground,
+        vcluster,
+        VclusterWanted::Running,
+        VnodeWanted::Running,
+    );
     Ok(Decision::new(Subject::Vcluster(id), events))
 }
 
 pub(super) fn stop(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refusal> {
     let vcluster = changeable(ground, id)?;
-    let events = want(ground, vcluster, VclusterWanted::Stopped, VnodeWanted::Stopped);
+    let events = want(
+        ground,
+        vcluster,
+        VclusterWanted::Stopped,
+        VnodeWanted::Stopped,
+    );
     Ok(Decision::new(Subject::Vcluster(id), events))
 }
 

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Actor;
 use crate::id::{LogIndex, RequestId, UnixMs};
+use crate::id::{UserId, VclusterId};
 use crate::model::{Master, Worker};
 use crate::refusal::Refusal;
-use crate::id::{UserId, VclusterId};
 
 /// What a request came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::VnodeSize;
 use crate::id::{Epoch, LogIndex, UnixMs, UserId, VclusterId, VnodeId};
-use crate::model::{
-    User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, WorkerStatus,
-};
+use crate::model::{User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, WorkerStatus};
 use crate::permit;
 use crate::place::{Dimension, Obstacle};
 use crate::state::State;
@@ -188,10 +186,16 @@ fn phase(vnode: &Vnode) -> Phase {
         (_, VnodeSeen::Failed { .. }) => Phase::Failed,
         (VnodeWanted::Running, VnodeSeen::Running) => Phase::Running,
         (VnodeWanted::Running, _) if vnode.placement.is_none() => Phase::Pending,
-        (VnodeWanted::Running, VnodeSeen::Pending | VnodeSeen::Preparing { .. } | VnodeSeen::Stopped) => Phase::Starting,
+        (
+            VnodeWanted::Running,
+            VnodeSeen::Pending | VnodeSeen::Preparing { .. } | VnodeSeen::Stopped,
+        ) => Phase::Starting,
         (VnodeWanted::Stopped, VnodeSeen::Stopped) => Phase::Stopped,
         (VnodeWanted::Stopped, _) if vnode.placement.is_none() => Phase::Stopped,
-        (VnodeWanted::Stopped, VnodeSeen::Pending | VnodeSeen::Preparing { .. } | VnodeSeen::Running) => Phase::Stopping,
+        (
+            VnodeWanted::Stopped,
+            VnodeSeen::Pending | VnodeSeen::Preparing { .. } | VnodeSeen::Running,
+        ) => Phase::Stopping,
     }
 }
 
@@ -234,7 +238,9 @@ fn no_worker(state: &State, obstacles: &[Obstacle]) -> String {
 fn lack(dimension: &Dimension) -> String {
     match dimension {
         Dimension::Status(WorkerStatus::Down) => "out of touch".to_owned(),
-        Dimension::Status(WorkerStatus::Joined | WorkerStatus::Up) => "not connected yet".to_owned(),
+        Dimension::Status(WorkerStatus::Joined | WorkerStatus::Up) => {
+            "not connected yet".to_owned()
+        }
         Dimension::Cpu { wanted, free } => format!("wants {wanted} m of CPU, {free} m free"),
         Dimension::Memory { wanted, free } => {
             format!("wants {wanted} MiB of memory, {free} MiB free")

@@ -24,15 +24,26 @@ pub(crate) struct Status {
 
 pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Status> {
     let state = &asker.frozen.state;
-    let up = state.workers.values().filter(|w| w.status == WorkerStatus::Up);
+    let up = state
+        .workers
+        .values()
+        .filter(|w| w.status == WorkerStatus::Up);
     Json(Status {
-        cluster: state.settings.as_ref().map(|s| s.name.to_string()).unwrap_or_default(),
+        cluster: state
+            .settings
+            .as_ref()
+            .map(|s| s.name.to_string())
+            .unwrap_or_default(),
         user: asker.user.name.to_string(),
         master: portal.name.to_string(),
         raft: portal.master.status(),
         workers_up: up.count(),
         workers: state.workers.len(),
         vclusters: state.vclusters_of(asker.user.id).count(),
-        vnodes: state.vnodes.values().filter(|v| v.owner == asker.user.id).count(),
+        vnodes: state
+            .vnodes
+            .values()
+            .filter(|v| v.owner == asker.user.id)
+            .count(),
     })
 }

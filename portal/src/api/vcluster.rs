@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use docklet_control::Command;
 use docklet_control::amount::VnodeSize;
 use docklet_control::id::VclusterId;
 use docklet_control::model::Receipt;
 use docklet_control::view::{VclusterView, vcluster};
-use docklet_control::Command;
 use serde::Deserialize;
 
 use super::Body;
@@ -58,7 +58,10 @@ pub(crate) async fn start(
     asker: Asker,
     Path(name): Path<String>,
 ) -> Result<Json<Receipt>, Problem> {
-    change(&portal, &asker, &name, |vcluster| Command::StartVcluster { vcluster }).await
+    change(&portal, &asker, &name, |vcluster| Command::StartVcluster {
+        vcluster,
+    })
+    .await
 }
 
 pub(crate) async fn stop(
@@ -66,7 +69,10 @@ pub(crate) async fn stop(
     asker: Asker,
     Path(name): Path<String>,
 ) -> Result<Json<Receipt>, Problem> {
-    change(&portal, &asker, &name, |vcluster| Command::StopVcluster { vcluster }).await
+    change(&portal, &asker, &name, |vcluster| Command::StopVcluster {
+        vcluster,
+    })
+    .await
 }
 
 pub(crate) async fn delete(
@@ -74,7 +80,10 @@ pub(crate) async fn delete(
     asker: Asker,
     Path(name): Path<String>,
 ) -> Result<Json<Receipt>, Problem> {
-    change(&portal, &asker, &name, |vcluster| Command::DeleteVcluster { vcluster }).await
+    change(&portal, &asker, &name, |vcluster| Command::DeleteVcluster {
+        vcluster,
+    })
+    .await
 }
 
 #[derive(Deserialize)]
@@ -89,7 +98,11 @@ pub(crate) async fn scale(
     Path(name): Path<String>,
     Body(Scale { vnodes }): Body<Scale>,
 ) -> Result<Json<Receipt>, Problem> {
-    change(&portal, &asker, &name, |vcluster| Command::ScaleVcluster { vcluster, vnodes }).await
+    change(&portal, &asker, &name, |vcluster| Command::ScaleVcluster {
+        vcluster,
+        vnodes,
+    })
+    .await
 }
 
 async fn change(

@@ -5,14 +5,17 @@ use docklet_control::view::{Phase, vcluster};
 use maud::{Markup, html};
 
 use super::{Page, phase};
-use crate::problem::Problem;
 use crate::asker::Asker;
+use crate::problem::Problem;
 
 pub(crate) async fn show(mut asker: Asker) -> Result<Markup, Problem> {
     // The entry of the login is nothing to report here.
     asker.after = None;
     let views = vcluster::list(&asker.frozen.state, &asker.user);
-    let mine: Vec<_> = views.iter().filter(|v| v.owner == asker.user.name.as_str()).collect();
+    let mine: Vec<_> = views
+        .iter()
+        .filter(|v| v.owner == asker.user.name.as_str())
+        .collect();
     let running = mine.iter().filter(|v| v.phase == Phase::Running).count();
     let body = html! {
         h1 { "Welcome, " (asker.user.name) }
@@ -36,7 +39,12 @@ pub(crate) async fn show(mut asker: Asker) -> Result<Markup, Problem> {
             }
         }
     };
-    let page = Page { title: "Home", asker: &asker, live: None, script: None };
+    let page = Page {
+        title: "Home",
+        asker: &asker,
+        live: None,
+        script: None,
+    };
     Ok(page.render(body))
 }
 

@@ -9,7 +9,13 @@ use crate::asker::Asker;
 pub(crate) async fn list(asker: Asker) -> Markup {
     let body = html! { h1 { "Images" } (table(&asker)) };
     let live = Some("/live/images".to_owned());
-    Page { title: "Images", asker: &asker, live, script: None }.render(body)
+    Page {
+        title: "Images",
+        asker: &asker,
+        live,
+        script: None,
+    }
+    .render(body)
 }
 
 pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {

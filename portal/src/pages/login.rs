@@ -61,9 +61,14 @@ pub(crate) async fn submit(
         }
     };
     let (secret, age) = (opened.secret, opened.ttl.as_secs());
-    let cookie = format!("{COOKIE}={secret}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={age}");
+    let cookie =
+        format!("{COOKIE}={secret}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={age}");
     let to = format!("/?after={}", opened.index);
-    Ok((StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, to)]).into_response())
+    Ok((
+        StatusCode::SEE_OTHER,
+        [(header::SET_COOKIE, cookie), (header::LOCATION, to)],
+    )
+        .into_response())
 }
 
 #[derive(Deserialize)]
@@ -80,6 +85,9 @@ pub(crate) async fn leave(
     let command = Command::CloseSession { id: asker.session };
     propose(&portal, &asker, command).await?;
     let cookie = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
-    let headers = [(header::SET_COOKIE, cookie), (header::LOCATION, "/login".to_owned())];
+    let headers = [
+        (header::SET_COOKIE, cookie),
+        (header::LOCATION, "/login".to_owned()),
+    ];
     Ok((StatusCode::SEE_OTHER, headers).into_response())
 }

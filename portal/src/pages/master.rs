@@ -6,15 +6,12 @@ use docklet_control::permit;
 use docklet_raft::{MemberStatus, RaftStatus};
 use maud::{Markup, html};
 
-use super::{Page};
-use crate::problem::Problem;
+use super::Page;
 use crate::asker::Asker;
+use crate::problem::Problem;
 use crate::serve::Portal;
 
-pub(crate) async fn list(
-    State(portal): State<Portal>,
-    asker: Asker,
-) -> Result<Markup, Problem> {
+pub(crate) async fn list(State(portal): State<Portal>, asker: Asker) -> Result<Markup, Problem> {
     permit::admin(&asker.frozen.state, asker.actor(), "list masters")?;
     let body = html! {
         h1 { "Masters" }
@@ -22,7 +19,13 @@ pub(crate) async fn list(
         p.hint { "Writes need a majority of the voters. A master is added with " code { "docklet token create --role master" } " here and " code { "docklet master join TOKEN" } " there." }
     };
     let live = Some("/live/masters".to_owned());
-    Ok(Page { title: "Masters", asker: &asker, live, script: None }.render(body))
+    Ok(Page {
+        title: "Masters",
+        asker: &asker,
+        live,
+        script: None,
+    }
+    .render(body))
 }
 
 pub(crate) fn fragments(portal: &Portal, asker: &Asker) -> Vec<(String, Markup)> {
@@ -55,7 +58,9 @@ fn row(raft: &RaftStatus, master: &Master) -> Markup {
     let member = raft.members.iter().find(|member| member.id == master.id);
     let leads = raft.leader == Some(master.id);
     // Which milliseconds exactly matters to nobody, and would make every look a new fragment.
-    let heard = member.and_then(|member| member.heard_ms_ago).map(|ms| ms / 1_000);
+    let heard = member
+        .and_then(|member| member.heard_ms_ago)
+        .map(|ms| ms / 1_000);
     html! {
         tr data-master=(master.name) {
             td data-label="Master" { (master.name) }

@@ -5,9 +5,9 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use maud::html;
 
-use super::{Page};
-use crate::problem::Problem;
+use super::Page;
 use crate::asker::Asker;
+use crate::problem::Problem;
 use crate::worker::locate;
 
 /// As on every page, but that the terminal makes its style sheets of colours and sizes as it goes.
@@ -33,6 +33,15 @@ pub(crate) async fn show(
     };
     let title = format!("{vnode} of {vcluster}");
     let script = Some("/assets/terminal.js");
-    let page = Page { title: &title, asker: &asker, live: None, script }.render(body);
-    Ok(([(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY)], page))
+    let page = Page {
+        title: &title,
+        asker: &asker,
+        live: None,
+        script,
+    }
+    .render(body);
+    Ok((
+        [(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY)],
+        page,
+    ))
 }

@@ -26,7 +26,13 @@ pub(crate) async fn list(asker: Asker) -> Markup {
         (list_table(&asker))
     };
     let live = Some("/live/vclusters".to_owned());
-    Page { title: "Vclusters", asker: &asker, live, script: None }.render(body)
+    Page {
+        title: "Vclusters",
+        asker: &asker,
+        live,
+        script: None,
+    }
+    .render(body)
 }
 
 pub(crate) fn list_fragments(asker: &Asker) -> Vec<(String, Markup)> {
@@ -106,7 +112,9 @@ impl Default for NewVcluster {
 impl NewVcluster {
     fn command(&self) -> Result<Command, Problem> {
         let number = |what: &str, text: &str| {
-            text.trim().parse().map_err(|error| Problem::malformed(what, error))
+            text.trim()
+                .parse()
+                .map_err(|error| Problem::malformed(what, error))
         };
         Ok(Command::CreateVcluster {
             name: self.name.clone(),
@@ -153,7 +161,13 @@ fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Ma
             div.actions { button.button type="submit" { "Create" } " " a href="/vclusters" { "Cancel" } }
         }
     };
-    Page { title: "Create a vcluster", asker, live: None, script: None }.render(body)
+    Page {
+        title: "Create a vcluster",
+        asker,
+        live: None,
+        script: None,
+    }
+    .render(body)
 }
 
 fn image_option(image: &ImageView, form: &NewVcluster) -> Markup {
@@ -205,7 +219,12 @@ pub(crate) async fn show(asker: Asker, Path(name): Path<String>) -> Result<Respo
         (detail(&asker, &view, &name))
     };
     let live = Some(format!("/live/vclusters/{name}"));
-    let page = Page { title: &view.name, asker: &asker, live, script: None };
+    let page = Page {
+        title: &view.name,
+        asker: &asker,
+        live,
+        script: None,
+    };
     Ok(page.render(body).into_response())
 }
 
@@ -215,7 +234,10 @@ pub(crate) fn show_fragments(asker: &Asker, name: &str) -> Vec<(String, Markup)>
         let gone = html! {
             div #summary { p.notice role="status" { "This vcluster is gone." } p { a href="/vclusters" { "All vclusters" } } }
         };
-        return vec![("summary".to_owned(), gone), ("vnodes".to_owned(), html! { div #vnodes {} })];
+        return vec![
+            ("summary".to_owned(), gone),
+            ("vnodes".to_owned(), html! { div #vnodes {} }),
+        ];
     };
     let view = vcluster::show(state, found);
     vec![
@@ -252,7 +274,10 @@ fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
 }
 
 fn live_count(view: &VclusterView) -> usize {
-    view.vnodes.iter().filter(|vnode| vnode.phase != Phase::Removing).count()
+    view.vnodes
+        .iter()
+        .filter(|vnode| vnode.phase != Phase::Removing)
+        .count()
 }
 
 fn summary(view: &VclusterView) -> Markup {

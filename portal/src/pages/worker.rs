@@ -1,13 +1,13 @@
 //! Workers, for admins.
 
 use docklet_control::model::WorkerStatus;
-use docklet_control::view::{WorkerView, worker};
 use docklet_control::permit;
+use docklet_control::view::{WorkerView, worker};
 use maud::{Markup, html};
 
 use super::{Page, instant};
-use crate::problem::Problem;
 use crate::asker::Asker;
+use crate::problem::Problem;
 
 pub(crate) async fn list(asker: Asker) -> Result<Markup, Problem> {
     permit::admin(&asker.frozen.state, asker.actor(), "list workers")?;
@@ -17,7 +17,13 @@ pub(crate) async fn list(asker: Asker) -> Result<Markup, Problem> {
         p.hint { "A worker is added with " code { "docklet token create --role agent" } " here and " code { "docklet agent join TOKEN" } " there." }
     };
     let live = Some("/live/workers".to_owned());
-    Ok(Page { title: "Workers", asker: &asker, live, script: None }.render(body))
+    Ok(Page {
+        title: "Workers",
+        asker: &asker,
+        live,
+        script: None,
+    }
+    .render(body))
 }
 
 pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {

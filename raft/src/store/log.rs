@@ -163,7 +163,9 @@ fn write_all(database: &Database, mut queue: mpsc::UnboundedReceiver<Write>, tai
             Ok(()) => Ok(()),
             Err(fault) => Err(io::Error::other(fault.to_string())),
         };
-        batch.into_iter().for_each(|write| acknowledge(write, outcome()));
+        batch
+            .into_iter()
+            .for_each(|write| acknowledge(write, outcome()));
         if failed {
             return;
         }
@@ -258,7 +260,10 @@ impl RaftLogReader<Types> for LogStore {
         };
         let newest: Vec<LogEntry> = if from < to {
             let tail = lock(&self.tail);
-            tail.entries.range(from..to).map(|(_, e)| e.clone()).collect()
+            tail.entries
+                .range(from..to)
+                .map(|(_, e)| e.clone())
+                .collect()
         } else {
             Vec::new()
         };
@@ -281,7 +286,10 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<Types>, io::Error> {
         let purged: Option<LogId> = self.meta(PURGED).await?;
-        let newest = lock(&self.tail).entries.last_key_value().map(|(_, e)| e.log_id());
+        let newest = lock(&self.tail)
+            .entries
+            .last_key_value()
+            .map(|(_, e)| e.log_id());
         let last = match newest {
             Some(id) => Some(id),
             None => self.last_on_disk().await?.map(|entry| entry.log_id()),
@@ -298,7 +306,8 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
         let bytes = encode(vote)?;
-        self.ask_and_wait(|sender| Write::Put(VOTE, bytes, sender)).await
+        self.ask_and_wait(|sender| Write::Put(VOTE, bytes, sender))
+            .await
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
@@ -339,7 +348,8 @@ impl RaftLogStorage<Types> for LogStore {
             tail.entries.split_off(&from);
             tail.flushed = tail.flushed.min(from.saturating_sub(1));
         }
-        self.ask_and_wait(|sender| Write::RemoveFrom(from, sender)).await
+        self.ask_and_wait(|sender| Write::RemoveFrom(from, sender))
+            .await
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {

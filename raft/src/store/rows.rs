@@ -67,7 +67,8 @@ impl RowStore {
         let mut pairs = Vec::new();
         for row in transaction.open_table(ROWS)?.iter()? {
             let (key, value) = row?;
-            let table = Table::from_number(key.value().0).ok_or_else(|| unknown_table(key.value().0))?;
+            let table =
+                Table::from_number(key.value().0).ok_or_else(|| unknown_table(key.value().0))?;
             pairs.push((table, value.value().to_vec()));
         }
         let state = rows::load(pairs)?;
