@@ -56,3 +56,8 @@ bench-start: build ## Time from `vc create --wait` to running, beside a bare lxc
 clean: ## Delete what was built
 	cargo clean
 	rm -rf portal/assets/dist portal/assets/node_modules chaos-tests/browser/node_modules
+
+.PHONY: deny
+deny: ## Check room arrows, licences and advisories with cargo-deny (installs it)
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny@0.20.2
+	cargo deny --offline check bans licenses sources
