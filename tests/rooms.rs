@@ -19,14 +19,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
 
 /// What must not get into control: it reads no clock, draws no number, does no I/O.
 const IMPURE: [&str; 8] = [
-    "tokio",
-    "rand",
-    "redb",
-    "openraft",
-    "axum",
-    "tracing",
-    "jiff",
-    "nix",
+    "tokio", "rand", "redb", "openraft", "axum", "tracing", "jiff", "nix",
 ];
 
 fn dependencies(room: &str) -> BTreeMap<String, toml::Value> {

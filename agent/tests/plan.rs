@@ -1,0 +1,238 @@
+//! The plan as a table: assigned, seen, acts.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use docklet_agent::host::memory::MemoryHost;
+use docklet_agent::host::{Act, Host, Observation, SeenVnode};
+use docklet_agent::plan::{plan, report};
+use docklet_control::amount::VnodeSize;
+use docklet_control::assignment::{AssignedImage, AssignedNetwork, AssignedVnode, Assignment};
+use docklet_control::id::{
+    Digest, Epoch, LogIndex, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
+};
+use docklet_control::model::vnode::MacAddress;
+use docklet_control::model::{ClusterId, ImageSpec, VnodeSeen, VnodeWanted};
+use docklet_control::report::Reported;
+
+const IMAGE: Digest = Digest([7; 32]);
+const NETWORK: NetworkId = NetworkId(3);
+
+fn vnode(id: u64, wanted: VnodeWanted) -> AssignedVnode {
+    AssignedVnode {
+        id: VnodeId(id),
+        epoch: Epoch(10),
+        wanted,
+        owner: UserId(1),
+        uid_base: 1_000_000,
+        vcluster: VclusterId(1),
+        vcluster_name: "lab".to_owned(),
+        hostname: format!("host-{id}"),
+        image: IMAGE,
+        size: VnodeSize::default(),
+        network: NETWORK,
+        address: Ipv4Addr::new(10, 64, 0, 2),
+        prefix: 22,
+        mac: MacAddress([10, 0, 0, 0, 0, 1]),
+        hosts: vec![("host-0".to_owned(), Ipv4Addr::new(10, 64, 0, 2))],
+    }
+}
+
+fn assigned(vnodes: Vec<AssignedVnode>) -> Assignment {
+    let network = AssignedNetwork {
+        id: NETWORK,
+        peers: Vec::new(),
+    };
+    let image = AssignedImage {
+        digest: IMAGE,
+        blob_bytes: 1,
+        spec: ImageSpec::default(),
+        holders: Vec::new(),
+    };
+    Assignment {
+        cluster: ClusterId([1; 16]),
+        index: LogIndex(10),
+        worker: WorkerId(5),
+        masters: Vec::new(),
+        networks: if vnodes.is_empty() {
+            Vec::new()
+        } else {
+            vec![network]
+        },
+        images: vec![image],
+        vnodes,
+    }
+}
+
+fn seen(vnodes: &[(u64, Option<u64>, bool)]) -> Observation {
+    let row = |(id, epoch, running): &(u64, Option<u64>, bool)| {
+        let row = SeenVnode {
+            epoch: epoch.map(Epoch),
+            running: *running,
+            hosts: vnode(*id, VnodeWanted::Running).hosts,
+        };
+        (VnodeId(*id), row)
+    };
+    Observation {
+        vnodes: vnodes.iter().map(row).collect::<BTreeMap<_, _>>(),
+        networks: [NETWORK].into(),
+        images: [IMAGE].into(),
+    }
+}
+
+/// The steps planned for vnode 1.
+fn steps(wanted: Option<VnodeWanted>, seen: &Observation) -> Vec<&'static str> {
+    let wanted = assigned(wanted.map(|wanted| vnode(1, wanted)).into_iter().collect());
+    let plan = plan(&wanted, seen, Some(&wanted));
+    let acts = plan.vnodes.get(&VnodeId(1)).cloned().unwrap_or_default();
+    acts.iter().map(Act::step).collect()
+}
+
+#[test]
+fn every_difference_has_its_acts() {
+    use VnodeWanted::{Removed, Running, Stopped};
+    const NOTHING: &[&str] = &[];
+    let start: &[&str] = &["prepare files", "start container"];
+    let cases = [
+        ("new", Some(Running), seen(&[]), start),
+        (
+            "running as wanted",
+            Some(Running),
+            seen(&[(1, Some(10), true)]),
+            NOTHING,
+        ),
+        (
+            "ended by itself",
+            Some(Running),
+            seen(&[(1, Some(10), false)]),
+            start,
+        ),
+        (
+            "crash while preparing",
+            Some(Running),
+            seen(&[(1, None, false)]),
+            start,
+        ),
+        (
+            "running for an older placement",
+            Some(Running),
+            seen(&[(1, Some(9), true)]),
+            &["stop container", "prepare files", "start container"],
+        ),
+        (
+            "to be stopped",
+            Some(Stopped),
+            seen(&[(1, Some(10), true)]),
+            &["stop container"],
+        ),
+        (
+            "stopped as wanted",
+            Some(Stopped),
+            seen(&[(1, Some(10), false)]),
+            NOTHING,
+        ),
+        (
+            "stopped and never started",
+            Some(Stopped),
+            seen(&[]),
+            NOTHING,
+        ),
+        (
+            "to be removed",
+            Some(Removed),
+            seen(&[(1, Some(10), true)]),
+            &["remove"],
+        ),
+        ("removed", Some(Removed), seen(&[]), NOTHING),
+        (
+            "not assigned at all",
+            None,
+            seen(&[(1, Some(10), true)]),
+            &["remove"],
+        ),
+    ];
+    for (name, wanted, seen, acts) in cases {
+        assert_eq!(steps(wanted, &seen), acts, "{name}");
+    }
+}
+
+#[test]
+fn a_missing_image_is_fetched_first_and_a_changed_hosts_file_is_written_in_place() {
+    let mut without_image = seen(&[]);
+    without_image.images.clear();
+    let fetch = ["fetch image", "prepare files", "start container"];
+    assert_eq!(steps(Some(VnodeWanted::Running), &without_image), fetch);
+    let mut other_hosts = seen(&[(1, Some(10), true)]);
+    other_hosts
+        .vnodes
+        .get_mut(&VnodeId(1))
+        .expect("seen")
+        .hosts
+        .clear();
+    assert_eq!(
+        steps(Some(VnodeWanted::Running), &other_hosts),
+        ["write hosts"]
+    );
+}
+
+#[test]
+fn segments_and_images_that_nothing_uses_go_last() {
+    let nothing = assigned(Vec::new());
+    let busy = plan(&nothing, &seen(&[(1, Some(10), true)]), Some(&nothing));
+    assert_eq!(busy.sweep, [], "not while a vnode still goes away");
+    let idle = plan(&nothing, &seen(&[]), Some(&nothing));
+    let wanted = [Act::RemoveNetwork(NETWORK), Act::SweepImages(Vec::new())];
+    assert_eq!(idle.sweep, wanted);
+}
+
+#[test]
+fn only_what_is_true_is_reported() {
+    let running = vnode(1, VnodeWanted::Running);
+    let removed = vnode(1, VnodeWanted::Removed);
+    let up = Some(Reported::Present(VnodeSeen::Running));
+    assert_eq!(report(&running, &seen(&[(1, Some(10), true)])), up);
+    assert_eq!(
+        report(&running, &seen(&[(1, Some(9), true)])),
+        None,
+        "another placement"
+    );
+    assert_eq!(report(&running, &seen(&[(1, Some(10), false)])), None);
+    assert_eq!(report(&removed, &seen(&[(1, Some(10), false)])), None);
+    assert_eq!(report(&removed, &seen(&[])), Some(Reported::Gone));
+}
+
+#[test]
+fn a_machine_in_memory_becomes_what_is_wanted_whatever_fails_on_the_way() {
+    let host = MemoryHost::default();
+    let wanted = assigned(vec![
+        vnode(1, VnodeWanted::Running),
+        vnode(2, VnodeWanted::Running),
+    ]);
+    for failing in ["fetch image", "prepare files", "start container"] {
+        host.fail(failing, true);
+        round(&host, &wanted);
+        host.fail(failing, false);
+    }
+    settle(&host, &wanted);
+    host.crash(VnodeId(2));
+    settle(&host, &wanted);
+    settle(&host, &assigned(Vec::new()));
+    let left = host.observe().expect("seen");
+    assert!(left.vnodes.is_empty() && left.networks.is_empty());
+}
+
+/// One round of the loop, each vnode's acts until the first failure; answers whether there was anything to do.
+fn round(host: &MemoryHost, wanted: &Assignment) -> bool {
+    let plan = plan(wanted, &host.observe().expect("seen"), Some(wanted));
+    let lists = plan.vnodes.values().chain([&plan.networks, &plan.sweep]);
+    for acts in lists {
+        let done = acts.iter().take_while(|act| host.act(act).is_ok()).count();
+        assert!(done <= acts.len());
+    }
+    !plan.is_empty()
+}
+
+fn settle(host: &MemoryHost, wanted: &Assignment) {
+    let rounds = (0..10).take_while(|_| round(host, wanted)).count();
+    assert!(rounds < 10, "it never settles");
+}

@@ -1,0 +1,158 @@
+//! Who may reach whom, over real TLS on loopback.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use docklet_link::authority::SigningRequest;
+use docklet_link::identity::{Identity, PeerRole};
+use docklet_link::listener::{ClusterListener, Handler, handler};
+use docklet_link::rpc::{self, Caller};
+use docklet_link::tls::Expect;
+use docklet_link::{Authority, Credentials, Dialer, LinkFault, Purpose, authority, dial};
+use tempfile::TempDir;
+
+const CLUSTER: [u8; 16] = [4; 16];
+
+fn identity(role: PeerRole, id: u64) -> Identity {
+    Identity {
+        role,
+        id,
+        cluster: CLUSTER,
+    }
+}
+
+/// Credentials that `ca` signed for this identity.
+fn signed(ca: &Authority, identity: Identity) -> Credentials {
+    let dir = TempDir::new().expect("a directory");
+    let signing = SigningRequest::new().expect("a key");
+    let own = ca.sign(&signing.csr_pem, identity).expect("signed");
+    let pem = ca.certificate_pem();
+    Credentials::store(dir.path(), pem, &own, &signing.key_pem, None).expect("stored");
+    Credentials::load(dir.path()).expect("loaded")
+}
+
+/// Answers every call with its own bytes, except method 9, which never answers.
+fn echo() -> Handler {
+    handler(|_, channel| {
+        rpc::serve(channel, |method, body| async move {
+            if method == 9 {
+                std::future::pending::<()>().await;
+            }
+            Ok(body)
+        })
+    })
+}
+
+/// A master's listener that removed master 66.
+async fn listen(ca: &Authority) -> String {
+    let own = signed(ca, identity(PeerRole::Master, 1));
+    let listener = ClusterListener::bind("127.0.0.1:0", &own)
+        .await
+        .expect("bound");
+    let addr = listener.local_addr().expect("an address").to_string();
+    let purposes = [Purpose::Raft, Purpose::Agent, Purpose::Join];
+    let handlers: HashMap<_, _> = purposes.map(|purpose| (purpose, echo())).into();
+    tokio::spawn(listener.serve(handlers, Arc::new(|peer| peer.id == 66)));
+    addr
+}
+
+/// Whether a call for this purpose gets an answer.
+async fn answered(addr: &str, own: Credentials, expect: Expect, purpose: Purpose) -> bool {
+    match Dialer::new(own).dial(addr, expect, purpose).await {
+        Ok(channel) => {
+            let caller = Caller::new(channel);
+            let call = caller.call(1, b"x".to_vec(), Duration::from_secs(5));
+            call.await.is_ok()
+        }
+        Err(_) => false,
+    }
+}
+
+#[tokio::test]
+async fn a_purpose_is_open_to_its_role_only() {
+    let ca = Authority::create(CLUSTER).expect("an authority");
+    let addr = listen(&ca).await;
+    let any = Expect::Role(PeerRole::Master);
+    let cases = [
+        (PeerRole::Master, 2, Purpose::Raft, true),
+        (PeerRole::Agent, 3, Purpose::Agent, true),
+        (PeerRole::Agent, 3, Purpose::Raft, false),
+        (PeerRole::Master, 2, Purpose::Agent, false),
+        (PeerRole::Master, 2, Purpose::Join, false),
+        (PeerRole::Master, 66, Purpose::Raft, false),
+    ];
+    for (role, id, purpose, wanted) in cases {
+        let own = signed(&ca, identity(role, id));
+        let got = answered(&addr, own, any, purpose).await;
+        assert_eq!(got, wanted, "{role:?} {id} for {purpose:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dialler_reaches_only_whom_it_expects() {
+    let ca = Authority::create(CLUSTER).expect("an authority");
+    let addr = listen(&ca).await;
+    let own = || signed(&ca, identity(PeerRole::Master, 2));
+    let one = Expect::Exactly(identity(PeerRole::Master, 1));
+    let other = Expect::Exactly(identity(PeerRole::Master, 5));
+    let agent = Expect::Role(PeerRole::Agent);
+    assert!(answered(&addr, own(), one, Purpose::Raft).await);
+    assert!(!answered(&addr, own(), other, Purpose::Raft).await);
+    assert!(!answered(&addr, own(), agent, Purpose::Raft).await);
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_opens_nothing() {
+    let ca = Authority::create(CLUSTER).expect("an authority");
+    let foreign = Authority::create(CLUSTER).expect("an authority");
+    let addr = listen(&ca).await;
+    let own = signed(&foreign, identity(PeerRole::Master, 2));
+    assert!(!answered(&addr, own, Expect::Role(PeerRole::Master), Purpose::Raft).await);
+}
+
+#[tokio::test]
+async fn without_a_certificate_there_is_the_join_door_of_the_right_cluster_only() {
+    let ca = Authority::create(CLUSTER).expect("an authority");
+    let addr = listen(&ca).await;
+    let fingerprint = authority::fingerprint(&signed(&ca, identity(PeerRole::Master, 9)).ca);
+    let channel = dial::dial_join(&addr, fingerprint).await.expect("reached");
+    let call = Caller::new(channel);
+    let answer = call
+        .call(1, b"hello".to_vec(), Duration::from_secs(5))
+        .await;
+    assert_eq!(answer.expect("answered"), b"hello");
+    let mut wrong = fingerprint;
+    wrong[0] ^= 1;
+    assert!(dial::dial_join(&addr, wrong).await.is_err());
+}
+
+#[tokio::test]
+async fn a_call_ends_at_its_deadline_and_others_go_on() {
+    let ca = Authority::create(CLUSTER).expect("an authority");
+    let addr = listen(&ca).await;
+    let dialer = Dialer::new(signed(&ca, identity(PeerRole::Master, 2)));
+    let master = Expect::Role(PeerRole::Master);
+    let channel = dialer
+        .dial(&addr, master, Purpose::Raft)
+        .await
+        .expect("reached");
+    let caller = Caller::new(channel);
+    let late = caller.call(9, Vec::new(), Duration::from_millis(50)).await;
+    assert!(matches!(late, Err(LinkFault::Deadline(50))), "{late:?}");
+    let next = caller.call(1, vec![1, 2], Duration::from_secs(5)).await;
+    assert_eq!(next.expect("answered"), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_dead_peer_fails_the_calls_that_wait_for_it() {
+    let (ours, theirs) = tokio::io::duplex(1_024);
+    let caller = Caller::new(docklet_link::Channel::new(ours));
+    let waiting = tokio::spawn({
+        let caller = caller.clone();
+        async move { caller.call(1, Vec::new(), Duration::from_secs(60)).await }
+    });
+    drop(theirs);
+    let result = waiting.await.expect("no panic");
+    assert!(matches!(result, Err(LinkFault::Closed)), "{result:?}");
+}
