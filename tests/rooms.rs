@@ -4,16 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Every room and the rooms that it may know.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 6] = [
     ("control", &[]),
     ("link", &[]),
     ("raft", &["control", "link"]),
     ("agent", &["control", "link"]),
     ("portal", &["control", "link", "raft"]),
-    (
-        "chaos-tests",
-        &["agent", "control", "link", "portal", "raft"],
-    ),
     (".", &["agent", "control", "link", "portal", "raft"]),
 ];
 

@@ -321,7 +321,8 @@ async fn perform_all<H: Host>(
             tracing::warn!(step, cause, "act failed");
             VnodeSeen::Failed {
                 step: step.to_owned(),
-                cause,
+                // Enough for people; the whole is in the agent's own log.
+                cause: cause.chars().take(800).collect(),
             }
         })?;
     }

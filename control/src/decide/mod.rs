@@ -136,7 +136,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::ScaleVcluster { vcluster, vnodes } => vcluster::scale(ground, *vcluster, *vnodes),
         Command::DeleteVcluster { vcluster } => vcluster::delete(ground, *vcluster),
         Command::PlaceVnodes { placed, unplaced } => Ok(vnode::place(ground, placed, unplaced)),
-        Command::ReportVnodes { worker, reports } => Ok(vnode::report(ground, *worker, reports)),
+        Command::ReportVnodes { worker, reports } => vnode::report(ground, *worker, reports),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The first entry of a cluster.
 
-use super::{Decision, Ground, in_range, socket_address};
+use super::{Decision, Ground, in_range, plain_text, socket_address};
 use crate::command::InitCluster;
 use crate::event::Event;
 use crate::id::UserId;
@@ -76,6 +76,7 @@ fn first_master(ground: Ground<'_>, init: &InitCluster) -> Result<Master, Refusa
 }
 
 fn first_admin(ground: Ground<'_>, init: &InitCluster) -> Result<User, Refusal> {
+    plain_text("password hash", &init.admin_password_hash, 300)?;
     Ok(User {
         id: UserId(1),
         name: Name::parse("user", &init.admin_name)?,

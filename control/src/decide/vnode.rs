@@ -5,8 +5,9 @@ use super::{Decision, Ground};
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::evolve::evolve;
 use crate::id::{Epoch, VnodeId, WorkerId};
-use crate::model::{Placement, VclusterWanted, Vnode, VnodeWanted};
+use crate::model::{Placement, VclusterWanted, Vnode, VnodeSeen, VnodeWanted};
 use crate::place::{self, Obstacle};
+use crate::refusal::Refusal;
 use crate::report::{Reported, VnodeReport};
 use crate::state::State;
 
@@ -49,7 +50,25 @@ fn place_one(ground: Ground<'_>, state: &State, id: VnodeId, worker: WorkerId) -
         })
 }
 
-pub(super) fn report(ground: Ground<'_>, worker: WorkerId, reports: &[VnodeReport]) -> Decision {
+/// Longest text of a report that is kept, in bytes.
+const REPORT_TEXT_MAX: usize = 4_000;
+
+/// Takes what a worker saw. A text beyond all measure is refused with the whole report: it would be kept for ever.
+pub(super) fn report(
+    ground: Ground<'_>,
+    worker: WorkerId,
+    reports: &[VnodeReport],
+) -> Result<Decision, Refusal> {
+    for report in reports {
+        let length = text_length(&report.seen);
+        if length > REPORT_TEXT_MAX {
+            return Err(Refusal::TooLong {
+                what: "a report's text".to_owned(),
+                given: length as u64,
+                most: REPORT_TEXT_MAX as u64,
+            });
+        }
+    }
     let mut state = ground.state.clone();
     let mut events = Vec::new();
     for report in reports {
@@ -58,7 +77,16 @@ pub(super) fn report(ground: Ground<'_>, worker: WorkerId, reports: &[VnodeRepor
             events.push(event);
         }
     }
-    Decision::quiet(events)
+    Ok(Decision::quiet(events))
+}
+
+fn text_length(seen: &Reported) -> usize {
+    match seen {
+        Reported::Present(VnodeSeen::Preparing { step }) => step.len(),
+        Reported::Present(VnodeSeen::Failed { step, cause }) => step.len() + cause.len(),
+        Reported::Present(VnodeSeen::Pending | VnodeSeen::Running | VnodeSeen::Stopped)
+        | Reported::Gone => 0,
+    }
 }
 
 /// What one report changes; nothing if it is about a placement that is no longer the vnode's.
