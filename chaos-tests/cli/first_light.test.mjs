@@ -120,3 +120,42 @@ test("a wrong token and a wrong password are refused alike for everybody", () =>
   assert.equal(known.code, 5);
   assert.deepEqual(known, unknown);
 });
+
+test("limits hold: a hog is killed in its own vnode, which goes on", () => {
+  cluster.run("vc", "create", "small", "--memory-mib", "32", "--pids-max", "20", "--wait");
+  const hog = cluster.try(["exec", "small/host-0", "--", "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"]);
+  assert.equal(hog.code, 137, hog.stderr);
+  const bomb = cluster.try(["exec", "small/host-0", "--", "sh", "-c", "for i in $(seq 40); do sleep 5 & done; wait"]);
+  assert.match(bomb.stderr, /can't fork/);
+  assert.equal(cluster.run("exec", "small/host-0", "--", "echo", "alive"), "alive\n");
+  cluster.run("vc", "delete", "small", "--wait");
+});
+
+test("two people: neither sees the other's vclusters, addresses or frames, and nobody can pose as another", () => {
+  cluster.run("vc", "create", "mine", "--vnodes", "2", "--wait");
+  cluster.run("user", "create", "bob", "--password-file", cluster.passwordFile());
+  const bob = new Cluster(11);
+  bob.env = { ...bob.env, DOCKLET_CONTEXT: `${bob.dir}/bob.toml` };
+  const servers = bob.masters.flatMap((server) => ["--server", server]);
+  bob.run("login", ...servers, "--ca", `${bob.dir}/ca.pem`, "--user", "bob", "--password-file", bob.passwordFile());
+  assert.equal(bob.try(["vc", "show", "mine"]).code, 3);
+  assert.equal(bob.try(["exec", "mine/host-0", "--", "true"]).code, 3);
+  assert.equal(bob.try(["worker", "list"]).code, 5);
+  assert.equal(bob.try(["token", "create", "--role", "master"]).code, 5);
+  assert.deepEqual(bob.json("vc", "list"), []);
+  assert.ok(!bob.run("events", "--from", "1", "--limit", "2", "--format", "json").includes("mine"));
+
+  const theirs = cluster.json("vc", "show", "mine").vnodes[0].address;
+  bob.run("vc", "create", "mine", "--wait");
+  const map = bob.run("exec", "mine/host-0", "--", "cat", "/proc/self/uid_map");
+  assert.match(map, /^\s*0\s+1131072\s+65536/, "ids of two people never overlap");
+  const prepare = `ip route add ${theirs}/32 dev eth0; ping -c 1 -W 1 ${theirs}`;
+  assert.notEqual(bob.try(["exec", "mine/host-0", "--", "sh", "-c", prepare]).code, 0, "another segment");
+
+  const ping = (from) => cluster.try(["exec", "mine/host-0", "--", "sh", "-c", from]).code;
+  const peer = cluster.json("vc", "show", "mine").vnodes[1].address;
+  assert.equal(ping(`ping -c 1 -W 1 ${peer}`), 0);
+  assert.notEqual(ping(`ip addr add 10.64.3.9/22 dev eth0; ping -c 1 -W 1 -I 10.64.3.9 ${peer}`), 0, "an address of its own choice");
+  cluster.run("vc", "delete", "mine", "--wait");
+  bob.run("vc", "delete", "mine", "--wait");
+});
