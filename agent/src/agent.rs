@@ -23,6 +23,8 @@ use crate::{door, inventory};
 const PARALLEL: usize = 8;
 /// Without any news, the machine is looked at this often: a container may end by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// What nothing uses any more is removed after this: often the next vcluster comes at once, and needs it again.
+const SWEEP_AFTER: Duration = Duration::from_secs(1);
 /// A failed vnode is tried again after 1, 2, 4, … seconds, at most this many.
 const BACKOFF_MAX_S: u64 = 30;
 
@@ -68,6 +70,8 @@ struct Agent<H> {
     failed: BTreeMap<VnodeId, Failure>,
     reported: BTreeMap<VnodeId, (Epoch, Reported)>,
     turns: Arc<Semaphore>,
+    /// Since when no vnode was in motion.
+    idle_since: Option<Instant>,
 }
 
 /// A vnode whose acts failed.
@@ -102,6 +106,7 @@ impl<H: Host> Agent<H> {
             failed: BTreeMap::new(),
             reported: BTreeMap::new(),
             turns: Arc::new(Semaphore::new(PARALLEL)),
+            idle_since: None,
         }
     }
 
@@ -171,10 +176,8 @@ impl<H: Host> Agent<H> {
             self.done = Some(wanted.clone());
         }
         self.begin(&wanted, &plan, done);
-        if self.busy.is_empty() {
-            self.sweep(&plan).await;
-        }
         self.report(&wanted, &seen, &plan).await;
+        self.sweep_when_idle(&plan).await;
     }
 
     /// Answers whether all segments are as wanted.
@@ -187,6 +190,17 @@ impl<H: Host> Agent<H> {
             }
         }
         all
+    }
+
+    async fn sweep_when_idle(&mut self, plan: &Plan) {
+        if !self.busy.is_empty() || !plan.vnodes.is_empty() {
+            self.idle_since = None;
+            return;
+        }
+        let since = *self.idle_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= SWEEP_AFTER {
+            self.sweep(plan).await;
+        }
     }
 
     async fn sweep(&self, plan: &Plan) {
