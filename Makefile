@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 DOCKLET := target/debug/docklet
 ASSETS := portal/assets/dist/style.css
+CARGO_DENY := 0.20.2
 
 .PHONY: help setup assets build up down status test test-rust test-browser test-cli lint bless bench-start clean
 
@@ -43,7 +44,8 @@ test-browser: build ## The whole in a real Chromium, on a cluster of its own; sc
 	cd chaos-tests/browser && npm ci --no-audit --no-fund --loglevel=error
 	node --test --test-concurrency=1 chaos-tests/browser/*.test.mjs
 
-lint: $(ASSETS) ## Formatting, clippy, room arrows
+lint: $(ASSETS) ## Formatting and clippy; room arrows are in test-rust and deny
+	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 bless: ## Rewrite the expected parts of the story files
@@ -57,7 +59,12 @@ clean: ## Delete what was built
 	cargo clean
 	rm -rf portal/assets/dist portal/assets/node_modules chaos-tests/browser/node_modules
 
-.PHONY: deny
-deny: ## Check room arrows, licences and advisories with cargo-deny (installs it)
-	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny@0.20.2
-	cargo deny --offline check bans licenses sources
+.PHONY: deny advisories cargo-deny
+cargo-deny:
+	cargo deny --version 2>/dev/null | grep -qF '$(CARGO_DENY)' || cargo install --locked cargo-deny@$(CARGO_DENY)
+
+deny: cargo-deny ## Check room arrows, licences and sources with cargo-deny (installs it, some minutes)
+	cargo deny --locked --offline check bans licenses sources
+
+advisories: cargo-deny ## Check for known weaknesses; fetches the RustSec database from GitHub
+	cargo deny --locked check advisories
