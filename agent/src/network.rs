@@ -127,16 +127,10 @@ pub fn remove_segment(id: NetworkId) -> Result<(), AgentFault> {
 /// # Errors
 /// iproute2 or nftables fail.
 pub fn plug(vnode: &AssignedVnode) -> Result<(), AgentFault> {
+    delete_pair(vnode.id)?;
     let (host, container) = (host_device(vnode.id), container_device(vnode.id));
     let (mac, bridge) = (vnode.mac, bridge(vnode.network));
     let mut batch = String::new();
-    let present = devices()?;
-    for device in [&host, &container] {
-        if present.contains(device) {
-            batch += &format!("link del {device}\n");
-            break;
-        }
-    }
     batch += &format!("link add {host} type veth peer name {container}\n");
     batch += &format!("link set {container} address {mac} mtu {MTU}\n");
     batch += &format!("link set {host} master {bridge} mtu {MTU} up\n");
@@ -149,14 +143,25 @@ pub fn plug(vnode: &AssignedVnode) -> Result<(), AgentFault> {
 /// # Errors
 /// iproute2 or nftables fail.
 pub fn unplug(id: VnodeId) -> Result<(), AgentFault> {
-    let present = devices()?;
-    for device in [host_device(id), container_device(id)] {
-        if present.contains(&device) {
-            run("ip", &["link", "del", &device], "")?;
-            break;
-        }
-    }
+    delete_pair(id)?;
     unguard(id)
+}
+
+/// Deletes a vnode's devices, if there are any. They may go by themselves at the same moment, with the namespace of
+/// a container that has just ended.
+fn delete_pair(id: VnodeId) -> Result<(), AgentFault> {
+    let pair = [host_device(id), container_device(id)];
+    let one_of_them = || -> Result<Option<&String>, AgentFault> {
+        let present = devices()?;
+        Ok(pair.iter().find(|device| present.contains(*device)))
+    };
+    let Some(device) = one_of_them()? else {
+        return Ok(());
+    };
+    match run("ip", &["link", "del", device], "") {
+        Err(fault) if one_of_them()?.is_some() => Err(fault),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// The guard's table. Only IPv4 and ARP are spoken on segments, so that nobody can pose as an IPv6 router.
