@@ -86,8 +86,7 @@ pub async fn forward_heard(master: Master) {
 }
 
 async fn tell_leader(master: &Master, heard: wire::Heard) -> Result<(), crate::RaftFault> {
-    let leader = master.leader().await?;
-    Ok(leader.call(wire::HEARD, &heard, TICK).await?)
+    master.call_leader(wire::HEARD, &heard, TICK).await
 }
 
 /// Takes in heartbeats that another master heard.

@@ -23,7 +23,7 @@ use crate::fault::{ProposeFault, RaftFault};
 use crate::master::Master;
 use crate::store::Frozen;
 use crate::wire::{self, decode, encode};
-use crate::{duties, types::Snapshot};
+use crate::{client_door, duties, types::Snapshot};
 
 /// Snapshots that may arrive at once.
 const TRANSFERS_MAX: usize = 4;
@@ -345,6 +345,9 @@ async fn answer(
             duties::take_heard(&master, decode(&body)?);
             encode(&())
         }
+        wire::PROPOSE_THROUGH => encode(&client_door::propose(&master, decode(&body)?).await),
+        wire::READ_USER => encode(&client_door::read_user(&master, decode(&body)?).await?),
+        wire::STATUS => encode(&master.status()),
         unknown => Err(format!("no call has the number {unknown}")),
     }
 }

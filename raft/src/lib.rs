@@ -3,9 +3,12 @@
 //!
 //! [`Master`] is the whole face of this room. openraft's types do not leave it.
 
+mod client;
+mod client_door;
 mod duties;
 mod fault;
 mod follow;
+mod forward;
 mod join;
 mod master;
 mod membership;
@@ -15,6 +18,7 @@ mod store;
 mod types;
 mod wire;
 
+pub use client::StoreClient;
 pub use fault::{ProposeFault, RaftFault};
 pub use follow::FollowEnd;
 pub use join::{JoinAnswer, JoinKind, JoinRequest, join};

@@ -68,8 +68,8 @@ pub(crate) struct Inner {
     pub(crate) view: MachineView,
     pub(crate) soft: Mutex<Soft>,
     pub(crate) credentials: Credentials,
-    dialer: Dialer,
-    leaders: tokio::sync::Mutex<BTreeMap<u64, Arc<Peer>>>,
+    pub(crate) dialer: Dialer,
+    pub(crate) leaders: tokio::sync::Mutex<BTreeMap<u64, Arc<Peer>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -236,8 +236,7 @@ impl Master {
         if self.is_leader() {
             return self.propose_here(ask).await;
         }
-        let leader = self.leader().await?;
-        Ok(leader.call(wire::PROPOSE, ask, ATTEMPT_DEADLINE).await?)
+        self.call_leader(wire::PROPOSE, ask, ATTEMPT_DEADLINE).await
     }
 
     /// On the leader: stamps the command and replicates it.
@@ -249,27 +248,8 @@ impl Master {
             .ok_or_else(|| RaftFault::Raft("the entry came back without a receipt".to_owned()))
     }
 
-    fn metrics(&self) -> RaftMetrics<Types> {
+    pub(crate) fn metrics(&self) -> RaftMetrics<Types> {
         self.inner.raft.metrics().borrow_watched().clone()
-    }
-
-    /// A connection to whoever leads.
-    pub(crate) async fn leader(&self) -> Result<Arc<Peer>, RaftFault> {
-        let metrics = self.metrics();
-        let nobody = || RaftFault::Raft("nobody leads at the moment".to_owned());
-        let id = metrics.current_leader.ok_or_else(nobody)?;
-        let address = metrics
-            .membership_config
-            .membership()
-            .get_node(&id)
-            .cloned()
-            .ok_or_else(nobody)?;
-        let mut leaders = self.inner.leaders.lock().await;
-        let peer = leaders.entry(id).or_insert_with(|| {
-            let own = self.inner.credentials.identity;
-            Arc::new(Peer::new(self.inner.dialer.clone(), own, id, address.0))
-        });
-        Ok(peer.clone())
     }
 
     /// The state, at least as new as every write that was acknowledged before this call, by whichever master.
@@ -285,9 +265,10 @@ impl Master {
         if self.is_leader() {
             return self.read_index_here().await;
         }
-        let leader = self.leader().await?;
-        let answer: wire::ReadIndex = leader.call(wire::READ_INDEX, &(), ATTEMPT_DEADLINE).await?;
-        Ok(answer.0)
+        let wire::ReadIndex(index) = self
+            .call_leader(wire::READ_INDEX, &(), ATTEMPT_DEADLINE)
+            .await?;
+        Ok(index)
     }
 
     /// On the leader: the index that a quorum has confirmed to be current.

@@ -39,13 +39,24 @@ pub struct Peer {
 impl Peer {
     /// A peer that is not dialled yet.
     pub fn new(dialer: Dialer, own: Identity, id: u64, addr: String) -> Self {
+        let expect = Expect::Exactly(Identity {
+            role: PeerRole::Master,
+            id,
+            cluster: own.cluster,
+        });
         Self {
             dialer,
-            expect: Expect::Exactly(Identity {
-                role: PeerRole::Master,
-                id,
-                cluster: own.cluster,
-            }),
+            expect,
+            addr,
+            caller: Mutex::new(None),
+        }
+    }
+
+    /// Whichever master of the own cluster is at this address.
+    pub fn any(dialer: Dialer, addr: String) -> Self {
+        Self {
+            dialer,
+            expect: Expect::Role(PeerRole::Master),
             addr,
             caller: Mutex::new(None),
         }

@@ -1,7 +1,8 @@
 //! What masters say to each other: the numbers of the calls and their bodies. Numbers are never used again.
 
 use docklet_control::id::{LogIndex, RequestId, WorkerId};
-use docklet_control::{Actor, Command};
+use docklet_control::model::{Receipt, User};
+use docklet_control::{Actor, Command, Refusal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -17,13 +18,48 @@ pub const SNAPSHOT_END: u8 = 7;
 pub const PROPOSE: u8 = 8;
 pub const READ_INDEX: u8 = 9;
 pub const HEARD: u8 = 10;
+pub const PROPOSE_THROUGH: u8 = 11;
+pub const READ_USER: u8 = 12;
+pub const STATUS: u8 = 13;
 
 /// Asks the leader to put a command into the log. The answer is a receipt.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Propose {
     pub actor: Actor,
     pub request: RequestId,
     pub command: Command,
+}
+
+/// Asks any master to put a command into the log through whoever leads, and to keep trying for so long.
+#[derive(Serialize, Deserialize)]
+pub struct ProposeThrough {
+    pub ask: Propose,
+    pub deadline_ms: u64,
+}
+
+/// What became of it.
+#[derive(Serialize, Deserialize)]
+pub enum Proposed {
+    Accepted(Receipt),
+    Refused(Refusal),
+    /// No answer in time; why, in words.
+    Unknown(String),
+}
+
+/// Asks any master for an account.
+#[derive(Serialize, Deserialize)]
+pub struct ReadUser {
+    pub name: String,
+    /// As new as every acknowledged write; otherwise what this master has, which may lag.
+    pub linearizable: bool,
+    pub deadline_ms: u64,
+}
+
+/// The account, and the entry after which it was so.
+#[derive(Serialize, Deserialize)]
+pub struct UserRead {
+    pub user: Option<User>,
+    pub index: LogIndex,
 }
 
 /// Workers heard of by a follower, and how long ago in milliseconds: clocks of masters may differ.

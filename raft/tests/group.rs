@@ -13,7 +13,9 @@ use docklet_link::authority::SigningRequest;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::listener::ClusterListener;
 use docklet_link::{Authority, Credentials, JoinSecret};
-use docklet_raft::{FollowEnd, JoinKind, Master, MasterConfig, ProposeFault, Timing, join};
+use docklet_raft::{
+    FollowEnd, JoinKind, Master, MasterConfig, ProposeFault, StoreClient, Timing, join,
+};
 use futures_util::StreamExt;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -238,6 +240,37 @@ async fn a_request_repeated_through_another_master_takes_effect_once() {
         Err(ProposeFault::Refused(Refusal::NameTaken { .. })) => {}
         other => panic!("another request is another matter: {other:?}"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_writes_and_reads_through_whichever_master_answers() {
+    let dirs = dirs();
+    let members = three(&dirs).await;
+    let follower = members.iter().find(|m| !m.master.is_leader());
+    let follower = follower.expect("two do not lead").addr.clone();
+    // Nobody listens at the first address.
+    let addrs = [free_addr(), follower];
+    let credentials = Credentials::load(&members[0].dir).expect("credentials");
+    let client = StoreClient::new(credentials, &addrs, 1);
+    let ask = |name: &str| Command::CreateUser {
+        name: name.to_owned(),
+        role: Role::User,
+        password_hash: "x".to_owned(),
+    };
+    let request = RequestId(rand::random());
+    let first = client.propose(ADMIN, request, ask("ada"), PATIENCE).await;
+    let again = client.propose(ADMIN, request, ask("ada"), PATIENCE).await;
+    let first = first.expect("accepted");
+    assert_eq!(first, again.expect("the first receipt"));
+    let (user, index) = client.user_named("ada", PATIENCE).await.expect("read");
+    assert!(user.is_some() && index >= first.index);
+    let other = client.propose(ADMIN, RequestId(rand::random()), ask("ada"), PATIENCE);
+    match other.await {
+        Err(ProposeFault::Refused(Refusal::NameTaken { .. })) => {}
+        other => panic!("{other:?}"),
+    }
+    let status = client.status_at(1, PATIENCE).await.expect("status");
+    assert_eq!(status.members.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

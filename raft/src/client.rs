@@ -1,0 +1,215 @@
+//! A client of the masters' cluster listener, for programs that have a master's credentials: tests, benchmarks,
+//! tools. It asks any master, which forwards to whoever leads; where no answer comes it asks the next one too, under
+//! the same request id, so that a command takes effect once.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use docklet_control::id::{LogIndex, RequestId};
+use docklet_control::model::{Receipt, User};
+use docklet_control::{Actor, Command, Refusal};
+use docklet_link::{Credentials, Dialer, LinkFault};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+
+use crate::fault::{ProposeFault, RaftFault};
+use crate::peer::Peer;
+use crate::status::RaftStatus;
+use crate::wire;
+
+/// A master that has not answered within this time may be frozen or cut off: the next one is asked as well.
+const HEDGE_AFTER: Duration = Duration::from_millis(200);
+/// When every master failed, they are asked again after this.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
+
+/// Calls any of several masters. Share it: it may have any number of calls under way.
+pub struct StoreClient {
+    masters: Vec<Connections>,
+    /// Index of the master that answered last.
+    preferred: AtomicUsize,
+}
+
+/// The connections to one master, used in turn.
+struct Connections {
+    peers: Vec<Peer>,
+    next: AtomicUsize,
+}
+
+impl Connections {
+    fn new(dialer: &Dialer, addr: &str, count: usize) -> Self {
+        let peer = |_| Peer::any(dialer.clone(), addr.to_owned());
+        Self {
+            peers: (0..count.max(1)).map(peer).collect(),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    fn peer(&self) -> &Peer {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        &self.peers[turn % self.peers.len()]
+    }
+}
+
+impl StoreClient {
+    /// A client of the masters with these cluster listeners, with so many connections to each that it uses. They
+    /// are made when first needed.
+    ///
+    /// # Panics
+    /// There is no address.
+    #[must_use]
+    pub fn new(credentials: Credentials, addrs: &[String], connections: usize) -> Self {
+        assert!(!addrs.is_empty(), "a client needs a master's address");
+        let dialer = Dialer::new(credentials);
+        let masters = addrs
+            .iter()
+            .map(|addr| Connections::new(&dialer, addr, connections));
+        Self {
+            masters: masters.collect(),
+            preferred: AtomicUsize::new(0),
+        }
+    }
+
+    /// Puts a command into the log and waits until it is applied.
+    ///
+    /// # Errors
+    /// A refusal; or no answer in time, and then whether it took effect is not known.
+    pub async fn propose(
+        &self,
+        actor: Actor,
+        request: RequestId,
+        command: Command,
+        deadline: Duration,
+    ) -> Result<Receipt, ProposeFault> {
+        let ask = wire::Propose {
+            actor,
+            request,
+            command,
+        };
+        let attempt = |peer, left: Duration| propose_once(peer, &ask, left);
+        let answered = self.ask_around(deadline, attempt).await;
+        Ok(answered.map_err(ProposeFault::Unknown)??)
+    }
+
+    /// The account with this name and the entry after which it was so, as new as every write acknowledged before.
+    ///
+    /// # Errors
+    /// No quorum answered in time.
+    pub async fn user_named(
+        &self,
+        name: &str,
+        deadline: Duration,
+    ) -> Result<(Option<User>, LogIndex), RaftFault> {
+        let attempt = |peer, left: Duration| read_user(peer, name, true, left);
+        self.ask_around(deadline, attempt).await
+    }
+
+    /// The same as one master has it, which may lag behind: `master` is its place among the addresses.
+    ///
+    /// # Errors
+    /// That master did not answer in time.
+    pub async fn user_named_at(
+        &self,
+        master: usize,
+        name: &str,
+        deadline: Duration,
+    ) -> Result<(Option<User>, LogIndex), RaftFault> {
+        let peer = self.masters[master].peer();
+        Ok(read_user(peer, name, false, deadline).await?)
+    }
+
+    /// How one master and its group are doing.
+    ///
+    /// # Errors
+    /// That master did not answer in time.
+    pub async fn status_at(
+        &self,
+        master: usize,
+        deadline: Duration,
+    ) -> Result<RaftStatus, RaftFault> {
+        let peer = self.masters[master].peer();
+        Ok(peer.call(wire::STATUS, &(), deadline).await?)
+    }
+
+    /// Asks this master first from now on.
+    pub fn prefer(&self, master: usize) {
+        self.preferred.store(master, Ordering::Relaxed);
+    }
+
+    /// Asks the preferred master; where it fails or is slow, the others too. The first answer counts.
+    async fn ask_around<'s, T, Fut>(
+        &'s self,
+        deadline: Duration,
+        attempt: impl Fn(&'s Peer, Duration) -> Fut,
+    ) -> Result<T, RaftFault>
+    where
+        Fut: Future<Output = Result<T, LinkFault>>,
+    {
+        let give_up = Instant::now() + deadline;
+        let first = self.preferred.load(Ordering::Relaxed);
+        let mut under_way = FuturesUnordered::new();
+        for turn in 0.. {
+            let left = give_up.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            if under_way.len() < self.masters.len() {
+                let master = (first + turn) % self.masters.len();
+                let asked = attempt(self.masters[master].peer(), left);
+                under_way.push(async move { (master, asked.await) });
+            }
+            let patience = left.min(HEDGE_AFTER);
+            match tokio::time::timeout(patience, under_way.next()).await {
+                Ok(Some((master, Ok(answer)))) => {
+                    self.prefer(master);
+                    return Ok(answer);
+                }
+                Ok(Some((_, Err(fault)))) => {
+                    tracing::debug!(%fault, "a master did not answer");
+                    if turn + 1 >= self.masters.len() {
+                        tokio::time::sleep(RETRY_AFTER.min(left)).await;
+                    }
+                }
+                Ok(None) | Err(_) => {}
+            }
+        }
+        let ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        Err(RaftFault::NoLeader(ms))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+async fn propose_once(
+    peer: &Peer,
+    ask: &wire::Propose,
+    left: Duration,
+) -> Result<Result<Receipt, Refusal>, LinkFault> {
+    let through = wire::ProposeThrough {
+        ask: ask.clone(),
+        deadline_ms: millis(left),
+    };
+    match peer.call(wire::PROPOSE_THROUGH, &through, left).await? {
+        wire::Proposed::Accepted(receipt) => Ok(Ok(receipt)),
+        wire::Proposed::Refused(refusal) => Ok(Err(refusal)),
+        wire::Proposed::Unknown(cause) => Err(LinkFault::Remote(cause)),
+    }
+}
+
+async fn read_user(
+    peer: &Peer,
+    name: &str,
+    linearizable: bool,
+    left: Duration,
+) -> Result<(Option<User>, LogIndex), LinkFault> {
+    let ask = wire::ReadUser {
+        name: name.to_owned(),
+        linearizable,
+        deadline_ms: millis(left),
+    };
+    let read: wire::UserRead = peer.call(wire::READ_USER, &ask, left).await?;
+    Ok((read.user, read.index))
+}
