@@ -7,7 +7,7 @@ DOCKLET := target/debug/docklet
 ASSETS := portal/assets/dist/style.css
 CARGO_DENY := 0.20.2
 
-.PHONY: help setup assets build up down status test test-rust test-browser test-cli lint bless bench-start clean
+.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos lint bless bench-start clean
 
 help: ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -32,10 +32,16 @@ down: ## Stop the dev cluster; its data stays
 status: ## Show the dev cluster's processes
 	$(DOCKLET) dev status
 
-test: build test-rust test-cli test-browser ## Run all tests: unit, stories, model, Raft on redb, real LXC, browser
+test: build test-rust test-chaos test-cli test-browser ## Run all tests: unit, stories, model, Raft on redb, faults, real LXC, browser
 
 test-rust: $(ASSETS) ## Unit tests, stories, model, Raft
-	cargo test --locked --workspace
+	cargo test --locked --workspace --exclude docklet-chaos-tests
+
+test-chaos: build ## Masters killed, frozen and cut off, histories checked: a short run
+	cargo test --locked -p docklet-chaos-tests -- --nocapture
+
+chaos: build ## The same at full length, with times held against their bars
+	CHAOS_BARS=1 CHAOS_LEADER_KILLS=30 CHAOS_TOTAL_KILLS=10 cargo test --locked -p docklet-chaos-tests -- --nocapture
 
 test-cli: build ## The whole by command line, on a cluster of its own
 	node --test --test-concurrency=1 chaos-tests/cli/*.test.mjs

@@ -1,0 +1,406 @@
+//! A cluster of real masters: made by the real command line, each in a namespace and a directory of its own.
+//! Everything is gone when it is dropped; after a failed test its directory stays, for the logs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use docklet_control::id::{LogIndex, RequestId, SecretHash, UserId};
+use docklet_control::model::JoinRole;
+use docklet_control::{Actor, Command as Asked};
+use docklet_link::identity::PeerRole;
+use docklet_link::{Credentials, JoinSecret};
+use docklet_raft::{RaftStatus, StoreClient};
+use nix::sys::signal::Signal;
+
+use crate::network::Network;
+use crate::process;
+use crate::slot::Slot;
+
+/// Whatever a healthy cluster does takes less.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(10);
+/// The account that `master init` makes.
+pub(crate) const ADMIN: Actor = Actor::User(UserId(1));
+
+/// Some masters, numbered from 0.
+pub struct Cluster {
+    slot: Slot,
+    network: Network,
+    program: PathBuf,
+    dir: PathBuf,
+    environment: Vec<(String, String)>,
+    masters: Vec<Option<Child>>,
+}
+
+impl Cluster {
+    /// A cluster of `count` voting masters.
+    pub async fn start(count: usize) -> anyhow::Result<Self> {
+        Self::start_with(count, &[], None).await
+    }
+
+    /// The same, with variables in the masters' environment and its directory in a place of choice.
+    pub async fn start_with(
+        count: usize,
+        environment: &[(&str, &str)],
+        dir: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let slot = Slot::take()?;
+        let dir = match dir {
+            Some(dir) => dir.to_owned(),
+            None => target_dir()?.join("chaos").join(slot.number.to_string()),
+        };
+        if dir.exists() {
+            fs::remove_dir_all(&dir).with_context(|| format!("remove {}", dir.display()))?;
+        }
+        fs::create_dir_all(&dir)?;
+        let mut cluster = Self {
+            network: Network::create(slot.number, count)?,
+            slot,
+            program: program()?,
+            dir,
+            environment: environment
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+            masters: (0..count).map(|_| None).collect(),
+        };
+        cluster.form(count).await?;
+        Ok(cluster)
+    }
+
+    async fn form(&mut self, count: usize) -> anyhow::Result<()> {
+        let password = self.dir.join("admin-password");
+        fs::write(&password, "a password for a test\n")?;
+        let mut init = self.command(0, &["master", "init"]);
+        init.args(self.addresses(0))
+            .arg("--admin-password-file")
+            .arg(&password);
+        process::run(&mut init)?;
+        self.run(0)?;
+        if count > 1 {
+            let token = self.token(u32::try_from(count - 1)?).await?;
+            for master in 1..count {
+                let mut join = self.command(master, &["master", "join", &token]);
+                process::run(join.args(self.addresses(master)))?;
+                self.run(master)?;
+            }
+        }
+        let voters = |status: &RaftStatus| status.members.iter().filter(|m| m.voter).count();
+        let client = self.client(1)?;
+        self.until("all masters vote", async || {
+            match client.status_at(0, PATIENCE).await {
+                Ok(status) => status.leader.is_some() && voters(&status) == count,
+                Err(_) => false,
+            }
+        })
+        .await
+    }
+
+    /// An invitation for masters.
+    async fn token(&self, uses: u32) -> anyhow::Result<String> {
+        let client = self.client(1)?;
+        let ca = docklet_link::authority::fingerprint(&self.credentials()?.ca);
+        let token = JoinSecret::generate(PeerRole::Master, vec![self.cluster_addr(0)], ca);
+        let command = Asked::CreateJoinToken {
+            secret_hash: SecretHash(token.secret_hash()),
+            role: JoinRole::Master,
+            ttl_ms: 600_000,
+            uses,
+        };
+        let request = RequestId(rand::random());
+        client.propose(ADMIN, request, command, PATIENCE).await?;
+        Ok(token.to_string())
+    }
+
+    fn command(&self, master: usize, arguments: &[&str]) -> Command {
+        let mut command = process::inside(&self.network.namespace(master), &self.program);
+        command.args(arguments).envs(self.environment.clone());
+        command
+    }
+
+    fn addresses(&self, master: usize) -> Vec<String> {
+        let address = self.network.address(master);
+        [
+            ("--dir", self.dir_of(master).display().to_string()),
+            ("--name", format!("m{master}")),
+            ("--cluster-addr", self.cluster_addr(master)),
+            ("--public-addr", format!("{address}:8443")),
+        ]
+        .into_iter()
+        .flat_map(|(key, value)| [key.to_owned(), value])
+        .collect()
+    }
+
+    /// How many masters there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.masters.len()
+    }
+
+    /// Where a master keeps its files.
+    #[must_use]
+    pub fn dir_of(&self, master: usize) -> PathBuf {
+        self.dir.join(format!("m{master}"))
+    }
+
+    /// Where a master's output goes.
+    #[must_use]
+    pub fn log_of(&self, master: usize) -> PathBuf {
+        self.dir.join(format!("m{master}.log"))
+    }
+
+    /// A master's cluster listener.
+    #[must_use]
+    pub fn cluster_addr(&self, master: usize) -> String {
+        format!("{}:7000", self.network.address(master))
+    }
+
+    /// The network between them.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn credentials(&self) -> anyhow::Result<Credentials> {
+        Ok(Credentials::load(&self.dir_of(0))?)
+    }
+
+    /// A client of all masters, with so many connections to each that it uses.
+    pub fn client(&self, connections: usize) -> anyhow::Result<StoreClient> {
+        let addrs: Vec<String> = (0..self.count()).map(|m| self.cluster_addr(m)).collect();
+        Ok(StoreClient::new(self.credentials()?, &addrs, connections))
+    }
+
+    /// Starts a master that does not run.
+    pub fn run(&mut self, master: usize) -> anyhow::Result<()> {
+        let dir = self.dir_of(master).display().to_string();
+        let mut command = self.command(master, &["master", "run", "--dir", &dir]);
+        let child = process::start(&mut command, &self.log_of(master))?;
+        self.slot.note(child.id())?;
+        self.masters[master] = Some(child);
+        Ok(())
+    }
+
+    fn child(&mut self, master: usize) -> anyhow::Result<&mut Child> {
+        let child = self.masters[master].as_mut();
+        child.with_context(|| format!("master {master} does not run"))
+    }
+
+    /// The pid of a running master.
+    pub fn pid(&mut self, master: usize) -> anyhow::Result<u32> {
+        Ok(self.child(master)?.id())
+    }
+
+    /// Kills a master, without warning.
+    pub fn kill(&mut self, master: usize) -> anyhow::Result<()> {
+        let child = self.child(master)?;
+        process::signal(child, Signal::SIGKILL)?;
+        process::wait(child, PATIENCE)?;
+        self.masters[master] = None;
+        Ok(())
+    }
+
+    /// Kills all masters at the same instant.
+    pub fn kill_all(&mut self) -> anyhow::Result<()> {
+        for child in self.masters.iter().flatten() {
+            process::signal(child, Signal::SIGKILL)?;
+        }
+        for child in self.masters.iter_mut().flatten() {
+            process::wait(child, PATIENCE)?;
+        }
+        self.masters.iter_mut().for_each(|child| *child = None);
+        Ok(())
+    }
+
+    /// Stops a master in order; answers how long that took it.
+    pub fn stop(&mut self, master: usize) -> anyhow::Result<Duration> {
+        let child = self.child(master)?;
+        process::signal(child, Signal::SIGTERM)?;
+        let took = process::wait(child, PATIENCE)?;
+        self.masters[master] = None;
+        Ok(took)
+    }
+
+    /// Waits until a master has ended by itself; answers its exit code.
+    pub fn ended(&mut self, master: usize) -> anyhow::Result<Option<i32>> {
+        let child = self.child(master)?;
+        process::wait(child, PATIENCE)?;
+        let code = child.wait()?.code();
+        self.masters[master] = None;
+        Ok(code)
+    }
+
+    /// Freezes a master: it keeps its connections and answers nothing.
+    pub fn freeze(&mut self, master: usize) -> anyhow::Result<()> {
+        process::signal(self.child(master)?, Signal::SIGSTOP)
+    }
+
+    /// Lets a frozen master go on.
+    pub fn thaw(&mut self, master: usize) -> anyhow::Result<()> {
+        process::signal(self.child(master)?, Signal::SIGCONT)
+    }
+
+    fn running(&self) -> impl Iterator<Item = usize> {
+        let runs = |(master, child): (usize, &Option<Child>)| child.as_ref().map(|_| master);
+        self.masters.iter().enumerate().filter_map(runs)
+    }
+
+    /// What the masters that answer at once say of the group.
+    pub async fn statuses(&self, client: &StoreClient) -> Vec<(usize, RaftStatus)> {
+        let ask = async |master| {
+            let status = client.status_at(master, Duration::from_millis(300)).await;
+            Some((master, status.ok()?))
+        };
+        let asked = futures_util::future::join_all(self.running().map(ask)).await;
+        asked.into_iter().flatten().collect()
+    }
+
+    /// Waits until one master says that it leads, and the most of them say so too.
+    pub async fn leader(&self, client: &StoreClient) -> anyhow::Result<usize> {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let statuses = self.statuses(client).await;
+            let agreed = statuses.iter().find(|(_, status)| {
+                let same = |other: &&(usize, RaftStatus)| other.1.leader == Some(status.id);
+                status.role == "leader" && statuses.iter().filter(same).count() * 2 > self.count()
+            });
+            if let Some((master, _)) = agreed {
+                return Ok(*master);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        bail!("no leader within {PATIENCE:?}{}", self.logs())
+    }
+
+    /// Waits until every running master has on its disk and in its state all that the leader's log holds now, as the
+    /// leader knows it too, while writes go on. Answers after how long.
+    pub async fn caught_up(
+        &self,
+        client: &StoreClient,
+        within: Duration,
+    ) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        let mut goal = None;
+        let mut seen = Vec::new();
+        while begun.elapsed() < within {
+            seen = self.statuses(client).await;
+            if let Some((_, leader)) = seen.iter().find(|(_, status)| status.role == "leader") {
+                let goal = *goal.get_or_insert(leader.last_log);
+                if seen.len() == self.running().count() && have(&seen, leader, goal) {
+                    return Ok(begun.elapsed());
+                }
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        bail!(
+            "not caught up with {goal:?} within {within:?}: {seen:#?}{}",
+            self.logs()
+        )
+    }
+
+    /// Waits, after all writes, until every running master has the whole log on its disk and in its state, as the leader knows it, and
+    /// all states are the same. Answers after how long.
+    pub async fn settled(
+        &self,
+        client: &StoreClient,
+        within: Duration,
+    ) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        let mut seen = Vec::new();
+        while begun.elapsed() < within {
+            seen = self.statuses(client).await;
+            if seen.len() == self.running().count() && is_settled(&seen) {
+                return Ok(begun.elapsed());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        bail!("not settled within {within:?}: {seen:#?}{}", self.logs())
+    }
+
+    /// Waits until something holds.
+    pub async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while !holds().await {
+            if begun.elapsed() > PATIENCE {
+                bail!("{what}: not within {PATIENCE:?}{}", self.logs());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// The ends of the masters' logs, for a failure's message.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        let tail = |master| {
+            let text = fs::read_to_string(self.log_of(master)).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let last = lines[lines.len().saturating_sub(12)..].join("\n");
+            format!("\n== {}\n{last}", self.log_of(master).display())
+        };
+        (0..self.count()).map(tail).collect()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A frozen process dies of this signal too. What has ended already needs none.
+        for child in self.masters.iter_mut().flatten() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+        if !std::thread::panicking() {
+            drop(fs::remove_dir_all(&self.dir));
+        }
+    }
+}
+
+/// Whether all have everything up to `goal`, and the leader knows it of those that do not lead.
+fn have(seen: &[(usize, RaftStatus)], leader: &RaftStatus, goal: LogIndex) -> bool {
+    let known = |id| {
+        let member = leader.members.iter().find(|member| member.id == id);
+        member.and_then(|member| member.matched) >= Some(goal)
+    };
+    seen.iter()
+        .all(|(_, status)| status.applied >= goal && (status.id == leader.id || known(status.id)))
+}
+
+fn is_settled(seen: &[(usize, RaftStatus)]) -> bool {
+    let Some((_, leader)) = seen.iter().find(|(_, status)| status.role == "leader") else {
+        return false;
+    };
+    let caught_up = |status: &RaftStatus| {
+        let matched = leader.members.iter().find(|member| member.id == status.id);
+        let matched = matched.and_then(|member| member.matched);
+        status.last_log == leader.last_log
+            && status.applied == leader.applied
+            && status.state_hash == leader.state_hash
+            && (status.id == leader.id || matched == Some(leader.last_log))
+    };
+    leader.applied == leader.last_log && seen.iter().all(|(_, status)| caught_up(status))
+}
+
+/// The directory that Cargo builds into.
+pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("find this program")?;
+    let target = own
+        .ancestors()
+        .find(|dir| dir.join("CACHEDIR.TAG").exists());
+    Ok(target
+        .context("this program is not in Cargo's target")?
+        .to_owned())
+}
+
+/// The program under test: `DOCKLET_PROGRAM`, or what was built beside this one.
+fn program() -> anyhow::Result<PathBuf> {
+    if let Some(given) = std::env::var_os("DOCKLET_PROGRAM") {
+        return Ok(given.into());
+    }
+    let own = std::env::current_exe().context("find this program")?;
+    let built = own.ancestors().map(|dir| dir.join("docklet"));
+    let found = built.skip(1).take(2).find(|path| path.is_file());
+    found.context("docklet is not built: run `cargo build` first")
+}

@@ -1,0 +1,24 @@
+//! Real masters under faults. [`Cluster`] runs `docklet master` processes in network namespaces of their own, kills,
+//! freezes and cuts them off; [`Load`] works on them meanwhile and keeps a [`History`], which an existing checker
+//! judges; [`Watch`] compares the masters' states.
+
+mod cluster;
+mod history;
+mod load;
+mod network;
+mod process;
+mod slot;
+mod watch;
+
+pub use cluster::{Cluster, PATIENCE};
+pub use history::{Did, History, Verdict};
+pub use load::{Load, LoadOptions, Loaded, Reads};
+pub use network::Network;
+pub use watch::Watch;
+
+/// A count from the environment, for runs that are longer than CI's.
+#[must_use]
+pub fn count(variable: &str, default: u64) -> u64 {
+    let given = std::env::var(variable).ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
