@@ -9,9 +9,11 @@ use crate::id::{
     Digest, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::model::{
-    ClusterId, ImageSpec, JoinRole, Role, SessionKind, WorkerCapacity, WorkerFacts, WorkerStatus,
+    Autopilot, ClusterId, ImageSpec, JoinRole, Role, SessionKind, WorkerCapacity, WorkerFacts,
+    WorkerStatus,
 };
 use crate::place::Obstacle;
+use crate::quorum::Seat;
 use crate::report::VnodeReport;
 
 /// Version of [`Entry`] that this code writes; older ones decode for ever.
@@ -147,6 +149,23 @@ pub enum Command {
         worker: WorkerId,
         reports: Vec<VnodeReport>,
     },
+    /// A master goes for ever. The leader stamps what it observes of the group, so that the fold can tell whether
+    /// those left would have a quorum.
+    RemoveMaster {
+        master: MasterId,
+        force: bool,
+        seats: Vec<Seat>,
+    },
+    /// Makes an invitation for a master that takes the place of this one as soon as it has caught up.
+    ReplaceMaster {
+        master: MasterId,
+        secret_hash: SecretHash,
+        ttl_ms: u64,
+    },
+    /// How the leader shall look after the masters by itself.
+    SetAutopilot {
+        autopilot: Autopilot,
+    },
 }
 
 /// What the first master knows when it makes a cluster.
@@ -192,6 +211,9 @@ impl Command {
             Self::DeleteVcluster { .. } => "DeleteVcluster",
             Self::PlaceVnodes { .. } => "PlaceVnodes",
             Self::ReportVnodes { .. } => "ReportVnodes",
+            Self::RemoveMaster { .. } => "RemoveMaster",
+            Self::ReplaceMaster { .. } => "ReplaceMaster",
+            Self::SetAutopilot { .. } => "SetAutopilot",
         }
     }
 }

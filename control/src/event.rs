@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::Actor;
-use crate::id::{Digest, LogIndex, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId};
-use crate::model::{
-    Image, JoinToken, Master, Network, Placement, Session, Settings, User, Vcluster,
-    VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Worker, WorkerFacts, WorkerStatus,
+use crate::id::{
+    Digest, LogIndex, MasterId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
+use crate::model::{
+    Autopilot, Image, JoinToken, Master, Network, Placement, Replacement, Session, Settings, User,
+    Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Worker, WorkerFacts, WorkerStatus,
+};
+use crate::name::Name;
 use crate::place::Obstacle;
 
 /// One fact. It carries every chosen value, so that replay never chooses again.
@@ -99,6 +102,24 @@ pub enum Event {
     },
     VnodeRemoved {
         about: VnodeRef,
+    },
+    MasterRemoved {
+        master: MasterId,
+        name: Name,
+    },
+    MasterReplacementWanted {
+        replacement: Replacement,
+    },
+    MasterReplacementJoined {
+        old: MasterId,
+        new: MasterId,
+    },
+    /// It is done, or will not come.
+    MasterReplacementForgotten {
+        old: MasterId,
+    },
+    AutopilotSet {
+        autopilot: Autopilot,
     },
 }
 

@@ -16,6 +16,7 @@ pub fn broken(state: &State) -> Vec<String> {
     ordinals_are_unique(state, &mut broken);
     holders_are_workers(state, &mut broken);
     subnets_are_disjoint(state, &mut broken);
+    masters_remain(state, &mut broken);
     rows_rebuild_the_state(state, &mut broken);
     broken
 }
@@ -25,6 +26,7 @@ pub fn broken(state: &State) -> Vec<String> {
 pub fn broken_by(before: &State, after: &State) -> Vec<String> {
     let mut broken = Vec::new();
     new_promises_fit_workers(before, after, &mut broken);
+    masters_never_return(before, after, &mut broken);
     broken
 }
 
@@ -36,6 +38,33 @@ fn new_promises_fit_workers(before: &State, after: &State, broken: &mut Vec<Stri
         let cpu = new.cpu_milli > old.cpu_milli.max(new.cpu_milli_max);
         if memory || cpu {
             broken.push(format!("worker {} is promised more than it may", worker.id));
+        }
+    }
+}
+
+/// Whoever comes is newer than all that were ever there, so that no number means two masters.
+fn masters_never_return(before: &State, after: &State, broken: &mut Vec<String>) {
+    let newest = before.masters.keys().next_back();
+    for id in after.masters.keys() {
+        if !before.masters.contains_key(id) && newest.is_some_and(|newest| id < newest) {
+            broken.push(format!("master {id} has come back"));
+        }
+    }
+}
+
+/// A cluster has a master, and only masters that are there are being replaced, by one that is there.
+fn masters_remain(state: &State, broken: &mut Vec<String>) {
+    if state.settings.is_some() && state.masters.is_empty() {
+        broken.push("the cluster has no master".to_owned());
+    }
+    for replacement in state.replacements.values() {
+        let new = replacement.new.unwrap_or(replacement.old);
+        let there = |id| state.masters.contains_key(id);
+        if !there(&replacement.old) || !there(&new) {
+            broken.push(format!(
+                "master {} is replaced by {new}, and one of them is gone",
+                replacement.old
+            ));
         }
     }
 }

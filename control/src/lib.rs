@@ -23,6 +23,7 @@ pub mod model;
 pub mod name;
 pub mod permit;
 pub mod place;
+pub mod quorum;
 pub mod refusal;
 pub mod report;
 pub mod rows;

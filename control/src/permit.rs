@@ -19,6 +19,8 @@ enum Needs {
     Person,
     /// A person who is an admin.
     Admin,
+    /// An admin, or the leader by itself.
+    AdminOrDuty,
     /// That person, or an admin.
     Oneself(UserId),
     /// The owner of the vcluster, or an admin.
@@ -42,7 +44,10 @@ fn needs(command: &Command) -> Needs {
         | Command::ReportVnodes { worker, .. } => Needs::ThisWorker(*worker),
         Command::CreateJoinToken { .. }
         | Command::CreateUser { .. }
-        | Command::RegisterImage { .. } => Needs::Admin,
+        | Command::RegisterImage { .. }
+        | Command::ReplaceMaster { .. }
+        | Command::SetAutopilot { .. } => Needs::Admin,
+        Command::RemoveMaster { .. } => Needs::AdminOrDuty,
         Command::ChangePassword { user, .. } => Needs::Oneself(*user),
         Command::CloseSession { id } => Needs::HolderOf(*id),
         Command::CreateVcluster { .. } => Needs::Person,
@@ -69,6 +74,10 @@ pub fn check(state: &State, actor: Actor, command: &Command) -> Result<(), Refus
         Needs::ThisWorker(worker) => allowed_if(actor == Actor::Worker(worker), "that worker"),
         Needs::Person => person(state, actor).map(|_| ()),
         Needs::Admin => allowed_if(person(state, actor)?.role == Role::Admin, "the role admin"),
+        Needs::AdminOrDuty if actor == Actor::Duty => Ok(()),
+        Needs::AdminOrDuty => {
+            allowed_if(person(state, actor)?.role == Role::Admin, "the role admin")
+        }
         Needs::Oneself(user) => {
             let asker = person(state, actor)?;
             allowed_if(
@@ -175,7 +184,12 @@ fn sees(asker: &User, event: &Event) -> bool {
         | Event::WorkerDescribed { .. }
         | Event::WorkerMarked { .. }
         | Event::ImageHeld { .. }
-        | Event::ImageLost { .. } => asker.role == Role::Admin,
+        | Event::ImageLost { .. }
+        | Event::MasterRemoved { .. }
+        | Event::MasterReplacementWanted { .. }
+        | Event::MasterReplacementJoined { .. }
+        | Event::MasterReplacementForgotten { .. }
+        | Event::AutopilotSet { .. } => asker.role == Role::Admin,
     }
 }
 
@@ -190,6 +204,7 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::JoinTokenSpent { id, .. }
         | Event::JoinTokenForgotten { id } => *id = SecretHash([0; 32]),
         Event::JoinTokenCreated { token } => token.id = SecretHash([0; 32]),
+        Event::MasterReplacementWanted { replacement } => replacement.token = SecretHash([0; 32]),
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::WorkerJoined { .. }
@@ -207,7 +222,11 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::VnodePlaced { .. }
         | Event::VnodeUnplaceable { .. }
         | Event::VnodeSeen { .. }
-        | Event::VnodeRemoved { .. } => {}
+        | Event::VnodeRemoved { .. }
+        | Event::MasterRemoved { .. }
+        | Event::MasterReplacementJoined { .. }
+        | Event::MasterReplacementForgotten { .. }
+        | Event::AutopilotSet { .. } => {}
     }
     event
 }

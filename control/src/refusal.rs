@@ -54,6 +54,26 @@ pub enum Refusal {
     ClusterExists,
     #[error("the cluster is not initialised: run `docklet master init` first")]
     ClusterMissing,
+    #[error(
+        "a master named \"{name}\" is a member already, with id {id}: choose another name; or, if that machine was wiped, run `docklet master replace {name}` and join with its token"
+    )]
+    MasterNameHeld { name: String, id: u64 },
+    #[error(
+        "master \"{name}\" is the only one and holds all that the cluster knows: let another join first, or stop it and delete its directory to end the cluster"
+    )]
+    LastMaster { name: String },
+    #[error(
+        "{action} would put the quorum at risk: {cause}. Nothing was changed: bring the missing masters back, or replace or remove those first; only if they never come back repeat it with --force"
+    )]
+    QuorumAtRisk { action: String, cause: String },
+    #[error(
+        "master \"{name}\" cannot lead now: {cause}. Nothing was changed: choose another, or wait until `docklet master list` shows it as a voter without lag"
+    )]
+    CannotLead { name: String, cause: String },
+    #[error(
+        "master {new} has joined already to take the place of \"{name}\": wait until it has caught up, or remove it first"
+    )]
+    MasterReplacedAlready { name: String, new: u64 },
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -91,6 +111,11 @@ impl Refusal {
             Self::Exhausted { .. } => "exhausted",
             Self::ClusterExists => "cluster_exists",
             Self::ClusterMissing => "cluster_missing",
+            Self::MasterNameHeld { .. } => "master_name_held",
+            Self::LastMaster { .. } => "last_master",
+            Self::QuorumAtRisk { .. } => "quorum_at_risk",
+            Self::CannotLead { .. } => "cannot_lead",
+            Self::MasterReplacedAlready { .. } => "master_replaced_already",
         }
     }
 
@@ -112,7 +137,12 @@ impl Refusal {
             | Self::ImageNotHeld { .. }
             | Self::Exhausted { .. }
             | Self::ClusterExists
-            | Self::ClusterMissing => RefusalClass::Conflict,
+            | Self::ClusterMissing
+            | Self::MasterNameHeld { .. }
+            | Self::LastMaster { .. }
+            | Self::QuorumAtRisk { .. }
+            | Self::CannotLead { .. }
+            | Self::MasterReplacedAlready { .. } => RefusalClass::Conflict,
         }
     }
 

@@ -34,11 +34,13 @@ pub enum Table {
     Vclusters = 11,
     Vnodes = 12,
     Receipts = 13,
+    Autopilot = 14,
+    Replacements = 15,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -52,6 +54,8 @@ impl Table {
         Self::Vclusters,
         Self::Vnodes,
         Self::Receipts,
+        Self::Autopilot,
+        Self::Replacements,
     ];
 
     /// The table with this number.
@@ -127,6 +131,18 @@ pub fn diff(old: &State, new: &State) -> Vec<RowChange> {
     );
     diff_map(Table::Vnodes, &old.vnodes, &new.vnodes, &mut changes);
     diff_map(Table::Receipts, &old.receipts, &new.receipts, &mut changes);
+    diff_single(
+        Table::Autopilot,
+        old.autopilot.as_ref(),
+        new.autopilot.as_ref(),
+        &mut changes,
+    );
+    diff_map(
+        Table::Replacements,
+        &old.replacements,
+        &new.replacements,
+        &mut changes,
+    );
     changes
 }
 
@@ -233,6 +249,11 @@ fn load_row(state: &mut State, table: Table, value: &[u8]) -> Result<(), RowFaul
         Table::Vclusters => state.put_vcluster(decode(table, value)?),
         Table::Vnodes => state.put_vnode(decode(table, value)?),
         Table::Receipts => state.put_receipt(decode(table, value)?),
+        Table::Autopilot => state.autopilot = Some(decode(table, value)?),
+        Table::Replacements => {
+            let row: crate::model::Replacement = decode(table, value)?;
+            state.replacements.insert(row.old, row);
+        }
     }
     Ok(())
 }

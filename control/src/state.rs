@@ -9,8 +9,8 @@ use crate::id::{
     WorkerId,
 };
 use crate::model::{
-    Counters, Image, JoinToken, Master, Network, Receipt, Session, Settings, User, Vcluster, Vnode,
-    VnodeWanted, Worker,
+    Autopilot, Counters, Image, JoinToken, Master, Network, Receipt, Replacement, Session,
+    Settings, User, Vcluster, Vnode, VnodeWanted, Worker,
 };
 use crate::name::Name;
 
@@ -21,6 +21,10 @@ pub struct State {
     pub settings: Option<Settings>,
     pub counters: Counters,
     pub masters: OrdMap<MasterId, Master>,
+    /// None until an admin changes it: then the default holds.
+    pub autopilot: Option<Autopilot>,
+    /// Masters that shall go when another has come, by the one that goes.
+    pub replacements: OrdMap<MasterId, Replacement>,
     pub join_tokens: OrdMap<SecretHash, JoinToken>,
     pub workers: OrdMap<WorkerId, Worker>,
     pub users: OrdMap<UserId, User>,
@@ -54,6 +58,21 @@ impl State {
     #[must_use]
     pub fn user_named(&self, name: &Name) -> Option<&User> {
         self.users.get(self.lookup.user_by_name.get(name)?)
+    }
+
+    /// The policy that holds.
+    #[must_use]
+    pub fn autopilot(&self) -> Autopilot {
+        self.autopilot.unwrap_or_default()
+    }
+
+    /// The master that a person means: by its name, or by its number. While one is being replaced by another of its
+    /// name, the name means the one that comes.
+    #[must_use]
+    pub fn master_meant(&self, text: &str) -> Option<&Master> {
+        let by_number = || self.masters.get(&text.parse::<MasterId>().ok()?);
+        let named = self.masters.values().filter(|m| m.name.as_str() == text);
+        named.max_by_key(|master| master.id).or_else(by_number)
     }
 
     #[must_use]

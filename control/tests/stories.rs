@@ -10,8 +10,10 @@
 //!
 //! Who: a person's or a worker's name, `door`, `duty`, or `user:9` and `worker:9` for strangers. `+6s` is the time
 //! since the entry before (1 s if not given). `duty> due` proposes what the leader's duties find; the leader goes on
-//! hearing of a worker except between `w1> falls silent` and `w1> is heard`. `"~word"` stands for the SHA-256 of the word. `after other.txt` in the first
-//! line starts where another story ends. `BLESS=1 cargo test -p docklet-control --test stories` writes the results anew.
+//! hearing of a worker except between `w1> falls silent` and `w1> is heard`. `group> 1 leads, 5 votes silent 700s, 9 learns
+//! lag 5000 steady 10s` says what the leader observes of the masters from then on: it is stamped into `RemoveMaster`,
+//! and the result tells who should vote if that is to change.
+//! `"~word"` stands for the SHA-256 of the word. `after other.txt` in the first line starts where another story ends. `BLESS=1 cargo test -p docklet-control --test stories` writes the results anew.
 
 mod check;
 
@@ -23,6 +25,7 @@ use docklet_control::duties::{self, Soft};
 use docklet_control::id::{MasterId, RequestId, SecretHash, UnixMs, UserId, WorkerId};
 use docklet_control::model::Outcome;
 use docklet_control::name::Name;
+use docklet_control::quorum::{self, Seat};
 use docklet_control::{Actor, Applied, Command};
 use sha2::{Digest as _, Sha256};
 
@@ -102,6 +105,8 @@ struct Telling {
     /// What the leader has heard, and of whom it hears nothing more.
     soft: Soft,
     silent: BTreeSet<WorkerId>,
+    /// What it observes of the masters.
+    seats: Vec<Seat>,
     /// Words that were said as `~word`, with their SHA-256.
     words: Vec<(String, String)>,
 }
@@ -123,6 +128,10 @@ impl Telling {
     }
 
     fn step(&mut self, head: &str, command: &str) -> Vec<String> {
+        if head == "group" {
+            self.seats = command.split(", ").map(seat).collect();
+            return self.voters_wanted();
+        }
         let mut words = head.split(' ');
         let actor = self.actor(words.next().expect("splitting gives one part at least"));
         let rest: Vec<&str> = words.collect();
@@ -146,6 +155,15 @@ impl Telling {
         }
     }
 
+    fn voters_wanted(&self) -> Vec<String> {
+        let wanted = quorum::voters_wanted(&self.log.state, &self.seats);
+        let told = wanted.map(|ids| {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            format!("wanted as voters: {}", ids.join(", "))
+        });
+        vec![told.unwrap_or_else(|| "these voters will do".to_owned())]
+    }
+
     /// Nothing of this reaches the log.
     fn hear(&mut self, worker: WorkerId, for_the_last_time: bool) -> Vec<String> {
         self.soft.heard.insert(worker, self.now);
@@ -163,7 +181,8 @@ impl Telling {
                 self.soft.heard.insert(*worker, self.now);
             }
         }
-        let commands = duties::due(&self.log.state, &self.soft, self.now);
+        let mut commands = duties::due(&self.log.state, &self.soft, self.now);
+        commands.extend(quorum::due(&self.log.state, &self.seats));
         let mut results = Vec::new();
         for command in commands {
             results.push(format!("proposes {}", json(&command)));
@@ -219,7 +238,12 @@ impl Telling {
             Some((name, body)) => format!("{{\"{name}\":{body}}}"),
             None => format!("\"{text}\""),
         };
-        serde_json::from_str(&json).unwrap_or_else(|fault| panic!("{text}: {fault}"))
+        let mut command =
+            serde_json::from_str(&json).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+        if let Command::RemoveMaster { seats, .. } = &mut command {
+            seats.clone_from(&self.seats);
+        }
+        command
     }
 
     fn in_digits(&mut self, text: &str) -> String {
@@ -248,6 +272,34 @@ fn said(line: &str) -> Option<(&str, &str)> {
     }
     let said = line.split_once("> ");
     Some(said.unwrap_or_else(|| panic!("`{line}` is no comment, no result and no command")))
+}
+
+/// Reads `5 votes silent 700s lag 3 steady 10s`.
+fn seat(text: &str) -> Seat {
+    let mut words = text.split(' ');
+    let mut next = || {
+        words
+            .next()
+            .unwrap_or_else(|| panic!("`{text}` is no seat"))
+    };
+    let (master, role) = (next(), next());
+    let mut seat = Seat {
+        master: MasterId(master.parse().expect("a master's number")),
+        voter: role != "learns",
+        leads: role == "leads",
+        silent_ms: 0,
+        lag: 0,
+        steady_ms: 0,
+    };
+    while let (Some(what), Some(amount)) = (words.next(), words.next()) {
+        match what {
+            "silent" => seat.silent_ms = milliseconds(amount),
+            "steady" => seat.steady_ms = milliseconds(amount),
+            "lag" => seat.lag = amount.parse().expect("a number of entries"),
+            _ => panic!("`{text}` tells of `{what}`"),
+        }
+    }
+    seat
 }
 
 fn milliseconds(later: &str) -> u64 {

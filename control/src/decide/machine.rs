@@ -1,14 +1,12 @@
-//! Machines: invitations, masters and workers that come in, workers' condition.
+//! Machines: invitations, workers that come in, workers' condition.
 
 use std::net::IpAddr;
 
 use super::{Decision, Ground, in_range, plain_text, socket_address};
 use crate::event::Event;
-use crate::id::{MasterId, SecretHash, WorkerId};
+use crate::id::{SecretHash, WorkerId};
 use crate::model::receipt::Subject;
-use crate::model::{
-    JoinRole, JoinToken, Master, Worker, WorkerCapacity, WorkerFacts, WorkerStatus,
-};
+use crate::model::{JoinRole, JoinToken, Worker, WorkerCapacity, WorkerFacts, WorkerStatus};
 use crate::name::Name;
 use crate::refusal::Refusal;
 
@@ -24,42 +22,25 @@ pub(super) fn create_join_token(
     ttl_ms: u64,
     uses: u32,
 ) -> Result<Decision, Refusal> {
+    let token = join_token(ground, id, role, ttl_ms, uses)?;
+    Ok(Decision::quiet(vec![Event::JoinTokenCreated { token }]))
+}
+
+pub(super) fn join_token(
+    ground: Ground<'_>,
+    id: SecretHash,
+    role: JoinRole,
+    ttl_ms: u64,
+    uses: u32,
+) -> Result<JoinToken, Refusal> {
     in_range("ttl", ttl_ms, 1_000..=TOKEN_TTL_MS_MAX, "ms")?;
     in_range("uses", u64::from(uses), 1..=TOKEN_USES_MAX, "machines")?;
-    let token = JoinToken {
+    Ok(JoinToken {
         id,
         role,
         expires_at: ground.entry.at.plus_ms(ttl_ms),
         uses_left: uses,
-    };
-    Ok(Decision::quiet(vec![Event::JoinTokenCreated { token }]))
-}
-
-pub(super) fn join_master(
-    ground: Ground<'_>,
-    secret: SecretHash,
-    name: &str,
-    cluster_addr: &str,
-    public_addr: &str,
-) -> Result<Decision, Refusal> {
-    let spent = spend(ground, secret, JoinRole::Master)?;
-    let name = Name::parse("master", name)?;
-    if ground.state.masters.values().any(|m| m.name == name) {
-        return Err(taken("master", &name));
-    }
-    socket_address("cluster_addr", cluster_addr)?;
-    socket_address("public_addr", public_addr)?;
-    let master = Master {
-        id: MasterId(ground.index.0),
-        name,
-        cluster_addr: cluster_addr.to_owned(),
-        public_addr: public_addr.to_owned(),
-        joined_at: ground.entry.at,
-    };
-    Ok(Decision::new(
-        Subject::Master(Box::new(master.clone())),
-        vec![spent, Event::MasterJoined { master }],
-    ))
+    })
 }
 
 pub(super) fn join_worker(
@@ -95,7 +76,11 @@ pub(super) fn join_worker(
 }
 
 /// One use of an invitation, if it is worth anything. Why it is not is not told.
-fn spend(ground: Ground<'_>, secret: SecretHash, role: JoinRole) -> Result<Event, Refusal> {
+pub(super) fn spend(
+    ground: Ground<'_>,
+    secret: SecretHash,
+    role: JoinRole,
+) -> Result<Event, Refusal> {
     ground
         .state
         .join_tokens

@@ -2,6 +2,7 @@
 
 mod image;
 mod machine;
+mod master;
 mod person;
 mod setup;
 mod vcluster;
@@ -73,7 +74,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
             name,
             cluster_addr,
             public_addr,
-        } => machine::join_master(ground, *secret_hash, name, cluster_addr, public_addr),
+        } => master::join(ground, *secret_hash, name, cluster_addr, public_addr),
         Command::JoinWorker {
             secret_hash,
             name,
@@ -137,6 +138,17 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::DeleteVcluster { vcluster } => vcluster::delete(ground, *vcluster),
         Command::PlaceVnodes { placed, unplaced } => Ok(vnode::place(ground, placed, unplaced)),
         Command::ReportVnodes { worker, reports } => vnode::report(ground, *worker, reports),
+        Command::RemoveMaster {
+            master,
+            force,
+            seats,
+        } => master::remove(ground, *master, *force, seats),
+        Command::ReplaceMaster {
+            master,
+            secret_hash,
+            ttl_ms,
+        } => master::replace(ground, *master, *secret_hash, *ttl_ms),
+        Command::SetAutopilot { autopilot } => master::set_autopilot(ground, *autopilot),
     }
 }
 

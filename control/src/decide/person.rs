@@ -1,6 +1,6 @@
 //! People: accounts and logins.
 
-use super::{Decision, Ground, in_range, plain_text};
+use super::{Decision, Ground, in_range, master, plain_text};
 use crate::event::Event;
 use crate::id::{SecretHash, UserId};
 use crate::model::receipt::Subject;
@@ -125,7 +125,8 @@ pub(super) fn forget_expired(ground: Ground<'_>) -> Decision {
         .values()
         .filter(|token| token.expires_at <= now)
         .map(|token| Event::JoinTokenForgotten { id: token.id });
-    Decision::quiet(sessions.chain(tokens).collect())
+    let replacements = master::expired_replacements(ground);
+    Decision::quiet(sessions.chain(tokens).chain(replacements).collect())
 }
 
 fn sessions_of(ground: Ground<'_>, user: UserId) -> Vec<&Session> {

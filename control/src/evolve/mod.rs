@@ -3,6 +3,7 @@
 
 mod image;
 mod machine;
+mod master;
 mod person;
 mod vcluster;
 mod vnode;
@@ -63,6 +64,19 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         }
         Event::VnodeSeen { about, seen } => vnode::seen(&mut state, at, about.vnode, seen),
         Event::VnodeRemoved { about } => vnode::removed(&mut state, about.vnode),
+        Event::MasterRemoved { master, .. } => {
+            state.masters.remove(&master);
+        }
+        Event::MasterReplacementWanted { replacement } => {
+            state.replacements.insert(replacement.old, replacement);
+        }
+        Event::MasterReplacementJoined { old, new } => {
+            master::replacement_joined(&mut state, old, new);
+        }
+        Event::MasterReplacementForgotten { old } => {
+            state.replacements.remove(&old);
+        }
+        Event::AutopilotSet { autopilot } => state.autopilot = Some(autopilot),
     }
     state
 }

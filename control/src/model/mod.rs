@@ -1,10 +1,12 @@
 //! What the cluster knows: one file for each noun, plain data without rules.
 
+pub mod autopilot;
 pub mod image;
 pub mod join_token;
 pub mod master;
 pub mod network;
 pub mod receipt;
+pub mod replacement;
 pub mod session;
 pub mod settings;
 pub mod user;
@@ -12,11 +14,13 @@ pub mod vcluster;
 pub mod vnode;
 pub mod worker;
 
+pub use autopilot::Autopilot;
 pub use image::{Image, ImageSpec};
 pub use join_token::{JoinRole, JoinToken};
 pub use master::Master;
 pub use network::Network;
 pub use receipt::{Outcome, Receipt};
+pub use replacement::Replacement;
 pub use session::{Session, SessionKind};
 pub use settings::{ClusterId, Counters, Settings};
 pub use user::{Role, User};

@@ -8,10 +8,11 @@ use docklet_control::id::{
     Digest, Epoch, MasterId, SecretHash, UserId, VclusterId, VnodeId, WorkerId,
 };
 use docklet_control::model::{
-    ClusterId, ImageSpec, JoinRole, Role, SessionKind, VnodeSeen, WorkerCapacity, WorkerFacts,
-    WorkerStatus,
+    Autopilot, ClusterId, ImageSpec, JoinRole, Role, SessionKind, VnodeSeen, WorkerCapacity,
+    WorkerFacts, WorkerStatus,
 };
 use docklet_control::place::{Dimension, Obstacle};
+use docklet_control::quorum::Seat;
 use docklet_control::report::{Reported, VnodeReport};
 use docklet_control::{Actor, Command};
 use ipnetwork::Ipv4Network;
@@ -145,8 +146,46 @@ fn of_admins() -> BoxedStrategy<Command> {
                 held_by,
             }
         }),
+        removal(),
+        (master(), secret(), number()).prop_map(|(master, secret_hash, ttl_ms)| {
+            Command::ReplaceMaster {
+                master,
+                secret_hash,
+                ttl_ms,
+            }
+        }),
+        (number(), number(), number(), prop::option::of(number())).prop_map(
+            |(contact_ms, lag_entries, steady_ms, dead_after_ms)| Command::SetAutopilot {
+                autopilot: Autopilot {
+                    contact_ms,
+                    lag_entries,
+                    steady_ms,
+                    dead_after_ms,
+                }
+            }
+        ),
     ]
     .boxed()
+}
+
+/// With a leader's view that may be anything.
+fn removal() -> BoxedStrategy<Command> {
+    let seat = (master(), any::<bool>(), any::<bool>(), number(), number());
+    let seat = seat.prop_map(|(master, voter, leads, silent_ms, lag)| Seat {
+        master,
+        voter,
+        leads,
+        silent_ms,
+        lag,
+        steady_ms: lag,
+    });
+    (master(), any::<bool>(), prop::collection::vec(seat, 0..6))
+        .prop_map(|(master, force, seats)| Command::RemoveMaster {
+            master,
+            force,
+            seats,
+        })
+        .boxed()
 }
 
 fn of_doors() -> BoxedStrategy<Command> {
@@ -193,6 +232,7 @@ fn of_duties() -> BoxedStrategy<Command> {
         2 => (placed, prop::collection::vec(unplaced, 0..4))
             .prop_map(|(placed, unplaced)| Command::PlaceVnodes { placed, unplaced }),
         1 => Just(Command::ForgetExpired),
+        1 => removal(),
     ]
     .boxed()
 }
@@ -311,6 +351,11 @@ fn number() -> impl Strategy<Value = u64> {
 
 fn user() -> impl Strategy<Value = UserId> {
     select(vec![0, 1, 2, 3, 4, u64::MAX]).prop_map(UserId)
+}
+
+/// The first one, and numbers that joined as masters, sometimes.
+fn master() -> impl Strategy<Value = MasterId> {
+    prop_oneof![3 => Just(1), 6 => 8..30_u64, 1 => Just(u64::MAX)].prop_map(MasterId)
 }
 
 fn worker() -> impl Strategy<Value = WorkerId> {
