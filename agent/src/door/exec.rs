@@ -10,14 +10,15 @@ use std::sync::Arc;
 use docklet_control::id::{Epoch, VnodeId};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::ChildStdin;
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::terminal::spawn_attached;
-use super::{Door, Socket};
+use super::{Door, Socket, attach};
 use crate::fault::AgentFault;
 use crate::lxc::{AttachRequest, HelperRequest};
 use crate::vnode_dir::container_name;
@@ -50,14 +51,8 @@ pub(super) async fn serve(door: &Arc<Door>, mut socket: Socket) -> Result<(), Ag
     relay(socket, child).await
 }
 
-type Pipes = (
-    std::process::Child,
-    ChildStdin,
-    tokio::process::ChildStdout,
-    tokio::process::ChildStderr,
-);
-
-fn spawn(door: &Door, run: Run) -> Result<Pipes, AgentFault> {
+/// Starts the program as the leader of a process group, so that all of it can be told to end.
+fn spawn(door: &Door, run: Run) -> Result<Child, AgentFault> {
     door.check_placed(run.vnode, run.epoch)?;
     let request = HelperRequest::Attach(AttachRequest {
         lxc_path: door.host.state().lxc_path(),
@@ -67,49 +62,62 @@ fn spawn(door: &Door, run: Run) -> Result<Pipes, AgentFault> {
         directory: "/root".to_owned(),
         terminal: false,
     });
-    let mut child = spawn_attached(
-        door,
-        &request,
-        [Stdio::piped(), Stdio::piped(), Stdio::piped()],
-    )?;
-    let gone = || AgentFault::Protocol("a helper without streams".to_owned());
-    let stdin = ChildStdin::from_std(child.stdin.take().ok_or_else(gone)?)?;
-    let stdout = tokio::process::ChildStdout::from_std(child.stdout.take().ok_or_else(gone)?)?;
-    let stderr = tokio::process::ChildStderr::from_std(child.stderr.take().ok_or_else(gone)?)?;
-    Ok((child, stdin, stdout, stderr))
+    let pipes = [Stdio::piped(), Stdio::piped(), Stdio::piped()];
+    Command::from(attach::command(door, &request, pipes)?)
+        .process_group(0)
+        .spawn()
+        .map_err(attach::no_helper(door))
 }
 
-async fn relay(
-    socket: Socket,
-    (mut child, stdin, stdout, stderr): Pipes,
-) -> Result<(), AgentFault> {
+/// Serves the program until it has ended, or nobody is there any more to see what it does: then it is told to hang
+/// up, as if it had lost its terminal.
+async fn relay(socket: Socket, mut child: Child) -> Result<(), AgentFault> {
     let (sink, stream) = socket.split();
-    let (output, printed) = mpsc::channel(16);
-    let input = tokio::spawn(feed(stream, stdin));
-    let readers = [
-        tokio::spawn(read(1, stdout, output.clone())),
-        tokio::spawn(read(2, stderr, output)),
-    ];
-    let mut sink = send_all(sink, printed).await?;
-    for reader in readers {
-        reader.await.map_err(std::io::Error::other)??;
+    let stdin = child.stdin.take();
+    let told = tokio::select! {
+        told = tell(sink, &mut child) => told.map(|()| true),
+        () = feed(stream, stdin) => Ok(false),
+    };
+    if !matches!(told, Ok(true)) {
+        hang_up(&child);
     }
-    let status = tokio::task::spawn_blocking(move || child.wait()).await;
-    let status = status.map_err(std::io::Error::other)??;
-    input.abort();
+    told.map(|_| ())
+}
+
+/// Tells a program and what it started that nobody listens. Who wants to go on then, ignores it.
+fn hang_up(child: &Child) {
+    let group = child.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(group) = group {
+        // It may end at this very moment.
+        let _ = killpg(Pid::from_raw(group), Signal::SIGHUP);
+    }
+}
+
+/// Tells what the program prints, and at last its exit code.
+async fn tell(mut sink: SplitSink<Socket, Message>, child: &mut Child) -> Result<(), AgentFault> {
+    let gone = || AgentFault::Protocol("a helper without streams".to_owned());
+    let stdout = child.stdout.take().ok_or_else(gone)?;
+    let stderr = child.stderr.take().ok_or_else(gone)?;
+    let (output, printed) = mpsc::channel(16);
+    tokio::try_join!(
+        send_all(&mut sink, printed),
+        read(1, stdout, output.clone()),
+        read(2, stderr, output),
+    )?;
+    let status = child.wait().await?;
     let exit = serde_json::json!({"exit": {"code": status.code().unwrap_or(255)}});
     sink.send(Message::text(exit.to_string())).await?;
     Ok(sink.close().await?)
 }
 
 async fn send_all(
-    mut sink: SplitSink<Socket, Message>,
+    sink: &mut SplitSink<Socket, Message>,
     mut printed: mpsc::Receiver<Message>,
-) -> Result<SplitSink<Socket, Message>, AgentFault> {
+) -> Result<(), AgentFault> {
     while let Some(message) = printed.recv().await {
         sink.send(message).await?;
     }
-    Ok(sink)
+    Ok(())
 }
 
 async fn read(
@@ -131,17 +139,21 @@ async fn read(
     }
 }
 
-/// Passes standard input on; dropping the pipe is its end.
-async fn feed(mut stream: SplitStream<Socket>, mut stdin: ChildStdin) {
+/// Passes standard input on; dropping the pipe is its end. Ends when the asker goes.
+async fn feed(mut stream: SplitStream<Socket>, mut stdin: Option<ChildStdin>) {
     while let Some(Ok(message)) = stream.next().await {
-        let written = match message {
-            Message::Binary(bytes) => stdin.write_all(&bytes).await,
-            Message::Text(_) | Message::Close(_) => return,
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
-        };
-        if written.is_err() {
-            // The program does not read any more.
-            return;
+        match message {
+            Message::Binary(bytes) => {
+                if let Some(pipe) = &mut stdin
+                    && pipe.write_all(&bytes).await.is_err()
+                {
+                    // The program does not read any more.
+                    stdin = None;
+                }
+            }
+            Message::Text(_) => stdin = None,
+            Message::Close(_) => return,
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The worker's data port: WebSocket over mutual TLS. Masters open terminals, run programs and bring images; other
 //! agents fetch images. What a path is open to is checked here, who the person is was checked by the master.
 
+mod attach;
 mod exec;
 pub mod images;
 mod pty;

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use docklet_control::id::{Epoch, VnodeId};
@@ -18,9 +18,9 @@ use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::ring::Ring;
-use super::{Door, Socket, pty};
+use super::{Door, Socket, attach, pty};
 use crate::fault::AgentFault;
-use crate::lxc::{AttachRequest, Container, HelperRequest, helper};
+use crate::lxc::{AttachRequest, Container, HelperRequest};
 use crate::vnode_dir::container_name;
 
 /// Scroll-back of a session: 1 MiB.
@@ -186,33 +186,9 @@ fn spawn_shell(
         slave(pty.slave.try_clone())?,
         Stdio::from(pty.slave),
     ];
-    let child = spawn_attached(door, &request, stdio)?;
+    let mut command = attach::command(door, &request, stdio)?;
+    let child = command.spawn().map_err(attach::no_helper(door))?;
     Ok((pty.master, child))
-}
-
-/// Runs the attaching helper on these standard streams. Its request is a file, as its standard input is not ours.
-pub(super) fn spawn_attached(
-    door: &Door,
-    request: &HelperRequest,
-    [stdin, stdout, stderr]: [Stdio; 3],
-) -> Result<Child, AgentFault> {
-    let unique: u64 = rand::random();
-    let path = door.host.state().answer(&format!("attach-{unique:016x}"));
-    docklet_link::credentials::write_private(&path, &serde_json::to_vec(request)?)?;
-    Command::new(&door.config.helper)
-        .arg(helper::ARGUMENT)
-        .arg(&path)
-        .arg("/dev/null")
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .stdin(stdin)
-        .stdout(stdout)
-        .stderr(stderr)
-        .spawn()
-        .map_err(|source| AgentFault::Spawn {
-            program: door.config.helper.display().to_string(),
-            source,
-        })
 }
 
 /// Reads all that the shell prints; answers its exit code.

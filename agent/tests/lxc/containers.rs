@@ -1,9 +1,10 @@
 //! A worker's machine without any master: containers on real LXC are made, looked at, adopted and removed.
 
-mod support;
-
 use std::fs;
 
+use crate::support::{
+    CLUSTER, Worker, in_own_network, observe, perform, processes_of, round, until,
+};
 use docklet_agent::host::Act;
 use docklet_agent::plan::plan;
 use docklet_control::id::{Epoch, VnodeId};
@@ -11,7 +12,6 @@ use docklet_control::model::VnodeWanted::{Removed, Running, Stopped};
 use docklet_link::Authority;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{CLUSTER, Worker, in_own_network, observe, perform, round, until};
 
 const V7: VnodeId = VnodeId(7);
 const START: [&str; 2] = ["prepare files", "start container"];
@@ -179,16 +179,4 @@ fn a_container_whose_monitor_died_is_replaced_and_not_doubled() {
         perform(&host, Act::Remove(V7)).await;
         assert_eq!(processes_of(worker.uid_base), [0; 0]);
     });
-}
-
-/// Processes of this user of the machine.
-fn processes_of(uid: u32) -> Vec<i32> {
-    let entries = fs::read_dir("/proc").expect("processes").flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
-    pids.filter(|pid: &i32| {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
-        line.and_then(|line| line.split_whitespace().next()) == Some(&uid.to_string())
-    })
-    .collect()
 }

@@ -277,6 +277,11 @@ pub fn signed(ca: &Authority, role: PeerRole, id: u64) -> Credentials {
     Credentials::load(dir.path()).expect("loaded")
 }
 
+/// Name of a terminal's session.
+pub fn session(number: u8) -> String {
+    format!("{number:032x}")
+}
+
 /// One round of the agent's loop; answers the names of the steps that it took.
 pub async fn round(host: &Arc<LinuxHost>, wanted: &Assignment) -> Vec<&'static str> {
     let plan = plan(wanted, &observe(host).await, Some(wanted));
@@ -309,6 +314,18 @@ pub async fn try_to(host: &Arc<LinuxHost>, act: Act) -> Result<(), String> {
     done.await
         .expect("no panic")
         .map_err(|fault| fault.full_text())
+}
+
+/// Processes of this user of the machine.
+pub fn processes_of(uid: u32) -> Vec<i32> {
+    let entries = fs::read_dir("/proc").expect("processes").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
+    pids.filter(|pid: &i32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+        line.and_then(|line| line.split_whitespace().next()) == Some(&uid.to_string())
+    })
+    .collect()
 }
 
 /// Waits until `look` answers something.

@@ -1,0 +1,148 @@
+//! The worker's data port over real mutual TLS, with a real container behind it: whom it is open to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use docklet_agent::door;
+use docklet_agent::host::Act;
+use docklet_agent::host::linux::LinuxHost;
+use docklet_agent::masters::Tell;
+use docklet_control::id::VnodeId;
+use docklet_control::model::VnodeWanted::Running;
+use docklet_link::identity::{Identity, PeerRole};
+use docklet_link::tls::Expect;
+use docklet_link::{Authority, Credentials, Dialer};
+use futures_util::StreamExt;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::support::{CLUSTER, DATA_PORT, Worker, in_own_network, perform, round, session, signed};
+
+pub type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+pub const V7: VnodeId = VnodeId(7);
+/// Nothing here may take longer.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A worker with vnode 7 running and its data port open.
+pub struct Open {
+    pub worker: Worker,
+    pub host: Arc<LinuxHost>,
+    pub ca: Authority,
+    pub told: mpsc::Receiver<Tell>,
+}
+
+impl Open {
+    pub async fn new() -> Self {
+        let ca = Authority::create(CLUSTER).expect("an authority");
+        let worker = Worker::new(&ca, 5);
+        let host = worker.open();
+        round(&host, &worker.assignment(vec![worker.vnode(7, Running)])).await;
+        let told = serve(&worker, &host).await;
+        Self {
+            worker,
+            host,
+            ca,
+            told,
+        }
+    }
+
+    /// A socket as some master opens it.
+    pub async fn socket(&self, path: &str) -> Socket {
+        let master = signed(&self.ca, PeerRole::Master, 1);
+        dial(master, path).await.expect("an open door")
+    }
+
+    pub async fn end(self) {
+        perform(&self.host, Act::Remove(V7)).await;
+    }
+}
+
+async fn serve(worker: &Worker, host: &Arc<LinuxHost>) -> mpsc::Receiver<Tell> {
+    let (images, _) = watch::channel(Vec::new());
+    let (tell, told) = mpsc::channel(8);
+    let door = door::serve(worker.config.clone(), host.clone(), images, tell);
+    tokio::spawn(door.await.expect("a free port"));
+    told
+}
+
+pub async fn dial(own: Credentials, path: &str) -> Result<Socket, String> {
+    let worker = Identity {
+        role: PeerRole::Agent,
+        id: 5,
+        cluster: CLUSTER,
+    };
+    let addr = format!("127.0.0.1:{DATA_PORT}");
+    let dialer = Dialer::new(own);
+    let stream = dialer
+        .connect(&addr, Expect::Exactly(worker))
+        .await
+        .map_err(|fault| fault.to_string())?;
+    match tokio_tungstenite::client_async(format!("ws://worker{path}"), stream).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(answer)) => Err(answer.status().to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A message of the worker.
+pub enum Came {
+    Bytes(Vec<u8>),
+    Said(Value),
+}
+
+pub async fn next(socket: &mut Socket) -> Came {
+    let message = tokio::time::timeout(DEADLINE, socket.next()).await;
+    let message = message
+        .expect("in time")
+        .expect("a message")
+        .expect("whole");
+    if let Message::Text(text) = &message {
+        return Came::Said(serde_json::from_str(text).expect("JSON"));
+    }
+    assert!(message.is_binary(), "{message:?}");
+    Came::Bytes(message.into_data().to_vec())
+}
+
+pub async fn text(socket: &mut Socket) -> Value {
+    match next(socket).await {
+        Came::Said(text) => text,
+        Came::Bytes(bytes) => panic!("{bytes:?} where text was due"),
+    }
+}
+
+#[test]
+fn only_masters_use_the_port_and_agents_only_fetch() {
+    in_own_network(async {
+        let open = Open::new().await;
+        let terminal = format!("/terminal/{}?vnode=7&epoch=10", session(1));
+        let (give, take) = (
+            format!("/images/{}", open.worker.image),
+            format!("/images/{}?put=1", open.worker.image),
+        );
+        let refused = Err("404 Not Found".to_owned());
+        let cases = [
+            (PeerRole::Agent, "/exec", refused.clone()),
+            (PeerRole::Agent, terminal.as_str(), refused.clone()),
+            (PeerRole::Agent, take.as_str(), refused),
+            (PeerRole::Agent, give.as_str(), Ok(())),
+            (PeerRole::Master, give.as_str(), Ok(())),
+            (PeerRole::Master, "/exec", Ok(())),
+        ];
+        for (role, path, wanted) in cases {
+            let got = dial(signed(&open.ca, role, 6), path).await.map(|_| ());
+            assert_eq!(got, wanted, "{role:?} {path}");
+        }
+        let other = Authority::create(CLUSTER).expect("an authority");
+        let foreign = signed(&other, PeerRole::Master, 1);
+        assert!(
+            dial(foreign, "/exec").await.is_err(),
+            "another authority's master"
+        );
+        open.end().await;
+    });
+}

@@ -1,0 +1,8 @@
+//! Tests of a worker without any master, on real LXC; they need root.
+
+mod containers;
+mod door;
+mod exec;
+mod images;
+mod support;
+mod terminal;

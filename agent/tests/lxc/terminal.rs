@@ -1,0 +1,212 @@
+//! Terminals of a vnode, through the data port.
+
+use docklet_agent::host::Act;
+use docklet_control::id::VnodeId;
+use docklet_control::model::VnodeWanted::Running;
+use docklet_link::identity::PeerRole;
+use futures_util::SinkExt;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::door::{Came, Open, Socket, dial, next, text};
+use crate::support::{in_own_network, perform, round, session, signed};
+
+/// Scroll-back that a terminal keeps.
+const RING_BYTES: u64 = 1 << 20;
+
+impl Open {
+    async fn terminal(&self, session: &str, from: u64) -> Terminal {
+        let path = format!("/terminal/{session}?vnode=7&epoch=10&from={from}&cols=80&rows=24");
+        let mut socket = self.socket(&path).await;
+        let first = text(&mut socket).await;
+        Terminal {
+            oldest: first["attached"]["oldest"].as_u64().expect("a position"),
+            end: first["attached"]["end"].as_u64().expect("a position"),
+            socket,
+            start: None,
+            bytes: Vec::new(),
+        }
+    }
+}
+
+/// A viewer of a terminal.
+struct Terminal {
+    socket: Socket,
+    oldest: u64,
+    end: u64,
+    /// Position of the first byte that came.
+    start: Option<u64>,
+    bytes: Vec<u8>,
+}
+
+impl Terminal {
+    async fn type_in(&mut self, text: &str) {
+        let bytes = Message::binary(text.as_bytes().to_vec());
+        self.socket.send(bytes).await.expect("sent");
+    }
+
+    /// Position after the last byte that came.
+    fn position(&self) -> u64 {
+        self.start.unwrap_or_default() + self.bytes.len() as u64
+    }
+
+    /// Takes bytes; answers the last word if the shell has ended.
+    async fn take(&mut self) -> Option<Value> {
+        match next(&mut self.socket).await {
+            Came::Bytes(message) => {
+                let (position, bytes) = message.split_first_chunk::<8>().expect("a position");
+                let position = u64::from_be_bytes(*position);
+                if self.start.is_some() {
+                    assert_eq!(position, self.position(), "no gap and no byte twice");
+                }
+                self.start.get_or_insert(position);
+                self.bytes.extend(bytes);
+                None
+            }
+            Came::Said(last) => Some(last),
+        }
+    }
+
+    /// Takes bytes until this line has come. What was typed is echoed, so the line must not have been typed so.
+    async fn until_line(&mut self, line: &str) {
+        let end = |bytes: &[u8]| {
+            let tail = &bytes[bytes.len().saturating_sub(1 << 10)..];
+            let tail = String::from_utf8_lossy(tail).into_owned();
+            tail.lines().any(|given| given == line)
+        };
+        while !end(&self.bytes) {
+            assert_eq!(self.take().await, None);
+        }
+    }
+
+    async fn until_position(&mut self, position: u64) {
+        while self.position() < position {
+            assert_eq!(self.take().await, None);
+        }
+    }
+}
+
+#[test]
+fn a_terminal_outlives_its_viewers_and_replays_every_byte() {
+    in_own_network(async {
+        let open = Open::new().await;
+        let mut first = open.terminal(&session(1), 0).await;
+        first.type_in("echo be-$((40+2))\n").await;
+        first.until_line("be-42").await;
+        let left_at = first.position();
+        // It goes without a word, while the shell still prints.
+        first.type_in("seq 1 20000; echo do-$((40+3))\n").await;
+        drop(first.socket);
+
+        let mut second = open.terminal(&session(1), left_at).await;
+        second.until_line("do-43").await;
+        assert_eq!(
+            second.start,
+            Some(left_at),
+            "it goes on where the first one was"
+        );
+        let mut third = open.terminal(&session(1), 0).await;
+        third.until_position(second.position()).await;
+        let mut whole = first.bytes.clone();
+        whole.extend(&second.bytes);
+        assert_eq!(
+            third.bytes[..whole.len()],
+            whole[..],
+            "what both saw is what there was"
+        );
+        let numbers: String = (1..=20_000).map(|n| format!("{n}\r\n")).collect();
+        assert!(String::from_utf8_lossy(&whole).contains(&numbers));
+
+        second.type_in("exit 3\n").await;
+        for viewer in [&mut second, &mut third] {
+            let last = loop {
+                if let Some(last) = viewer.take().await {
+                    break last;
+                }
+            };
+            assert_eq!(last, json!({"exit": {"code": 3}}));
+        }
+        open.end().await;
+    });
+}
+
+#[test]
+fn a_viewer_who_missed_more_than_is_kept_is_told_where_the_rest_begins() {
+    in_own_network(async {
+        let open = Open::new().await;
+        let mut first = open.terminal(&session(1), 0).await;
+        first.type_in("seq 1 300000; echo do-$((40+2))\n").await;
+        first.until_line("do-42").await;
+        assert!(first.position() > 2 * RING_BYTES);
+
+        let mut late = open.terminal(&session(1), 0).await;
+        assert_eq!(late.end - late.oldest, RING_BYTES, "so much is kept");
+        late.until_position(late.end).await;
+        assert_eq!(late.start, Some(late.oldest), "and that is where it begins");
+        let skipped = usize::try_from(late.oldest).expect("small");
+        let common = first.bytes[skipped..].iter().zip(&late.bytes);
+        let equal = common.take_while(|(one, other)| one == other).count();
+        assert!(equal > 1_000_000, "byte for byte: {equal}");
+        assert_eq!(equal, late.bytes.len().min(first.bytes.len() - skipped));
+        open.end().await;
+    });
+}
+
+#[test]
+fn a_terminal_has_the_size_that_its_viewer_says() {
+    in_own_network(async {
+        let open = Open::new().await;
+        let mut viewer = open.terminal(&session(1), 0).await;
+        viewer.type_in("stty size; tty\n").await;
+        viewer.until_line("24 80").await;
+        viewer.until_line("/dev/pts/0").await;
+        let resize = json!({"resize": {"cols": 132, "rows": 50}}).to_string();
+        viewer
+            .socket
+            .send(Message::text(resize))
+            .await
+            .expect("sent");
+        viewer.type_in("stty size\n").await;
+        viewer.until_line("50 132").await;
+        open.end().await;
+    });
+}
+
+#[test]
+fn a_session_opens_only_the_vnode_that_it_is_of() {
+    in_own_network(async {
+        let open = Open::new().await;
+        let eighth = worker_with(&open, 8).await;
+        open.terminal(&session(1), 0).await;
+        for (vnode, epoch) in [(8, 10), (7, 9), (9, 10)] {
+            let path = format!("/terminal/{}?vnode={vnode}&epoch={epoch}", session(1));
+            let mut socket = open.socket(&path).await;
+            let refused = text(&mut socket).await;
+            assert!(
+                refused["refused"]["cause"].is_string(),
+                "{vnode} {epoch}: {refused}"
+            );
+        }
+        for path in [
+            "/terminal/short?vnode=7&epoch=10",
+            "/terminal/../exec",
+            "/",
+            "/images/x",
+        ] {
+            let master = signed(&open.ca, PeerRole::Master, 1);
+            let got = dial(master, path).await.map(|_| ());
+            assert_eq!(got, Err("404 Not Found".to_owned()), "{path}");
+        }
+        perform(&open.host, Act::Remove(eighth)).await;
+        open.end().await;
+    });
+}
+
+/// One more vnode of the same worker.
+async fn worker_with(open: &Open, id: u64) -> VnodeId {
+    let vnode = open.worker.vnode(id, Running);
+    let (id, worker) = (vnode.id, &open.worker);
+    let both = worker.assignment(vec![worker.vnode(7, Running), vnode]);
+    round(&open.host, &both).await;
+    id
+}
