@@ -36,11 +36,12 @@ pub enum Table {
     Receipts = 13,
     Autopilot = 14,
     Replacements = 15,
+    Drills = 16,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -56,6 +57,7 @@ impl Table {
         Self::Receipts,
         Self::Autopilot,
         Self::Replacements,
+        Self::Drills,
     ];
 
     /// The table with this number.
@@ -143,6 +145,7 @@ pub fn diff(old: &State, new: &State) -> Vec<RowChange> {
         &new.replacements,
         &mut changes,
     );
+    diff_map(Table::Drills, &old.drills, &new.drills, &mut changes);
     changes
 }
 
@@ -254,6 +257,7 @@ fn load_row(state: &mut State, table: Table, value: &[u8]) -> Result<(), RowFaul
             let row: crate::model::Replacement = decode(table, value)?;
             state.replacements.insert(row.old, row);
         }
+        Table::Drills => state.put_drill(decode(table, value)?),
     }
     Ok(())
 }
