@@ -3,7 +3,7 @@
 use crate::command::Entry;
 use crate::decide::decide;
 use crate::event::{Change, Event};
-use crate::evolve::evolve;
+use crate::evolve::evolve_all;
 use crate::id::LogIndex;
 use crate::model::receipt::{Outcome, Receipt};
 use crate::state::State;
@@ -33,9 +33,8 @@ pub fn apply(state: &State, index: LogIndex, entry: &Entry) -> Applied {
         Ok(decision) => (Outcome::Accepted(decision.subject), decision.events),
         Err(refusal) => (Outcome::Refused(refusal), Vec::new()),
     };
-    let mut next = events
-        .iter()
-        .fold(state.clone(), |state, event| evolve(state, entry.at, event));
+    let change = change(index, entry, events);
+    let mut next = evolve_all(state.clone(), &change);
     let receipt = Receipt {
         request: entry.request,
         index,
@@ -44,12 +43,10 @@ pub fn apply(state: &State, index: LogIndex, entry: &Entry) -> Applied {
         command: entry.command.name().to_owned(),
         outcome,
     };
-    if entry.command.leaves_receipt() {
-        next.put_receipt(receipt.clone());
-    }
+    next.put_receipt(receipt.clone());
     Applied {
         state: next,
-        change: change(index, entry, events),
+        change,
         receipt,
     }
 }

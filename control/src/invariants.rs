@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::drill::{Drill, DrillBegun, DrillStage};
 use crate::model::{VclusterWanted, VnodeWanted};
 use crate::place;
 use crate::state::State;
@@ -18,7 +17,6 @@ pub fn broken(state: &State) -> Vec<String> {
     holders_are_workers(state, &mut broken);
     subnets_are_disjoint(state, &mut broken);
     masters_remain(state, &mut broken);
-    drills_are_sound(state, &mut broken);
     rows_rebuild_the_state(state, &mut broken);
     broken
 }
@@ -29,7 +27,6 @@ pub fn broken_by(before: &State, after: &State) -> Vec<String> {
     let mut broken = Vec::new();
     new_promises_fit_workers(before, after, &mut broken);
     masters_never_return(before, after, &mut broken);
-    drills_go_forward(before, after, &mut broken);
     broken
 }
 
@@ -147,46 +144,10 @@ fn subnets_are_disjoint(state: &State, broken: &mut Vec<String>) {
     }
 }
 
-/// One drill at a time, no fault without its announcement, a verdict exactly at the end, and bounds on what is kept.
-fn drills_are_sound(state: &State, broken: &mut Vec<String>) {
-    let running = state.drills.values().filter(|drill| drill.runs()).count();
-    let the_newest = state.running_drill().is_some() as usize;
-    if running != the_newest || state.drills.len() > Drill::KEPT_MAX {
-        broken.push(format!("{running} drills run, of {}", state.drills.len()));
-    }
-    for drill in state.drills.values() {
-        let early = |begun: &DrillBegun| begun.at < drill.fault_at;
-        let ended = drill.ending.is_some() == (drill.stage == DrillStage::Ended);
-        let probed = drill.runs() || drill.probes.is_empty();
-        let measured = drill.measured.iter().all(|report| report.acked.is_sound());
-        let bounded = drill.steps.len() <= Drill::STEPS_MAX;
-        let sound = ended && probed && measured && bounded;
-        if !sound || drill.begun.as_ref().is_some_and(early) {
-            broken.push(format!("drill {} is not sound", drill.id));
-        }
-    }
-}
-
-/// What ended stays as it is, and no stage comes back.
-fn drills_go_forward(before: &State, after: &State, broken: &mut Vec<String>) {
-    for old in before.drills.values() {
-        let Some(new) = after.drills.get(&old.id) else {
-            continue;
-        };
-        let rewritten = !old.runs() && old != new;
-        if rewritten || new.stage < old.stage || new.plan != old.plan {
-            broken.push(format!("drill {} went back", old.id));
-        }
-    }
-}
-
 /// Look-up tables and rows say the same as the tables.
 fn rows_rebuild_the_state(state: &State, broken: &mut Vec<String>) {
-    let rows = crate::rows::all(state);
-    let pairs = rows
-        .into_iter()
-        .filter_map(|row| row.after.map(|value| (row.table, value)));
-    match crate::rows::load(pairs) {
+    let rows = crate::rows::iter(state).map(|(table, _, value)| (table, value));
+    match crate::rows::load(rows) {
         Ok(rebuilt) if rebuilt == *state => {}
         Ok(_) => broken.push("the rows rebuild another state".to_owned()),
         Err(fault) => broken.push(format!("the rows cannot be read: {fault}")),

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::drill::refusal::DrillRefusal;
-
 /// Why a request was refused. Nothing of it took effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
@@ -76,8 +74,6 @@ pub enum Refusal {
         "master {new} has joined already to take the place of \"{name}\": wait until it has caught up, or remove it first"
     )]
     MasterReplacedAlready { name: String, new: u64 },
-    #[error(transparent)]
-    Drill(#[from] DrillRefusal),
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -120,7 +116,6 @@ impl Refusal {
             Self::QuorumAtRisk { .. } => "quorum_at_risk",
             Self::CannotLead { .. } => "cannot_lead",
             Self::MasterReplacedAlready { .. } => "master_replaced_already",
-            Self::Drill(refusal) => refusal.code(),
         }
     }
 
@@ -148,7 +143,6 @@ impl Refusal {
             | Self::QuorumAtRisk { .. }
             | Self::CannotLead { .. }
             | Self::MasterReplacedAlready { .. } => RefusalClass::Conflict,
-            Self::Drill(refusal) => refusal.class(),
         }
     }
 

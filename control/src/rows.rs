@@ -12,6 +12,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
+use crate::id::{
+    Digest, LogIndex, MasterId, NetworkId, SecretHash, UserId, VclusterId, VnodeId, WorkerId,
+};
+use crate::model::Counters;
+use crate::name::Name;
 use crate::state::State;
 
 /// Version of rows that this code writes.
@@ -36,12 +41,11 @@ pub enum Table {
     Receipts = 13,
     Autopilot = 14,
     Replacements = 15,
-    Drills = 16,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 15] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -57,7 +61,6 @@ impl Table {
         Self::Receipts,
         Self::Autopilot,
         Self::Replacements,
-        Self::Drills,
     ];
 
     /// The table with this number.
@@ -91,69 +94,97 @@ pub enum RowFault {
     },
 }
 
+/// Calls `$with!(Table, field, Key, put, remove)` for each table that is a map, in the order of the tables.
+macro_rules! for_each_map {
+    ($with:ident) => {
+        $with!(Masters, masters, MasterId, put_master, remove_master);
+        $with!(
+            JoinTokens,
+            join_tokens,
+            SecretHash,
+            put_join_token,
+            remove_join_token
+        );
+        $with!(Workers, workers, WorkerId, put_worker, remove_worker);
+        $with!(Users, users, UserId, put_user, remove_user);
+        $with!(Sessions, sessions, SecretHash, put_session, remove_session);
+        $with!(Images, images, Digest, put_image, remove_image);
+        $with!(
+            ImageNames,
+            image_names,
+            Name,
+            put_image_name,
+            remove_image_name
+        );
+        $with!(Networks, networks, NetworkId, put_network, remove_network);
+        $with!(
+            Vclusters,
+            vclusters,
+            VclusterId,
+            put_vcluster,
+            remove_vcluster
+        );
+        $with!(Vnodes, vnodes, VnodeId, put_vnode, remove_vnode);
+        $with!(Receipts, receipts, LogIndex, put_receipt, remove_receipt);
+        $with!(
+            Replacements,
+            replacements,
+            MasterId,
+            put_replacement,
+            remove_replacement
+        );
+    };
+}
+
 /// What changed from `old` to `new`. Costs in proportion to the change: shared subtrees are skipped.
 #[must_use]
 pub fn diff(old: &State, new: &State) -> Vec<RowChange> {
     let mut changes = Vec::new();
+    let (settings, counters) = (Table::Settings, Table::Counters);
     diff_single(
-        Table::Settings,
+        settings,
         old.settings.as_ref(),
         new.settings.as_ref(),
         &mut changes,
     );
-    diff_single(
-        Table::Counters,
-        Some(&old.counters),
-        Some(&new.counters),
-        &mut changes,
-    );
-    diff_map(Table::Masters, &old.masters, &new.masters, &mut changes);
-    diff_map(
-        Table::JoinTokens,
-        &old.join_tokens,
-        &new.join_tokens,
-        &mut changes,
-    );
-    diff_map(Table::Workers, &old.workers, &new.workers, &mut changes);
-    diff_map(Table::Users, &old.users, &new.users, &mut changes);
-    diff_map(Table::Sessions, &old.sessions, &new.sessions, &mut changes);
-    diff_map(Table::Images, &old.images, &new.images, &mut changes);
-    diff_map(
-        Table::ImageNames,
-        &old.image_names,
-        &new.image_names,
-        &mut changes,
-    );
-    diff_map(Table::Networks, &old.networks, &new.networks, &mut changes);
-    diff_map(
-        Table::Vclusters,
-        &old.vclusters,
-        &new.vclusters,
-        &mut changes,
-    );
-    diff_map(Table::Vnodes, &old.vnodes, &new.vnodes, &mut changes);
-    diff_map(Table::Receipts, &old.receipts, &new.receipts, &mut changes);
-    diff_single(
-        Table::Autopilot,
-        old.autopilot.as_ref(),
-        new.autopilot.as_ref(),
-        &mut changes,
-    );
-    diff_map(
-        Table::Replacements,
-        &old.replacements,
-        &new.replacements,
-        &mut changes,
-    );
-    diff_map(Table::Drills, &old.drills, &new.drills, &mut changes);
+    diff_single(counters, counters_row(old), counters_row(new), &mut changes);
+    let (before, after) = (old.autopilot.as_ref(), new.autopilot.as_ref());
+    diff_single(Table::Autopilot, before, after, &mut changes);
+    macro_rules! diff_table {
+        ($table:ident, $field:ident, $key:ty, $put:ident, $remove:ident) => {
+            diff_map(Table::$table, &old.$field, &new.$field, &mut changes);
+        };
+    }
+    for_each_map!(diff_table);
     changes
 }
 
-/// All rows of a state, as changes from the empty one.
-#[must_use]
-pub fn all(state: &State) -> Vec<RowChange> {
-    diff(&State::default(), state)
+/// Every row of a state in the order of the tables and keys, one at a time: table, key and value.
+pub fn iter(state: &State) -> impl Iterator<Item = (Table, Vec<u8>, Vec<u8>)> + Send + '_ {
+    let settings = state.settings.iter().map(value_bytes);
+    let settings = settings.map(|value| (Table::Settings, Vec::new(), value));
+    let counters = counters_row(state).map(|row| (Table::Counters, Vec::new(), value_bytes(row)));
+    let autopilot = state.autopilot.iter().map(value_bytes);
+    let autopilot = autopilot.map(|value| (Table::Autopilot, Vec::new(), value));
+    let singles = settings.chain(counters).chain(autopilot);
+    let mut tables: Vec<Rows<'_>> = vec![Box::new(singles)];
+    macro_rules! push_table {
+        ($table:ident, $field:ident, $key:ty, $put:ident, $remove:ident) => {
+            let rows = state.$field.iter();
+            let row = |(key, value)| (Table::$table, key_bytes(key), value_bytes(value));
+            tables.push(Box::new(rows.map(row)));
+        };
+    }
+    for_each_map!(push_table);
+    tables.into_iter().flatten()
 }
+
+/// Counters that nothing has moved yet have no row.
+fn counters_row(state: &State) -> Option<&Counters> {
+    Some(&state.counters).filter(|counters| **counters != Counters::default())
+}
+
+type Rows<'s> = Box<dyn Iterator<Item = (Table, Vec<u8>, Vec<u8>)> + Send + 's>;
 
 fn diff_single<T: Serialize + PartialEq>(
     table: Table,
@@ -216,49 +247,60 @@ pub fn load<B: Deref<Target = [u8]>>(
 ) -> Result<State, RowFault> {
     let mut state = State::default();
     for (table, value) in rows {
-        load_row(&mut state, table, &value)?;
+        put(&mut state, table, &value)?;
     }
     Ok(state)
 }
 
-/// Reads one row into the state. Every row contains its own key.
-fn load_row(state: &mut State, table: Table, value: &[u8]) -> Result<(), RowFault> {
-    match table {
-        Table::Settings => state.settings = Some(decode(table, value)?),
-        Table::Counters => state.counters = decode(table, value)?,
-        Table::Masters => {
-            let row: crate::model::Master = decode(table, value)?;
-            state.masters.insert(row.id, row);
-        }
-        Table::JoinTokens => {
-            let row: crate::model::JoinToken = decode(table, value)?;
-            state.join_tokens.insert(row.id, row);
-        }
-        Table::Workers => {
-            let row: crate::model::Worker = decode(table, value)?;
-            state.workers.insert(row.id, row);
-        }
-        Table::Users => state.put_user(decode(table, value)?),
-        Table::Sessions => {
-            let row: crate::model::Session = decode(table, value)?;
-            state.sessions.insert(row.id, row);
-        }
-        Table::Images => state.put_image(decode(table, value)?),
-        Table::ImageNames => {
-            let row: (crate::name::Name, crate::id::Digest) = decode(table, value)?;
-            state.image_names.insert(row.0.clone(), row);
-        }
-        Table::Networks => state.put_network(decode(table, value)?),
-        Table::Vclusters => state.put_vcluster(decode(table, value)?),
-        Table::Vnodes => state.put_vnode(decode(table, value)?),
-        Table::Receipts => state.put_receipt(decode(table, value)?),
-        Table::Autopilot => state.autopilot = Some(decode(table, value)?),
-        Table::Replacements => {
-            let row: crate::model::Replacement = decode(table, value)?;
-            state.replacements.insert(row.old, row);
-        }
-        Table::Drills => state.put_drill(decode(table, value)?),
+/// Reads one new row into the state. Every row contains its own key.
+///
+/// # Errors
+/// This code cannot read it.
+pub fn put(state: &mut State, table: Table, value: &[u8]) -> Result<(), RowFault> {
+    macro_rules! put_table {
+        ($table:ident, $field:ident, $key:ty, $put:ident, $remove:ident) => {
+            if table == Table::$table {
+                state.$put(decode(table, value)?);
+            }
+        };
     }
+    if table == Table::Settings {
+        state.settings = Some(decode(table, value)?);
+    }
+    if table == Table::Counters {
+        state.counters = decode(table, value)?;
+    }
+    if table == Table::Autopilot {
+        state.autopilot = Some(decode(table, value)?);
+    }
+    for_each_map!(put_table);
+    Ok(())
+}
+
+/// Takes a row out of the state.
+///
+/// # Errors
+/// The key is none of this table.
+pub fn remove(state: &mut State, table: Table, key: &[u8]) -> Result<(), RowFault> {
+    macro_rules! remove_from {
+        ($table:ident, $field:ident, $key:ty, $put:ident, $remove:ident) => {
+            if table == Table::$table {
+                let key = postcard::from_bytes::<$key>(key);
+                let key = key.map_err(|source| RowFault::Decode { table, source })?;
+                state.$remove(&key);
+            }
+        };
+    }
+    if table == Table::Settings {
+        state.settings = None;
+    }
+    if table == Table::Counters {
+        state.counters = Counters::default();
+    }
+    if table == Table::Autopilot {
+        state.autopilot = None;
+    }
+    for_each_map!(remove_from);
     Ok(())
 }
 
@@ -284,12 +326,30 @@ impl StateHash {
     #[must_use]
     pub fn after(self, changes: &[RowChange]) -> Self {
         changes.iter().fold(self, |hash, change| {
-            let hash = change.before.iter().fold(hash, |hash, value| {
-                hash.combine(change.row_hash(value), u64::wrapping_sub)
+            let before = change.before.iter().fold(hash, |hash, value| {
+                hash.combine(
+                    row_hash(change.table, &change.key, value),
+                    u64::wrapping_sub,
+                )
             });
-            change.after.iter().fold(hash, |hash, value| {
-                hash.combine(change.row_hash(value), u64::wrapping_add)
+            let after = change.after.iter();
+            after.fold(before, |hash, value| {
+                hash.with_row(change.table, &change.key, value)
             })
+        })
+    }
+
+    /// The fingerprint with one more row.
+    #[must_use]
+    pub fn with_row(self, table: Table, key: &[u8], value: &[u8]) -> Self {
+        self.combine(row_hash(table, key, value), u64::wrapping_add)
+    }
+
+    /// The fingerprint of a whole state, computed from all its rows.
+    #[must_use]
+    pub fn of(state: &State) -> Self {
+        iter(state).fold(Self::default(), |hash, (table, key, value)| {
+            hash.with_row(table, &key, &value)
         })
     }
 
@@ -306,17 +366,15 @@ impl std::fmt::Display for StateHash {
     }
 }
 
-impl RowChange {
-    fn row_hash(&self, value: &[u8]) -> [u64; 4] {
-        let mut hasher = Sha256::new();
-        hasher.update([self.table as u8]);
-        hasher.update((self.key.len() as u64).to_be_bytes());
-        hasher.update(&self.key);
-        hasher.update(value);
-        let digest: [u8; 32] = hasher.finalize().into();
-        std::array::from_fn(|lane| {
-            let bytes = std::array::from_fn(|byte| digest[lane * 8 + byte]);
-            u64::from_be_bytes(bytes)
-        })
-    }
+fn row_hash(table: Table, key: &[u8], value: &[u8]) -> [u64; 4] {
+    let mut hasher = Sha256::new();
+    hasher.update([table as u8]);
+    hasher.update((key.len() as u64).to_be_bytes());
+    hasher.update(key);
+    hasher.update(value);
+    let digest: [u8; 32] = hasher.finalize().into();
+    std::array::from_fn(|lane| {
+        let bytes = std::array::from_fn(|byte| digest[lane * 8 + byte]);
+        u64::from_be_bytes(bytes)
+    })
 }

@@ -5,11 +5,11 @@
 use imbl::{OrdMap, OrdSet};
 
 use crate::id::{
-    Digest, DrillId, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UserId, VclusterId,
-    VnodeId, WorkerId,
+    Digest, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UserId, VclusterId, VnodeId,
+    WorkerId,
 };
 use crate::model::{
-    Autopilot, Counters, Drill, Image, JoinToken, Master, Network, Receipt, Replacement, Session,
+    Autopilot, Counters, Image, JoinToken, Master, Network, Receipt, Replacement, Session,
     Settings, User, Vcluster, Vnode, VnodeWanted, Worker,
 };
 use crate::name::Name;
@@ -37,8 +37,6 @@ pub struct State {
     pub vnodes: OrdMap<VnodeId, Vnode>,
     /// Receipts by the entry that they are for; the oldest are dropped.
     pub receipts: OrdMap<LogIndex, Receipt>,
-    /// Drills, the newest last; the oldest are dropped.
-    pub drills: OrdMap<DrillId, Drill>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }
@@ -100,13 +98,6 @@ impl State {
             .get(self.lookup.receipt_by_request.get(&request)?)
     }
 
-    /// The drill that is under way: there is one at a time.
-    #[must_use]
-    pub fn running_drill(&self) -> Option<&Drill> {
-        let (_, newest) = self.drills.get_max()?;
-        newest.runs().then_some(newest)
-    }
-
     /// All vnodes of a vcluster, by identity, those on their way out included.
     pub fn vnodes_of(&self, vcluster: VclusterId) -> impl Iterator<Item = &Vnode> {
         let range = (vcluster, VnodeId(0))..=(vcluster, VnodeId(u64::MAX));
@@ -152,11 +143,66 @@ impl State {
     }
 }
 
-/// Changing things: for [`crate::evolve`] and [`crate::rows`] only.
+/// Looking back.
 impl State {
+    /// Forgets what became of requests: a state of the past is for looking at, not for going on from.
+    pub fn forget_receipts(&mut self) {
+        self.receipts = OrdMap::new();
+        self.lookup.receipt_by_request = OrdMap::new();
+    }
+}
+
+/// Changing things: for [`crate::evolve`] and [`crate::rows`] only. Every table has `put` and `remove`.
+impl State {
+    pub(crate) fn put_master(&mut self, master: Master) {
+        self.masters.insert(master.id, master);
+    }
+
+    pub(crate) fn remove_master(&mut self, id: &MasterId) {
+        self.masters.remove(id);
+    }
+
+    pub(crate) fn put_replacement(&mut self, replacement: Replacement) {
+        self.replacements.insert(replacement.old, replacement);
+    }
+
+    pub(crate) fn remove_replacement(&mut self, old: &MasterId) {
+        self.replacements.remove(old);
+    }
+
+    pub(crate) fn put_join_token(&mut self, token: JoinToken) {
+        self.join_tokens.insert(token.id, token);
+    }
+
+    pub(crate) fn remove_join_token(&mut self, id: &SecretHash) {
+        self.join_tokens.remove(id);
+    }
+
+    pub(crate) fn put_worker(&mut self, worker: Worker) {
+        self.workers.insert(worker.id, worker);
+    }
+
+    pub(crate) fn remove_worker(&mut self, id: &WorkerId) {
+        self.workers.remove(id);
+    }
+
     pub(crate) fn put_user(&mut self, user: User) {
         self.lookup.user_by_name.insert(user.name.clone(), user.id);
         self.users.insert(user.id, user);
+    }
+
+    pub(crate) fn remove_user(&mut self, id: &UserId) {
+        if let Some(user) = self.users.remove(id) {
+            self.lookup.user_by_name.remove(&user.name);
+        }
+    }
+
+    pub(crate) fn put_session(&mut self, session: Session) {
+        self.sessions.insert(session.id, session);
+    }
+
+    pub(crate) fn remove_session(&mut self, id: &SecretHash) {
+        self.sessions.remove(id);
     }
 
     pub(crate) fn put_network(&mut self, network: Network) {
@@ -166,8 +212,27 @@ impl State {
         self.networks.insert(network.id, network);
     }
 
+    pub(crate) fn remove_network(&mut self, id: &NetworkId) {
+        if let Some(network) = self.networks.remove(id) {
+            self.lookup.network_by_owner.remove(&network.owner);
+        }
+    }
+
     pub(crate) fn put_image(&mut self, image: Image) {
         self.images.insert(image.digest, image);
+    }
+
+    pub(crate) fn remove_image(&mut self, digest: &Digest) {
+        self.images.remove(digest);
+    }
+
+    /// What an image's name means from now on.
+    pub(crate) fn put_image_name(&mut self, row: (Name, Digest)) {
+        self.image_names.insert(row.0.clone(), row);
+    }
+
+    pub(crate) fn remove_image_name(&mut self, name: &Name) {
+        self.image_names.remove(name);
     }
 
     pub(crate) fn put_vcluster(&mut self, vcluster: Vcluster) {
@@ -176,8 +241,8 @@ impl State {
         self.vclusters.insert(vcluster.id, vcluster);
     }
 
-    pub(crate) fn remove_vcluster(&mut self, id: VclusterId) {
-        if let Some(vcluster) = self.vclusters.remove(&id) {
+    pub(crate) fn remove_vcluster(&mut self, id: &VclusterId) {
+        if let Some(vcluster) = self.vclusters.remove(id) {
             self.lookup
                 .vcluster_by_name
                 .remove(&(vcluster.owner, vcluster.name));
@@ -202,10 +267,12 @@ impl State {
         self.vnodes.insert(vnode.id, vnode);
     }
 
-    pub(crate) fn remove_vnode(&mut self, id: VnodeId) -> Option<Vnode> {
-        self.forget_places_of(id);
-        let vnode = self.vnodes.remove(&id)?;
-        self.lookup.vnodes_by_vcluster.remove(&(vnode.vcluster, id));
+    pub(crate) fn remove_vnode(&mut self, id: &VnodeId) -> Option<Vnode> {
+        self.forget_places_of(*id);
+        let vnode = self.vnodes.remove(id)?;
+        self.lookup
+            .vnodes_by_vcluster
+            .remove(&(vnode.vcluster, *id));
         Some(vnode)
     }
 
@@ -217,28 +284,22 @@ impl State {
         }
     }
 
-    pub(crate) fn put_drill(&mut self, drill: Drill) {
-        self.drills.insert(drill.id, drill);
-        while self.drills.len() > Drill::KEPT_MAX {
-            let Some((oldest, _)) = self.drills.get_min() else {
-                return;
-            };
-            let oldest = *oldest;
-            self.drills.remove(&oldest);
-        }
-    }
-
     pub(crate) fn put_receipt(&mut self, receipt: Receipt) {
         self.lookup
             .receipt_by_request
             .insert(receipt.request, receipt.index);
         self.receipts.insert(receipt.index, receipt);
         while self.receipts.len() > Receipt::KEPT_MAX {
-            let Some((index, oldest)) = self.receipts.get_min().cloned() else {
+            let Some((index, _)) = self.receipts.get_min().cloned() else {
                 return;
             };
-            self.lookup.receipt_by_request.remove(&oldest.request);
-            self.receipts.remove(&index);
+            self.remove_receipt(&index);
+        }
+    }
+
+    pub(crate) fn remove_receipt(&mut self, index: &LogIndex) {
+        if let Some(receipt) = self.receipts.remove(index) {
+            self.lookup.receipt_by_request.remove(&receipt.request);
         }
     }
 }

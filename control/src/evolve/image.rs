@@ -5,8 +5,7 @@ use crate::model::Image;
 use crate::state::State;
 
 pub(super) fn registered(state: &mut State, image: Image) {
-    let row = (image.name.clone(), image.digest);
-    state.image_names.insert(image.name.clone(), row);
+    state.put_image_name((image.name.clone(), image.digest));
     state.put_image(image);
 }
 

@@ -1,7 +1,6 @@
 //! Turns a state and an event into the next state. Never refuses and never chooses: what was decided happens.
 //! An event about something that is not there changes nothing, so that no log can stop a master.
 
-mod drill;
 mod image;
 mod machine;
 mod master;
@@ -9,7 +8,7 @@ mod person;
 mod vcluster;
 mod vnode;
 
-use crate::event::Event;
+use crate::event::{Change, Event};
 use crate::id::UnixMs;
 use crate::state::State;
 
@@ -18,19 +17,11 @@ use crate::state::State;
 pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
     match event.clone() {
         Event::ClusterInitialised { settings } => state.settings = Some(settings),
-        Event::MasterJoined { master } => {
-            state.masters.insert(master.id, master);
-        }
-        Event::JoinTokenCreated { token } => {
-            state.join_tokens.insert(token.id, token);
-        }
+        Event::MasterJoined { master } => state.put_master(master),
+        Event::JoinTokenCreated { token } => state.put_join_token(token),
         Event::JoinTokenSpent { id, uses_left } => machine::token_spent(&mut state, id, uses_left),
-        Event::JoinTokenForgotten { id } => {
-            state.join_tokens.remove(&id);
-        }
-        Event::WorkerJoined { worker } => {
-            state.workers.insert(worker.id, worker);
-        }
+        Event::JoinTokenForgotten { id } => state.remove_join_token(&id),
+        Event::WorkerJoined { worker } => state.put_worker(worker),
         Event::WorkerDescribed { worker, facts } => machine::described(&mut state, worker, facts),
         Event::WorkerMarked { worker, status } => machine::marked(&mut state, at, worker, status),
         Event::UserCreated { user } => person::created(&mut state, user),
@@ -38,12 +29,8 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
             user,
             password_hash,
         } => person::password_changed(&mut state, user, password_hash),
-        Event::SessionOpened { session } => {
-            state.sessions.insert(session.id, session);
-        }
-        Event::SessionClosed { id, .. } => {
-            state.sessions.remove(&id);
-        }
+        Event::SessionOpened { session } => state.put_session(session),
+        Event::SessionClosed { id, .. } => state.remove_session(&id),
         Event::ImageRegistered { image } => image::registered(&mut state, image),
         Event::ImageHeld { digest, worker } => image::held(&mut state, digest, worker),
         Event::ImageLost { digest, worker } => image::lost(&mut state, digest, worker),
@@ -52,7 +39,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::VclusterWantedChanged { about, wanted } => {
             vcluster::wanted_changed(&mut state, about.vcluster, wanted);
         }
-        Event::VclusterDeleted { about } => state.remove_vcluster(about.vcluster),
+        Event::VclusterDeleted { about } => state.remove_vcluster(&about.vcluster),
         Event::VnodeCreated { vnode } => vnode::created(&mut state, vnode),
         Event::VnodeWantedChanged { about, wanted } => {
             vnode::change(&mut state, about.vnode, |row| row.wanted = wanted);
@@ -65,20 +52,20 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         }
         Event::VnodeSeen { about, seen } => vnode::seen(&mut state, at, about.vnode, seen),
         Event::VnodeRemoved { about } => vnode::removed(&mut state, about.vnode),
-        Event::MasterRemoved { master, .. } => {
-            state.masters.remove(&master);
-        }
-        Event::MasterReplacementWanted { replacement } => {
-            state.replacements.insert(replacement.old, replacement);
-        }
+        Event::MasterRemoved { master, .. } => state.remove_master(&master),
+        Event::MasterReplacementWanted { replacement } => state.put_replacement(replacement),
         Event::MasterReplacementJoined { old, new } => {
             master::replacement_joined(&mut state, old, new);
         }
-        Event::MasterReplacementForgotten { old } => {
-            state.replacements.remove(&old);
-        }
+        Event::MasterReplacementForgotten { old } => state.remove_replacement(&old),
         Event::AutopilotSet { autopilot } => state.autopilot = Some(autopilot),
-        Event::Drill(event) => drill::evolve(&mut state, at, event),
     }
     state
+}
+
+/// The state after all that one entry changed; receipts are not events, and stay as they are.
+#[must_use]
+pub fn evolve_all(state: State, change: &Change) -> State {
+    let events = change.events.iter();
+    events.fold(state, |state, event| evolve(state, change.at, event))
 }

@@ -39,7 +39,7 @@ pub(super) fn seen(state: &mut State, at: UnixMs, id: VnodeId, seen: VnodeSeen) 
 }
 
 pub(super) fn removed(state: &mut State, id: VnodeId) {
-    let Some(vnode) = state.remove_vnode(id) else {
+    let Some(vnode) = state.remove_vnode(&id) else {
         return;
     };
     if let Some(network) = state.network_of(vnode.owner) {

@@ -1,7 +1,7 @@
 //! A log for tests: each entry is applied and then followed by every check that must hold after any entry.
 
 use docklet_control::command::ENTRY_VERSION;
-use docklet_control::evolve::evolve;
+use docklet_control::evolve::evolve_all;
 use docklet_control::id::{LogIndex, RequestId, UnixMs};
 use docklet_control::model::Outcome;
 use docklet_control::rows::{self, RowChange, StateHash, Table};
@@ -42,6 +42,7 @@ impl Log {
         self.check_repeats(&entry, index, &applied)?;
         let changed = rows::diff(&self.state, &applied.state);
         check_extent(&self.state, &entry, &applied, &changed)?;
+        check_undo(&self.state, &applied.state, &changed)?;
         let broken = invariants::broken_by(&self.state, &applied.state);
         demand(broken.is_empty(), &format!("invariants: {broken:?}"))?;
         self.index = index;
@@ -65,8 +66,8 @@ impl Log {
         let broken = invariants::broken(&self.state);
         demand(broken.is_empty(), &format!("invariants: {broken:?}"))?;
         let rebuilt = rebuilt(&self.state, |_| true)?;
-        let from_scratch = StateHash::default().after(&rows::all(&self.state));
-        let from_rows = StateHash::default().after(&rows::all(&rebuilt));
+        let from_scratch = StateHash::of(&self.state);
+        let from_rows = StateHash::of(&rebuilt);
         demand(rebuilt == self.state, "the rows rebuild another state")?;
         demand(from_rows == self.hash, "rebuilt state has another hash")?;
         demand(from_scratch == self.hash, "the kept hash has drifted")?;
@@ -82,12 +83,22 @@ impl Log {
         let mut state = State::default();
         for bytes in &self.changes {
             let change: Change = postcard::from_bytes(bytes).map_err(|fault| fault.to_string())?;
-            for event in &change.events {
-                state = evolve(state, change.at, event);
-            }
+            state = evolve_all(state, &change);
         }
         Ok(state)
     }
+}
+
+/// Putting back what the changed rows were before gives the state before, look-up tables included.
+fn check_undo(before: &State, after: &State, changed: &[RowChange]) -> Result<(), String> {
+    let mut undone = after.clone();
+    for row in changed.iter().rev() {
+        rows::remove(&mut undone, row.table, &row.key).map_err(|fault| fault.to_string())?;
+        if let Some(value) = &row.before {
+            rows::put(&mut undone, row.table, value).map_err(|fault| fault.to_string())?;
+        }
+    }
+    demand(undone == *before, "undoing the rows gives another state")
 }
 
 /// A refused entry leaves a receipt and nothing else, a retried one nothing at all.
@@ -126,11 +137,10 @@ fn rebuilt_without_receipts(state: &State) -> Result<State, String> {
 }
 
 fn rebuilt(state: &State, wanted: impl Fn(Table) -> bool) -> Result<State, String> {
-    let pairs = rows::all(state)
-        .into_iter()
-        .filter(|row| wanted(row.table))
-        .filter_map(|row| row.after.map(|value| (row.table, value)));
-    rows::load(pairs).map_err(|fault| fault.to_string())
+    let kept = rows::iter(state)
+        .filter(|(table, ..)| wanted(*table))
+        .map(|(table, _, value)| (table, value));
+    rows::load(kept).map_err(|fault| fault.to_string())
 }
 
 fn written<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, String> {
