@@ -18,6 +18,14 @@ pub enum RaftFault {
         "the state on disk has hash {found}, its rows give {computed}: the file is damaged, rebuild this master"
     )]
     HashDiffers { found: String, computed: String },
+    #[error(
+        "the log is damaged in {segment} at byte {offset} ({cause}): what was acknowledged may be missing, so this master must not go on with it; rebuild it under a new identity"
+    )]
+    LogDamaged {
+        segment: String,
+        offset: u64,
+        cause: String,
+    },
     #[error("file or thread")]
     Io(#[from] std::io::Error),
     #[error("link to another master")]

@@ -1,5 +1,7 @@
 //! Following the log: every change after an index, in order, each once, from whichever master.
 
+use std::sync::Arc;
+
 use docklet_control::Change;
 use docklet_control::id::LogIndex;
 use futures_util::Stream;
@@ -7,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::fault::RaftFault;
 use crate::master::Master;
-use crate::store::{Frozen, blocking};
+use crate::store::Frozen;
 
 /// Changes read from disk at once.
 const PAGE: usize = 256;
@@ -31,13 +33,16 @@ struct Cursor {
     master: Master,
     watch: watch::Receiver<Frozen>,
     after: LogIndex,
-    page: std::vec::IntoIter<Change>,
+    page: std::vec::IntoIter<Arc<Change>>,
     ended: bool,
 }
 
 impl Master {
     /// Every change after `after` that happened or will happen. Entries that changed nothing are left out.
-    pub fn follow(&self, after: LogIndex) -> impl Stream<Item = Result<Change, FollowEnd>> + use<> {
+    pub fn follow(
+        &self,
+        after: LogIndex,
+    ) -> impl Stream<Item = Result<Arc<Change>, FollowEnd>> + use<> {
         let cursor = Cursor {
             master: self.clone(),
             watch: self.watch(),
@@ -57,7 +62,7 @@ impl Master {
 }
 
 impl Cursor {
-    async fn next(&mut self) -> Result<Change, FollowEnd> {
+    async fn next(&mut self) -> Result<Arc<Change>, FollowEnd> {
         loop {
             if let Some(change) = self.page.next() {
                 self.after = change.index;
@@ -76,15 +81,13 @@ impl Cursor {
         }
     }
 
-    async fn read_page(&self, applied: LogIndex) -> Result<Vec<Change>, FollowEnd> {
-        let (rows, after) = (self.master.inner.view.rows.clone(), self.after);
-        let (kept_after, changes) = blocking(move || rows.history(after, PAGE))
-            .await
-            .map_err(|error| FollowEnd::Fault(error.into()))?;
-        if after < kept_after {
+    async fn read_page(&self, applied: LogIndex) -> Result<Vec<Arc<Change>>, FollowEnd> {
+        let view = &self.master.inner.view;
+        let page = view.changes(self.after, applied, PAGE).await;
+        let (kept_after, changes) = page.map_err(FollowEnd::Fault)?;
+        if self.after < kept_after {
             return Err(FollowEnd::Compacted { kept_after });
         }
-        // Disk may be ahead of what is published; the rest comes with the next page.
-        Ok(changes.into_iter().filter(|c| c.index <= applied).collect())
+        Ok(changes)
     }
 }

@@ -4,13 +4,12 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use docklet_control::id::{LogIndex, RequestId, SecretHash};
 use docklet_control::model::WorkerCapacity;
 use docklet_control::model::receipt::Subject;
-use docklet_control::rows::{self, StateHash, Table};
 use docklet_control::{Actor, Command, Refusal};
 use docklet_link::authority::SigningRequest;
 use docklet_link::identity::{Identity, PeerRole};
@@ -25,8 +24,6 @@ use crate::store::Frozen;
 use crate::wire::{self, decode, encode};
 use crate::{client_door, duties, types::Snapshot};
 
-/// Snapshots that may arrive at once.
-const TRANSFERS_MAX: usize = 4;
 /// Joining waits this long for a quorum.
 const JOIN_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -130,9 +127,8 @@ impl Master {
         let authority = Arc::new(authority);
         let raft = handler(move |_, channel| {
             let master = peers.clone();
-            let incoming = Arc::new(Incoming::default());
             rpc::serve(channel, move |method, body| {
-                answer(master.clone(), incoming.clone(), method, body)
+                answer(master.clone(), method, body)
             })
         });
         let join = handler(move |_, mut channel| {
@@ -239,65 +235,8 @@ fn join_command(secret_hash: SecretHash, kind: JoinKind) -> Command {
     }
 }
 
-/// Snapshots that are arriving on one connection.
-#[derive(Default)]
-struct Incoming(Mutex<Transfers>);
-
-/// Rows received so far, by transfer.
-type Transfers = HashMap<u64, Vec<(Table, Vec<u8>)>>;
-
-impl Incoming {
-    fn with<T>(&self, with: impl FnOnce(&mut Transfers) -> T) -> T {
-        with(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn begin(&self, transfer: u64) -> Result<(), String> {
-        self.with(|transfers| {
-            if transfers.len() >= TRANSFERS_MAX {
-                transfers.clear();
-            }
-            transfers.insert(transfer, Vec::new());
-            Ok(())
-        })
-    }
-
-    fn rows(&self, part: wire::SnapshotRows) -> Result<(), String> {
-        self.with(|transfers| {
-            let rows = transfers
-                .get_mut(&part.transfer)
-                .ok_or("this transfer has not begun")?;
-            for (table, value) in part.rows {
-                let table = Table::from_number(table).ok_or("a row of an unknown table")?;
-                rows.push((table, value));
-            }
-            Ok(())
-        })
-    }
-
-    /// The state that arrived, if it is the one that was sent.
-    fn end(&self, transfer: u64, hash: StateHash) -> Result<Frozen, String> {
-        let rows = self.with(|transfers| transfers.remove(&transfer));
-        let state = rows::load(rows.ok_or("this transfer has not begun")?)
-            .map_err(|fault| fault.to_string())?;
-        let computed = StateHash::default().after(&rows::all(&state));
-        if computed != hash {
-            return Err(format!("the snapshot has hash {computed}, {hash} was sent"));
-        }
-        Ok(Frozen {
-            state,
-            hash,
-            ..Frozen::default()
-        })
-    }
-}
-
 /// Answers one call of another master.
-async fn answer(
-    master: Master,
-    incoming: Arc<Incoming>,
-    method: u8,
-    body: Vec<u8>,
-) -> Result<Vec<u8>, String> {
+async fn answer(master: Master, method: u8, body: Vec<u8>) -> Result<Vec<u8>, String> {
     let raft = &master.inner.raft;
     let text = |error: &dyn std::fmt::Display| error.to_string();
     match method {
@@ -319,16 +258,13 @@ async fn answer(
             let handled = raft.handle_transfer_leader(decode(&body)?).await;
             encode(&handled.map_err(|error| text(&error))?)
         }
-        wire::SNAPSHOT_BEGIN => {
-            let begin: wire::SnapshotBegin = decode(&body)?;
-            encode(&incoming.begin(begin.transfer)?)
-        }
-        wire::SNAPSHOT_ROWS => encode(&incoming.rows(decode(&body)?)?),
+        wire::SNAPSHOT_BEGIN => encode(&master.inner.arriving.begin(decode(&body)?)),
+        wire::SNAPSHOT_ROWS => encode(&master.inner.arriving.take(decode(&body)?)?),
         wire::SNAPSHOT_END => {
             let end: wire::SnapshotEnd = decode(&body)?;
             let snapshot = Snapshot {
                 meta: end.meta,
-                snapshot: incoming.end(end.transfer, end.hash)?,
+                snapshot: master.inner.arriving.end(end.id)?,
             };
             let installed = raft.install_full_snapshot(end.vote, snapshot).await;
             encode(&installed.map_err(|error| text(&error))?)

@@ -5,14 +5,17 @@
 
 mod client;
 mod client_door;
+pub mod disk;
 mod duties;
 mod fault;
 mod follow;
 mod forward;
+mod history;
 mod join;
 mod master;
 mod membership;
 mod peer;
+mod snapshot;
 mod status;
 mod store;
 mod types;
@@ -25,3 +28,4 @@ pub use join::{JoinAnswer, JoinKind, JoinRequest, join};
 pub use master::{Master, MasterConfig, Timing};
 pub use status::{MemberStatus, RaftStatus};
 pub use store::Frozen;
+pub use store::rows::HistoryLimits;

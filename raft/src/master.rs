@@ -18,11 +18,14 @@ use openraft::{Config, Instant, Raft, RaftMetrics};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::disk::{Disk, HostDisk};
 use crate::fault::{ProposeFault, RaftFault};
 use crate::peer::{Peer, Peers};
+use crate::snapshot::Arriving;
 use crate::status::{MemberStatus, RaftStatus};
-use crate::store::log::LogStore;
+use crate::store::log::{LogStore, SEGMENT_BYTES};
 use crate::store::machine::{Machine, MachineView};
+use crate::store::rows::HistoryLimits;
 use crate::store::{Frozen, blocking};
 use crate::types::{MasterAddress, Proposal, Types};
 use crate::wire;
@@ -32,8 +35,8 @@ use crate::{duties, membership};
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(2);
 /// While nobody leads, look again this often.
 const LEADER_POLL: Duration = Duration::from_millis(20);
-/// The state is synced this often if it changed.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Where in the data directory the log and the state are.
+const STORE_DIR: &str = "store";
 
 /// Raft's own times. The defaults suit masters on one local network; a disk whose sync takes longer than the
 /// election timeout needs larger ones.
@@ -56,10 +59,12 @@ impl Default for Timing {
 
 /// What a master needs to start.
 pub struct MasterConfig {
-    /// Holds `log.redb` and `state.redb`; nobody else may have it open.
+    /// Holds the log and `state.redb` in a directory of their own; nobody else may have it open.
     pub data_dir: PathBuf,
     pub credentials: Credentials,
     pub timing: Timing,
+    /// How far back the history may reach.
+    pub history: HistoryLimits,
 }
 
 pub(crate) struct Inner {
@@ -67,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) raft: Raft<Types, Machine>,
     pub(crate) view: MachineView,
     pub(crate) soft: Mutex<Soft>,
+    pub(crate) arriving: Arriving,
     pub(crate) credentials: Credentials,
     pub(crate) dialer: Dialer,
     pub(crate) leaders: tokio::sync::Mutex<BTreeMap<u64, Arc<Peer>>>,
@@ -86,9 +92,11 @@ impl Master {
     /// The files are damaged or in use.
     pub async fn start(config: MasterConfig) -> Result<Self, RaftFault> {
         let dir = config.data_dir.clone();
+        let limits = config.history;
         let (log, (machine, view)) = blocking(move || {
-            std::fs::create_dir_all(&dir)?;
-            Ok((LogStore::open(&dir)?, Machine::open(&dir)?))
+            let disk: Arc<dyn Disk> = Arc::new(HostDisk::open(&dir.join(STORE_DIR))?);
+            let machine = Machine::open(disk.as_ref(), limits)?;
+            Ok((LogStore::open(disk, SEGMENT_BYTES)?, machine))
         })
         .await?;
         let own = config.credentials.identity;
@@ -107,6 +115,7 @@ impl Master {
                 raft,
                 view,
                 soft: Mutex::default(),
+                arriving: Arriving::default(),
                 credentials: config.credentials,
                 dialer,
                 leaders: tokio::sync::Mutex::default(),
@@ -122,7 +131,6 @@ impl Master {
             tokio::spawn(duties::run(self.clone())),
             tokio::spawn(duties::forward_heard(self.clone())),
             tokio::spawn(membership::run(self.clone())),
-            tokio::spawn(flush_regularly(self.inner.view.clone())),
         ];
         let mut kept = self
             .inner
@@ -241,7 +249,11 @@ impl Master {
 
     /// On the leader: stamps the command and replicates it.
     pub(crate) async fn propose_here(&self, ask: &wire::Propose) -> Result<Receipt, RaftFault> {
-        let written = self.inner.raft.client_write(Proposal(stamp(ask))).await;
+        let written = self
+            .inner
+            .raft
+            .client_write(Proposal(Arc::new(stamp(ask))))
+            .await;
         let written = written.map_err(|error| RaftFault::Raft(error.to_string()))?;
         written
             .data
@@ -358,7 +370,7 @@ impl Master {
             members: members.collect(),
             last_log: LogIndex(metrics.last_log_index.unwrap_or(0)),
             applied: frozen.index,
-            state_hash: frozen.hash.to_string(),
+            state_hash: frozen.hash().to_string(),
         }
     }
 
@@ -402,8 +414,7 @@ impl Master {
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::warn!(%error, "Raft did not stop cleanly");
         }
-        let rows = self.inner.view.rows.clone();
-        if let Err(error) = blocking(move || rows.flush()).await {
+        if let Err(error) = self.inner.view.flush().await {
             tracing::warn!(%error, "the state could not be synced");
         }
     }
@@ -454,19 +465,4 @@ fn raft_config(timing: Timing) -> Result<Arc<Config>, RaftFault> {
     Ok(Arc::new(
         valid.map_err(|error| RaftFault::Raft(error.to_string()))?,
     ))
-}
-
-async fn flush_regularly(view: MachineView) {
-    let mut flushed = LogIndex(0);
-    loop {
-        tokio::time::sleep(FLUSH_EVERY).await;
-        let index = view.frozen().index;
-        if index > flushed {
-            let rows = view.rows.clone();
-            match blocking(move || rows.flush()).await {
-                Ok(()) => flushed = index,
-                Err(error) => tracing::error!(%error, "the state cannot be synced"),
-            }
-        }
-    }
 }

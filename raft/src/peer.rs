@@ -4,7 +4,6 @@
 use std::future::Future;
 use std::time::Duration;
 
-use docklet_control::rows;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::rpc::Caller;
 use docklet_link::tls::Expect;
@@ -19,14 +18,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
+use crate::snapshot;
 use crate::store::Frozen;
 use crate::types::{MasterAddress, Snapshot, Types, Vote};
 use crate::wire;
-
-/// A call of a snapshot carries about this much.
-const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
-/// One such call may take this long.
-const SNAPSHOT_CALL_DEADLINE: Duration = Duration::from_secs(20);
 
 /// One connection to one master, dialled when first needed and again when it broke.
 pub struct Peer {
@@ -161,13 +156,13 @@ impl RaftNetworkV2<Types> for Peer {
     async fn full_snapshot(
         &mut self,
         vote: Vote,
-        snapshot: Snapshot,
+        sent: Snapshot,
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
-            sent = self.send_snapshot(vote, snapshot) => sent.map_err(streaming_error),
+            sent = snapshot::send(self, vote, sent) => sent.map_err(streaming_error),
         }
     }
 
@@ -179,44 +174,5 @@ impl RaftNetworkV2<Types> for Peer {
         self.call(wire::TRANSFER, &rpc, option.hard_ttl())
             .await
             .map_err(rpc_error)
-    }
-}
-
-impl Peer {
-    /// Sends the rows of a frozen state in calls of bounded size, then asks to install them.
-    async fn send_snapshot(
-        &self,
-        vote: Vote,
-        snapshot: Snapshot,
-    ) -> Result<SnapshotResponse<Types>, LinkFault> {
-        let transfer = rand::random();
-        let deadline = SNAPSHOT_CALL_DEADLINE;
-        let begin = wire::SnapshotBegin { transfer };
-        let () = self.call(wire::SNAPSHOT_BEGIN, &begin, deadline).await?;
-        let mut chunk = Vec::new();
-        let mut bytes = 0;
-        for row in rows::all(&snapshot.snapshot.state) {
-            let value = row.after.unwrap_or_default();
-            bytes += value.len();
-            chunk.push((row.table as u8, value));
-            if bytes >= SNAPSHOT_CHUNK_BYTES {
-                bytes = 0;
-                let rows = std::mem::take(&mut chunk);
-                let body = wire::SnapshotRows { transfer, rows };
-                let () = self.call(wire::SNAPSHOT_ROWS, &body, deadline).await?;
-            }
-        }
-        let body = wire::SnapshotRows {
-            transfer,
-            rows: chunk,
-        };
-        let () = self.call(wire::SNAPSHOT_ROWS, &body, deadline).await?;
-        let end = wire::SnapshotEnd {
-            transfer,
-            vote,
-            meta: snapshot.meta,
-            hash: snapshot.snapshot.hash,
-        };
-        self.call(wire::SNAPSHOT_END, &end, deadline).await
     }
 }

@@ -1,6 +1,7 @@
 //! The types that openraft is instantiated with. They do not leave this room.
 
 use std::fmt;
+use std::sync::Arc;
 
 use docklet_control::Entry;
 use docklet_control::model::Receipt;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// What stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proposal(pub Entry);
+pub struct Proposal(pub Arc<Entry>);
 
 impl fmt::Display for Proposal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use docklet_control::id::{LogIndex, RequestId, WorkerId};
 use docklet_control::model::{Receipt, User};
+use docklet_control::rows::StateHash;
 use docklet_control::{Actor, Command, Refusal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -70,26 +71,32 @@ pub struct Heard(pub Vec<(WorkerId, u64)>);
 #[derive(Serialize, Deserialize)]
 pub struct ReadIndex(pub LogIndex);
 
-/// A snapshot follows, in calls with this number.
-#[derive(Serialize, Deserialize)]
-pub struct SnapshotBegin {
-    pub transfer: u64,
+/// Which snapshot: the same for every master that has this state. The answer to `SNAPSHOT_BEGIN` with it is how many
+/// of its rows have arrived already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotId {
+    pub index: LogIndex,
+    pub hash: StateHash,
 }
 
-/// Some of its rows: table, value.
+/// One row: number of the table, key, value.
+pub type SnapshotRow = (u8, Vec<u8>, Vec<u8>);
+
+/// Some rows of a snapshot, in the order of tables and keys. The answer is how many have arrived.
 #[derive(Serialize, Deserialize)]
 pub struct SnapshotRows {
-    pub transfer: u64,
-    pub rows: Vec<(u8, Vec<u8>)>,
+    pub id: SnapshotId,
+    /// Number of the first of them.
+    pub first: u64,
+    pub rows: Vec<SnapshotRow>,
 }
 
-/// All rows are sent; install it if they have this hash.
+/// All rows are sent; install them if they have the hash.
 #[derive(Serialize, Deserialize)]
 pub struct SnapshotEnd {
-    pub transfer: u64,
+    pub id: SnapshotId,
     pub vote: Vote,
     pub meta: SnapshotMeta,
-    pub hash: docklet_control::rows::StateHash,
 }
 
 /// Encodes a body.

@@ -14,7 +14,8 @@ use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::listener::ClusterListener;
 use docklet_link::{Authority, Credentials, JoinSecret};
 use docklet_raft::{
-    FollowEnd, JoinKind, Master, MasterConfig, ProposeFault, StoreClient, Timing, join,
+    FollowEnd, HistoryLimits, JoinKind, Master, MasterConfig, ProposeFault, StoreClient, Timing,
+    join,
 };
 use futures_util::StreamExt;
 use tempfile::TempDir;
@@ -43,6 +44,7 @@ impl Member {
             data_dir: dir.to_owned(),
             credentials,
             timing: Timing::default(),
+            history: HistoryLimits::default(),
         };
         let master = Master::start(config).await.expect("start");
         let authority = Credentials::authority(dir).expect("authority");
@@ -198,7 +200,7 @@ async fn agree(members: &[&Member], index: LogIndex) {
         let views: Vec<_> = members.iter().map(|m| m.master.local()).collect();
         views
             .iter()
-            .all(|v| v.index == views[0].index && v.hash == views[0].hash)
+            .all(|v| v.index == views[0].index && v.hash() == views[0].hash())
     })
     .await;
 }
@@ -323,7 +325,7 @@ async fn take(member: &Member, after: LogIndex, count: usize) -> Vec<LogIndex> {
         .master
         .follow(after)
         .map(|item| item.expect("kept"))
-        .filter(|change| std::future::ready(made_user(change)))
+        .filter(|change| std::future::ready(made_user(change.as_ref())))
         .map(|change| change.index)
         .take(count)
         .collect();

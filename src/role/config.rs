@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use anyhow::Context as _;
+use docklet_raft::{HistoryLimits, Timing};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -31,18 +32,51 @@ pub struct MasterFile {
     /// Longest election timeout. Must be well above what a disk sync takes.
     #[serde(default = "election_max_ms")]
     pub election_max_ms: u64,
+    /// How much of the past is kept for looking back, in MiB; the oldest goes first.
+    #[serde(default = "history_mib")]
+    pub history_mib: u64,
+    /// How far the past is kept for looking back, in days.
+    #[serde(default = "history_days")]
+    pub history_days: u64,
+}
+
+impl MasterFile {
+    pub fn timing(&self) -> Timing {
+        Timing {
+            heartbeat_ms: self.heartbeat_ms,
+            election_min_ms: self.election_min_ms,
+            election_max_ms: self.election_max_ms,
+        }
+    }
+
+    pub fn history(&self) -> HistoryLimits {
+        HistoryLimits {
+            bytes_max: self.history_mib.saturating_mul(1 << 20),
+            age_ms_max: self.history_days.saturating_mul(DAY_MS),
+        }
+    }
+}
+
+const DAY_MS: u64 = 24 * 3_600_000;
+
+pub fn history_mib() -> u64 {
+    HistoryLimits::default().bytes_max >> 20
+}
+
+pub fn history_days() -> u64 {
+    HistoryLimits::default().age_ms_max / DAY_MS
 }
 
 fn heartbeat_ms() -> u64 {
-    docklet_raft::Timing::default().heartbeat_ms
+    Timing::default().heartbeat_ms
 }
 
 fn election_min_ms() -> u64 {
-    docklet_raft::Timing::default().election_min_ms
+    Timing::default().election_min_ms
 }
 
 fn election_max_ms() -> u64 {
-    docklet_raft::Timing::default().election_max_ms
+    Timing::default().election_max_ms
 }
 
 /// `agent.toml`

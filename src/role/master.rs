@@ -16,7 +16,7 @@ use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::listener::ClusterListener;
 use docklet_link::{Authority, Credentials, JoinSecret};
 use docklet_portal::{PortalConfig, agents_door};
-use docklet_raft::{JoinKind, Master, MasterConfig, ProposeFault, Timing, join};
+use docklet_raft::{HistoryLimits, JoinKind, Master, MasterConfig, ProposeFault, Timing, join};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::{self, MasterFile};
@@ -120,6 +120,8 @@ impl Addresses {
             heartbeat_ms: timing.heartbeat_ms,
             election_min_ms: timing.election_min_ms,
             election_max_ms: timing.election_max_ms,
+            history_mib: config::history_mib(),
+            history_days: config::history_days(),
         }
     }
 
@@ -166,7 +168,13 @@ async fn initialise(init: Init) -> anyhow::Result<ExitCode> {
         cluster: rand::random(),
     };
     let credentials = first_credentials(dir, identity)?;
-    let master = start(dir, credentials, Timing::default()).await?;
+    let master = start(
+        dir,
+        credentials,
+        Timing::default(),
+        HistoryLimits::default(),
+    )
+    .await?;
     let initialised = master.initialize(first_entry(&init, identity, hash)).await;
     master.shutdown().await;
     initialised.map_err(failure)?;
@@ -206,11 +214,17 @@ fn first_entry(init: &Init, identity: Identity, admin_password_hash: String) -> 
     }
 }
 
-async fn start(dir: &Path, credentials: Credentials, timing: Timing) -> anyhow::Result<Master> {
+async fn start(
+    dir: &Path,
+    credentials: Credentials,
+    timing: Timing,
+    history: HistoryLimits,
+) -> anyhow::Result<Master> {
     let config = MasterConfig {
         data_dir: dir.to_owned(),
         credentials,
         timing,
+        history,
     };
     Master::start(config)
         .await
@@ -243,12 +257,7 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
     let authority = Credentials::authority(dir)?;
     let (certificate_pem, key_pem) = authority.sign_public(&file.public_names)?;
     let listener = ClusterListener::bind(&file.cluster_listen.to_string(), &credentials).await?;
-    let timing = Timing {
-        heartbeat_ms: file.heartbeat_ms,
-        election_min_ms: file.election_min_ms,
-        election_max_ms: file.election_max_ms,
-    };
-    let master = start(dir, credentials.clone(), timing).await?;
+    let master = start(dir, credentials.clone(), file.timing(), file.history()).await?;
     let mut doors = master.doors(authority);
     doors.insert(Purpose::Agent, agents_door::door(master.clone()));
     let portal = docklet_portal::serve(PortalConfig {

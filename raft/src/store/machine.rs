@@ -1,147 +1,243 @@
-//! The state machine: applies committed entries, publishes the state after each batch, gives and takes snapshots.
+//! The state machine as openraft drives it: entries go through the fold, in memory; checkpoints bring the state to
+//! disk.
 
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use docklet_control::apply;
-use docklet_control::id::LogIndex;
-use docklet_control::rows;
+use docklet_control::event::Change;
+use docklet_control::id::{LogIndex, UnixMs};
+use docklet_control::model::Receipt;
+use docklet_control::{State, apply};
 use futures_util::{Stream, StreamExt};
 use openraft::entry::RaftEntry;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::watch;
 
-use super::rows::RowStore;
+use super::checkpoint::{Checkpoints, Progress};
+use super::rows::{HistoryLimits, RowStore};
 use super::{Frozen, blocking};
+use crate::disk::Disk;
 use crate::fault::RaftFault;
 use crate::types::{LogEntry, LogId, Membership, Snapshot, SnapshotMeta, Types};
 
-/// The state machine as openraft drives it.
+/// The state machine.
 pub struct Machine {
-    rows: Arc<RowStore>,
-    published: Arc<watch::Sender<Frozen>>,
+    view: MachineView,
+    /// What a follower that lags far is sent: the state as of the last time that the log was to be purged.
+    built: Arc<Mutex<Option<Frozen>>>,
 }
 
 /// What the rest of the room sees of it.
 #[derive(Clone)]
 pub struct MachineView {
-    pub rows: Arc<RowStore>,
-    published: Arc<watch::Sender<Frozen>>,
+    rows: Arc<RowStore>,
+    progress: Arc<Progress>,
+    checkpoints: Checkpoints,
+    threads: bool,
 }
 
 impl MachineView {
     /// The state after the last applied entry.
     pub fn frozen(&self) -> Frozen {
-        self.published.borrow().clone()
+        self.progress.frozen()
     }
 
     /// Wakes at each new state.
     pub fn watch(&self) -> watch::Receiver<Frozen> {
-        self.published.subscribe()
+        self.progress.watch()
+    }
+
+    /// Comes back when everything that was applied before is durable.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn flush(&self) -> Result<(), RaftFault> {
+        self.checkpoints.flush().await
+    }
+
+    /// Changes after `after` up to and with `upto`, at least one if there is any, at most about `limit`, and the
+    /// index after which none is missing.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn changes(
+        &self,
+        after: LogIndex,
+        upto: LogIndex,
+        limit: usize,
+    ) -> Result<(LogIndex, Vec<Arc<Change>>), RaftFault> {
+        let recent = self.progress.recent().range(after, upto, limit);
+        if let Some(changes) = recent {
+            return Ok((after, changes));
+        }
+        let rows = self.rows.clone();
+        let (kept_after, changes) = self.off(move || rows.history(after, limit)).await?;
+        let wanted = changes.into_iter().filter(|change| change.index <= upto);
+        Ok((kept_after, wanted.map(Arc::new).collect()))
+    }
+
+    /// The state after the entry at `index`, without receipts; none if the history does not reach back so far.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn state_at(&self, index: LogIndex) -> Result<Option<State>, RaftFault> {
+        loop {
+            self.flush().await?;
+            let (rows, base) = (self.rows.clone(), self.progress.base());
+            let reached = base.index;
+            let found = self.off(move || rows.state_at(&base, index)).await?;
+            // Another checkpoint in between moves the ground.
+            if found.is_some() || self.progress.base().index == reached {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The last entry that was stamped at `time` or before; none if the history does not reach back so far.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn index_at(&self, time: UnixMs) -> Result<Option<LogIndex>, RaftFault> {
+        self.flush().await?;
+        let rows = self.rows.clone();
+        self.off(move || rows.index_at(time)).await
+    }
+
+    /// The index after which every change is kept.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn history_after(&self) -> Result<LogIndex, RaftFault> {
+        let rows = self.rows.clone();
+        let (kept_after, _) = self
+            .off(move || rows.history(LogIndex(u64::MAX - 1), 0))
+            .await?;
+        Ok(kept_after)
+    }
+
+    /// Runs disk work off the asynchronous threads, where there are such.
+    async fn off<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, RaftFault> + Send + 'static,
+    ) -> Result<T, RaftFault> {
+        if self.threads {
+            Ok(blocking(work).await?)
+        } else {
+            work()
+        }
     }
 }
 
 impl Machine {
-    /// Opens the state in `dir` and goes on where it was last synced.
+    /// Opens the state on `disk` and goes on where it was last brought there.
     ///
     /// # Errors
     /// The file is damaged or cannot be opened.
-    pub fn open(dir: &Path) -> Result<(Self, MachineView), RaftFault> {
-        let rows = Arc::new(RowStore::open(dir)?);
-        let published = Arc::new(watch::Sender::new(rows.load()?));
-        let machine = Self {
-            rows: rows.clone(),
-            published: published.clone(),
+    pub fn open(disk: &dyn Disk, limits: HistoryLimits) -> Result<(Self, MachineView), RaftFault> {
+        let rows = Arc::new(RowStore::open(disk, limits)?);
+        let progress = Arc::new(Progress::starting(rows.load()?));
+        let threads = disk.threads();
+        let view = MachineView {
+            checkpoints: Checkpoints::start(progress.clone(), rows.clone(), threads)?,
+            rows,
+            progress,
+            threads,
         };
-        Ok((machine, MachineView { rows, published }))
-    }
-
-    fn frozen(&self) -> Frozen {
-        self.published.borrow().clone()
+        let machine = Self {
+            view: view.clone(),
+            built: Arc::default(),
+        };
+        Ok((machine, view))
     }
 }
 
 /// One batch while it is applied.
 struct Batch {
-    before: Frozen,
-    after: Frozen,
-    history: Vec<docklet_control::Change>,
+    index: LogIndex,
+    applied: Option<LogId>,
+    membership: Arc<Membership>,
+    state: State,
+    changes: Vec<Change>,
 }
 
 impl Batch {
-    fn on(before: Frozen) -> Self {
+    fn on(before: &Frozen) -> Self {
         Self {
-            after: before.clone(),
-            before,
-            history: Vec::new(),
+            index: before.index,
+            applied: before.applied,
+            membership: before.membership.clone(),
+            state: State::clone(&before.state),
+            changes: Vec::new(),
         }
     }
 
-    fn apply(&mut self, entry: &LogEntry) -> Option<docklet_control::model::Receipt> {
-        let index = LogIndex(entry.index());
-        self.after.index = index;
-        self.after.applied = Some(entry.log_id());
+    fn apply(&mut self, entry: &LogEntry) -> Option<Receipt> {
+        self.index = LogIndex(entry.index());
+        self.applied = Some(entry.log_id());
         match &entry.payload {
             EntryPayload::Blank => None,
             EntryPayload::Membership(membership) => {
-                self.after.membership = Membership::new(Some(entry.log_id()), membership.clone());
+                let membership = Membership::new(Some(entry.log_id()), membership.clone());
+                self.membership = Arc::new(membership);
                 None
             }
             EntryPayload::Normal(proposal) => {
-                let applied = apply(&self.after.state, index, &proposal.0);
-                self.after.state = applied.state;
+                let applied = apply(&self.state, self.index, &proposal.0);
+                self.state = applied.state;
                 if !applied.change.events.is_empty() {
-                    self.history.push(applied.change);
+                    self.changes.push(applied.change);
                 }
                 Some(applied.receipt)
             }
         }
     }
-
-    /// Writes what changed and gives the state to publish.
-    fn commit(mut self, store: &RowStore) -> Result<Frozen, RaftFault> {
-        let changed = rows::diff(&self.before.state, &self.after.state);
-        self.after.hash = self.before.hash.after(&changed);
-        store.apply(&self.after, &changed, &self.history)?;
-        Ok(self.after)
-    }
 }
 
 impl RaftStateMachine<Types> for Machine {
     type SnapshotData = Frozen;
-    type SnapshotBuilder = Builder;
+    type SnapshotBuilder = SnapshotBuilder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, Membership), io::Error> {
-        let frozen = self.frozen();
-        Ok((frozen.applied, frozen.membership))
+        let frozen = self.view.frozen();
+        Ok((frozen.applied, Membership::clone(&frozen.membership)))
     }
 
     async fn apply<Strm>(&mut self, mut entries: Strm) -> Result<(), io::Error>
     where
         Strm: Stream<Item = Result<EntryResponder<Types>, io::Error>> + Unpin + OptionalSend,
     {
-        let mut batch = Batch::on(self.frozen());
+        let before = self.view.frozen();
+        let mut batch = Batch::on(&before);
         let mut answers = Vec::new();
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
             let receipt = batch.apply(&entry);
             answers.extend(responder.map(|responder| (responder, receipt)));
         }
-        let rows = self.rows.clone();
-        let after = blocking(move || batch.commit(&rows)).await?;
-        self.published.send_replace(after);
+        let after = Frozen {
+            index: batch.index,
+            state: Arc::new(batch.state),
+            applied: batch.applied,
+            membership: batch.membership,
+            base: self.view.progress.base(),
+        };
+        self.view.progress.publish(after, batch.changes);
         for (responder, receipt) in answers {
             responder.send(receipt);
         }
-        Ok(())
+        self.view
+            .checkpoints
+            .keep_up()
+            .await
+            .map_err(io::Error::other)
     }
 
     async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
-        Builder {
-            rows: self.rows.clone(),
-            frozen: self.frozen(),
+        SnapshotBuilder {
+            view: self.view.clone(),
+            frozen: self.view.frozen(),
+            built: self.built.clone(),
         }
     }
 
@@ -153,33 +249,41 @@ impl RaftStateMachine<Types> for Machine {
         let frozen = Frozen {
             index: LogIndex(meta.last_log_id.map_or(0, |id| id.index())),
             applied: meta.last_log_id,
-            membership: meta.last_membership.clone(),
+            membership: Arc::new(meta.last_membership.clone()),
             ..snapshot
         };
-        let (rows, stored) = (self.rows.clone(), frozen.clone());
-        blocking(move || rows.replace(&stored)).await?;
-        self.published.send_replace(frozen);
-        Ok(())
+        let checkpoints = self.view.checkpoints.clone();
+        self.view
+            .off(move || checkpoints.replace(frozen))
+            .await
+            .map_err(io::Error::other)
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        let frozen = self.frozen();
+        let built = self
+            .built
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let frozen = built.unwrap_or_else(|| self.view.frozen());
         Ok(frozen.applied.is_some().then(|| snapshot_of(frozen)))
     }
 }
 
 /// A snapshot is the frozen state itself; building one means that it is on disk, so that the log may be purged.
-pub struct Builder {
-    rows: Arc<RowStore>,
+pub struct SnapshotBuilder {
+    view: MachineView,
     frozen: Frozen,
+    built: Arc<Mutex<Option<Frozen>>>,
 }
 
-impl RaftSnapshotBuilder<Types> for Builder {
+impl RaftSnapshotBuilder<Types> for SnapshotBuilder {
     type SnapshotData = Frozen;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        let rows = self.rows.clone();
-        blocking(move || rows.flush()).await?;
+        self.view.flush().await.map_err(io::Error::other)?;
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        *built = Some(self.frozen.clone());
         Ok(snapshot_of(self.frozen.clone()))
     }
 }
@@ -188,7 +292,7 @@ fn snapshot_of(frozen: Frozen) -> Snapshot {
     Snapshot {
         meta: SnapshotMeta {
             last_log_id: frozen.applied,
-            last_membership: frozen.membership.clone(),
+            last_membership: Membership::clone(&frozen.membership),
         },
         snapshot: frozen,
     }

@@ -1,12 +1,19 @@
-//! What a master keeps on disk: the log in one redb file, state rows and history in another.
+//! What a master keeps on disk: the log in segments, state rows and history in `state.redb`.
+//!
+//! The state that everybody works with is in memory; what entries changed is brought to disk by checkpoints, off the
+//! path of writes. The log is what makes a write last, and it is purged only up to a checkpoint.
 
+pub mod checkpoint;
 pub mod log;
 pub mod machine;
+pub mod recent;
 pub mod rows;
+
+use std::sync::Arc;
 
 use docklet_control::State;
 use docklet_control::id::LogIndex;
-use docklet_control::rows::StateHash;
+use docklet_control::rows::{StateHash, diff};
 
 use crate::types::{LogId, Membership};
 
@@ -16,11 +23,28 @@ pub struct Frozen {
     /// The entry.
     pub index: LogIndex,
     /// The state after it.
-    pub state: State,
-    /// Its fingerprint, equal on all masters at this index.
-    pub hash: StateHash,
+    pub state: Arc<State>,
     pub(crate) applied: Option<LogId>,
-    pub(crate) membership: Membership,
+    pub(crate) membership: Arc<Membership>,
+    /// An earlier state whose hash is known.
+    pub(crate) base: Arc<Base>,
+}
+
+impl Frozen {
+    /// The state's fingerprint, equal on all masters at this index. Costs in proportion to what changed since the
+    /// last checkpoint.
+    #[must_use]
+    pub fn hash(&self) -> StateHash {
+        self.base.hash.after(&diff(&self.base.state, &self.state))
+    }
+}
+
+/// The state of a checkpoint.
+#[derive(Debug, Default)]
+pub struct Base {
+    pub index: LogIndex,
+    pub state: Arc<State>,
+    pub hash: StateHash,
 }
 
 /// Runs blocking work on a thread of its own.
@@ -34,30 +58,4 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 #[cfg(test)]
-mod tests {
-    use openraft::StorageError;
-    use openraft::testing::log::{StoreBuilder, Suite};
-    use tempfile::TempDir;
-
-    use super::log::LogStore;
-    use super::machine::Machine;
-    use crate::types::Types;
-
-    struct OnDisk;
-
-    impl StoreBuilder<Types, LogStore, Machine, TempDir> for OnDisk {
-        async fn build(&self) -> Result<(TempDir, LogStore, Machine), StorageError<Types>> {
-            let dir = TempDir::new().expect("a directory");
-            let log = LogStore::open(dir.path()).expect("a log");
-            let (machine, _) = Machine::open(dir.path()).expect("a state");
-            Ok((dir, log, machine))
-        }
-    }
-
-    #[test]
-    fn openrafts_own_store_suite_passes_on_real_files() {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let result = runtime.block_on(Suite::test_all(OnDisk));
-        assert!(result.is_ok(), "{result:?}");
-    }
-}
+mod tests;

@@ -1,31 +1,65 @@
 //! State rows, history and the applied index, in `state.redb`.
 //!
-//! What one batch of entries changed is one transaction. It is not synced by itself: the log is, and after a crash
-//! the state goes on from its last synced batch. [`RowStore::flush`] syncs, and always before the log is purged.
+//! A checkpoint is one durable transaction: the rows that changed since the last one, what they were before, the
+//! changes in between, and how far they go. So a restart goes on from the last checkpoint, and any state since the
+//! oldest checkpoint kept can be had again: undo whole checkpoints, then follow the changes forward.
 
-use std::path::Path;
+use std::io;
+use std::sync::Arc;
 
 use docklet_control::event::Change;
-use docklet_control::id::LogIndex;
+use docklet_control::id::{LogIndex, UnixMs};
 use docklet_control::rows::{self, RowChange, StateHash, Table};
+use docklet_control::state::State;
 use redb::{
-    Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+    Builder, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    TableDefinition, WriteTransaction,
 };
 use serde::{Deserialize, Serialize};
 
-use super::Frozen;
+use super::{Base, Frozen};
+use crate::disk::{Disk, RedbFile};
 use crate::fault::RaftFault;
 use crate::types::{LogId, Membership};
 
+/// The file's name.
+pub const FILE: &str = "state.redb";
+/// Its name while it is made.
+const NEW_FILE: &str = "state.redb.new";
+
 const ROWS: TableDefinition<'_, (u8, &[u8]), &[u8]> = TableDefinition::new("rows");
+/// Changes in pieces, by the index of the last one in the piece.
 const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history");
+/// Checkpoints, by the index that they reach.
+const CHECKPOINTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("checkpoints");
+/// What the rows that a checkpoint changed were before, by the index that it reaches.
+const UNDO: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("undo");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const APPLIED: &str = "applied";
 
-/// Changes kept for followers; older ones give way to a fresh start from the state.
-pub const HISTORY_MAX: u64 = 100_000;
-/// Old changes are dropped this many at a time.
-const HISTORY_TRIM: u64 = 1_000;
+/// Changes in one piece of history.
+const PIECE: usize = 128;
+/// redb's cache: the state is in memory, so rows are rarely read again.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// How far back the history may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryLimits {
+    /// Bytes of changes and undo rows.
+    pub bytes_max: u64,
+    /// Milliseconds before the newest change.
+    pub age_ms_max: u64,
+}
+
+impl Default for HistoryLimits {
+    /// 512 MiB and 30 days.
+    fn default() -> Self {
+        Self {
+            bytes_max: 512 << 20,
+            age_ms_max: 30 * 24 * 3_600_000,
+        }
+    }
+}
 
 /// How far the rows have come; changes with them in one transaction.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -35,26 +69,55 @@ struct Applied {
     hash: StateHash,
     /// Changes after this index are all there.
     history_after: u64,
+    history_bytes: u64,
 }
+
+/// One checkpoint.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Checkpoint {
+    /// The index of the one before.
+    from: u64,
+    /// When its last change was stamped.
+    at: UnixMs,
+    /// Bytes of its changes and undo rows.
+    bytes: u64,
+}
+
+/// A row as it was: table, key, value or none.
+type UndoRow<B> = (u8, B, Option<B>);
 
 /// The file.
 pub struct RowStore {
     database: Database,
+    limits: HistoryLimits,
 }
 
 impl RowStore {
-    /// Opens or makes `state.redb` in `dir`.
+    /// Opens or makes `state.redb`.
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn open(dir: &Path) -> Result<Self, RaftFault> {
-        let database = Database::create(dir.join("state.redb"))?;
-        let transaction = database.begin_write()?;
+    pub fn open(disk: &dyn Disk, limits: HistoryLimits) -> Result<Self, RaftFault> {
+        let names = disk.list()?;
+        let is_there = |wanted: &str| names.iter().any(|name| name == wanted);
+        if is_there(FILE) {
+            let database = open_database(disk, FILE)?;
+            return Ok(Self { database, limits });
+        }
+        // A file that a crash left half made never gets the name.
+        if is_there(NEW_FILE) {
+            disk.remove(NEW_FILE)?;
+        }
+        let database = open_database(disk, NEW_FILE)?;
+        let mut transaction = database.begin_write()?;
+        transaction.set_quick_repair(true);
         transaction.open_table(ROWS)?;
-        transaction.open_table(HISTORY)?;
         transaction.open_table(META)?;
+        open_history(&transaction)?;
         transaction.commit()?;
-        Ok(Self { database })
+        disk.rename(NEW_FILE, FILE)?;
+        disk.sync_names()?;
+        Ok(Self { database, limits })
     }
 
     /// Reads the whole state, and checks it against its hash.
@@ -64,76 +127,109 @@ impl RowStore {
     pub fn load(&self) -> Result<Frozen, RaftFault> {
         let transaction = self.database.begin_read()?;
         let applied = read_applied(&transaction.open_table(META)?)?;
-        let mut pairs = Vec::new();
+        let mut state = State::default();
+        let mut computed = StateHash::default();
         for row in transaction.open_table(ROWS)?.iter()? {
             let (key, value) = row?;
-            let table =
-                Table::from_number(key.value().0).ok_or_else(|| unknown_table(key.value().0))?;
-            pairs.push((table, value.value().to_vec()));
+            let (number, key) = key.value();
+            let table = Table::from_number(number).ok_or_else(|| unknown_table(number))?;
+            computed = computed.with_row(table, key, value.value());
+            rows::put(&mut state, table, value.value())?;
         }
-        let state = rows::load(pairs)?;
-        let computed = StateHash::default().after(&rows::all(&state));
-        // The counters' row is there from the first change on.
-        if applied.log_id.is_some() && computed != applied.hash {
+        if computed != applied.hash {
             return Err(RaftFault::HashDiffers {
                 found: applied.hash.to_string(),
                 computed: computed.to_string(),
             });
         }
+        let index = LogIndex(applied.log_id.map_or(0, |id| id.index()));
+        let state = Arc::new(state);
         Ok(Frozen {
-            index: LogIndex(applied.log_id.map_or(0, |id| id.index())),
-            state,
-            hash: applied.hash,
+            index,
+            state: state.clone(),
             applied: applied.log_id,
-            membership: applied.membership,
+            membership: Arc::new(applied.membership),
+            base: Arc::new(Base {
+                index,
+                state,
+                hash: computed,
+            }),
         })
     }
 
-    /// Writes what a batch changed, and that it is applied.
+    /// Makes `after` durable: what changed since `base`, with the changes that led there.
     ///
     /// # Errors
     /// The disk failed.
-    pub fn apply(
+    pub fn checkpoint(
         &self,
+        base: &Base,
         after: &Frozen,
-        changed: &[RowChange],
-        history: &[Change],
-    ) -> Result<(), RaftFault> {
+        changes: &[Arc<Change>],
+    ) -> Result<Base, RaftFault> {
+        let changed = rows::diff(&base.state, &after.state);
+        let hash = base.hash.after(&changed);
         let mut transaction = self.database.begin_write()?;
-        transaction.set_durability(Durability::None)?;
-        write_rows(&transaction, changed)?;
-        let history_after = write_history(&transaction, history)?;
-        write_applied(&transaction, after, history_after)?;
-        Ok(transaction.commit()?)
+        transaction.set_quick_repair(true);
+        write_rows(&transaction, &changed)?;
+        let mut applied = read_applied(&transaction.open_table(META)?)?;
+        let at = changes.last().map(|change| change.at);
+        let bytes = write_history(&transaction, changes)?
+            + write_undo(&transaction, after.index, &changed)?;
+        let checkpoint = Checkpoint {
+            from: base.index.0,
+            at: at.unwrap_or_default(),
+            bytes,
+        };
+        if at.is_some() {
+            insert(&transaction, CHECKPOINTS, after.index.0, &checkpoint)?;
+        }
+        applied.history_bytes += bytes;
+        trim(&transaction, &mut applied, self.limits, at)?;
+        write_applied(&transaction, after, hash, applied)?;
+        transaction.commit()?;
+        Ok(Base {
+            index: after.index,
+            state: after.state.clone(),
+            hash,
+        })
     }
 
-    /// Replaces everything by a snapshot, durably. History starts anew after it.
+    /// Replaces everything by a snapshot. History starts anew after it.
     ///
     /// # Errors
     /// The disk failed.
-    pub fn replace(&self, with: &Frozen) -> Result<(), RaftFault> {
+    pub fn replace(&self, with: &Frozen) -> Result<Base, RaftFault> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_quick_repair(true);
         transaction.delete_table(ROWS)?;
         transaction.delete_table(HISTORY)?;
-        write_rows(&transaction, &rows::all(&with.state))?;
-        transaction.open_table(HISTORY)?;
-        write_applied(&transaction, with, with.index.0)?;
-        Ok(transaction.commit()?)
+        transaction.delete_table(CHECKPOINTS)?;
+        transaction.delete_table(UNDO)?;
+        let mut hash = StateHash::default();
+        {
+            let mut table = transaction.open_table(ROWS)?;
+            for (number, key, value) in rows::iter(&with.state) {
+                hash = hash.with_row(number, &key, &value);
+                table.insert((number as u8, key.as_slice()), value.as_slice())?;
+            }
+        }
+        open_history(&transaction)?;
+        let applied = Applied {
+            history_after: with.index.0,
+            ..Applied::default()
+        };
+        write_applied(&transaction, with, hash, applied)?;
+        transaction.commit()?;
+        Ok(Base {
+            index: with.index,
+            state: with.state.clone(),
+            hash,
+        })
     }
 
-    /// Makes all that was applied durable, so that a restart continues from here.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub fn flush(&self) -> Result<(), RaftFault> {
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        transaction.set_quick_repair(true);
-        Ok(transaction.commit()?)
-    }
-
-    /// Changes after `after`, at most `limit`, and the index after which none is missing.
+    /// Changes after `after` as far as the last checkpoint, at most about `limit`, and the index after which none
+    /// is missing.
     ///
     /// # Errors
     /// The disk failed.
@@ -144,17 +240,100 @@ impl RowStore {
     ) -> Result<(LogIndex, Vec<Change>), RaftFault> {
         let transaction = self.database.begin_read()?;
         let applied = read_applied(&transaction.open_table(META)?)?;
-        let table = transaction.open_table(HISTORY)?;
         let mut changes = Vec::new();
-        for row in table.range(after.0 + 1..)?.take(limit) {
-            changes.push(postcard::from_bytes(row?.1.value())?);
+        for piece in transaction.open_table(HISTORY)?.range(after.0 + 1..)? {
+            if changes.len() >= limit {
+                break;
+            }
+            let piece: Vec<Change> = postcard::from_bytes(piece?.1.value())?;
+            changes.extend(piece.into_iter().filter(|change| change.index > after));
         }
         Ok((LogIndex(applied.history_after), changes))
     }
+
+    /// The state after the entry at `index`, without receipts, going back from the checkpoint `base`. None if the
+    /// history does not reach back so far, or another checkpoint has come meanwhile.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn state_at(&self, base: &Base, index: LogIndex) -> Result<Option<State>, RaftFault> {
+        let transaction = self.database.begin_read()?;
+        let applied = read_applied(&transaction.open_table(META)?)?;
+        let reached = applied.log_id.map_or(0, |id| id.index());
+        if index.0 < applied.history_after || reached != base.index.0 {
+            return Ok(None);
+        }
+        let mut state = State::clone(&base.state);
+        state.forget_receipts();
+        let mut from = base.index.0;
+        let checkpoints = transaction.open_table(CHECKPOINTS)?;
+        let undo = transaction.open_table(UNDO)?;
+        for checkpoint in checkpoints.range(index.0 + 1..)?.rev() {
+            let (to, checkpoint) = checkpoint?;
+            undo_rows(&mut state, &undo, to.value())?;
+            from = postcard::from_bytes::<Checkpoint>(checkpoint.value())?.from;
+        }
+        forward(&transaction, state, from, index.0).map(Some)
+    }
+
+    /// The last entry that was stamped at `time` or before; none if the history does not reach back so far.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn index_at(&self, time: UnixMs) -> Result<Option<LogIndex>, RaftFault> {
+        let transaction = self.database.begin_read()?;
+        let applied = read_applied(&transaction.open_table(META)?)?;
+        let checkpoints = transaction.open_table(CHECKPOINTS)?;
+        // Stamps of different leaders may run backwards by their clocks' difference: checkpoints are searched as if not.
+        let (mut low, mut high) = (
+            applied.history_after,
+            applied.log_id.map_or(0, |id| id.index()),
+        );
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match checkpoints.range(middle + 1..)?.next().transpose()? {
+                Some((to, bytes)) => {
+                    let checkpoint: Checkpoint = postcard::from_bytes(bytes.value())?;
+                    if checkpoint.at <= time {
+                        low = to.value();
+                    } else {
+                        high = middle;
+                    }
+                }
+                None => high = middle,
+            }
+        }
+        let mut found = (low > applied.history_after).then_some(LogIndex(low));
+        for piece in transaction.open_table(HISTORY)?.range(low + 1..)? {
+            let piece: Vec<Change> = postcard::from_bytes(piece?.1.value())?;
+            for change in &piece {
+                if change.at > time {
+                    return Ok(found);
+                }
+                found = Some(change.index);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn open_database(disk: &dyn Disk, name: &str) -> Result<Database, RaftFault> {
+    let file = RedbFile(disk.open(name)?);
+    Ok(Builder::new()
+        .set_cache_size(CACHE_BYTES)
+        .create_with_backend(file)?)
+}
+
+/// Opens the tables of the history, so that they are there for readers.
+fn open_history(transaction: &WriteTransaction) -> Result<(), RaftFault> {
+    transaction.open_table(HISTORY)?;
+    transaction.open_table(CHECKPOINTS)?;
+    transaction.open_table(UNDO)?;
+    Ok(())
 }
 
 fn unknown_table(number: u8) -> RaftFault {
-    RaftFault::Io(std::io::Error::other(format!(
+    RaftFault::Io(io::Error::other(format!(
         "row of unknown table {number}: written by a newer version"
     )))
 }
@@ -166,6 +345,20 @@ fn read_applied(
         Some(bytes) => Ok(postcard::from_bytes(bytes.value())?),
         None => Ok(Applied::default()),
     }
+}
+
+/// Writes one row; answers how long it is.
+fn insert<T: Serialize>(
+    transaction: &WriteTransaction,
+    table: TableDefinition<'_, u64, &'static [u8]>,
+    key: u64,
+    value: &T,
+) -> Result<u64, RaftFault> {
+    let bytes = postcard::to_stdvec(value)?;
+    transaction
+        .open_table(table)?
+        .insert(key, bytes.as_slice())?;
+    Ok(bytes.len() as u64)
 }
 
 fn write_rows(transaction: &WriteTransaction, changed: &[RowChange]) -> Result<(), RaftFault> {
@@ -180,33 +373,133 @@ fn write_rows(transaction: &WriteTransaction, changed: &[RowChange]) -> Result<(
     Ok(())
 }
 
-/// Adds changes and drops the oldest; answers after which index none is missing.
-fn write_history(transaction: &WriteTransaction, history: &[Change]) -> Result<u64, RaftFault> {
-    let history_after = read_applied(&transaction.open_table(META)?)?.history_after;
-    let mut table = transaction.open_table(HISTORY)?;
-    for change in history {
-        table.insert(change.index.0, postcard::to_stdvec(change)?.as_slice())?;
+fn write_history(
+    transaction: &WriteTransaction,
+    changes: &[Arc<Change>],
+) -> Result<u64, RaftFault> {
+    changes.chunks(PIECE).try_fold(0, |bytes, piece| {
+        let last = piece.last().map_or(0, |change| change.index.0);
+        let piece: Vec<&Change> = piece.iter().map(Arc::as_ref).collect();
+        Ok(bytes + insert(transaction, HISTORY, last, &piece)?)
+    })
+}
+
+/// Keeps what rows were before. Receipts are of no interest later.
+fn write_undo(
+    transaction: &WriteTransaction,
+    to: LogIndex,
+    changed: &[RowChange],
+) -> Result<u64, RaftFault> {
+    let kept = changed
+        .iter()
+        .filter(|change| change.table != Table::Receipts);
+    let undo: Vec<UndoRow<&[u8]>> = kept
+        .map(|change| {
+            (
+                change.table as u8,
+                change.key.as_slice(),
+                change.before.as_deref(),
+            )
+        })
+        .collect();
+    if undo.is_empty() {
+        return Ok(0);
     }
-    let newest = table.last()?.map_or(0, |(index, _)| index.value());
-    let oldest = table.first()?.map_or(newest, |(index, _)| index.value());
-    if newest - oldest < HISTORY_MAX + HISTORY_TRIM {
-        return Ok(history_after);
+    insert(transaction, UNDO, to.0, &undo)
+}
+
+/// Puts the rows back that the checkpoint reaching `to` changed.
+fn undo_rows(
+    state: &mut State,
+    undo: &ReadOnlyTable<u64, &'static [u8]>,
+    to: u64,
+) -> Result<(), RaftFault> {
+    let Some(bytes) = undo.get(to)? else {
+        return Ok(());
+    };
+    let undone: Vec<UndoRow<Vec<u8>>> = postcard::from_bytes(bytes.value())?;
+    for (number, key, _) in &undone {
+        let table = Table::from_number(*number).ok_or_else(|| unknown_table(*number))?;
+        rows::remove(state, table, key)?;
     }
-    let upto = newest - HISTORY_MAX;
-    table.retain_in::<u64, _>(..=upto, |_, _| false)?;
-    Ok(history_after.max(upto))
+    for (number, _, value) in &undone {
+        let table = Table::from_number(*number).ok_or_else(|| unknown_table(*number))?;
+        if let Some(value) = value {
+            rows::put(state, table, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Follows the changes after `from` up to and with `to`.
+fn forward(
+    transaction: &ReadTransaction,
+    mut state: State,
+    from: u64,
+    to: u64,
+) -> Result<State, RaftFault> {
+    if from >= to {
+        return Ok(state);
+    }
+    for piece in transaction.open_table(HISTORY)?.range(from + 1..)? {
+        let piece: Vec<Change> = postcard::from_bytes(piece?.1.value())?;
+        for change in piece {
+            if change.index.0 > to {
+                return Ok(state);
+            }
+            if change.index.0 > from {
+                state = docklet_control::evolve::evolve_all(state, &change);
+            }
+        }
+    }
+    Ok(state)
+}
+
+/// Drops the oldest checkpoints while the history is too long or too old.
+fn trim(
+    transaction: &WriteTransaction,
+    applied: &mut Applied,
+    limits: HistoryLimits,
+    now: Option<UnixMs>,
+) -> Result<(), RaftFault> {
+    let mut checkpoints = transaction.open_table(CHECKPOINTS)?;
+    let mut history = transaction.open_table(HISTORY)?;
+    let mut undo = transaction.open_table(UNDO)?;
+    loop {
+        let Some((to, oldest)) = first_of(&checkpoints)? else {
+            return Ok(());
+        };
+        let old = now.is_some_and(|now| now.since_ms(oldest.at) > limits.age_ms_max);
+        if applied.history_bytes <= limits.bytes_max && !old {
+            return Ok(());
+        }
+        checkpoints.remove(to)?;
+        undo.remove(to)?;
+        history.retain_in::<u64, _>(..=to, |_, _| false)?;
+        applied.history_bytes = applied.history_bytes.saturating_sub(oldest.bytes);
+        applied.history_after = to;
+    }
+}
+
+fn first_of(
+    checkpoints: &impl ReadableTable<u64, &'static [u8]>,
+) -> Result<Option<(u64, Checkpoint)>, RaftFault> {
+    let first = checkpoints.first()?;
+    let decoded = first.map(|(to, bytes)| Ok((to.value(), postcard::from_bytes(bytes.value())?)));
+    decoded.transpose()
 }
 
 fn write_applied(
     transaction: &WriteTransaction,
     after: &Frozen,
-    history_after: u64,
+    hash: StateHash,
+    applied: Applied,
 ) -> Result<(), RaftFault> {
     let applied = Applied {
         log_id: after.applied,
-        membership: after.membership.clone(),
-        hash: after.hash,
-        history_after,
+        membership: Membership::clone(&after.membership),
+        hash,
+        ..applied
     };
     let bytes = postcard::to_stdvec(&applied)?;
     transaction

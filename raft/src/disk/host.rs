@@ -1,0 +1,106 @@
+//! The directory of a real machine.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Disk, DiskFile};
+
+/// Held while the directory is in use, so that no second process opens it.
+const LOCK: &str = "lock";
+
+/// A directory that this process alone uses until it is dropped.
+#[derive(Debug)]
+pub struct HostDisk {
+    dir: PathBuf,
+    /// Kept for its lock.
+    _lock: File,
+}
+
+impl HostDisk {
+    /// Opens or makes `dir`.
+    ///
+    /// # Errors
+    /// Another process uses it, or it cannot be made.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let lock = open(&dir.join(LOCK))?;
+        lock.try_lock().map_err(|error| {
+            let text = format!("{} is in use by another process", dir.display());
+            match error {
+                std::fs::TryLockError::WouldBlock => {
+                    io::Error::new(io::ErrorKind::WouldBlock, text)
+                }
+                std::fs::TryLockError::Error(error) => error,
+            }
+        })?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            _lock: lock,
+        })
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+impl Disk for HostDisk {
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(HostFile(open(&self.dir.join(name))?)))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.dir)? {
+            // Other names than ours are somebody else's.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.dir.join(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.dir.join(from), self.dir.join(to))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        File::open(&self.dir)?.sync_all()
+    }
+}
+
+#[derive(Debug)]
+struct HostFile(File);
+
+impl DiskFile for HostFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}

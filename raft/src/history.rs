@@ -1,0 +1,39 @@
+//! Looking back: the state as it was after any entry that the history still reaches.
+
+use docklet_control::State;
+use docklet_control::id::{LogIndex, UnixMs};
+
+use crate::fault::RaftFault;
+use crate::master::Master;
+
+impl Master {
+    /// The state after the entry at `index`, without receipts. None if the history does not reach back so far.
+    ///
+    /// # Errors
+    /// This master has not come to that entry, or the disk failed.
+    pub async fn state_at(&self, index: LogIndex) -> Result<Option<State>, RaftFault> {
+        let applied = self.local().index;
+        if index > applied {
+            let wanted = index;
+            return Err(RaftFault::Behind { wanted, applied });
+        }
+        self.inner.view.state_at(index).await
+    }
+
+    /// The last entry that changed something and was stamped at `time` or before. None if the history does not
+    /// reach back so far.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn index_at(&self, time: UnixMs) -> Result<Option<LogIndex>, RaftFault> {
+        self.inner.view.index_at(time).await
+    }
+
+    /// The entry up to which changes are no longer kept: the state can be had as of this entry and later.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn history_after(&self) -> Result<LogIndex, RaftFault> {
+        self.inner.view.history_after().await
+    }
+}

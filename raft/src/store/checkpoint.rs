@@ -1,0 +1,231 @@
+//! Brings the state to disk, off the path of writes: once a second if it changed, sooner if much is waiting, and
+//! whenever somebody needs to know that it is there.
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::recent::Recent;
+use super::rows::RowStore;
+use super::{Base, Frozen};
+use crate::fault::RaftFault;
+
+/// The state is brought to disk this often if it changed.
+const EVERY: Duration = Duration::from_secs(1);
+/// So many changes do not wait for the next time.
+const WAITING_MANY: usize = 20_000;
+/// With so many waiting, no more are taken in: memory is bounded.
+const WAITING_MAX: usize = 100_000;
+
+type Answer = oneshot::Sender<Result<(), String>>;
+
+/// What the checkpoints are made of.
+#[derive(Debug)]
+pub struct Progress {
+    pub recent: Mutex<Recent>,
+    /// The last checkpoint.
+    base: Mutex<Arc<Base>>,
+    published: watch::Sender<Frozen>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Progress {
+    pub fn starting(frozen: Frozen) -> Self {
+        Self {
+            recent: Mutex::new(Recent::starting(frozen.index)),
+            base: Mutex::new(frozen.base.clone()),
+            published: watch::Sender::new(frozen),
+        }
+    }
+
+    /// The state after the last applied entry.
+    pub fn frozen(&self) -> Frozen {
+        self.published.borrow().clone()
+    }
+
+    /// Wakes at each new state.
+    pub fn watch(&self) -> watch::Receiver<Frozen> {
+        self.published.subscribe()
+    }
+
+    /// The last checkpoint.
+    pub fn base(&self) -> Arc<Base> {
+        lock(&self.base).clone()
+    }
+
+    /// Lets everybody see the state after a batch; its changes first, so that whoever wakes finds them.
+    pub fn publish(&self, frozen: Frozen, changes: Vec<docklet_control::Change>) {
+        self.recent().push(changes);
+        self.published.send_replace(frozen);
+    }
+
+    /// Lets everybody see a state that came as a whole.
+    pub fn publish_anew(&self, frozen: Frozen) {
+        *lock(&self.base) = frozen.base.clone();
+        *self.recent() = Recent::starting(frozen.index);
+        self.published.send_replace(frozen);
+    }
+
+    pub fn recent(&self) -> MutexGuard<'_, Recent> {
+        lock(&self.recent)
+    }
+
+    /// Makes everything that was applied durable.
+    fn checkpoint(&self, rows: &RowStore) -> Result<(), RaftFault> {
+        let (base, after) = (self.base(), self.frozen());
+        if base.index == after.index {
+            return Ok(());
+        }
+        let changes = self.recent().range(base.index, after.index, usize::MAX);
+        let changes = changes.expect("changes are kept until a checkpoint has them");
+        let made = rows.checkpoint(&base, &after, &changes)?;
+        *lock(&self.base) = Arc::new(made);
+        self.recent().checkpointed(after.index);
+        Ok(())
+    }
+}
+
+/// Who makes the checkpoints: a thread, or whoever asks where the disk wants no threads.
+#[derive(Clone)]
+pub struct Checkpoints {
+    progress: Arc<Progress>,
+    rows: Arc<RowStore>,
+    thread: Option<mpsc::Sender<Option<Answer>>>,
+    /// Serialises checkpoints and the replacing of everything by a snapshot. False after a disk error.
+    disk_works: Arc<Mutex<bool>>,
+}
+
+impl Checkpoints {
+    /// Starts the thread if there is to be one.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(
+        progress: Arc<Progress>,
+        rows: Arc<RowStore>,
+        threads: bool,
+    ) -> Result<Self, RaftFault> {
+        let disk_works = Arc::new(Mutex::new(true));
+        let thread = if threads {
+            let (sender, asked) = mpsc::channel();
+            let (progress, rows, works) = (progress.clone(), rows.clone(), disk_works.clone());
+            std::thread::Builder::new()
+                .name("checkpoints".to_owned())
+                .spawn(move || run(&progress, &rows, &works, &asked))?;
+            Some(sender)
+        } else {
+            None
+        };
+        Ok(Self {
+            progress,
+            rows,
+            thread,
+            disk_works,
+        })
+    }
+
+    /// Comes back when everything that was applied before is durable.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn flush(&self) -> Result<(), RaftFault> {
+        let Some(thread) = &self.thread else {
+            return checkpoint(&self.progress, &self.rows, &self.disk_works);
+        };
+        let (sender, receiver) = oneshot::channel();
+        thread.send(Some(sender)).map_err(|_| stopped())?;
+        let answer = receiver.await.map_err(|_| stopped())?;
+        answer.map_err(|text| std::io::Error::other(text).into())
+    }
+
+    /// Called after each batch: sees to it that what waits for a checkpoint stays bounded.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn keep_up(&self) -> Result<(), RaftFault> {
+        if !*lock(&self.disk_works) {
+            return Err(stopped());
+        }
+        let waiting = self.progress.recent().waiting();
+        match &self.thread {
+            Some(_) if waiting > WAITING_MAX => self.flush().await,
+            Some(thread) if waiting > WAITING_MANY => thread.send(None).map_err(|_| stopped()),
+            Some(_) => Ok(()),
+            // Without a thread there is no clock either: every so many entries.
+            None if self.progress.frozen().index.0 > self.progress.base().index.0 + 64 => {
+                self.flush().await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Replaces everything by a snapshot, durably, and lets everybody see it.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn replace(&self, frozen: Frozen) -> Result<(), RaftFault> {
+        let mut disk_works = lock(&self.disk_works);
+        let replaced = self.rows.replace(&frozen);
+        *disk_works &= replaced.is_ok();
+        let base = Arc::new(replaced?);
+        self.progress.publish_anew(Frozen { base, ..frozen });
+        Ok(())
+    }
+}
+
+fn stopped() -> RaftFault {
+    std::io::Error::other("the state is not written any more after a disk error").into()
+}
+
+/// One checkpoint, unless the disk has failed before.
+fn checkpoint(
+    progress: &Progress,
+    rows: &RowStore,
+    disk_works: &Mutex<bool>,
+) -> Result<(), RaftFault> {
+    let mut works = lock(disk_works);
+    if !*works {
+        return Err(stopped());
+    }
+    let made = progress.checkpoint(rows);
+    *works = made.is_ok();
+    if let Err(fault) = &made {
+        tracing::error!(%fault, "the state cannot be written: this master stops");
+    }
+    made
+}
+
+/// The thread: ends when nobody can ask any more, or after the first disk error.
+fn run(
+    progress: &Progress,
+    rows: &RowStore,
+    disk_works: &Mutex<bool>,
+    asked: &mpsc::Receiver<Option<Answer>>,
+) {
+    loop {
+        let first = match asked.recv_timeout(EVERY) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        // One checkpoint serves all who have asked by now.
+        let answers: Vec<Answer> = first
+            .into_iter()
+            .chain(asked.try_iter().flatten())
+            .collect();
+        let made = checkpoint(progress, rows, disk_works);
+        for answer in answers {
+            let outcome = made.as_ref().map_err(ToString::to_string).copied();
+            // Whoever asked has been cancelled if this fails.
+            drop(answer.send(outcome));
+        }
+        if made.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The store on disks that behave and on disks that do not.
+
+mod crash;
+mod damage;
+mod history;
+mod suite;
+mod support;
