@@ -11,6 +11,8 @@ pub enum LinkFault {
         #[source]
         source: std::io::Error,
     },
+    #[error("cannot reach {addr}: {cause}")]
+    Unreachable { addr: String, cause: String },
     #[error("TLS with {peer} failed")]
     Handshake {
         peer: String,

@@ -23,6 +23,8 @@ pub enum Purpose {
     Agent,
     /// A machine that has a join token and no certificate yet.
     Join,
+    /// Whoever has a certificate and asks whether it is still a member. The only door that is open to who is not.
+    Standing,
 }
 
 impl Purpose {
@@ -34,6 +36,7 @@ impl Purpose {
             Self::Raft => role == Some(PeerRole::Master),
             Self::Agent => role == Some(PeerRole::Agent),
             Self::Join => role.is_none(),
+            Self::Standing => role.is_some(),
         }
     }
 }

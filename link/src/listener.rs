@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -30,8 +31,39 @@ pub type Accepted = Channel<TlsStream<TcpStream>>;
 pub type Handler = Arc<
     dyn Fn(Option<Identity>, Accepted) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync,
 >;
-/// Says whether a peer was removed from the cluster.
-pub type Deny = Arc<dyn Fn(&Identity) -> bool + Send + Sync>;
+/// Knows which peers were removed from the cluster: their connections are refused, and cut if they are open.
+#[derive(Clone)]
+pub struct Deny {
+    is_denied: Arc<dyn Fn(&Identity) -> bool + Send + Sync>,
+    removals: watch::Receiver<()>,
+}
+
+impl Deny {
+    /// Asks `is_denied` at each new connection, and again of all open ones whenever `removals` changes.
+    pub fn new(
+        removals: watch::Receiver<()>,
+        is_denied: impl Fn(&Identity) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            is_denied: Arc::new(is_denied),
+            removals,
+        }
+    }
+
+    fn denies(&self, peer: Option<Identity>, purpose: Purpose) -> bool {
+        let denied = peer.is_some_and(|identity| (self.is_denied)(&identity));
+        denied && purpose != Purpose::Standing
+    }
+
+    /// Waits until the peer is removed.
+    async fn comes_to(mut self, peer: Option<Identity>, purpose: Purpose) {
+        while !self.denies(peer, purpose) {
+            if self.removals.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+}
 
 /// Wraps an async function as a [`Handler`].
 pub fn handler<F, Fut>(serve: F) -> Handler
@@ -74,52 +106,77 @@ impl ClusterListener {
         Ok(self.tcp.local_addr()?)
     }
 
-    /// Serves until dropped.
+    /// Serves until dropped; then all its connections end.
     pub async fn serve(self, handlers: HashMap<Purpose, Handler>, deny: Deny) {
-        let handlers = Arc::new(handlers);
-        let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+        let doors = Arc::new(Doors {
+            tls: self.tls,
+            handlers,
+            handshakes: Semaphore::new(HANDSHAKES_MAX),
+            deny,
+        });
+        let mut connections = JoinSet::new();
         loop {
-            let tcp = match self.tcp.accept().await {
-                Ok((tcp, _)) => tcp,
+            while connections.try_join_next().is_some() {}
+            match self.tcp.accept().await {
+                Ok((tcp, _)) => {
+                    connections.spawn(doors.clone().connection(tcp));
+                }
                 Err(error) => {
                     // Out of file descriptors, most likely: others must close before it helps to go on.
                     tracing::warn!(%error, "accept failed");
                     tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
                 }
-            };
-            let (tls, handlers) = (self.tls.clone(), handlers.clone());
-            let (handshakes, deny) = (handshakes.clone(), deny.clone());
-            tokio::spawn(async move {
-                match admit(tcp, tls, &handshakes, &deny).await {
-                    Ok((peer, purpose, channel)) => match handlers.get(&purpose) {
-                        Some(serve) => serve(peer, channel).await,
-                        None => tracing::warn!(?purpose, "no door for this purpose"),
-                    },
-                    Err(fault) => tracing::debug!(%fault, "connection refused"),
-                }
-            });
+            }
         }
     }
 }
 
-async fn admit(
-    tcp: TcpStream,
+/// What every connection goes through.
+struct Doors {
     tls: Arc<ServerConfig>,
-    handshakes: &Semaphore,
-    deny: &Deny,
-) -> Result<(Option<Identity>, Purpose, Accepted), LinkFault> {
-    let _turn = handshakes.acquire().await.map_err(|_| LinkFault::Closed)?;
-    let admit = async {
-        let (peer, stream) = accept(tcp, tls).await?;
-        let mut channel = Channel::new(stream);
-        let hello: Hello = channel.recv().await?;
-        check(hello, peer, deny)?;
-        Ok((peer, hello.purpose, channel))
-    };
-    tokio::time::timeout(HANDSHAKE_DEADLINE, admit)
-        .await
-        .map_err(|_| LinkFault::Deadline(5_000))?
+    handlers: HashMap<Purpose, Handler>,
+    handshakes: Semaphore,
+    deny: Deny,
+}
+
+impl Doors {
+    async fn connection(self: Arc<Self>, tcp: TcpStream) {
+        let (peer, purpose, channel) = match self.admit(tcp).await {
+            Ok(admitted) => admitted,
+            Err(fault) => return tracing::debug!(%fault, "connection refused"),
+        };
+        let Some(serve) = self.handlers.get(&purpose) else {
+            return tracing::warn!(?purpose, "no door for this purpose");
+        };
+        tokio::select! {
+            () = serve(peer, channel) => {}
+            () = self.deny.clone().comes_to(peer, purpose) => {
+                let peer = peer.map(|peer| peer.to_string());
+                tracing::info!(peer, "connection cut: the peer was removed");
+            }
+        }
+    }
+
+    async fn admit(
+        &self,
+        tcp: TcpStream,
+    ) -> Result<(Option<Identity>, Purpose, Accepted), LinkFault> {
+        let _turn = self
+            .handshakes
+            .acquire()
+            .await
+            .map_err(|_| LinkFault::Closed)?;
+        let admit = async {
+            let (peer, stream) = accept(tcp, self.tls.clone()).await?;
+            let mut channel = Channel::new(stream);
+            let hello: Hello = channel.recv().await?;
+            check(hello, peer, &self.deny)?;
+            Ok((peer, hello.purpose, channel))
+        };
+        tokio::time::timeout(HANDSHAKE_DEADLINE, admit)
+            .await
+            .map_err(|_| LinkFault::Deadline(5_000))?
+    }
 }
 
 /// The server side of the handshake; the peer's identity if it showed a certificate.
@@ -155,8 +212,7 @@ fn check(hello: Hello, peer: Option<Identity>, deny: &Deny) -> Result<(), LinkFa
             ours: WIRE_VERSION,
         });
     }
-    let denied = peer.is_some_and(|identity| deny(&identity));
-    if denied || !hello.purpose.is_open_to(peer) {
+    if deny.denies(peer, hello.purpose) || !hello.purpose.is_open_to(peer) {
         return Err(LinkFault::Purpose(format!("{:?}", hello.purpose)));
     }
     Ok(())

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use docklet_link::authority::SigningRequest;
 use docklet_link::identity::{Identity, PeerRole};
-use docklet_link::listener::{ClusterListener, Handler, handler};
+use docklet_link::listener::{ClusterListener, Deny, Handler, handler};
 use docklet_link::rpc::{self, Caller};
 use docklet_link::tls::Expect;
 use docklet_link::{Authority, Credentials, Dialer, LinkFault, Purpose, authority, dial};
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 const CLUSTER: [u8; 16] = [4; 16];
 
@@ -51,9 +53,15 @@ async fn listen(ca: &Authority) -> String {
         .await
         .expect("bound");
     let addr = listener.local_addr().expect("an address").to_string();
-    let purposes = [Purpose::Raft, Purpose::Agent, Purpose::Join];
+    let purposes = [
+        Purpose::Raft,
+        Purpose::Agent,
+        Purpose::Join,
+        Purpose::Standing,
+    ];
     let handlers: HashMap<_, _> = purposes.map(|purpose| (purpose, echo())).into();
-    tokio::spawn(listener.serve(handlers, Arc::new(|peer| peer.id == 66)));
+    let deny = Deny::new(watch::Sender::new(()).subscribe(), |peer| peer.id == 66);
+    tokio::spawn(listener.serve(handlers, deny));
     addr
 }
 
@@ -81,12 +89,61 @@ async fn a_purpose_is_open_to_its_role_only() {
         (PeerRole::Master, 2, Purpose::Agent, false),
         (PeerRole::Master, 2, Purpose::Join, false),
         (PeerRole::Master, 66, Purpose::Raft, false),
+        (PeerRole::Master, 66, Purpose::Standing, true),
+        (PeerRole::Agent, 66, Purpose::Agent, false),
+        (PeerRole::Agent, 3, Purpose::Standing, true),
+        (PeerRole::Agent, 3, Purpose::Join, false),
     ];
     for (role, id, purpose, wanted) in cases {
         let own = signed(&ca, identity(role, id));
         let got = answered(&addr, own, any, purpose).await;
         assert_eq!(got, wanted, "{role:?} {id} for {purpose:?}");
     }
+}
+
+#[tokio::test]
+async fn a_removed_peer_is_cut_off_at_once_and_others_are_not() {
+    let ca = Authority::create(CLUSTER).expect("an authority");
+    let own = signed(&ca, identity(PeerRole::Master, 1));
+    let listener = ClusterListener::bind("127.0.0.1:0", &own)
+        .await
+        .expect("bound");
+    let addr = listener.local_addr().expect("an address").to_string();
+    let (removed, removals) = (Arc::new(AtomicU64::new(0)), watch::Sender::new(()));
+    let known = removed.clone();
+    let deny = Deny::new(removals.subscribe(), move |peer| {
+        peer.id == known.load(Ordering::SeqCst)
+    });
+    tokio::spawn(listener.serve([(Purpose::Raft, echo())].into(), deny));
+    let caller = async |id| {
+        let dialer = Dialer::new(signed(&ca, identity(PeerRole::Master, id)));
+        let expect = Expect::Role(PeerRole::Master);
+        let channel = dialer.dial(&addr, expect, Purpose::Raft).await;
+        Caller::new(channel.expect("reached"))
+    };
+    let (goes, stays) = (caller(66).await, caller(2).await);
+    let long = Duration::from_secs(60);
+    assert!(goes.call(1, Vec::new(), long).await.is_ok());
+    let under_way = tokio::spawn({
+        let goes = goes.clone();
+        async move { goes.call(9, Vec::new(), long).await }
+    });
+    removed.store(66, Ordering::SeqCst);
+    removals.send_replace(());
+    let ended = under_way.await.expect("no panic");
+    assert!(matches!(ended, Err(LinkFault::Closed)), "{ended:?}");
+    assert!(stays.call(1, Vec::new(), long).await.is_ok());
+    let again = caller(66).await.call(1, Vec::new(), long).await;
+    assert!(matches!(again, Err(LinkFault::Closed)), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nobody_can_call_any_more_closes() {
+    let (ours, theirs) = tokio::io::duplex(1_024);
+    drop(Caller::new(docklet_link::Channel::new(ours)));
+    let mut theirs = docklet_link::Channel::new(theirs);
+    let closed = tokio::time::timeout(Duration::from_secs(5), theirs.recv::<u8>()).await;
+    assert!(matches!(closed, Ok(Err(LinkFault::Closed))), "{closed:?}");
 }
 
 #[tokio::test]

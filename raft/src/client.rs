@@ -15,7 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use crate::fault::{ProposeFault, RaftFault};
-use crate::peer::Peer;
+use crate::line::Line;
 use crate::status::RaftStatus;
 use crate::wire;
 
@@ -33,22 +33,22 @@ pub struct StoreClient {
 
 /// The connections to one master, used in turn.
 struct Connections {
-    peers: Vec<Peer>,
+    lines: Vec<Line>,
     next: AtomicUsize,
 }
 
 impl Connections {
     fn new(dialer: &Dialer, addr: &str, count: usize) -> Self {
-        let peer = |_| Peer::any(dialer.clone(), addr.to_owned());
+        let line = |_| Line::any(dialer.clone(), addr.to_owned());
         Self {
-            peers: (0..count.max(1)).map(peer).collect(),
+            lines: (0..count.max(1)).map(line).collect(),
             next: AtomicUsize::new(0),
         }
     }
 
-    fn peer(&self) -> &Peer {
+    fn line(&self) -> &Line {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        &self.peers[turn % self.peers.len()]
+        &self.lines[turn % self.lines.len()]
     }
 }
 
@@ -87,7 +87,7 @@ impl StoreClient {
             request,
             command,
         };
-        let attempt = |peer, left: Duration| propose_once(peer, &ask, left);
+        let attempt = |line, left: Duration| propose_once(line, &ask, left);
         let answered = self.ask_around(deadline, attempt).await;
         Ok(answered.map_err(ProposeFault::Unknown)??)
     }
@@ -101,7 +101,7 @@ impl StoreClient {
         name: &str,
         deadline: Duration,
     ) -> Result<(Option<User>, LogIndex), RaftFault> {
-        let attempt = |peer, left: Duration| read_user(peer, name, true, left);
+        let attempt = |line, left: Duration| read_user(line, name, true, left);
         self.ask_around(deadline, attempt).await
     }
 
@@ -115,8 +115,8 @@ impl StoreClient {
         name: &str,
         deadline: Duration,
     ) -> Result<(Option<User>, LogIndex), RaftFault> {
-        let peer = self.masters[master].peer();
-        Ok(read_user(peer, name, false, deadline).await?)
+        let line = self.masters[master].line();
+        Ok(read_user(line, name, false, deadline).await?)
     }
 
     /// How one master and its group are doing.
@@ -128,8 +128,8 @@ impl StoreClient {
         master: usize,
         deadline: Duration,
     ) -> Result<RaftStatus, RaftFault> {
-        let peer = self.masters[master].peer();
-        Ok(peer.call(wire::STATUS, &(), deadline).await?)
+        let line = self.masters[master].line();
+        Ok(line.call(wire::STATUS, &(), deadline).await?)
     }
 
     /// Asks this master first from now on.
@@ -141,7 +141,7 @@ impl StoreClient {
     async fn ask_around<'s, T, Fut>(
         &'s self,
         deadline: Duration,
-        attempt: impl Fn(&'s Peer, Duration) -> Fut,
+        attempt: impl Fn(&'s Line, Duration) -> Fut,
     ) -> Result<T, RaftFault>
     where
         Fut: Future<Output = Result<T, LinkFault>>,
@@ -156,7 +156,7 @@ impl StoreClient {
             }
             if under_way.len() < self.masters.len() {
                 let master = (first + turn) % self.masters.len();
-                let asked = attempt(self.masters[master].peer(), left);
+                let asked = attempt(self.masters[master].line(), left);
                 under_way.push(async move { (master, asked.await) });
             }
             let patience = left.min(HEDGE_AFTER);
@@ -184,7 +184,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 async fn propose_once(
-    peer: &Peer,
+    line: &Line,
     ask: &wire::Propose,
     left: Duration,
 ) -> Result<Result<Receipt, Refusal>, LinkFault> {
@@ -192,7 +192,7 @@ async fn propose_once(
         ask: ask.clone(),
         deadline_ms: millis(left),
     };
-    match peer.call(wire::PROPOSE_THROUGH, &through, left).await? {
+    match line.call(wire::PROPOSE_THROUGH, &through, left).await? {
         wire::Proposed::Accepted(receipt) => Ok(Ok(receipt)),
         wire::Proposed::Refused(refusal) => Ok(Err(refusal)),
         wire::Proposed::Unknown(cause) => Err(LinkFault::Remote(cause)),
@@ -200,7 +200,7 @@ async fn propose_once(
 }
 
 async fn read_user(
-    peer: &Peer,
+    line: &Line,
     name: &str,
     linearizable: bool,
     left: Duration,
@@ -210,6 +210,6 @@ async fn read_user(
         linearizable,
         deadline_ms: millis(left),
     };
-    let read: wire::UserRead = peer.call(wire::READ_USER, &ask, left).await?;
+    let read: wire::UserRead = line.call(wire::READ_USER, &ask, left).await?;
     Ok((read.user, read.index))
 }

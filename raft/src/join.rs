@@ -13,7 +13,7 @@ use docklet_control::model::receipt::Subject;
 use docklet_control::{Actor, Command, Refusal};
 use docklet_link::authority::SigningRequest;
 use docklet_link::identity::{Identity, PeerRole};
-use docklet_link::listener::{Deny, Handler, handler};
+use docklet_link::listener::{Handler, handler};
 use docklet_link::{Authority, Credentials, JoinSecret, LinkFault, Purpose, dial, rpc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -144,21 +144,11 @@ impl Master {
                 }
             }
         });
-        HashMap::from([(Purpose::Raft, raft), (Purpose::Join, join)])
-    }
-
-    /// Refuses peers that the log does not know, as soon as this master knows the log.
-    #[must_use]
-    pub fn deny(&self) -> Deny {
-        let master = self.clone();
-        Arc::new(move |peer| {
-            let state = master.local().state;
-            let known = match peer.role {
-                PeerRole::Master => state.masters.keys().any(|id| id.0 == peer.id),
-                PeerRole::Agent => state.workers.keys().any(|id| id.0 == peer.id),
-            };
-            state.settings.is_some() && !known
-        })
+        HashMap::from([
+            (Purpose::Raft, raft),
+            (Purpose::Join, join),
+            (Purpose::Standing, self.standing_door()),
+        ])
     }
 
     async fn admit(

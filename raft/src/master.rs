@@ -20,7 +20,9 @@ use tokio::task::JoinHandle;
 
 use crate::disk::{Disk, HostDisk};
 use crate::fault::{ProposeFault, RaftFault};
-use crate::peer::{Peer, Peers};
+use crate::forward::ATTEMPT_DEADLINE;
+use crate::links::Links;
+use crate::peer::Peers;
 use crate::snapshot::Arriving;
 use crate::status::{MemberStatus, RaftStatus};
 use crate::store::log::{LogStore, SEGMENT_BYTES};
@@ -29,12 +31,8 @@ use crate::store::rows::HistoryLimits;
 use crate::store::{Frozen, blocking};
 use crate::types::{MasterAddress, Proposal, Types};
 use crate::wire;
-use crate::{duties, membership};
+use crate::{duties, links, membership, standing};
 
-/// One attempt to reach the leader may take this long; then the next is tried.
-const ATTEMPT_DEADLINE: Duration = Duration::from_secs(2);
-/// While nobody leads, look again this often.
-const LEADER_POLL: Duration = Duration::from_millis(20);
 /// Where in the data directory the log and the state are.
 const STORE_DIR: &str = "store";
 
@@ -74,8 +72,9 @@ pub(crate) struct Inner {
     pub(crate) soft: Mutex<Soft>,
     pub(crate) arriving: Arriving,
     pub(crate) credentials: Credentials,
-    pub(crate) dialer: Dialer,
-    pub(crate) leaders: tokio::sync::Mutex<BTreeMap<u64, Arc<Peer>>>,
+    pub(crate) links: Links,
+    /// Changes whenever a master or worker was removed.
+    pub(crate) removals: watch::Sender<()>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -100,10 +99,9 @@ impl Master {
         })
         .await?;
         let own = config.credentials.identity;
-        let dialer = Dialer::new(config.credentials.clone());
+        let links = Links::new(Dialer::new(config.credentials.clone()), own);
         let peers = Peers {
-            dialer: dialer.clone(),
-            own,
+            links: links.clone(),
         };
         let raft_config = raft_config(config.timing)?;
         let raft = Raft::new(own.id, raft_config, peers, log, machine)
@@ -117,8 +115,8 @@ impl Master {
                 soft: Mutex::default(),
                 arriving: Arriving::default(),
                 credentials: config.credentials,
-                dialer,
-                leaders: tokio::sync::Mutex::default(),
+                links,
+                removals: watch::Sender::new(()),
                 tasks: Mutex::default(),
             }),
         };
@@ -131,6 +129,8 @@ impl Master {
             tokio::spawn(duties::run(self.clone())),
             tokio::spawn(duties::forward_heard(self.clone())),
             tokio::spawn(membership::run(self.clone())),
+            tokio::spawn(links::keep_open(self.clone())),
+            tokio::spawn(standing::tell_removals(self.clone())),
         ];
         let mut kept = self
             .inner
@@ -212,32 +212,6 @@ impl Master {
         // This master may lag behind what the asker has seen.
         let current = self.read(deadline).await.map_err(ProposeFault::Unknown)?;
         Ok(try_out(&current, ask))
-    }
-
-    /// Repeats an attempt until it works or time is up.
-    async fn until<T, Fut>(
-        &self,
-        deadline: Duration,
-        attempt: impl Fn() -> Fut,
-    ) -> Result<T, RaftFault>
-    where
-        Fut: Future<Output = Result<T, RaftFault>>,
-    {
-        let give_up = tokio::time::Instant::now() + deadline;
-        loop {
-            let left = give_up.saturating_duration_since(tokio::time::Instant::now());
-            let limit = left.min(ATTEMPT_DEADLINE);
-            match tokio::time::timeout(limit, attempt()).await {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(fault)) => tracing::debug!(%fault, "attempt failed"),
-                Err(_) => tracing::debug!("attempt took too long"),
-            }
-            if tokio::time::Instant::now() + LEADER_POLL >= give_up {
-                let ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-                return Err(RaftFault::NoLeader(ms));
-            }
-            tokio::time::sleep(LEADER_POLL).await;
-        }
     }
 
     async fn propose_once(&self, ask: &wire::Propose) -> Result<Receipt, RaftFault> {
@@ -456,6 +430,8 @@ fn raft_config(timing: Timing) -> Result<Arc<Config>, RaftFault> {
         max_payload_entries: 300,
         snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(5_000),
         max_in_snapshot_log_to_keep: 2_000,
+        // A master that comes back is found within half a second.
+        backoff: "50ms 100ms 200ms ...500ms".to_owned(),
         enable_pre_vote: Some(true),
         // The state is synced later than the log: a leader that comes back must first apply what it may have lost.
         enable_leader_restore: Some(false),

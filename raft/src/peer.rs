@@ -1,114 +1,50 @@
-//! Calls to other masters, in the form in which openraft makes them. Heartbeats, entries and snapshots have a
-//! connection each, so that none waits behind another.
+//! Calls to other masters, in the form in which openraft makes them.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use docklet_link::identity::{Identity, PeerRole};
-use docklet_link::rpc::Caller;
-use docklet_link::tls::Expect;
-use docklet_link::{Dialer, LinkFault, Purpose};
+use docklet_link::LinkFault;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
 
+use crate::links::{Lines, Links};
 use crate::snapshot;
 use crate::store::Frozen;
 use crate::types::{MasterAddress, Snapshot, Types, Vote};
 use crate::wire;
 
-/// One connection to one master, dialled when first needed and again when it broke.
+/// Entries on their way may take this long. openraft gives a heartbeat its own interval, and would give entries no
+/// more: a disk that syncs slower than that would never get any acknowledged.
+const ENTRIES_DEADLINE: Duration = Duration::from_secs(1);
+
+/// What openraft sees of one master.
 pub struct Peer {
-    dialer: Dialer,
-    expect: Expect,
-    addr: String,
-    caller: Mutex<Option<Caller>>,
-}
-
-impl Peer {
-    /// A peer that is not dialled yet.
-    pub fn new(dialer: Dialer, own: Identity, id: u64, addr: String) -> Self {
-        let expect = Expect::Exactly(Identity {
-            role: PeerRole::Master,
-            id,
-            cluster: own.cluster,
-        });
-        Self {
-            dialer,
-            expect,
-            addr,
-            caller: Mutex::new(None),
-        }
-    }
-
-    /// Whichever master of the own cluster is at this address.
-    pub fn any(dialer: Dialer, addr: String) -> Self {
-        Self {
-            dialer,
-            expect: Expect::Role(PeerRole::Master),
-            addr,
-            caller: Mutex::new(None),
-        }
-    }
-
-    /// Calls `method`; the deadline covers dialling too.
-    pub async fn call<A: Serialize, R: DeserializeOwned>(
-        &self,
-        method: u8,
-        body: &A,
-        deadline: Duration,
-    ) -> Result<R, LinkFault> {
-        let body = postcard::to_stdvec(body)?;
-        let exchange = async {
-            let caller = self.caller().await?;
-            caller.call(method, body, deadline).await
-        };
-        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        let bytes = tokio::time::timeout(deadline, exchange)
-            .await
-            .map_err(|_| LinkFault::Deadline(deadline_ms))??;
-        Ok(postcard::from_bytes(&bytes)?)
-    }
-
-    async fn caller(&self) -> Result<Caller, LinkFault> {
-        let mut slot = self.caller.lock().await;
-        if let Some(caller) = slot.as_ref().filter(|caller| !caller.is_dead()) {
-            return Ok(caller.clone());
-        }
-        let channel = self
-            .dialer
-            .dial(&self.addr, self.expect, Purpose::Raft)
-            .await?;
-        Ok(slot.insert(Caller::new(channel)).clone())
-    }
+    lines: Arc<Lines>,
 }
 
 /// Makes peers for openraft.
 pub struct Peers {
-    pub dialer: Dialer,
-    pub own: Identity,
+    pub links: Links,
 }
 
 impl RaftNetworkFactory<Types> for Peers {
     type Network = Peer;
 
     async fn new_client(&mut self, target: u64, address: &MasterAddress) -> Peer {
-        Peer::new(self.dialer.clone(), self.own, target, address.0.clone())
+        Peer {
+            lines: self.links.to(target, address),
+        }
     }
 }
 
 /// Where the connection cannot be made, openraft should wait before it tries again.
 fn rpc_error(fault: LinkFault) -> RPCError<Types> {
-    let unreachable = matches!(
-        fault,
-        LinkFault::Connect { .. } | LinkFault::Handshake { .. }
-    );
+    let unreachable = matches!(fault, LinkFault::Unreachable { .. } | LinkFault::Closed);
     if unreachable {
         RPCError::Unreachable(Unreachable::new(&fault))
     } else {
@@ -128,9 +64,14 @@ impl RaftNetworkV2<Types> for Peer {
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        self.call(wire::APPEND, &rpc, option.hard_ttl())
-            .await
-            .map_err(rpc_error)
+        let answer = if rpc.entries.is_empty() {
+            let deadline = option.soft_ttl();
+            self.lines.beats.call(wire::APPEND, &rpc, deadline).await
+        } else {
+            let deadline = ENTRIES_DEADLINE.max(option.hard_ttl());
+            self.lines.entries.call(wire::APPEND, &rpc, deadline).await
+        };
+        answer.map_err(rpc_error)
     }
 
     async fn vote(
@@ -138,9 +79,8 @@ impl RaftNetworkV2<Types> for Peer {
         rpc: VoteRequest<Types>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        self.call(wire::VOTE, &rpc, option.hard_ttl())
-            .await
-            .map_err(rpc_error)
+        let answer = self.lines.votes.call(wire::VOTE, &rpc, option.soft_ttl());
+        answer.await.map_err(rpc_error)
     }
 
     async fn pre_vote(
@@ -148,9 +88,11 @@ impl RaftNetworkV2<Types> for Peer {
         rpc: VoteRequest<Types>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        self.call(wire::PRE_VOTE, &rpc, option.hard_ttl())
-            .await
-            .map_err(rpc_error)
+        let answer = self
+            .lines
+            .votes
+            .call(wire::PRE_VOTE, &rpc, option.soft_ttl());
+        answer.await.map_err(rpc_error)
     }
 
     async fn full_snapshot(
@@ -162,7 +104,7 @@ impl RaftNetworkV2<Types> for Peer {
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
-            sent = snapshot::send(self, vote, sent) => sent.map_err(streaming_error),
+            sent = snapshot::send(&self.lines.snapshots, vote, sent) => sent.map_err(streaming_error),
         }
     }
 
@@ -171,8 +113,10 @@ impl RaftNetworkV2<Types> for Peer {
         rpc: TransferLeaderRequest<Types>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
-        self.call(wire::TRANSFER, &rpc, option.hard_ttl())
-            .await
-            .map_err(rpc_error)
+        let answer = self
+            .lines
+            .votes
+            .call(wire::TRANSFER, &rpc, option.soft_ttl());
+        answer.await.map_err(rpc_error)
     }
 }

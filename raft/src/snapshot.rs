@@ -12,7 +12,7 @@ use docklet_link::LinkFault;
 use openraft::raft::SnapshotResponse;
 use tokio::sync::mpsc;
 
-use crate::peer::Peer;
+use crate::line::Line;
 use crate::store::Frozen;
 use crate::types::{Snapshot, Types, Vote};
 use crate::wire::{self, SnapshotId, SnapshotRow};
@@ -33,7 +33,7 @@ const RESUME_AFTER: Duration = Duration::from_millis(200);
 /// # Errors
 /// The other master cannot be reached, or does not take it.
 pub async fn send(
-    peer: &Peer,
+    line: &Line,
     vote: Vote,
     snapshot: Snapshot,
 ) -> Result<SnapshotResponse<Types>, LinkFault> {
@@ -44,7 +44,7 @@ pub async fn send(
     };
     let mut resumed = 0;
     loop {
-        match send_rows(peer, id, &frozen).await {
+        match send_rows(line, id, &frozen).await {
             Ok(()) => break,
             Err(fault @ LinkFault::Remote(_)) => return Err(fault),
             Err(fault) if resumed == RESUMED_MAX => return Err(fault),
@@ -56,16 +56,16 @@ pub async fn send(
         }
     }
     let end = wire::SnapshotEnd { id, vote, meta };
-    peer.call(wire::SNAPSHOT_END, &end, LAST_CALL_DEADLINE)
+    line.call(wire::SNAPSHOT_END, &end, LAST_CALL_DEADLINE)
         .await
 }
 
 /// Sends the rows that the other master does not have yet.
-async fn send_rows(peer: &Peer, id: SnapshotId, frozen: &Frozen) -> Result<(), LinkFault> {
-    let have: u64 = peer.call(wire::SNAPSHOT_BEGIN, &id, CALL_DEADLINE).await?;
+async fn send_rows(line: &Line, id: SnapshotId, frozen: &Frozen) -> Result<(), LinkFault> {
+    let have: u64 = line.call(wire::SNAPSHOT_BEGIN, &id, CALL_DEADLINE).await?;
     let mut parts = parts(id, frozen.state.clone(), have);
     while let Some(part) = parts.recv().await {
-        let _: u64 = peer.call(wire::SNAPSHOT_ROWS, &part, CALL_DEADLINE).await?;
+        let _: u64 = line.call(wire::SNAPSHOT_ROWS, &part, CALL_DEADLINE).await?;
     }
     Ok(())
 }

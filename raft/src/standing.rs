@@ -1,0 +1,85 @@
+//! Who belongs to the cluster and who did once. Ids are indices of entries and never reused: whoever is not among the
+//! members of a state that is newer than its id was removed, for ever.
+
+use docklet_link::identity::{Identity, PeerRole};
+use docklet_link::listener::{Deny, Handler, handler};
+use serde::{Deserialize, Serialize};
+
+use crate::master::Master;
+use crate::store::Frozen;
+
+/// What a master knows of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    Member,
+    Removed,
+    /// It may be a member: this master has not come far enough to tell.
+    Unknown,
+}
+
+impl Standing {
+    /// The standing of `peer` after this state.
+    pub fn of(peer: &Identity, frozen: &Frozen) -> Self {
+        let state = &frozen.state;
+        let member = match peer.role {
+            PeerRole::Master => state.masters.keys().any(|id| id.0 == peer.id),
+            PeerRole::Agent => state.workers.keys().any(|id| id.0 == peer.id),
+        };
+        if member {
+            Self::Member
+        } else if state.settings.is_some() && peer.id <= frozen.index.0 {
+            Self::Removed
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+impl Master {
+    /// Refuses peers that were removed, and cuts their connections as soon as they are.
+    #[must_use]
+    pub fn deny(&self) -> Deny {
+        let view = self.inner.view.clone();
+        Deny::new(self.inner.removals.subscribe(), move |peer| {
+            Standing::of(peer, &view.frozen()) == Standing::Removed
+        })
+    }
+
+    /// The door at which a peer asks whether it is still a member.
+    pub(crate) fn standing_door(&self) -> Handler {
+        let view = self.inner.view.clone();
+        handler(move |peer, mut channel| {
+            let standing = peer.map(|peer| Standing::of(&peer, &view.frozen()));
+            async move {
+                let answer = standing.unwrap_or(Standing::Unknown);
+                if let Err(fault) = channel.send(&answer).await {
+                    tracing::debug!(%fault, "a peer did not wait to hear of its standing");
+                }
+            }
+        })
+    }
+}
+
+/// Tells the doors whenever somebody was removed, until aborted.
+pub async fn tell_removals(master: Master) {
+    let mut states = master.watch();
+    let mut before = states.borrow_and_update().state.clone();
+    while states.changed().await.is_ok() {
+        let after = states.borrow_and_update().state.clone();
+        let same = before.masters.ptr_eq(&after.masters) && before.workers.ptr_eq(&after.workers);
+        if !same {
+            let gone = before
+                .masters
+                .keys()
+                .any(|id| !after.masters.contains_key(id))
+                || before
+                    .workers
+                    .keys()
+                    .any(|id| !after.workers.contains_key(id));
+            if gone {
+                master.inner.removals.send_replace(());
+            }
+        }
+        before = after;
+    }
+}
