@@ -43,7 +43,9 @@ pub fn apply(state: &State, index: LogIndex, entry: &Entry) -> Applied {
         command: entry.command.name().to_owned(),
         outcome,
     };
-    next.put_receipt(receipt.clone());
+    if entry.command.leaves_receipt() {
+        next.put_receipt(receipt.clone());
+    }
     Applied {
         state: next,
         change,

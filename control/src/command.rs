@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::VnodeSize;
+use crate::drill::command::DrillCommand;
 use crate::id::{
     Digest, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
@@ -166,6 +167,8 @@ pub enum Command {
     SetAutopilot {
         autopilot: Autopilot,
     },
+    /// About drills.
+    Drill(DrillCommand),
 }
 
 /// What the first master knows when it makes a cluster.
@@ -214,6 +217,14 @@ impl Command {
             Self::RemoveMaster { .. } => "RemoveMaster",
             Self::ReplaceMaster { .. } => "ReplaceMaster",
             Self::SetAutopilot { .. } => "SetAutopilot",
+            Self::Drill(command) => command.name(),
         }
+    }
+
+    /// Whether a receipt of it is kept, so that the same request has no second effect. What keeps its own account of
+    /// that needs none.
+    #[must_use]
+    pub fn leaves_receipt(&self) -> bool {
+        !matches!(self, Self::Drill(command) if !command.leaves_receipt())
     }
 }

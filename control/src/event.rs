@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::Actor;
+use crate::drill::event::DrillEvent;
 use crate::id::{
     Digest, LogIndex, MasterId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
@@ -121,6 +122,7 @@ pub enum Event {
     AutopilotSet {
         autopilot: Autopilot,
     },
+    Drill(DrillEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

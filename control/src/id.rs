@@ -59,6 +59,10 @@ number_id!(
     VnodeId
 );
 number_id!(
+    /// A drill: the log index of the entry that ordered it.
+    DrillId
+);
+number_id!(
     /// Placement counter of a vnode: each placement has a higher one, and only the latest may run.
     Epoch
 );

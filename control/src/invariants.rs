@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::drill::{Drill, DrillBegun, DrillStage};
 use crate::model::{VclusterWanted, VnodeWanted};
 use crate::place;
 use crate::state::State;
@@ -17,6 +18,7 @@ pub fn broken(state: &State) -> Vec<String> {
     holders_are_workers(state, &mut broken);
     subnets_are_disjoint(state, &mut broken);
     masters_remain(state, &mut broken);
+    drills_are_sound(state, &mut broken);
     rows_rebuild_the_state(state, &mut broken);
     broken
 }
@@ -27,6 +29,7 @@ pub fn broken_by(before: &State, after: &State) -> Vec<String> {
     let mut broken = Vec::new();
     new_promises_fit_workers(before, after, &mut broken);
     masters_never_return(before, after, &mut broken);
+    drills_go_forward(before, after, &mut broken);
     broken
 }
 
@@ -141,6 +144,39 @@ fn subnets_are_disjoint(state: &State, broken: &mut Vec<String>) {
     let subnets: BTreeSet<_> = state.networks.values().map(|n| n.subnet).collect();
     if subnets.len() != state.networks.len() {
         broken.push("two users have the same subnet".to_owned());
+    }
+}
+
+/// One drill at a time, no fault without its announcement, a verdict exactly at the end, and bounds on what is kept.
+fn drills_are_sound(state: &State, broken: &mut Vec<String>) {
+    let running = state.drills.values().filter(|drill| drill.runs()).count();
+    let the_newest = state.running_drill().is_some() as usize;
+    if running != the_newest || state.drills.len() > Drill::KEPT_MAX {
+        broken.push(format!("{running} drills run, of {}", state.drills.len()));
+    }
+    for drill in state.drills.values() {
+        let early = |begun: &DrillBegun| begun.at < drill.fault_at;
+        let ended = drill.ending.is_some() == (drill.stage == DrillStage::Ended);
+        let probed = drill.runs() || drill.probes.is_empty();
+        let measured = drill.measured.iter().all(|report| report.acked.is_sound());
+        let bounded = drill.steps.len() <= Drill::STEPS_MAX;
+        let sound = ended && probed && measured && bounded;
+        if !sound || drill.begun.as_ref().is_some_and(early) {
+            broken.push(format!("drill {} is not sound", drill.id));
+        }
+    }
+}
+
+/// What ended stays as it is, and no stage comes back.
+fn drills_go_forward(before: &State, after: &State, broken: &mut Vec<String>) {
+    for old in before.drills.values() {
+        let Some(new) = after.drills.get(&old.id) else {
+            continue;
+        };
+        let rewritten = !old.runs() && old != new;
+        if rewritten || new.stage < old.stage || new.plan != old.plan {
+            broken.push(format!("drill {} went back", old.id));
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod apply;
 pub mod assignment;
 pub mod command;
 pub mod decide;
+pub mod drill;
 pub mod duties;
 pub mod event;
 pub mod evolve;

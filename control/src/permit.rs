@@ -1,8 +1,10 @@
 //! Who may ask for what and see what: the one table that every door asks, by way of decide and the views.
 
 use crate::command::{Actor, Command};
+use crate::drill::command::DrillCommand;
 use crate::event::{Change, Event};
 use crate::id::{UserId, VclusterId};
+use crate::model::drill::Prober;
 use crate::model::{Role, User, Vcluster};
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -55,6 +57,25 @@ fn needs(command: &Command) -> Needs {
         | Command::StopVcluster { vcluster }
         | Command::ScaleVcluster { vcluster, .. }
         | Command::DeleteVcluster { vcluster } => Needs::OwnerOf(*vcluster),
+        Command::Drill(command) => drill_needs(command),
+    }
+}
+
+fn drill_needs(command: &DrillCommand) -> Needs {
+    let of_prober = |prober: Prober| match prober {
+        Prober::Client => Needs::Admin,
+        Prober::Master(_) => Needs::Door,
+    };
+    match command {
+        DrillCommand::Start { .. } => Needs::Admin,
+        DrillCommand::Abort { .. } => Needs::AdminOrDuty,
+        DrillCommand::Probe { prober, .. } => of_prober(*prober),
+        DrillCommand::ReportProbes { report, .. } => of_prober(report.prober),
+        DrillCommand::ReportFault { .. } | DrillCommand::ReportRestore { .. } => Needs::Door,
+        DrillCommand::Begin { .. }
+        | DrillCommand::TakeOver { .. }
+        | DrillCommand::Check { .. }
+        | DrillCommand::Finish { .. } => Needs::Duty,
     }
 }
 
@@ -73,9 +94,8 @@ pub fn check(state: &State, actor: Actor, command: &Command) -> Result<(), Refus
         Needs::Duty => allowed_if(actor == Actor::Duty, "the leader's duties"),
         Needs::ThisWorker(worker) => allowed_if(actor == Actor::Worker(worker), "that worker"),
         Needs::Person => person(state, actor).map(|_| ()),
-        Needs::Admin => allowed_if(person(state, actor)?.role == Role::Admin, "the role admin"),
         Needs::AdminOrDuty if actor == Actor::Duty => Ok(()),
-        Needs::AdminOrDuty => {
+        Needs::Admin | Needs::AdminOrDuty => {
             allowed_if(person(state, actor)?.role == Role::Admin, "the role admin")
         }
         Needs::Oneself(user) => {
@@ -175,6 +195,7 @@ fn sees(asker: &User, event: &Event) -> bool {
         | Event::VnodeSeen { about, .. }
         | Event::VnodeRemoved { about } => owns(asker, about.owner),
         Event::ImageRegistered { .. } => true,
+        Event::Drill(event) => event.is_for_everybody() || asker.role == Role::Admin,
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::JoinTokenCreated { .. }
@@ -227,6 +248,7 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::MasterReplacementJoined { .. }
         | Event::MasterReplacementForgotten { .. }
         | Event::AutopilotSet { .. } => {}
+        Event::Drill(_) => {}
     }
     event
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::drill::refusal::DrillRefusal;
+
 /// Why a request was refused. Nothing of it took effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
@@ -74,6 +76,8 @@ pub enum Refusal {
         "master {new} has joined already to take the place of \"{name}\": wait until it has caught up, or remove it first"
     )]
     MasterReplacedAlready { name: String, new: u64 },
+    #[error(transparent)]
+    Drill(#[from] DrillRefusal),
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -116,6 +120,7 @@ impl Refusal {
             Self::QuorumAtRisk { .. } => "quorum_at_risk",
             Self::CannotLead { .. } => "cannot_lead",
             Self::MasterReplacedAlready { .. } => "master_replaced_already",
+            Self::Drill(refusal) => refusal.code(),
         }
     }
 
@@ -143,6 +148,7 @@ impl Refusal {
             | Self::QuorumAtRisk { .. }
             | Self::CannotLead { .. }
             | Self::MasterReplacedAlready { .. } => RefusalClass::Conflict,
+            Self::Drill(refusal) => refusal.class(),
         }
     }
 

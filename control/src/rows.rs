@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::id::{
-    Digest, LogIndex, MasterId, NetworkId, SecretHash, UserId, VclusterId, VnodeId, WorkerId,
+    Digest, DrillId, LogIndex, MasterId, NetworkId, SecretHash, UserId, VclusterId, VnodeId,
+    WorkerId,
 };
 use crate::model::Counters;
 use crate::name::Name;
@@ -41,11 +42,12 @@ pub enum Table {
     Receipts = 13,
     Autopilot = 14,
     Replacements = 15,
+    Drills = 16,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -61,6 +63,7 @@ impl Table {
         Self::Receipts,
         Self::Autopilot,
         Self::Replacements,
+        Self::Drills,
     ];
 
     /// The table with this number.
@@ -133,6 +136,7 @@ macro_rules! for_each_map {
             put_replacement,
             remove_replacement
         );
+        $with!(Drills, drills, DrillId, put_drill, remove_drill);
     };
 }
 

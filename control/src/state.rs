@@ -5,11 +5,11 @@
 use imbl::{OrdMap, OrdSet};
 
 use crate::id::{
-    Digest, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UserId, VclusterId, VnodeId,
-    WorkerId,
+    Digest, DrillId, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UserId, VclusterId,
+    VnodeId, WorkerId,
 };
 use crate::model::{
-    Autopilot, Counters, Image, JoinToken, Master, Network, Receipt, Replacement, Session,
+    Autopilot, Counters, Drill, Image, JoinToken, Master, Network, Receipt, Replacement, Session,
     Settings, User, Vcluster, Vnode, VnodeWanted, Worker,
 };
 use crate::name::Name;
@@ -37,6 +37,8 @@ pub struct State {
     pub vnodes: OrdMap<VnodeId, Vnode>,
     /// Receipts by the entry that they are for; the oldest are dropped.
     pub receipts: OrdMap<LogIndex, Receipt>,
+    /// Drills, the newest last; the oldest are dropped.
+    pub drills: OrdMap<DrillId, Drill>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }
@@ -96,6 +98,13 @@ impl State {
     pub fn receipt_of(&self, request: RequestId) -> Option<&Receipt> {
         self.receipts
             .get(self.lookup.receipt_by_request.get(&request)?)
+    }
+
+    /// The drill that is under way: there is one at a time.
+    #[must_use]
+    pub fn running_drill(&self) -> Option<&Drill> {
+        let (_, newest) = self.drills.get_max()?;
+        newest.runs().then_some(newest)
     }
 
     /// All vnodes of a vcluster, by identity, those on their way out included.
@@ -282,6 +291,14 @@ impl State {
         if let Some(placement) = placement {
             self.lookup.vnodes_by_worker.remove(&(placement.worker, id));
         }
+    }
+
+    pub(crate) fn put_drill(&mut self, drill: Drill) {
+        self.drills.insert(drill.id, drill);
+    }
+
+    pub(crate) fn remove_drill(&mut self, id: &DrillId) {
+        self.drills.remove(id);
     }
 
     pub(crate) fn put_receipt(&mut self, receipt: Receipt) {

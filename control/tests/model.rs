@@ -8,7 +8,7 @@ mod hostile;
 use check::Log;
 use docklet_control::command::InitCluster;
 use docklet_control::duties::{self, Soft};
-use docklet_control::id::{RequestId, SecretHash, UnixMs, UserId, WorkerId};
+use docklet_control::id::{DrillId, RequestId, SecretHash, UnixMs, UserId, WorkerId};
 use docklet_control::model::{JoinRole, Role, VnodeSeen, VnodeWanted, WorkerCapacity, WorkerFacts};
 use docklet_control::report::{Reported, VnodeReport};
 use docklet_control::{Actor, Command, permit};
@@ -118,8 +118,12 @@ impl Model {
         for (later_ms, step) in steps {
             self.now = self.now.plus_ms(later_ms);
             match step {
-                Step::Ask(who, command) => self.enter(who, None, command)?,
-                Step::Again(entry, who, command) => {
+                Step::Ask(who, mut command) => {
+                    self.aim(&mut command);
+                    self.enter(who, None, command)?;
+                }
+                Step::Again(entry, who, mut command) => {
+                    self.aim(&mut command);
                     self.enter(who, Some(RequestId(u128::from(entry))), command)?;
                 }
                 Step::Due => self.due()?,
@@ -137,6 +141,12 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    fn aim(&self, command: &mut Command) {
+        let newest = self.log.state.drills.get_max();
+        let newest = newest.map_or(DrillId(0), |(id, _)| *id);
+        hostile::drill::aim(command, newest);
     }
 
     fn due(&mut self) -> Result<(), String> {

@@ -8,7 +8,8 @@
 //!   nothing changes
 //! ```
 //!
-//! Who: a person's or a worker's name, `door`, `duty`, or `user:9` and `worker:9` for strangers. `+6s` is the time
+//! Who: a person's or a worker's name, `door` (of master 1, or `door:9` of another), `duty`, or `user:9` and `worker:9`
+//! for strangers. `+6s` is the time
 //! since the entry before (1 s if not given). `duty> due` proposes what the leader's duties find; the leader goes on
 //! hearing of a worker except between `w1> falls silent` and `w1> is heard`. `group> 1 leads, 5 votes silent 700s, 9 learns
 //! lag 5000 steady 10s` says what the leader observes of the masters from then on: it is stamped into `RemoveMaster`,
@@ -217,6 +218,7 @@ impl Telling {
         let name = |name: &Name| name.as_str() == who;
         match who.split_once(':') {
             Some(("user", id)) => Actor::User(UserId(id.parse().expect("a user id"))),
+            Some(("door", id)) => Actor::Door(MasterId(id.parse().expect("a master id"))),
             Some(("worker", id)) => Actor::Worker(WorkerId(id.parse().expect("a worker id"))),
             Some(_) => panic!("nobody is called {who}"),
             None if who == "door" => Actor::Door(MasterId(1)),

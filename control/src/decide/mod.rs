@@ -1,5 +1,6 @@
 //! Looks at a frozen state and an entry, and answers with what will happen or with a refusal. Changes nothing.
 
+mod drill;
 mod image;
 mod machine;
 mod master;
@@ -149,6 +150,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
             ttl_ms,
         } => master::replace(ground, *master, *secret_hash, *ttl_ms),
         Command::SetAutopilot { autopilot } => master::set_autopilot(ground, *autopilot),
+        Command::Drill(command) => drill::decide(ground, command),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Turns a state and an event into the next state. Never refuses and never chooses: what was decided happens.
 //! An event about something that is not there changes nothing, so that no log can stop a master.
 
+mod drill;
 mod image;
 mod machine;
 mod master;
@@ -59,6 +60,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         }
         Event::MasterReplacementForgotten { old } => state.remove_replacement(&old),
         Event::AutopilotSet { autopilot } => state.autopilot = Some(autopilot),
+        Event::Drill(event) => drill::evolve(&mut state, at, event),
     }
     state
 }

@@ -1,12 +1,14 @@
 //! What the cluster knows: one file for each noun, plain data without rules.
 
 pub mod autopilot;
+pub mod drill;
 pub mod image;
 pub mod join_token;
 pub mod master;
 pub mod network;
 pub mod receipt;
 pub mod replacement;
+pub mod runs;
 pub mod session;
 pub mod settings;
 pub mod user;
@@ -15,6 +17,7 @@ pub mod vnode;
 pub mod worker;
 
 pub use autopilot::Autopilot;
+pub use drill::Drill;
 pub use image::{Image, ImageSpec};
 pub use join_token::{JoinRole, JoinToken};
 pub use master::Master;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::Actor;
+use crate::id::{DrillId, UserId, VclusterId};
 use crate::id::{LogIndex, RequestId, UnixMs};
-use crate::id::{UserId, VclusterId};
 use crate::model::{Master, Worker};
 use crate::refusal::Refusal;
 
@@ -32,6 +32,8 @@ pub enum Subject {
     Master(Box<Master>),
     /// A worker that may connect now.
     Worker(Box<Worker>),
+    /// A drill that is announced.
+    Drill(DrillId),
 }
 
 /// One receipt.

@@ -1,5 +1,7 @@
 //! Strategies for commands: mostly sensible ones by the right actor, and any by anybody with values that hurt.
 
+pub mod drill;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
@@ -28,6 +30,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         2 => (Just(Actor::Door(MasterId(1))), of_doors()),
         2 => (Just(Actor::Duty), of_duties()),
         3 => of_workers(),
+        4 => drill::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -72,6 +75,10 @@ pub fn sound_beginning() -> InitCluster {
     }
 }
 
+fn admin() -> Actor {
+    Actor::User(UserId(1))
+}
+
 fn anybody() -> impl Strategy<Value = Actor> {
     select(vec![
         Actor::User(UserId(0)),
@@ -91,7 +98,8 @@ fn anything() -> BoxedStrategy<Command> {
         of_admins(),
         of_doors(),
         of_duties(),
-        of_a_worker
+        of_a_worker,
+        drill::anything()
     ]
     .boxed()
 }
