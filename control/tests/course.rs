@@ -21,6 +21,7 @@ fn drill(kind: DrillKind, targets: &[u64]) -> Drill {
             kind,
             cut: DrillCut::Both,
             targets: targets.iter().copied().map(MasterId).collect(),
+            probers: Vec::new(),
             announce_ms: FAULT_AT,
             fault_ms: 3_000,
             gap_max_ms: 5_000,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -12,25 +13,36 @@ use tokio_rustls::client::TlsStream;
 use crate::credentials::Credentials;
 use crate::fault::LinkFault;
 use crate::frame::{Channel, Hello, Purpose, WIRE_VERSION};
+use crate::gate::{Gate, Gated};
 use crate::tls::{self, Expect};
 
 /// How long reaching another process may take.
 pub const DIAL_DEADLINE: Duration = Duration::from_secs(3);
 
 /// What a dialled connection looks like.
-pub type Dialled = Channel<TlsStream<TcpStream>>;
+pub type Dialled = Channel<TlsStream<Gated<TcpStream>>>;
 
 /// Dials with this process's certificate.
 #[derive(Clone, Debug)]
 pub struct Dialer {
     own: Credentials,
+    gate: Gate,
 }
 
 impl Dialer {
     /// A dialer that proves to be `own`.
     #[must_use]
     pub fn new(own: Credentials) -> Self {
-        Self { own }
+        Self {
+            own,
+            gate: Gate::default(),
+        }
+    }
+
+    /// The same, through a gate.
+    #[must_use]
+    pub fn through(self, gate: Gate) -> Self {
+        Self { gate, ..self }
     }
 
     /// Opens a connection for `purpose` to a process at `addr` that must be as expected.
@@ -43,11 +55,16 @@ impl Dialer {
         expect: Expect,
         purpose: Purpose,
     ) -> Result<Dialled, LinkFault> {
-        let stream = self.connect(addr, expect).await?;
-        greet(stream, purpose).await
+        let config = tls::client_config(&self.own, expect)?;
+        let reach = async {
+            self.gate.passable().await;
+            let tcp = self.gate.through(connect_tcp(addr).await?);
+            greet(handshake(addr, tcp, config).await?, purpose).await
+        };
+        in_time(reach).await
     }
 
-    /// Opens a bare TLS connection, for other protocols.
+    /// Opens a bare TLS connection, for other protocols. It goes around the gate.
     ///
     /// # Errors
     /// It cannot be reached in time, or is another.
@@ -56,7 +73,8 @@ impl Dialer {
         addr: &str,
         expect: Expect,
     ) -> Result<TlsStream<TcpStream>, LinkFault> {
-        connect(addr, tls::client_config(&self.own, expect)?).await
+        let config = tls::client_config(&self.own, expect)?;
+        in_time(async { handshake(addr, connect_tcp(addr).await?, config).await }).await
     }
 }
 
@@ -65,11 +83,18 @@ impl Dialer {
 /// # Errors
 /// It cannot be reached in time, or is of another cluster.
 pub async fn dial_join(addr: &str, ca_fingerprint: [u8; 32]) -> Result<Dialled, LinkFault> {
-    let stream = connect(addr, tls::join_config(ca_fingerprint)?).await?;
-    greet(stream, Purpose::Join).await
+    let config = tls::join_config(ca_fingerprint)?;
+    in_time(async {
+        let tcp = Gate::default().through(connect_tcp(addr).await?);
+        greet(handshake(addr, tcp, config).await?, Purpose::Join).await
+    })
+    .await
 }
 
-async fn greet(stream: TlsStream<TcpStream>, purpose: Purpose) -> Result<Dialled, LinkFault> {
+async fn greet(
+    stream: TlsStream<Gated<TcpStream>>,
+    purpose: Purpose,
+) -> Result<Dialled, LinkFault> {
     let mut channel = Channel::new(stream);
     let hello = Hello {
         wire_version: WIRE_VERSION,
@@ -79,25 +104,34 @@ async fn greet(stream: TlsStream<TcpStream>, purpose: Purpose) -> Result<Dialled
     Ok(channel)
 }
 
-async fn connect(addr: &str, config: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, LinkFault> {
-    let reach = async {
-        let tcp = TcpStream::connect(addr)
-            .await
-            .map_err(|source| LinkFault::Connect {
-                addr: addr.to_owned(),
-                source,
-            })?;
-        tcp.set_nodelay(true)?;
-        // Identities are in the certificate; the name only fills the field.
-        let name = ServerName::try_from("docklet").expect("a plain word is a DNS name");
-        TlsConnector::from(config)
-            .connect(name, tcp)
-            .await
-            .map_err(|source| LinkFault::Handshake {
-                peer: addr.to_owned(),
-                source,
-            })
-    };
+async fn connect_tcp(addr: &str) -> Result<TcpStream, LinkFault> {
+    let tcp = TcpStream::connect(addr)
+        .await
+        .map_err(|source| LinkFault::Connect {
+            addr: addr.to_owned(),
+            source,
+        })?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
+}
+
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    addr: &str,
+    tcp: S,
+    config: Arc<ClientConfig>,
+) -> Result<TlsStream<S>, LinkFault> {
+    // Identities are in the certificate; the name only fills the field.
+    let name = ServerName::try_from("docklet").expect("a plain word is a DNS name");
+    TlsConnector::from(config)
+        .connect(name, tcp)
+        .await
+        .map_err(|source| LinkFault::Handshake {
+            peer: addr.to_owned(),
+            source,
+        })
+}
+
+async fn in_time<T>(reach: impl Future<Output = Result<T, LinkFault>>) -> Result<T, LinkFault> {
     tokio::time::timeout(DIAL_DEADLINE, reach)
         .await
         .map_err(|_| LinkFault::Deadline(3_000))?

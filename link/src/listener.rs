@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -17,6 +18,7 @@ use tokio_rustls::server::TlsStream;
 use crate::credentials::Credentials;
 use crate::fault::LinkFault;
 use crate::frame::{Channel, Hello, Purpose, WIRE_VERSION};
+use crate::gate::{Gate, Gated};
 use crate::identity::Identity;
 use crate::tls;
 
@@ -26,7 +28,7 @@ const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 const HANDSHAKES_MAX: usize = 64;
 
 /// What an accepted connection looks like.
-pub type Accepted = Channel<TlsStream<TcpStream>>;
+pub type Accepted = Channel<TlsStream<Gated<TcpStream>>>;
 /// Serves one accepted connection to its end.
 pub type Handler = Arc<
     dyn Fn(Option<Identity>, Accepted) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync,
@@ -78,6 +80,7 @@ where
 pub struct ClusterListener {
     tcp: TcpListener,
     tls: Arc<ServerConfig>,
+    gate: Gate,
 }
 
 impl ClusterListener {
@@ -95,7 +98,14 @@ impl ClusterListener {
         Ok(Self {
             tcp,
             tls: tls::server_config(own)?,
+            gate: Gate::default(),
         })
+    }
+
+    /// The same, through a gate.
+    #[must_use]
+    pub fn through(self, gate: Gate) -> Self {
+        Self { gate, ..self }
     }
 
     /// Where it listens.
@@ -111,6 +121,7 @@ impl ClusterListener {
         let doors = Arc::new(Doors {
             tls: self.tls,
             handlers,
+            gate: self.gate,
             handshakes: Semaphore::new(HANDSHAKES_MAX),
             deny,
         });
@@ -135,6 +146,7 @@ impl ClusterListener {
 struct Doors {
     tls: Arc<ServerConfig>,
     handlers: HashMap<Purpose, Handler>,
+    gate: Gate,
     handshakes: Semaphore,
     deny: Deny,
 }
@@ -161,13 +173,18 @@ impl Doors {
         &self,
         tcp: TcpStream,
     ) -> Result<(Option<Identity>, Purpose, Accepted), LinkFault> {
+        // Who comes to a shut gate takes no turn from those who come afterwards.
+        tokio::time::timeout(HANDSHAKE_DEADLINE, self.gate.passable())
+            .await
+            .map_err(|_| LinkFault::Deadline(5_000))?;
         let _turn = self
             .handshakes
             .acquire()
             .await
             .map_err(|_| LinkFault::Closed)?;
         let admit = async {
-            let (peer, stream) = accept(tcp, self.tls.clone()).await?;
+            tcp.set_nodelay(true)?;
+            let (peer, stream) = handshake(self.gate.through(tcp), self.tls.clone()).await?;
             let mut channel = Channel::new(stream);
             let hello: Hello = channel.recv().await?;
             check(hello, peer, &self.deny)?;
@@ -188,6 +205,13 @@ pub async fn accept(
     tls: Arc<ServerConfig>,
 ) -> Result<(Option<Identity>, TlsStream<TcpStream>), LinkFault> {
     tcp.set_nodelay(true)?;
+    handshake(tcp, tls).await
+}
+
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    tcp: S,
+    tls: Arc<ServerConfig>,
+) -> Result<(Option<Identity>, TlsStream<S>), LinkFault> {
     let stream =
         TlsAcceptor::from(tls)
             .accept(tcp)

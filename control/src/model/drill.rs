@@ -93,6 +93,8 @@ pub struct DrillPlan {
     pub cut: DrillCut,
     /// Who does the fault to itself.
     pub targets: Vec<MasterId>,
+    /// Who measures from outside.
+    pub probers: Vec<MasterId>,
     /// Between the announcement and the fault.
     pub announce_ms: u64,
     /// How long the fault lasts at most.

@@ -4,7 +4,7 @@ use crate::drill::command::{DrillAsk, GroupView};
 use crate::drill::refusal::DrillRefusal;
 use crate::id::MasterId;
 use crate::model::Autopilot;
-use crate::model::drill::DrillKind;
+use crate::model::drill::{Drill, DrillKind};
 use crate::quorum::Seat;
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -39,6 +39,13 @@ fn majority(group: &GroupView, leader: MasterId) -> Vec<MasterId> {
     let others = group.voters().map(|seat| seat.master);
     let others = others.filter(|master| *master != leader);
     others.take(voters - voters / 2).collect()
+}
+
+/// Who measures: voters outside of the fault, not too many of them.
+pub(super) fn probers(targets: &[MasterId], group: &GroupView) -> Vec<MasterId> {
+    let voters = group.voters().map(|seat| seat.master);
+    let outside = voters.filter(|master| !targets.contains(master));
+    outside.take(Drill::PROBERS_MAX).collect()
 }
 
 fn unwell(cause: impl Into<String>) -> Refusal {

@@ -74,6 +74,7 @@ fn start(ground: Ground<'_>, ask: &DrillAsk, group: &GroupView) -> Result<Decisi
     let plan = DrillPlan {
         kind: ask.kind,
         cut: ask.cut,
+        probers: fitness::probers(&targets, group),
         targets,
         announce_ms: ask.announce_ms,
         fault_ms: ask.fault_ms,
