@@ -36,6 +36,8 @@ pub enum RaftFault {
     NoLeader(u64),
     #[error("this master has applied entry {applied}, not yet {wanted}")]
     Behind { wanted: LogIndex, applied: LogIndex },
+    #[error("{0}")]
+    Stopped(String),
 }
 
 /// Turns each of redb's error types into one.

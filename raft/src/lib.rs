@@ -17,6 +17,7 @@ mod links;
 mod master;
 mod membership;
 mod peer;
+mod retire;
 mod snapshot;
 mod standing;
 mod status;

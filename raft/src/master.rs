@@ -75,7 +75,7 @@ pub(crate) struct Inner {
     pub(crate) links: Links,
     /// Changes whenever a master or worker was removed.
     pub(crate) removals: watch::Sender<()>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// A running master; clones are the same one.
@@ -348,48 +348,15 @@ impl Master {
         }
     }
 
-    /// Hands leadership to a voter that is up to date, if this master leads and there is one.
-    pub async fn hand_over(&self) {
-        let status = self.status();
-        let next = status
-            .members
-            .iter()
-            .filter(|member| member.voter && member.id != self.inner.id)
-            .filter(|member| member.heard_ms_ago.is_some_and(|ms| ms < 500))
-            .max_by_key(|member| member.matched);
-        if let Some(next) = next.filter(|_| self.is_leader()) {
-            let handed = self.inner.raft.trigger().transfer_leader(next.id.0).await;
-            if let Err(error) = handed {
-                tracing::warn!(%error, "leadership could not be handed over");
-            }
-            let wait = self.inner.raft.wait(Some(Duration::from_secs(1)));
-            let own = Some(self.inner.id.0);
-            let moved = wait
-                .metrics(|m| m.current_leader != own, "another leads")
-                .await;
-            if let Err(error) = moved {
-                tracing::warn!(%error, "leadership was not taken over in time");
-            }
-        }
-    }
-
-    /// Hands over leadership, stops taking part, and makes everything durable.
-    pub async fn shutdown(&self) {
-        self.hand_over().await;
-        let tasks: Vec<_> = {
-            let mut kept = self
-                .inner
-                .tasks
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            kept.drain(..).collect()
-        };
-        tasks.iter().for_each(JoinHandle::abort);
-        if let Err(error) = self.inner.raft.shutdown().await {
-            tracing::warn!(%error, "Raft did not stop cleanly");
-        }
-        if let Err(error) = self.inner.view.flush().await {
-            tracing::warn!(%error, "the state could not be synced");
+    /// Waits until this master can take part no more, because its disk failed or lies; answers why. It acknowledges
+    /// nothing from then on.
+    pub async fn failed(&self) -> RaftFault {
+        let mut alive = self.inner.raft.server_metrics();
+        // This channel ends with Raft; and unlike that of all metrics it does not wake at each entry.
+        while alive.changed().await.is_ok() {}
+        match self.metrics().running_state {
+            Err(fatal) => RaftFault::Stopped(fatal.to_string()),
+            Ok(()) => RaftFault::Stopped("Raft has ended".to_owned()),
         }
     }
 }

@@ -16,7 +16,9 @@ use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::listener::ClusterListener;
 use docklet_link::{Authority, Credentials, JoinSecret};
 use docklet_portal::{PortalConfig, agents_door};
-use docklet_raft::{HistoryLimits, JoinKind, Master, MasterConfig, ProposeFault, Timing, join};
+use docklet_raft::{
+    HistoryLimits, JoinKind, Master, MasterConfig, ProposeFault, RaftFault, Timing, join,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::{self, MasterFile};
@@ -24,6 +26,9 @@ use crate::cli::{Dir, Print};
 use crate::client::machine;
 use crate::client::output::remark;
 use crate::exit::{Class, Failure};
+
+/// Each step of an orderly stop may take this long.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -269,14 +274,43 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
         key_pem,
     });
     tracing::info!(name = file.name, public = ?file.public_listen, "master runs");
-    let mut stop = signal(SignalKind::terminate())?;
-    tokio::select! {
-        () = listener.serve(doors, master.deny()) => {}
-        ended = portal => ended.context("serve the public listener")?,
-        _ = stop.recv() => tracing::info!("told to stop"),
-        _ = tokio::signal::ctrl_c() => tracing::info!("interrupted"),
-    }
-    // Leadership is handed over and everything made durable, but not for ever.
-    drop(tokio::time::timeout(Duration::from_secs(5), master.shutdown()).await);
+    let doors = async {
+        tokio::select! {
+            () = listener.serve(doors, master.deny()) => Ok(()),
+            ended = portal => ended.context("serve the public listener"),
+            fault = master.failed() => Err(store_failed(dir, fault)),
+        }
+    };
+    serve_until_told(&master, doors).await?;
+    // Everything is made durable, but not for ever.
+    drop(tokio::time::timeout(STOP_DEADLINE, master.shutdown()).await);
     Ok(ExitCode::SUCCESS)
+}
+
+/// What there is to say when the store failed: the cause, what it means, and what to do.
+fn store_failed(dir: &Path, fault: RaftFault) -> anyhow::Error {
+    anyhow::Error::new(fault).context(format!(
+        "this master has stopped, because its store in {} failed; nothing acknowledged is lost, and the other masters \
+         go on while most of them run. Free or replace that disk and start this master again",
+        dir.display()
+    ))
+}
+
+/// Serves; when told to stop, it hands leadership over while the doors are still open, then closes them.
+async fn serve_until_told(
+    master: &Master,
+    doors: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let mut stop = signal(SignalKind::terminate())?;
+    let told = async {
+        tokio::select! {
+            _ = stop.recv() => tracing::info!("told to stop"),
+            _ = tokio::signal::ctrl_c() => tracing::info!("interrupted"),
+        }
+        drop(tokio::time::timeout(STOP_DEADLINE, master.hand_over()).await);
+    };
+    tokio::select! {
+        ended = doors => ended,
+        () = told => Ok(()),
+    }
 }
