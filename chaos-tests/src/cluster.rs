@@ -1,8 +1,9 @@
 //! A cluster of real masters: made by the real command line, each in a namespace and a directory of its own.
-//! Everything is gone when it is dropped; after a failed test its directory stays, for the logs.
+//! Everything is gone when it is dropped; its directory stays, for the logs, after a failed test or with `CHAOS_KEEP`.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use docklet_link::{Credentials, JoinSecret};
 use docklet_raft::{RaftStatus, StoreClient};
 use nix::sys::signal::Signal;
 
+use crate::disk::{self, Disk, DiskKind};
 use crate::network::Network;
 use crate::process;
 use crate::slot::Slot;
@@ -25,6 +27,26 @@ const POLL: Duration = Duration::from_millis(10);
 /// The account that `master init` makes.
 pub(crate) const ADMIN: Actor = Actor::User(UserId(1));
 
+/// What a cluster is like.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    pub masters: usize,
+    /// Variables in the masters' environment.
+    pub environment: Vec<(String, String)>,
+    /// Masters with a disk of their own.
+    pub disks: Vec<(usize, DiskKind)>,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self {
+            masters: 3,
+            environment: Vec::new(),
+            disks: Vec::new(),
+        }
+    }
+}
+
 /// Some masters, numbered from 0.
 pub struct Cluster {
     slot: Slot,
@@ -33,40 +55,39 @@ pub struct Cluster {
     dir: PathBuf,
     environment: Vec<(String, String)>,
     masters: Vec<Option<Child>>,
+    disks: BTreeMap<usize, Disk>,
 }
 
 impl Cluster {
-    /// A cluster of `count` voting masters.
-    pub async fn start(count: usize) -> anyhow::Result<Self> {
-        Self::start_with(count, &[], None).await
+    /// A cluster of three voting masters.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(ClusterOptions::default()).await
     }
 
-    /// The same, with variables in the masters' environment and its directory in a place of choice.
-    pub async fn start_with(
-        count: usize,
-        environment: &[(&str, &str)],
-        dir: Option<&Path>,
-    ) -> anyhow::Result<Self> {
+    /// A cluster of choice; all its masters vote.
+    pub async fn start_with(options: ClusterOptions) -> anyhow::Result<Self> {
         let slot = Slot::take()?;
-        let dir = match dir {
-            Some(dir) => dir.to_owned(),
-            None => target_dir()?.join("chaos").join(slot.number.to_string()),
-        };
+        let chaos = target_dir()?.join("chaos");
+        let dir = chaos.join(slot.number.to_string());
+        disk::unmount_below(&dir)?;
         if dir.exists() {
             fs::remove_dir_all(&dir).with_context(|| format!("remove {}", dir.display()))?;
         }
         fs::create_dir_all(&dir)?;
+        let count = options.masters;
         let mut cluster = Self {
             network: Network::create(slot.number, count)?,
             slot,
             program: program()?,
             dir,
-            environment: environment
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                .collect(),
+            environment: options.environment,
             masters: (0..count).map(|_| None).collect(),
+            disks: BTreeMap::new(),
         };
+        for (master, kind) in options.disks {
+            let disk = Disk::mount(kind, &cluster.dir_of(master))?;
+            cluster.disks.insert(master, disk);
+        }
         cluster.form(count).await?;
         Ok(cluster)
     }
@@ -172,6 +193,18 @@ impl Cluster {
     pub fn client(&self, connections: usize) -> anyhow::Result<StoreClient> {
         let addrs: Vec<String> = (0..self.count()).map(|m| self.cluster_addr(m)).collect();
         Ok(StoreClient::new(self.credentials()?, &addrs, connections))
+    }
+
+    /// The disk of a master that has one of its own.
+    #[must_use]
+    pub fn disk(&self, master: usize) -> Option<&Disk> {
+        self.disks.get(&master)
+    }
+
+    /// A client of one master only.
+    pub fn client_of(&self, master: usize) -> anyhow::Result<StoreClient> {
+        let addrs = [self.cluster_addr(master)];
+        Ok(StoreClient::new(self.credentials()?, &addrs, 1))
     }
 
     /// Starts a master that does not run.
@@ -352,7 +385,9 @@ impl Drop for Cluster {
             drop(child.kill());
             drop(child.wait());
         }
-        if !std::thread::panicking() {
+        self.disks.clear();
+        let keep = std::thread::panicking() || std::env::var_os("CHAOS_KEEP").is_some();
+        if !keep {
             drop(fs::remove_dir_all(&self.dir));
         }
     }

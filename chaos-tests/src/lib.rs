@@ -3,6 +3,7 @@
 //! judges; [`Watch`] compares the masters' states.
 
 mod cluster;
+mod disk;
 mod history;
 mod load;
 mod network;
@@ -10,7 +11,8 @@ mod process;
 mod slot;
 mod watch;
 
-pub use cluster::{Cluster, PATIENCE};
+pub use cluster::{Cluster, ClusterOptions, PATIENCE};
+pub use disk::{Disk, DiskKind};
 pub use history::{Did, History, Verdict};
 pub use load::{Load, LoadOptions, Loaded, Reads};
 pub use network::Network;

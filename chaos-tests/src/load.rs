@@ -17,12 +17,12 @@ use tokio::task::JoinHandle;
 use crate::cluster::{ADMIN, PATIENCE};
 use crate::history::{Did, History, Verdict};
 
-/// How reads are made.
+/// How pinned readers read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reads {
     /// As new as every acknowledged write.
     Linearizable,
-    /// What a random master has: for showing that the checker finds out.
+    /// What that master has: for showing that the checker finds out.
     Local,
 }
 
@@ -31,7 +31,7 @@ pub enum Reads {
 pub struct LoadOptions {
     pub clients: usize,
     pub keys: usize,
-    pub reads: Reads,
+    pub pinned_reads: Reads,
     /// An operation without an answer is given up after this.
     pub deadline: Duration,
     /// A client rests this long after each operation.
@@ -43,7 +43,7 @@ impl Default for LoadOptions {
         Self {
             clients: 12,
             keys: 40,
-            reads: Reads::Linearizable,
+            pinned_reads: Reads::Linearizable,
             deadline: Duration::from_secs(4),
             rest: Duration::from_millis(2),
         }
@@ -54,7 +54,6 @@ impl Default for LoadOptions {
 struct Shared {
     client: Arc<StoreClient>,
     options: LoadOptions,
-    masters: usize,
     users: Vec<UserId>,
     history: History,
     next_value: AtomicU64,
@@ -86,10 +85,10 @@ fn value_text(value: u64) -> String {
 }
 
 impl Load {
-    /// Makes the keys and starts the clients.
+    /// Makes the keys and starts the clients, and besides one reader for each of `pinned`, that asks no other.
     pub async fn start(
         client: Arc<StoreClient>,
-        masters: usize,
+        pinned: Vec<StoreClient>,
         options: LoadOptions,
     ) -> anyhow::Result<Self> {
         let mut users = Vec::new();
@@ -99,7 +98,6 @@ impl Load {
         let shared = Arc::new(Shared {
             client,
             options,
-            masters,
             users,
             history: History::default(),
             next_value: AtomicU64::new(1),
@@ -107,9 +105,11 @@ impl Load {
             accepted: Mutex::default(),
             wrong: Mutex::default(),
         });
-        let work = |_| tokio::spawn(work(shared.clone()));
+        let pinned = pinned.into_iter().map(Arc::new);
+        let readers = pinned.map(|client| tokio::spawn(read_all(shared.clone(), client)));
+        let workers = (0..options.clients).map(|_| tokio::spawn(work(shared.clone())));
         Ok(Self {
-            tasks: (0..options.clients).map(work).collect(),
+            tasks: workers.chain(readers).collect(),
             shared,
         })
     }
@@ -146,7 +146,7 @@ impl Load {
             task.await.context("a client panicked")?;
         }
         for key in 0..self.shared.users.len() {
-            read(&self.shared, key, Reads::Linearizable).await;
+            read(&self.shared, &self.shared.client, key, Reads::Linearizable).await;
         }
         if let Some(wrong) = lock(&self.shared.wrong).take() {
             bail!("{wrong}");
@@ -208,8 +208,17 @@ async fn work(shared: Arc<Shared>) {
         if writes {
             write(&shared, key).await;
         } else {
-            read(&shared, key, shared.options.reads).await;
+            read(&shared, &shared.client, key, Reads::Linearizable).await;
         }
+        tokio::time::sleep(shared.options.rest).await;
+    }
+}
+
+/// Reads from one master only. One that is frozen or cut off must give no answer, or the right one.
+async fn read_all(shared: Arc<Shared>, client: Arc<StoreClient>) {
+    while !shared.stop.load(Ordering::Relaxed) {
+        let key = rand::rng().random_range(0..shared.users.len());
+        read(&shared, &client, key, shared.options.pinned_reads).await;
         tokio::time::sleep(shared.options.rest).await;
     }
 }
@@ -241,15 +250,12 @@ async fn write(shared: &Shared, key: usize) {
     }
 }
 
-async fn read(shared: &Shared, key: usize, reads: Reads) {
+async fn read(shared: &Shared, client: &StoreClient, key: usize, reads: Reads) {
     let (name, called) = (name_of(key), Instant::now());
     let deadline = shared.options.deadline;
     let read = match reads {
-        Reads::Linearizable => shared.client.user_named(&name, deadline).await,
-        Reads::Local => {
-            let master = rand::rng().random_range(0..shared.masters);
-            shared.client.user_named_at(master, &name, deadline).await
-        }
+        Reads::Linearizable => client.user_named(&name, deadline).await,
+        Reads::Local => client.user_named_at(0, &name, deadline).await,
     };
     let returned = Instant::now();
     let Ok((user, _)) = read else {

@@ -8,7 +8,7 @@ use crate::Scene;
 async fn local_reads_on_any_master_are_found_to_be_stale() {
     let options = LoadOptions {
         keys: 8,
-        reads: Reads::Local,
+        pinned_reads: Reads::Local,
         ..LoadOptions::default()
     };
     let scene = Scene::open(options).await;

@@ -5,11 +5,15 @@
 
 mod bars;
 mod checker;
+mod disks;
+mod freezes;
+mod handovers;
 mod kills;
+mod partitions;
 
 use std::sync::Arc;
 
-use docklet_chaos_tests::{Cluster, Load, LoadOptions, Loaded, Watch};
+use docklet_chaos_tests::{Cluster, ClusterOptions, Load, LoadOptions, Loaded, Watch};
 use docklet_raft::StoreClient;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -26,10 +30,16 @@ struct Scene {
 
 impl Scene {
     async fn open(options: LoadOptions) -> Self {
+        Self::open_on(ClusterOptions::default(), options).await
+    }
+
+    async fn open_on(cluster: ClusterOptions, options: LoadOptions) -> Self {
         let turn = TURN.lock().await;
-        let cluster = Cluster::start(3).await.expect("a cluster");
+        let cluster = Cluster::start_with(cluster).await.expect("a cluster");
         let client = Arc::new(cluster.client(2).expect("a client"));
-        let load = Load::start(client.clone(), 3, options).await.expect("keys");
+        let pinned = (0..cluster.count()).map(|m| cluster.client_of(m).expect("a client"));
+        let load = Load::start(client.clone(), pinned.collect(), options);
+        let load = load.await.expect("keys");
         let watch = Watch::start(&Arc::new(cluster.client(1).expect("a client")), 3);
         load.progress(20).await.expect("a healthy cluster");
         Self {
@@ -39,6 +49,11 @@ impl Scene {
             watch,
             _turn: turn,
         }
+    }
+
+    /// Any master that does not lead.
+    async fn follower(&self) -> usize {
+        (self.leader().await + 1) % self.cluster.count()
     }
 
     async fn leader(&self) -> usize {
