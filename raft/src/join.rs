@@ -274,6 +274,11 @@ async fn answer(master: Master, method: u8, body: Vec<u8>) -> Result<Vec<u8>, St
         wire::PROPOSE_THROUGH => encode(&client_door::propose(&master, decode(&body)?).await),
         wire::READ_USER => encode(&client_door::read_user(&master, decode(&body)?).await?),
         wire::STATUS => encode(&master.status()),
+        wire::PING => encode(&()),
+        wire::TRANSFER_TO => {
+            let transferred = master.transfer_here(decode(&body)?).await;
+            encode(&transferred.map_err(|fault| text(&fault))?)
+        }
         unknown => Err(format!("no call has the number {unknown}")),
     }
 }

@@ -22,6 +22,7 @@ use crate::disk::{Disk, HostDisk};
 use crate::fault::{ProposeFault, RaftFault};
 use crate::forward::ATTEMPT_DEADLINE;
 use crate::links::Links;
+use crate::membership::seats::Watched;
 use crate::peer::Peers;
 use crate::snapshot::Arriving;
 use crate::status::{MemberStatus, RaftStatus};
@@ -76,6 +77,7 @@ pub(crate) struct Inner {
     /// Changes whenever a master or worker was removed.
     pub(crate) removals: watch::Sender<()>,
     pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) watched: Watched,
 }
 
 /// A running master; clones are the same one.
@@ -117,6 +119,7 @@ impl Master {
                 credentials: config.credentials,
                 links,
                 removals: watch::Sender::new(()),
+                watched: Watched::default(),
                 tasks: Mutex::default(),
             }),
         };

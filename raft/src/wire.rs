@@ -22,6 +22,8 @@ pub const HEARD: u8 = 10;
 pub const PROPOSE_THROUGH: u8 = 11;
 pub const READ_USER: u8 = 12;
 pub const STATUS: u8 = 13;
+pub const PING: u8 = 14;
+pub const TRANSFER_TO: u8 = 15;
 
 /// Asks the leader to put a command into the log. The answer is a receipt.
 #[derive(Clone, Serialize, Deserialize)]

@@ -11,12 +11,11 @@ use super::{Disk, DiskFile};
 /// Held while the directory is in use, so that no second process opens it.
 const LOCK: &str = "lock";
 
-/// A directory that this process alone uses until it is dropped.
+/// A directory that this process alone uses until it and all files that were opened from it are dropped.
 #[derive(Debug)]
 pub struct HostDisk {
     dir: PathBuf,
-    /// Kept for its lock.
-    _lock: File,
+    lock: Arc<File>,
 }
 
 impl HostDisk {
@@ -38,7 +37,7 @@ impl HostDisk {
         })?;
         Ok(Self {
             dir: dir.to_owned(),
-            _lock: lock,
+            lock: Arc::new(lock),
         })
     }
 }
@@ -52,7 +51,10 @@ fn open(path: &Path) -> io::Result<File> {
 
 impl Disk for HostDisk {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(HostFile(open(&self.dir.join(name))?)))
+        Ok(Arc::new(HostFile {
+            file: open(&self.dir.join(name))?,
+            _lock: self.lock.clone(),
+        }))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -81,26 +83,29 @@ impl Disk for HostDisk {
 }
 
 #[derive(Debug)]
-struct HostFile(File);
+struct HostFile {
+    file: File,
+    _lock: Arc<File>,
+}
 
 impl DiskFile for HostFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(out, offset)
+        self.file.read_exact_at(out, offset)
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(data, offset)
+        self.file.write_all_at(data, offset)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 }

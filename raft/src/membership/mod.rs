@@ -1,6 +1,9 @@
 //! Who votes: the leader adds every master that the log knows as a learner, and promotes those that have caught up,
 //! so that the number of voters is odd. It goes from one to three in one joint change and never rests at two.
 
+pub mod seats;
+mod transfer;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
