@@ -52,13 +52,15 @@ impl Deny {
         }
     }
 
-    fn denies(&self, peer: Option<Identity>, purpose: Purpose) -> bool {
+    /// Whether this peer's connections for this purpose are refused now.
+    #[must_use]
+    pub fn denies(&self, peer: Option<Identity>, purpose: Purpose) -> bool {
         let denied = peer.is_some_and(|identity| (self.is_denied)(&identity));
         denied && purpose != Purpose::Standing
     }
 
     /// Waits until the peer is removed.
-    async fn comes_to(mut self, peer: Option<Identity>, purpose: Purpose) {
+    pub async fn comes_to(mut self, peer: Option<Identity>, purpose: Purpose) {
         while !self.denies(peer, purpose) {
             if self.removals.changed().await.is_err() {
                 return std::future::pending().await;

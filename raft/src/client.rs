@@ -3,6 +3,7 @@
 //! the same request id, so that a command takes effect once.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::fault::{ProposeFault, RaftFault};
 use crate::line::Line;
 use crate::status::RaftStatus;
 use crate::wire;
+use crate::world::Dial;
 
 /// A master that has not answered within this time may be frozen or cut off: the next one is asked as well.
 const HEDGE_AFTER: Duration = Duration::from_millis(200);
@@ -38,8 +40,8 @@ struct Connections {
 }
 
 impl Connections {
-    fn new(dialer: &Dialer, addr: &str, count: usize) -> Self {
-        let line = |_| Line::any(dialer.clone(), addr.to_owned());
+    fn new(dial: &Arc<dyn Dial>, addr: &str, count: usize) -> Self {
+        let line = |_| Line::any(dial.clone(), addr.to_owned());
         Self {
             lines: (0..count.max(1)).map(line).collect(),
             next: AtomicUsize::new(0),
@@ -60,11 +62,19 @@ impl StoreClient {
     /// There is no address.
     #[must_use]
     pub fn new(credentials: Credentials, addrs: &[String], connections: usize) -> Self {
+        Self::over(Arc::new(Dialer::new(credentials)), addrs, connections)
+    }
+
+    /// The same over another way to reach masters.
+    ///
+    /// # Panics
+    /// There is no address.
+    #[must_use]
+    pub fn over(dial: Arc<dyn Dial>, addrs: &[String], connections: usize) -> Self {
         assert!(!addrs.is_empty(), "a client needs a master's address");
-        let dialer = Dialer::new(credentials);
         let masters = addrs
             .iter()
-            .map(|addr| Connections::new(&dialer, addr, connections));
+            .map(|addr| Connections::new(&dial, addr, connections));
         Self {
             masters: masters.collect(),
             preferred: AtomicUsize::new(0),

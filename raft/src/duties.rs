@@ -8,7 +8,7 @@ use docklet_control::Actor;
 use docklet_control::duties::{Soft, due};
 use docklet_control::id::{RequestId, UnixMs};
 
-use crate::master::{Master, now};
+use crate::master::Master;
 use crate::wire;
 
 /// Looks for what time alone makes due.
@@ -23,7 +23,7 @@ pub async fn run(master: Master) {
     loop {
         let leads = master.is_leader();
         if leads && !leading {
-            soft(&master, |soft| soft.leader_since = now());
+            soft(&master, |soft| soft.leader_since = master.now());
         }
         leading = leads;
         if leads {
@@ -49,7 +49,7 @@ fn soft<T>(master: &Master, with: impl FnOnce(&mut Soft) -> T) -> T {
 async fn propose_due(master: &Master) {
     let frozen = master.local();
     let heard = soft(master, |soft| soft.clone());
-    for command in due(&frozen.state, &heard, now()) {
+    for command in due(&frozen.state, &heard, master.now()) {
         if !master.is_leader() {
             return;
         }
@@ -68,7 +68,7 @@ pub async fn forward_heard(master: Master) {
     let mut reported = UnixMs(0);
     loop {
         tokio::time::sleep(TICK).await;
-        let at = now();
+        let at = master.now();
         let heard: Vec<_> = soft(&master, |soft| {
             let fresh = soft.heard.iter().filter(|(_, heard)| **heard > reported);
             fresh
@@ -91,7 +91,7 @@ async fn tell_leader(master: &Master, heard: wire::Heard) -> Result<(), crate::R
 
 /// Takes in heartbeats that another master heard.
 pub fn take_heard(master: &Master, wire::Heard(heard): wire::Heard) {
-    let at = now();
+    let at = master.now();
     soft(master, |soft| {
         for (worker, ms_ago) in heard {
             let when = UnixMs(at.0.saturating_sub(ms_ago));

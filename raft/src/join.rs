@@ -151,6 +151,14 @@ impl Master {
         ])
     }
 
+    /// Answers one call of another master or of a client, as this room's door does.
+    ///
+    /// # Errors
+    /// What the caller is to hear instead of an answer.
+    pub async fn answer(&self, method: u8, body: Vec<u8>) -> Result<Vec<u8>, String> {
+        answer(self.clone(), method, body).await
+    }
+
     async fn admit(
         &self,
         authority: &Authority,
@@ -178,7 +186,7 @@ impl Master {
         let identity = Identity {
             role,
             id,
-            cluster: self.inner.credentials.identity.cluster,
+            cluster: self.inner.identity.cluster,
         };
         let certificate = authority.sign(&ask.csr_pem, identity);
         Ok(Ok(JoinAnswer {

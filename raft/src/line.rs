@@ -4,13 +4,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use docklet_link::LinkFault;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::rpc::Caller;
 use docklet_link::tls::Expect;
-use docklet_link::{Dialer, LinkFault, Purpose};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
+
+use crate::world::Dial;
 
 /// A connection on which calls wait and nothing has been answered for so long is given up: what went lost on the way
 /// to a master that was cut off comes late, if ever. Twice the longest election timeout.
@@ -21,7 +23,7 @@ const DIAL_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Whom to reach, and what there is of a connection.
 pub struct Line {
-    dialer: Dialer,
+    dial: Arc<dyn Dial>,
     expect: Expect,
     addr: String,
     slot: Arc<Mutex<Slot>>,
@@ -38,23 +40,23 @@ type Dialled = Result<Caller, String>;
 
 impl Line {
     /// A line to this very master.
-    pub fn to(dialer: Dialer, own: Identity, id: u64, addr: String) -> Self {
+    pub fn to(dial: Arc<dyn Dial>, own: Identity, id: u64, addr: String) -> Self {
         let expect = Expect::Exactly(Identity {
             role: PeerRole::Master,
             id,
             cluster: own.cluster,
         });
-        Self::new(dialer, expect, addr)
+        Self::new(dial, expect, addr)
     }
 
     /// A line to whichever master of the own cluster is at this address.
-    pub fn any(dialer: Dialer, addr: String) -> Self {
-        Self::new(dialer, Expect::Role(PeerRole::Master), addr)
+    pub fn any(dial: Arc<dyn Dial>, addr: String) -> Self {
+        Self::new(dial, Expect::Role(PeerRole::Master), addr)
     }
 
-    fn new(dialer: Dialer, expect: Expect, addr: String) -> Self {
+    fn new(dial: Arc<dyn Dial>, expect: Expect, addr: String) -> Self {
         Self {
-            dialer,
+            dial,
             expect,
             addr,
             slot: Arc::new(Mutex::new(Slot::Down)),
@@ -115,12 +117,12 @@ impl Line {
     fn dial(&self, slot: &mut Slot) -> watch::Receiver<Option<Dialled>> {
         let (told, dialled) = watch::channel(None);
         *slot = Slot::Dialling(dialled.clone());
-        let (dialer, addr, expect) = (self.dialer.clone(), self.addr.clone(), self.expect);
+        let (dial, addr, expect) = (self.dial.clone(), self.addr.clone(), self.expect);
         let kept = Arc::downgrade(&self.slot);
         tokio::spawn(async move {
-            let dialling = dialer.dial(&addr, expect, Purpose::Raft);
+            let dialling = dial.dial(&addr, expect);
             let reached = match tokio::time::timeout(DIAL_DEADLINE, dialling).await {
-                Ok(reached) => reached.map(Caller::new).map_err(|fault| full_text(&fault)),
+                Ok(reached) => reached.map_err(|fault| full_text(&fault)),
                 Err(_) => Err("no answer to dialling".to_owned()),
             };
             // Without the line nobody needs the connection.

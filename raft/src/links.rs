@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use docklet_link::Dialer;
 use docklet_link::identity::Identity;
 
 use crate::line::Line;
 use crate::master::Master;
 use crate::types::MasterAddress;
+use crate::world::Dial;
 
 /// Lines that broke are dialled again this often.
 const REDIAL_EVERY: Duration = Duration::from_millis(250);
@@ -31,8 +31,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    fn new(dialer: &Dialer, own: Identity, id: u64, addr: &str) -> Self {
-        let line = || Line::to(dialer.clone(), own, id, addr.to_owned());
+    fn new(dial: &Arc<dyn Dial>, own: Identity, id: u64, addr: &str) -> Self {
+        let line = || Line::to(dial.clone(), own, id, addr.to_owned());
         Self {
             addr: addr.to_owned(),
             beats: line(),
@@ -53,16 +53,16 @@ impl Lines {
 /// The lines to all masters. Clones are the same ones.
 #[derive(Clone)]
 pub struct Links {
-    dialer: Dialer,
+    dial: Arc<dyn Dial>,
     own: Identity,
     lines: Arc<Mutex<BTreeMap<u64, Arc<Lines>>>>,
 }
 
 impl Links {
     /// Without any line yet.
-    pub fn new(dialer: Dialer, own: Identity) -> Self {
+    pub fn new(dial: Arc<dyn Dial>, own: Identity) -> Self {
         Self {
-            dialer,
+            dial,
             own,
             lines: Arc::default(),
         }
@@ -71,7 +71,7 @@ impl Links {
     /// The lines to a master that is at this address.
     pub fn to(&self, id: u64, address: &MasterAddress) -> Arc<Lines> {
         let mut all = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Arc::new(Lines::new(&self.dialer, self.own, id, &address.0));
+        let fresh = || Arc::new(Lines::new(&self.dial, self.own, id, &address.0));
         let lines = all.entry(id).or_insert_with(fresh);
         if lines.addr != address.0 {
             *lines = fresh();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use docklet_control::command::{ENTRY_VERSION, InitCluster};
 use docklet_control::decide::decide;
@@ -11,50 +11,33 @@ use docklet_control::duties::Soft;
 use docklet_control::id::{LogIndex, MasterId, RequestId, UnixMs};
 use docklet_control::model::Receipt;
 use docklet_control::{Actor, Command, Entry, Refusal};
-use docklet_link::{Credentials, Dialer};
+use docklet_link::{Credentials, Dialer, Identity};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::ReadPolicy;
-use openraft::{Config, Instant, Raft, RaftMetrics};
+use openraft::{Instant, Raft, RaftMetrics};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::disk::{Disk, HostDisk};
+use crate::disk::{HostDisk, Work};
 use crate::fault::{ProposeFault, RaftFault};
 use crate::forward::ATTEMPT_DEADLINE;
 use crate::links::Links;
 use crate::membership::seats::Watched;
 use crate::peer::Peers;
-use crate::snapshot::Arriving;
+use crate::settings::{Settings, Sizes, Timing};
+use crate::snapshot::{Arriving, Packing};
 use crate::status::{MemberStatus, RaftStatus};
-use crate::store::log::{LogStore, SEGMENT_BYTES};
+use crate::store::log::LogStore;
 use crate::store::machine::{Machine, MachineView};
 use crate::store::rows::HistoryLimits;
 use crate::store::{Frozen, blocking};
 use crate::types::{MasterAddress, Proposal, Types};
 use crate::wire;
+use crate::world::{World, machine_clock};
 use crate::{duties, links, membership, standing};
 
 /// Where in the data directory the log and the state are.
 const STORE_DIR: &str = "store";
-
-/// Raft's own times. The defaults suit masters on one local network; a disk whose sync takes longer than the
-/// election timeout needs larger ones.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    pub heartbeat_ms: u64,
-    pub election_min_ms: u64,
-    pub election_max_ms: u64,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            heartbeat_ms: 50,
-            election_min_ms: 250,
-            election_max_ms: 500,
-        }
-    }
-}
 
 /// What a master needs to start.
 pub struct MasterConfig {
@@ -72,7 +55,9 @@ pub(crate) struct Inner {
     pub(crate) view: MachineView,
     pub(crate) soft: Mutex<Soft>,
     pub(crate) arriving: Arriving,
-    pub(crate) credentials: Credentials,
+    /// Whom this master's certificate names.
+    pub(crate) identity: Identity,
+    pub(crate) world: World,
     pub(crate) links: Links,
     /// Changes whenever a master or worker was removed.
     pub(crate) removals: watch::Sender<()>,
@@ -92,21 +77,38 @@ impl Master {
     /// # Errors
     /// The files are damaged or in use.
     pub async fn start(config: MasterConfig) -> Result<Self, RaftFault> {
-        let dir = config.data_dir.clone();
-        let limits = config.history;
-        let (log, (machine, view)) = blocking(move || {
-            let disk: Arc<dyn Disk> = Arc::new(HostDisk::open(&dir.join(STORE_DIR))?);
-            let machine = Machine::open(disk.as_ref(), limits)?;
-            Ok((LogStore::open(disk, SEGMENT_BYTES)?, machine))
-        })
-        .await?;
-        let own = config.credentials.identity;
-        let links = Links::new(Dialer::new(config.credentials.clone()), own);
+        let dir = config.data_dir.join(STORE_DIR);
+        let disk = blocking(move || Ok(HostDisk::open(&dir)?)).await?;
+        let settings = Settings {
+            identity: config.credentials.identity,
+            timing: config.timing,
+            history: config.history,
+            sizes: Sizes::default(),
+        };
+        let world = World {
+            disk: Arc::new(disk),
+            dial: Arc::new(Dialer::new(config.credentials)),
+            clock: machine_clock(),
+        };
+        Self::start_in(world, settings).await
+    }
+
+    /// The same in a world of one's own.
+    ///
+    /// # Errors
+    /// The files are damaged.
+    pub async fn start_in(world: World, settings: Settings) -> Result<Self, RaftFault> {
+        let (log, machine, view) = open_store(&world, settings).await?;
+        let own = settings.identity;
+        let links = Links::new(world.dial.clone(), own);
         let peers = Peers {
             links: links.clone(),
+            packing: Packing {
+                part_bytes: settings.sizes.snapshot_part_bytes,
+                on_thread: world.disk.work() == Work::Threads,
+            },
         };
-        let raft_config = raft_config(config.timing)?;
-        let raft = Raft::new(own.id, raft_config, peers, log, machine)
+        let raft = Raft::new(own.id, settings.raft()?, peers, log, machine)
             .await
             .map_err(|fatal| RaftFault::Raft(fatal.to_string()))?;
         let master = Self {
@@ -116,7 +118,8 @@ impl Master {
                 view,
                 soft: Mutex::default(),
                 arriving: Arriving::default(),
-                credentials: config.credentials,
+                identity: own,
+                world,
                 links,
                 removals: watch::Sender::new(()),
                 watched: Watched::default(),
@@ -168,6 +171,11 @@ impl Master {
         self.inner.id
     }
 
+    /// Milliseconds since 1970 by this master's clock.
+    pub(crate) fn now(&self) -> UnixMs {
+        (self.inner.world.clock)()
+    }
+
     /// Whether this master leads, as far as it knows.
     #[must_use]
     pub fn is_leader(&self) -> bool {
@@ -209,12 +217,12 @@ impl Master {
         ask: &wire::Propose,
         deadline: Duration,
     ) -> Result<Option<Refusal>, ProposeFault> {
-        if try_out(&self.local(), ask).is_none() {
+        if try_out(&self.local(), ask, self.now()).is_none() {
             return Ok(None);
         }
         // This master may lag behind what the asker has seen.
         let current = self.read(deadline).await.map_err(ProposeFault::Unknown)?;
-        Ok(try_out(&current, ask))
+        Ok(try_out(&current, ask, self.now()))
     }
 
     async fn propose_once(&self, ask: &wire::Propose) -> Result<Receipt, RaftFault> {
@@ -229,7 +237,7 @@ impl Master {
         let written = self
             .inner
             .raft
-            .client_write(Proposal(Arc::new(stamp(ask))))
+            .client_write(Proposal(Arc::new(stamp(ask, self.now()))))
             .await;
         let written = written.map_err(|error| RaftFault::Raft(error.to_string()))?;
         written
@@ -314,7 +322,7 @@ impl Master {
             .soft
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        soft.heard.insert(worker, now());
+        soft.heard.insert(worker, self.now());
     }
 
     /// How this master and its group are doing.
@@ -365,50 +373,42 @@ impl Master {
 }
 
 /// Decides an entry without anything coming of it.
-fn try_out(frozen: &Frozen, ask: &wire::Propose) -> Option<Refusal> {
+fn try_out(frozen: &Frozen, ask: &wire::Propose, now: UnixMs) -> Option<Refusal> {
     if frozen.state.receipt_of(ask.request).is_some() {
         return None;
     }
     let index = LogIndex(frozen.index.0 + 1);
-    decide(&frozen.state, index, &stamp(ask)).err()
+    decide(&frozen.state, index, &stamp(ask, now)).err()
 }
 
 /// The entry that the leader makes of a command.
-fn stamp(ask: &wire::Propose) -> Entry {
+fn stamp(ask: &wire::Propose, now: UnixMs) -> Entry {
     Entry {
         version: ENTRY_VERSION,
         request: ask.request,
-        at: now(),
+        at: now,
         actor: ask.actor,
         command: ask.command.clone(),
     }
 }
 
-/// Milliseconds since 1970 by this machine's clock.
-pub(crate) fn now() -> UnixMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    UnixMs(since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)))
-}
-
-fn raft_config(timing: Timing) -> Result<Arc<Config>, RaftFault> {
-    let config = Config {
-        cluster_name: "docklet".to_owned(),
-        heartbeat_interval: timing.heartbeat_ms,
-        election_timeout_min: timing.election_min_ms,
-        election_timeout_max: timing.election_max_ms,
-        install_snapshot_timeout: 60_000,
-        max_payload_entries: 300,
-        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(5_000),
-        max_in_snapshot_log_to_keep: 2_000,
-        // A master that comes back is found within half a second.
-        backoff: "50ms 100ms 200ms ...500ms".to_owned(),
-        enable_pre_vote: Some(true),
-        // The state is synced later than the log: a leader that comes back must first apply what it may have lost.
-        enable_leader_restore: Some(false),
-        ..Config::default()
+/// Opens log and state; on a thread of its own where the disk takes its time.
+async fn open_store(
+    world: &World,
+    settings: Settings,
+) -> Result<(LogStore, Machine, MachineView), RaftFault> {
+    let disk = world.disk.clone();
+    let runtime = tokio::runtime::Handle::current();
+    let threads = disk.work() == Work::Threads;
+    let open = move || {
+        let _entered = runtime.enter();
+        let (machine, view) = Machine::open(disk.as_ref(), settings.history)?;
+        let log = LogStore::open(disk, settings.sizes.segment_bytes)?;
+        Ok((log, machine, view))
     };
-    let valid = config.validate();
-    Ok(Arc::new(
-        valid.map_err(|error| RaftFault::Raft(error.to_string()))?,
-    ))
+    if threads {
+        Ok(blocking(open).await?)
+    } else {
+        open()
+    }
 }

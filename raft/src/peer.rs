@@ -13,7 +13,7 @@ use openraft::raft::{
 };
 
 use crate::links::{Lines, Links};
-use crate::snapshot;
+use crate::snapshot::{self, Packing};
 use crate::store::Frozen;
 use crate::types::{MasterAddress, Snapshot, Types, Vote};
 use crate::wire;
@@ -25,11 +25,13 @@ const ENTRIES_DEADLINE: Duration = Duration::from_secs(1);
 /// What openraft sees of one master.
 pub struct Peer {
     lines: Arc<Lines>,
+    packing: Packing,
 }
 
 /// Makes peers for openraft.
 pub struct Peers {
     pub links: Links,
+    pub packing: Packing,
 }
 
 impl RaftNetworkFactory<Types> for Peers {
@@ -38,6 +40,7 @@ impl RaftNetworkFactory<Types> for Peers {
     async fn new_client(&mut self, target: u64, address: &MasterAddress) -> Peer {
         Peer {
             lines: self.links.to(target, address),
+            packing: self.packing,
         }
     }
 }
@@ -104,7 +107,7 @@ impl RaftNetworkV2<Types> for Peer {
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
-            sent = snapshot::send(&self.lines.snapshots, vote, sent) => sent.map_err(streaming_error),
+            sent = snapshot::send(&self.lines.snapshots, vote, sent, self.packing) => sent.map_err(streaming_error),
         }
     }
 

@@ -17,8 +17,8 @@ use crate::store::Frozen;
 use crate::types::{Snapshot, Types, Vote};
 use crate::wire::{self, SnapshotId, SnapshotRow};
 
-/// A call carries about this much.
-const PART_BYTES: usize = 1 << 20;
+/// A call carries about this much, usually.
+pub const PART_BYTES: usize = 1 << 20;
 /// Parts made ready ahead of the one that is sent.
 const PARTS_AHEAD: usize = 2;
 /// A call may take this long; the last one writes everything to the other's disk.
@@ -28,6 +28,15 @@ const LAST_CALL_DEADLINE: Duration = Duration::from_secs(60);
 const RESUMED_MAX: u32 = 10;
 const RESUME_AFTER: Duration = Duration::from_millis(200);
 
+/// How rows are made into parts.
+#[derive(Clone, Copy, Debug)]
+pub struct Packing {
+    /// About what a part has.
+    pub part_bytes: usize,
+    /// On a thread of its own: encoding takes milliseconds a part.
+    pub on_thread: bool,
+}
+
 /// Sends a snapshot, going on after broken connections, and asks to install it.
 ///
 /// # Errors
@@ -36,6 +45,7 @@ pub async fn send(
     line: &Line,
     vote: Vote,
     snapshot: Snapshot,
+    packing: Packing,
 ) -> Result<SnapshotResponse<Types>, LinkFault> {
     let (meta, frozen) = (snapshot.meta, snapshot.snapshot);
     let id = SnapshotId {
@@ -44,7 +54,7 @@ pub async fn send(
     };
     let mut resumed = 0;
     loop {
-        match send_rows(line, id, &frozen).await {
+        match send_rows(line, id, &frozen, packing).await {
             Ok(()) => break,
             Err(fault @ LinkFault::Remote(_)) => return Err(fault),
             Err(fault) if resumed == RESUMED_MAX => return Err(fault),
@@ -61,43 +71,76 @@ pub async fn send(
 }
 
 /// Sends the rows that the other master does not have yet.
-async fn send_rows(line: &Line, id: SnapshotId, frozen: &Frozen) -> Result<(), LinkFault> {
+async fn send_rows(
+    line: &Line,
+    id: SnapshotId,
+    frozen: &Frozen,
+    packing: Packing,
+) -> Result<(), LinkFault> {
     let have: u64 = line.call(wire::SNAPSHOT_BEGIN, &id, CALL_DEADLINE).await?;
-    let mut parts = parts(id, frozen.state.clone(), have);
+    let mut parts = parts(id, frozen.state.clone(), have, packing);
     while let Some(part) = parts.recv().await {
         let _: u64 = line.call(wire::SNAPSHOT_ROWS, &part, CALL_DEADLINE).await?;
     }
     Ok(())
 }
 
-/// The state's rows from number `start` on, encoded on a thread of their own as they are asked for.
-fn parts(id: SnapshotId, state: Arc<State>, start: u64) -> mpsc::Receiver<wire::SnapshotRows> {
+/// The state's rows from number `start` on, encoded beside the transfer as they are asked for.
+fn parts(
+    id: SnapshotId,
+    state: Arc<State>,
+    start: u64,
+    packing: Packing,
+) -> mpsc::Receiver<wire::SnapshotRows> {
     let (sender, receiver) = mpsc::channel(PARTS_AHEAD);
-    tokio::task::spawn_blocking(move || {
-        let mut start = start;
-        let mut rows = rows::iter(&state).skip(usize::try_from(start).unwrap_or(usize::MAX));
-        loop {
-            let part = next_part(&mut rows);
-            let (first, count) = (start, part.len() as u64);
-            start += count;
-            let part = wire::SnapshotRows {
-                id,
-                first,
-                rows: part,
-            };
-            // Nobody listens any more once the transfer has ended.
-            if count == 0 || sender.blocking_send(part).is_err() {
-                return;
+    // Nobody listens any more once the transfer has ended.
+    if packing.on_thread {
+        tokio::task::spawn_blocking(move || {
+            let mut parts = pack(id, &state, start, packing.part_bytes);
+            while parts
+                .next()
+                .is_some_and(|part| sender.blocking_send(part).is_ok())
+            {}
+        });
+    } else {
+        tokio::spawn(async move {
+            for part in pack(id, &state, start, packing.part_bytes) {
+                if sender.send(part).await.is_err() {
+                    return;
+                }
             }
-        }
-    });
+        });
+    }
     receiver
 }
 
-fn next_part(rows: &mut impl Iterator<Item = (Table, Vec<u8>, Vec<u8>)>) -> Vec<SnapshotRow> {
+fn pack(
+    id: SnapshotId,
+    state: &State,
+    start: u64,
+    part_bytes: usize,
+) -> impl Iterator<Item = wire::SnapshotRows> {
+    let mut first = start;
+    let mut rows = rows::iter(state).skip(usize::try_from(start).unwrap_or(usize::MAX));
+    std::iter::from_fn(move || {
+        let part = next_part(&mut rows, part_bytes);
+        let part = wire::SnapshotRows {
+            id,
+            first,
+            rows: part,
+        };
+        first += part.rows.len() as u64;
+        (!part.rows.is_empty()).then_some(part)
+    })
+}
+
+fn next_part(
+    rows: &mut impl Iterator<Item = (Table, Vec<u8>, Vec<u8>)>,
+    part_bytes: usize,
+) -> Vec<SnapshotRow> {
     let mut part = Vec::new();
     let mut bytes = 0;
-    while bytes < PART_BYTES
+    while bytes < part_bytes
         && let Some((table, key, value)) = rows.next()
     {
         bytes += key.len() + value.len();

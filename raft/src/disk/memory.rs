@@ -9,7 +9,7 @@ use rand::Rng;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::{Disk, DiskFile};
+use super::{Disk, DiskFile, Work};
 
 /// What a disk writes in one piece.
 const SECTOR_BYTES: usize = 512;
@@ -236,8 +236,8 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn threads(&self) -> bool {
-        false
+    fn work(&self) -> Work {
+        Work::Caller
     }
 }
 

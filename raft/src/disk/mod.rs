@@ -7,6 +7,7 @@ mod memory;
 use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use host::HostDisk;
 pub use memory::{Fault, MemoryDisk};
@@ -43,11 +44,21 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// The disk failed.
     fn sync_names(&self) -> io::Result<()>;
 
-    /// Whether the store may start threads of its own on this disk. A simulated disk answers at once, and the
-    /// simulation must not wait for the scheduler of a real machine.
-    fn threads(&self) -> bool {
-        true
+    /// Who waits while the disk works. A simulation must not wait for the scheduler of a real machine.
+    fn work(&self) -> Work {
+        Work::Threads
     }
+}
+
+/// Who waits while a disk works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Threads of the store's own.
+    Threads,
+    /// Whoever asks: the disk answers at once.
+    Caller,
+    /// Tasks, which wait so long before what they do next: a disk in simulated time.
+    Tasks(Duration),
 }
 
 /// One file. Writes last only once [`DiskFile::sync_data`] has come back.

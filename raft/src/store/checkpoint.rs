@@ -143,6 +143,16 @@ impl Checkpoints {
         answer.map_err(|text| std::io::Error::other(text).into())
     }
 
+    /// What the thread does by the clock, as a task, until the disk fails.
+    pub async fn keep_time(self) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            if self.flush().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Called after each batch: sees to it that what waits for a checkpoint stays bounded.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::checkpoint::{Checkpoints, Progress};
 use super::rows::{HistoryLimits, RowStore};
 use super::{Frozen, blocking};
-use crate::disk::Disk;
+use crate::disk::{Disk, Work};
 use crate::fault::RaftFault;
 use crate::types::{LogEntry, LogId, Membership, Snapshot, SnapshotMeta, Types};
 
@@ -137,13 +137,16 @@ impl Machine {
     pub fn open(disk: &dyn Disk, limits: HistoryLimits) -> Result<(Self, MachineView), RaftFault> {
         let rows = Arc::new(RowStore::open(disk, limits)?);
         let progress = Arc::new(Progress::starting(rows.load()?));
-        let threads = disk.threads();
+        let work = disk.work();
         let view = MachineView {
-            checkpoints: Checkpoints::start(progress.clone(), rows.clone(), threads)?,
+            checkpoints: Checkpoints::start(progress.clone(), rows.clone(), work == Work::Threads)?,
             rows,
             progress,
-            threads,
+            threads: work == Work::Threads,
         };
+        if matches!(work, Work::Tasks(_)) {
+            tokio::spawn(view.checkpoints.clone().keep_time());
+        }
         let machine = Self {
             view: view.clone(),
             built: Arc::default(),

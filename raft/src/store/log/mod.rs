@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::record::Record;
 use self::segments::{Segments, Shared};
 use super::blocking;
-use crate::disk::Disk;
+use crate::disk::{Disk, Work};
 use crate::fault::RaftFault;
 use crate::types::{LogEntry, LogId, Types, Vote};
 
@@ -134,10 +134,11 @@ impl Tail {
     }
 }
 
-/// Who writes: a thread, or whoever asks where the disk wants no threads.
+/// Who writes: as the disk wants it.
 #[derive(Clone)]
 enum Writer {
-    Thread(mpsc::UnboundedSender<Write>),
+    /// A thread or a task.
+    Beside(mpsc::UnboundedSender<Write>),
     Inline(Arc<Mutex<Option<Segments>>>),
 }
 
@@ -147,6 +148,7 @@ pub struct LogStore {
     writer: Writer,
     on_disk: Shared,
     tail: Arc<Mutex<Tail>>,
+    threads: bool,
 }
 
 impl LogStore {
@@ -155,30 +157,36 @@ impl LogStore {
     /// # Errors
     /// The disk failed, the log is damaged, or its thread cannot be started.
     pub fn open(disk: Arc<dyn Disk>, segment_bytes: usize) -> Result<Self, RaftFault> {
-        let threads = disk.threads();
-        let (segments, on_disk) = Segments::open(disk, segment_bytes)?;
+        let work = disk.work();
+        let (segments, on_disk) = Segments::open(disk.clone(), segment_bytes)?;
         let tail = Arc::new(Mutex::new(Tail::default()));
-        let writer = if threads {
-            let (writer, queue) = mpsc::unbounded_channel();
-            let flushed = tail.clone();
-            std::thread::Builder::new()
-                .name("log writer".to_owned())
-                .spawn(move || write_all(segments, queue, &flushed))?;
-            Writer::Thread(writer)
-        } else {
-            Writer::Inline(Arc::new(Mutex::new(Some(segments))))
+        let (beside, queue) = mpsc::unbounded_channel();
+        let flushed = tail.clone();
+        let writer = match work {
+            Work::Threads => {
+                std::thread::Builder::new()
+                    .name("log writer".to_owned())
+                    .spawn(move || write_all(segments, queue, &flushed))?;
+                Writer::Beside(beside)
+            }
+            Work::Tasks(_) => {
+                tokio::spawn(write_all_in_time(disk, segments, queue, flushed));
+                Writer::Beside(beside)
+            }
+            Work::Caller => Writer::Inline(Arc::new(Mutex::new(Some(segments)))),
         };
         Ok(Self {
             writer,
             on_disk,
             tail,
+            threads: work == Work::Threads,
         })
     }
 
     fn ask(&self, write: Write) -> io::Result<()> {
         let stopped = || io::Error::other("the log is not written any more after a disk error");
         match &self.writer {
-            Writer::Thread(queue) => queue.send(write).map_err(|_| stopped()),
+            Writer::Beside(queue) => queue.send(write).map_err(|_| stopped()),
             Writer::Inline(segments) => {
                 let mut slot = segments.lock().unwrap_or_else(PoisonError::into_inner);
                 let open = slot.as_mut().ok_or_else(stopped)?;
@@ -212,9 +220,10 @@ impl LogStore {
                 .collect::<Result<_, _>>();
             Ok(decoded?)
         };
-        match self.writer {
-            Writer::Thread(_) => blocking(read).await,
-            Writer::Inline(_) => read().map_err(|fault: RaftFault| io::Error::other(fault)),
+        if self.threads {
+            blocking(read).await
+        } else {
+            read().map_err(|fault: RaftFault| io::Error::other(fault))
         }
     }
 }
@@ -241,6 +250,24 @@ fn write_all(
     while let Some(first) = queue.blocking_recv() {
         let batch = gather(first, &mut queue);
         if !write_batch(&mut segments, batch, tail) {
+            return;
+        }
+    }
+}
+
+/// The same as a task, in the time that the disk says.
+async fn write_all_in_time(
+    disk: Arc<dyn Disk>,
+    mut segments: Segments,
+    mut queue: mpsc::UnboundedReceiver<Write>,
+    tail: Arc<Mutex<Tail>>,
+) {
+    while let Some(first) = queue.recv().await {
+        if let Work::Tasks(wait) = disk.work() {
+            tokio::time::sleep(wait).await;
+        }
+        let batch = gather(first, &mut queue);
+        if !write_batch(&mut segments, batch, &tail) {
             return;
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::record::{self, Place, Record};
 use super::segment::{self, Content, End, FIRST_RECORD};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, Work};
 use crate::fault::RaftFault;
 
 /// Where an entry stands.
@@ -329,7 +329,7 @@ impl Segments {
             offset: FIRST_RECORD,
             synced: FIRST_RECORD,
         };
-        if self.disk.threads() {
+        if self.disk.work() == Work::Threads {
             let (disk, bytes) = (self.disk.clone(), self.segment_bytes);
             let make = move || segment::prepare(disk.as_ref(), sequence + 1, bytes);
             self.next = Some(
