@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Bound;
 
+use imbl::OrdSet;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::VnodeSize;
@@ -69,8 +71,14 @@ pub struct AssignedImage {
     pub digest: Digest,
     pub blob_bytes: u64,
     pub spec: ImageSpec,
-    /// Workers to fetch it from, and their data ports, by id.
+    /// Some workers to fetch it from, and their data ports: at most [`AssignedImage::HOLDERS_MAX`].
     pub holders: Vec<(WorkerId, String)>,
+}
+
+impl AssignedImage {
+    /// Holders that a worker is told of. Enough to find one that answers; few enough that a worker which comes to hold
+    /// an image changes the assignments of few others.
+    pub const HOLDERS_MAX: usize = 8;
 }
 
 /// Computes what `worker` must make true; `index` is the state's own.
@@ -162,11 +170,8 @@ fn assigned_network(state: &State, network: &Network, worker: WorkerId) -> Assig
 
 fn assigned_image(state: &State, digest: Digest, worker: WorkerId) -> Option<AssignedImage> {
     let image = state.images.get(&digest)?;
-    let holders = image
-        .holders
-        .iter()
-        .filter(|holder| **holder != worker)
-        .filter_map(|holder| state.workers.get(holder))
+    let holders = holders_after(&image.holders, worker)
+        .filter_map(|holder| state.workers.get(&holder))
         .map(|holder| (holder.id, holder.data_addr.clone()))
         .collect();
     Some(AssignedImage {
@@ -175,4 +180,25 @@ fn assigned_image(state: &State, digest: Digest, worker: WorkerId) -> Option<Ass
         spec: image.spec.clone(),
         holders,
     })
+}
+
+/// The holders that `worker` is told of: those that follow it in the order of identities, and from the first again
+/// after the last. So each worker asks others first, and the load is spread.
+fn holders_after(
+    holders: &OrdSet<WorkerId>,
+    worker: WorkerId,
+) -> impl Iterator<Item = WorkerId> + '_ {
+    let above = holders.range((Bound::Excluded(worker), Bound::Unbounded));
+    let below = holders.range(..worker);
+    above.chain(below).copied().take(AssignedImage::HOLDERS_MAX)
+}
+
+/// The first of the workers that may be told of `holder`, going back in the order of holders; none if all may.
+pub(crate) fn holders_before(holders: &OrdSet<WorkerId>, holder: WorkerId) -> Option<WorkerId> {
+    let below = holders.range(..holder).rev();
+    let above = holders
+        .range((Bound::Excluded(holder), Bound::Unbounded))
+        .rev();
+    // A worker that holds the image itself is not told of itself, and may be one further away.
+    below.chain(above).copied().nth(AssignedImage::HOLDERS_MAX)
 }

@@ -29,6 +29,7 @@ pub mod refusal;
 pub mod report;
 pub mod rows;
 pub mod state;
+pub mod touched;
 pub mod view;
 
 pub use apply::{Applied, apply};

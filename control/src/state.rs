@@ -2,6 +2,8 @@
 //! its own frozen copy. Only [`crate::evolve`] changes it, through the `put` and `remove` functions here, which
 //! keep the look-up tables in step.
 
+use std::ops::{Bound, RangeBounds};
+
 use imbl::{OrdMap, OrdSet};
 
 use crate::id::{
@@ -51,6 +53,8 @@ struct Lookup {
     vcluster_by_name: OrdMap<(UserId, Name), VclusterId>,
     vnodes_by_vcluster: OrdSet<(VclusterId, VnodeId)>,
     vnodes_by_worker: OrdSet<(WorkerId, VnodeId)>,
+    /// Workers with a vnode of an image.
+    workers_by_image: OrdSet<(Digest, WorkerId)>,
     unplaced: OrdSet<VnodeId>,
     receipt_by_request: OrdMap<RequestId, LogIndex>,
 }
@@ -134,6 +138,25 @@ impl State {
             .vnodes_by_worker
             .range(range)
             .filter_map(|(_, id)| self.vnodes.get(id))
+    }
+
+    /// Workers within `range` that have a vnode of `image`, by identity.
+    pub fn workers_with(
+        &self,
+        image: Digest,
+        range: impl RangeBounds<WorkerId>,
+    ) -> impl Iterator<Item = WorkerId> + '_ {
+        let bound = |bound: Bound<&WorkerId>| bound.map(|worker| (image, *worker));
+        let start = match bound(range.start_bound()) {
+            Bound::Unbounded => Bound::Included((image, WorkerId(0))),
+            given @ (Bound::Included(_) | Bound::Excluded(_)) => given,
+        };
+        let end = match bound(range.end_bound()) {
+            Bound::Unbounded => Bound::Included((image, WorkerId(u64::MAX))),
+            given @ (Bound::Included(_) | Bound::Excluded(_)) => given,
+        };
+        let found = self.lookup.workers_by_image.range((start, end));
+        found.map(|(_, worker)| *worker)
     }
 
     /// Vnodes that no worker has yet, the oldest first.
@@ -265,9 +288,11 @@ impl State {
             .insert((vnode.vcluster, vnode.id));
         match vnode.placement {
             Some(placement) => {
-                self.lookup
-                    .vnodes_by_worker
-                    .insert((placement.worker, vnode.id));
+                let lookup = &mut self.lookup;
+                lookup.vnodes_by_worker.insert((placement.worker, vnode.id));
+                lookup
+                    .workers_by_image
+                    .insert((vnode.image, placement.worker));
             }
             None => {
                 self.lookup.unplaced.insert(vnode.id);
@@ -287,9 +312,16 @@ impl State {
 
     fn forget_places_of(&mut self, id: VnodeId) {
         self.lookup.unplaced.remove(&id);
-        let placement = self.vnodes.get(&id).and_then(|vnode| vnode.placement);
-        if let Some(placement) = placement {
-            self.lookup.vnodes_by_worker.remove(&(placement.worker, id));
+        let Some(vnode) = self.vnodes.get(&id) else {
+            return;
+        };
+        let Some(placement) = vnode.placement else {
+            return;
+        };
+        let (image, worker) = (vnode.image, placement.worker);
+        self.lookup.vnodes_by_worker.remove(&(worker, id));
+        if !self.vnodes_on(worker).any(|other| other.image == image) {
+            self.lookup.workers_by_image.remove(&(image, worker));
         }
     }
 

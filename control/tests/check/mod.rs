@@ -1,11 +1,13 @@
 //! A log for tests: each entry is applied and then followed by every check that must hold after any entry.
 
+use docklet_control::assignment::assignment;
 use docklet_control::command::ENTRY_VERSION;
 use docklet_control::evolve::evolve_all;
 use docklet_control::id::{LogIndex, RequestId, UnixMs};
 use docklet_control::model::Outcome;
 use docklet_control::rows::{self, RowChange, StateHash, Table};
-use docklet_control::{Actor, Applied, Change, Command, Entry, State, apply, invariants};
+use docklet_control::touched::touched;
+use docklet_control::{Actor, Applied, Change, Command, Entry, State, apply, invariants, permit};
 
 /// The log so far and what it came to.
 #[derive(Default)]
@@ -43,6 +45,7 @@ impl Log {
         let changed = rows::diff(&self.state, &applied.state);
         check_extent(&self.state, &entry, &applied, &changed)?;
         check_undo(&self.state, &applied.state, &changed)?;
+        check_touched(&self.state, &applied)?;
         let broken = invariants::broken_by(&self.state, &applied.state);
         demand(broken.is_empty(), &format!("invariants: {broken:?}"))?;
         self.index = index;
@@ -99,6 +102,23 @@ fn check_undo(before: &State, after: &State, changed: &[RowChange]) -> Result<()
         }
     }
     demand(undone == *before, "undoing the rows gives another state")
+}
+
+/// Whoever has another assignment, or sees something of the change, is named by what was touched.
+fn check_touched(before: &State, applied: &Applied) -> Result<(), String> {
+    let after = &applied.state;
+    let touched = touched(before, after);
+    for worker in after.workers.keys() {
+        let of = |state| assignment(state, *worker, LogIndex(0));
+        let told = touched.concerns_worker(*worker) || of(before) == of(after);
+        demand(told, &format!("worker {worker} is not told"))?;
+    }
+    for user in after.users.values() {
+        let sees = permit::visible_change(user, &applied.change).is_some();
+        let told = touched.concerns(user) || !sees;
+        demand(told, &format!("user {} is not told", user.id))?;
+    }
+    Ok(())
 }
 
 /// A refused entry leaves a receipt and nothing else, a retried one nothing at all.

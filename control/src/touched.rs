@@ -1,0 +1,343 @@
+//! Whom a change concerns: which workers may have another assignment now, and whose part of the state is another. So
+//! that a master wakes those who follow it and nobody else. It may name too many, never too few.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use imbl::ordmap::DiffItem;
+use imbl::{OrdMap, ordset};
+
+use crate::assignment::holders_before;
+use crate::id::{Digest, NetworkId, UserId, VclusterId, WorkerId};
+use crate::model::{Image, Network, Role, User, Vcluster, Vnode, VnodeWanted, Worker};
+use crate::state::State;
+
+/// Who is concerned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// What every assignment says has changed.
+    pub all_workers: bool,
+    /// Workers whose assignment may have changed.
+    pub workers: BTreeSet<WorkerId>,
+    /// People some of whose things changed.
+    pub owners: BTreeSet<UserId>,
+    /// Something changed that belongs to nobody: machines, images, settings, drills.
+    pub shared: bool,
+}
+
+impl Touched {
+    /// Whether the worker may have another assignment.
+    #[must_use]
+    pub fn concerns_worker(&self, worker: WorkerId) -> bool {
+        self.all_workers || self.workers.contains(&worker)
+    }
+
+    /// Whether what the person may see may be another.
+    #[must_use]
+    pub fn concerns(&self, person: &User) -> bool {
+        self.shared
+            || self.owners.contains(&person.id)
+            || (person.role == Role::Admin && !self.owners.is_empty())
+    }
+
+    /// Whether nobody is concerned.
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Whom the change from `before` to `after` concerns. Costs in proportion to what changed.
+#[must_use]
+pub fn touched(before: &State, after: &State) -> Touched {
+    let mut tracing = Tracing {
+        before,
+        after,
+        touched: Touched::default(),
+        networks: BTreeSet::new(),
+        vclusters: BTreeSet::new(),
+    };
+    tracing.singles();
+    tracing.people();
+    tracing.machines();
+    tracing.images();
+    tracing.networks();
+    tracing.vclusters();
+    tracing.vnodes();
+    tracing.neighbours();
+    tracing.touched
+}
+
+/// One comparison.
+struct Tracing<'s> {
+    before: &'s State,
+    after: &'s State,
+    touched: Touched,
+    /// Segments whose set of workers may have changed.
+    networks: BTreeSet<NetworkId>,
+    /// Vclusters whose names and addresses changed.
+    vclusters: BTreeSet<VclusterId>,
+}
+
+/// A row before and after.
+type Pair<'s, V> = (Option<&'s V>, Option<&'s V>);
+
+/// The rows that differ.
+fn differing<'s, K: Ord + Clone, V: Clone + PartialEq>(
+    before: &'s OrdMap<K, V>,
+    after: &'s OrdMap<K, V>,
+) -> impl Iterator<Item = Pair<'s, V>> {
+    before.diff(after).map(|item| match item {
+        DiffItem::Add(_, new) => (None, Some(new)),
+        DiffItem::Update {
+            old: (_, old),
+            new: (_, new),
+        } => (Some(old), Some(new)),
+        DiffItem::Remove(_, old) => (Some(old), None),
+    })
+}
+
+/// What is there of a row before and after.
+fn both<'s, V>(pair: Pair<'s, V>) -> impl Iterator<Item = &'s V> + use<'s, V> {
+    pair.0.into_iter().chain(pair.1)
+}
+
+/// Whether `part` of a row differs, its being there included.
+fn differs<'s, V, P: PartialEq>(pair: Pair<'s, V>, part: impl Fn(&'s V) -> P) -> bool {
+    pair.0.map(&part) != pair.1.map(&part)
+}
+
+impl<'s> Tracing<'s> {
+    fn states(&self) -> [&'s State; 2] {
+        [self.before, self.after]
+    }
+
+    fn singles(&mut self) {
+        let (before, after) = (self.before, self.after);
+        let cluster = |state: &State| state.settings.as_ref().map(|settings| settings.cluster);
+        self.touched.all_workers |= cluster(before) != cluster(after);
+        for pair in differing(&before.masters, &after.masters) {
+            self.touched.all_workers |= differs(pair, |master| &master.cluster_addr);
+        }
+        self.touched.shared |= before.settings != after.settings
+            || before.autopilot != after.autopilot
+            || before.masters != after.masters
+            || before.replacements != after.replacements
+            || before.join_tokens != after.join_tokens
+            || before.drills != after.drills
+            || before.image_names != after.image_names;
+    }
+
+    fn people(&mut self) {
+        for pair in differing(&self.before.users, &self.after.users) {
+            for user in both(pair) {
+                self.touched.owners.insert(user.id);
+                if differs(pair, |_| ()) {
+                    self.all_of(user.id);
+                }
+            }
+        }
+        for pair in differing(&self.before.sessions, &self.after.sessions) {
+            let owners = both(pair).map(|session| session.user);
+            self.touched.owners.extend(owners);
+        }
+    }
+
+    /// Every worker that has vnodes of `owner`.
+    fn all_of(&mut self, owner: UserId) {
+        for state in self.states() {
+            if let Some(network) = state.network_of(owner) {
+                let workers = neighbours(state, network).into_keys();
+                self.touched.workers.extend(workers);
+            }
+        }
+    }
+
+    fn machines(&mut self) {
+        for pair in differing(&self.before.workers, &self.after.workers) {
+            self.touched.shared = true;
+            if differs(pair, |worker| (worker.underlay, &worker.data_addr)) {
+                for worker in both(pair) {
+                    self.machine(worker);
+                }
+            }
+        }
+    }
+
+    /// A worker that can be reached elsewhere now: its neighbours and who fetches images of it must know.
+    fn machine(&mut self, worker: &Worker) {
+        for state in self.states() {
+            let owners: BTreeSet<UserId> = state
+                .vnodes_on(worker.id)
+                .map(|vnode| vnode.owner)
+                .collect();
+            let networks = owners.iter().filter_map(|owner| state.network_of(*owner));
+            self.networks.extend(networks.map(|network| network.id));
+            for image in state.images.values() {
+                if image.holders.contains(&worker.id) {
+                    self.fetchers(state, image, worker.id);
+                }
+            }
+        }
+    }
+
+    fn images(&mut self) {
+        for pair in differing(&self.before.images, &self.after.images) {
+            self.touched.shared = true;
+            if differs(pair, |image| (image.blob_bytes, &image.spec)) {
+                for image in both(pair) {
+                    self.users_of(image.digest);
+                }
+            }
+            if let (Some(old), Some(new)) = pair {
+                self.holders(old, new);
+            }
+        }
+    }
+
+    /// Every worker with a vnode of an image.
+    fn users_of(&mut self, image: Digest) {
+        for state in self.states() {
+            let workers = state.workers_with(image, ..);
+            self.touched.workers.extend(workers);
+        }
+    }
+
+    fn holders(&mut self, old: &Image, new: &Image) {
+        for holder in old.holders.diff(&new.holders) {
+            match holder {
+                ordset::DiffItem::Add(come) => self.fetchers(self.after, new, *come),
+                ordset::DiffItem::Remove(gone) => self.fetchers(self.before, old, *gone),
+            }
+        }
+    }
+
+    /// Workers with a vnode of the image that are told of `holder`. It follows them in the order of holders, with not
+    /// too many others between.
+    fn fetchers(&mut self, state: &State, image: &Image, holder: WorkerId) {
+        let digest = image.digest;
+        match holders_before(&image.holders, holder) {
+            None => self.touched.workers.extend(state.workers_with(digest, ..)),
+            Some(first) if first < holder => {
+                let workers = state.workers_with(digest, first..holder);
+                self.touched.workers.extend(workers);
+            }
+            Some(first) => {
+                let (high, low) = (
+                    state.workers_with(digest, first..),
+                    state.workers_with(digest, ..holder),
+                );
+                self.touched.workers.extend(high.chain(low));
+            }
+        }
+    }
+
+    fn networks(&mut self) {
+        for pair in differing(&self.before.networks, &self.after.networks) {
+            let moved = differs(pair, |network| (network.owner, network.subnet));
+            for network in both(pair) {
+                self.touched.owners.insert(network.owner);
+                self.networks.insert(network.id);
+                if moved {
+                    self.all_of(network.owner);
+                }
+            }
+        }
+    }
+
+    fn vclusters(&mut self) {
+        for pair in differing(&self.before.vclusters, &self.after.vclusters) {
+            let renamed = differs(pair, |vcluster: &Vcluster| {
+                (&vcluster.name, vcluster.network)
+            });
+            for vcluster in both(pair) {
+                self.touched.owners.insert(vcluster.owner);
+                if renamed {
+                    self.vclusters.insert(vcluster.id);
+                }
+            }
+        }
+    }
+
+    fn vnodes(&mut self) {
+        for pair in differing(&self.before.vnodes, &self.after.vnodes) {
+            self.touched
+                .owners
+                .extend(both(pair).map(|vnode| vnode.owner));
+            if !differs(pair, assigned) {
+                continue;
+            }
+            let workers = both(pair).filter_map(|vnode| vnode.placement);
+            self.touched
+                .workers
+                .extend(workers.map(|placed| placed.worker));
+            if differs(pair, host) {
+                self.vclusters
+                    .extend(both(pair).map(|vnode| vnode.vcluster));
+            }
+            if differs(pair, |vnode| {
+                (vnode.owner, vnode.placement.map(|p| p.worker))
+            }) {
+                for (state, vnode) in self.states().into_iter().zip([pair.0, pair.1]) {
+                    let network = vnode.and_then(|vnode| state.network_of(vnode.owner));
+                    self.networks.extend(network.map(|network| network.id));
+                }
+            }
+        }
+    }
+
+    /// Workers with siblings of what changed: those of a vcluster know its names, those of a segment each other.
+    fn neighbours(&mut self) {
+        for vcluster in std::mem::take(&mut self.vclusters) {
+            for state in self.states() {
+                let placed = state
+                    .vnodes_of(vcluster)
+                    .filter_map(|vnode| vnode.placement);
+                self.touched
+                    .workers
+                    .extend(placed.map(|placed| placed.worker));
+            }
+        }
+        for network in std::mem::take(&mut self.networks) {
+            let [before, after] = self.states().map(|state| {
+                let network = state.networks.get(&network);
+                network
+                    .map(|network| neighbours(state, network))
+                    .unwrap_or_default()
+            });
+            if before != after {
+                self.touched
+                    .workers
+                    .extend(before.into_keys().chain(after.into_keys()));
+            }
+        }
+    }
+}
+
+/// All of a vnode that its worker's assignment says.
+fn assigned(vnode: &Vnode) -> impl PartialEq {
+    let identity = (vnode.vcluster, vnode.owner, vnode.ordinal, vnode.address);
+    (
+        identity,
+        vnode.placement,
+        vnode.wanted,
+        vnode.image,
+        vnode.size,
+    )
+}
+
+/// What its siblings are told of a vnode.
+fn host(vnode: &Vnode) -> impl PartialEq {
+    let stays = vnode.wanted != VnodeWanted::Removed;
+    stays.then_some((vnode.vcluster, vnode.ordinal, vnode.address))
+}
+
+/// Workers that have vnodes in a segment, and where its packets reach them.
+fn neighbours(state: &State, network: &Network) -> BTreeMap<WorkerId, Option<IpAddr>> {
+    let vnodes = network.addresses.values();
+    let placed = vnodes.filter_map(|vnode| state.vnodes.get(vnode)?.placement);
+    let underlay = |id: &WorkerId| state.workers.get(id).map(|worker| worker.underlay);
+    placed
+        .map(|placed| (placed.worker, underlay(&placed.worker)))
+        .collect()
+}
