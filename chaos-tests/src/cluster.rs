@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use docklet_control::id::{LogIndex, RequestId, SecretHash, UserId};
+use docklet_control::id::{LogIndex, SecretHash, UserId};
 use docklet_control::model::JoinRole;
 use docklet_control::{Actor, Command as Asked};
 use docklet_link::identity::PeerRole;
@@ -131,7 +131,7 @@ impl Cluster {
             ttl_ms: 600_000,
             uses,
         };
-        let request = RequestId(rand::random());
+        let request = client.new_request();
         client.propose(ADMIN, request, command, PATIENCE).await?;
         Ok(token.to_string())
     }

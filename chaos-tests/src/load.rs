@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use docklet_control::Command;
-use docklet_control::id::{RequestId, UserId};
+use docklet_control::id::UserId;
 use docklet_control::model::Role;
 use docklet_control::model::receipt::Subject;
 use docklet_raft::{ProposeFault, StoreClient};
@@ -188,7 +188,7 @@ async fn make_key(client: &StoreClient, key: usize) -> anyhow::Result<UserId> {
         role: Role::User,
         password_hash: value_text(0),
     };
-    let request = RequestId(rand::random());
+    let request = client.new_request();
     let receipt = client.propose(ADMIN, request, command, PATIENCE).await?;
     match receipt.accepted() {
         Ok(Subject::User(id)) => Ok(*id),
@@ -229,7 +229,7 @@ async fn write(shared: &Shared, key: usize) {
         user: shared.users[key],
         password_hash: value_text(value),
     };
-    let (request, called) = (RequestId(rand::random()), Instant::now());
+    let (request, called) = (shared.client.new_request(), Instant::now());
     let proposed = shared
         .client
         .propose(ADMIN, request, command, shared.options.deadline)

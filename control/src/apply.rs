@@ -6,6 +6,7 @@ use crate::event::{Change, Event};
 use crate::evolve::evolve_all;
 use crate::id::LogIndex;
 use crate::model::receipt::{Outcome, Receipt};
+use crate::refusal::Refusal;
 use crate::state::State;
 
 /// What an entry came to.
@@ -29,7 +30,12 @@ pub fn apply(state: &State, index: LogIndex, entry: &Entry) -> Applied {
             receipt: receipt.clone(),
         };
     }
-    let (outcome, events) = match decide(state, index, entry) {
+    let decided = if state.may_have_forgotten(entry.request, index) {
+        Err(Refusal::RequestTooOld)
+    } else {
+        decide(state, index, entry)
+    };
+    let (outcome, events) = match decided {
         Ok(decision) => (Outcome::Accepted(decision.subject), decision.events),
         Err(refusal) => (Outcome::Refused(refusal), Vec::new()),
     };
@@ -60,5 +66,61 @@ fn change(index: LogIndex, entry: &Entry, events: Vec<Event>) -> Change {
         actor: entry.actor,
         command: entry.command.name().to_owned(),
         events,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Actor, Command, ENTRY_VERSION};
+    use crate::id::{MasterId, RequestId, UnixMs};
+
+    /// An entry that is refused, and so leaves nothing but a receipt.
+    fn entry(request: RequestId) -> Entry {
+        Entry {
+            version: ENTRY_VERSION,
+            request,
+            at: UnixMs(1),
+            actor: Actor::Door(MasterId(1)),
+            command: Command::ForgetExpired,
+        }
+    }
+
+    #[test]
+    fn a_retry_after_its_receipt_is_forgotten_is_refused_and_not_done_again() {
+        let kept = Receipt::KEPT_MAX as u64;
+        let first = RequestId::issued(LogIndex(3), 7);
+        let mut state = apply(&State::default(), LogIndex(4), &entry(first)).state;
+        let outcome = |state: &State, index, request| {
+            apply(state, LogIndex(index), &entry(request))
+                .receipt
+                .outcome
+        };
+        for index in 5..4 + kept {
+            let request = RequestId::issued(LogIndex(index - 1), index);
+            state = apply(&state, LogIndex(index), &entry(request)).state;
+        }
+        assert_eq!(
+            outcome(&state, 4 + kept, first),
+            Outcome::Refused(Refusal::ClusterMissing),
+            "kept"
+        );
+        let next = RequestId::issued(LogIndex(3 + kept), 1);
+        state = apply(&state, LogIndex(4 + kept), &entry(next)).state;
+        assert_eq!(
+            outcome(&state, 5 + kept, first),
+            Outcome::Refused(Refusal::RequestTooOld)
+        );
+        let slow = RequestId::issued(LogIndex(5), 9);
+        assert_eq!(
+            outcome(&state, 5 + kept, slow),
+            Outcome::Refused(Refusal::ClusterMissing),
+            "cannot have been decided before"
+        );
+        let random = RequestId(u128::MAX - 5);
+        assert_eq!(
+            outcome(&state, 5 + kept, random),
+            Outcome::Refused(Refusal::ClusterMissing)
+        );
     }
 }

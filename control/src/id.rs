@@ -149,9 +149,25 @@ bytes32!(
     SecretHash
 );
 
-/// Chosen at random by whoever asks; the same id asks for the same effect once.
+/// Chosen by whoever asks; the same id asks for the same effect once. The upper half is the newest entry that the
+/// asker knew when it first asked, the lower is random: so a request that comes back after its receipt was forgotten
+/// is known for what it is. An id that is random as a whole is good for retries within seconds only.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
 )]
 #[serde(transparent)]
 pub struct RequestId(pub u128);
+
+impl RequestId {
+    /// An id for a request first made when `known` was the newest entry known.
+    #[must_use]
+    pub fn issued(known: LogIndex, random: u64) -> Self {
+        Self(u128::from(known.0) << 64 | u128::from(random))
+    }
+
+    /// The newest entry that the asker knew, if the id says so.
+    #[must_use]
+    pub fn known(self) -> LogIndex {
+        LogIndex(u64::try_from(self.0 >> 64).unwrap_or(u64::MAX))
+    }
+}

@@ -78,6 +78,10 @@ pub enum Refusal {
     MasterReplacedAlready { name: String, new: u64 },
     #[error(transparent)]
     Drill(#[from] DrillRefusal),
+    #[error(
+        "this request was first made so long ago that it is not known any more whether it took effect: look at what is there, and ask anew if it did not"
+    )]
+    RequestTooOld,
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -121,6 +125,7 @@ impl Refusal {
             Self::CannotLead { .. } => "cannot_lead",
             Self::MasterReplacedAlready { .. } => "master_replaced_already",
             Self::Drill(refusal) => refusal.code(),
+            Self::RequestTooOld => "request_too_old",
         }
     }
 
@@ -147,7 +152,8 @@ impl Refusal {
             | Self::LastMaster { .. }
             | Self::QuorumAtRisk { .. }
             | Self::CannotLead { .. }
-            | Self::MasterReplacedAlready { .. } => RefusalClass::Conflict,
+            | Self::MasterReplacedAlready { .. }
+            | Self::RequestTooOld => RefusalClass::Conflict,
             Self::Drill(refusal) => refusal.class(),
         }
     }

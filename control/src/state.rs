@@ -111,6 +111,15 @@ impl State {
         newest.runs().then_some(newest)
     }
 
+    /// Whether the request may have been decided so long ago that its receipt is forgotten.
+    #[must_use]
+    pub fn may_have_forgotten(&self, request: RequestId, next: LogIndex) -> bool {
+        let oldest = self.receipts.get_min().map(|(index, _)| *index);
+        let full = self.receipts.len() >= Receipt::KEPT_MAX;
+        // An id that is random as a whole claims to know entries that are yet to come.
+        full && request.known() < next && oldest.is_some_and(|oldest| request.known() < oldest)
+    }
+
     /// All vnodes of a vcluster, by identity, those on their way out included.
     pub fn vnodes_of(&self, vcluster: VclusterId) -> impl Iterator<Item = &Vnode> {
         let range = (vcluster, VnodeId(0))..=(vcluster, VnodeId(u64::MAX));

@@ -190,7 +190,7 @@ async fn record(
         let Some((number, command)) = reports.recv().await else {
             return std::future::pending().await;
         };
-        let request = RequestId(rand::random());
+        let request = RequestId::issued(master.local().index, rand::random());
         let actor = Actor::Worker(worker);
         match master
             .propose(actor, request, command, REPORT_DEADLINE)

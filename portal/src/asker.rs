@@ -76,9 +76,9 @@ impl FromRequestParts<Portal> for Asker {
             user: user.ok_or(Refusal::NotLoggedIn)?,
             session: id,
             csrf: csrf_of(&secret),
+            request: request_id(&parts.headers, frozen.index),
             frozen,
             after,
-            request: request_id(&parts.headers),
         })
     }
 }
@@ -165,13 +165,13 @@ fn seen_index(parts: &Parts) -> Option<LogIndex> {
     index.parse().ok()
 }
 
-/// The request id that the client chose, as 32 hexadecimal digits; a random one if it chose none.
-fn request_id(headers: &HeaderMap) -> RequestId {
+/// The request id that the client chose, as 32 hexadecimal digits; a fresh one if it chose none.
+fn request_id(headers: &HeaderMap, known: LogIndex) -> RequestId {
     let given = headers
         .get("docklet-request")
         .and_then(|value| value.to_str().ok());
     let given = given.and_then(|text| u128::from_str_radix(text, 16).ok());
-    RequestId(given.unwrap_or_else(rand::random))
+    given.map_or_else(|| RequestId::issued(known, rand::random()), RequestId)
 }
 
 /// A fresh session: its secret and when it ends.
@@ -206,7 +206,10 @@ pub(crate) async fn log_in(
         kind,
         ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
     };
-    let (actor, request) = (Actor::Door(portal.master.id()), RequestId(rand::random()));
+    let (actor, request) = (
+        Actor::Door(portal.master.id()),
+        RequestId::issued(portal.master.local().index, rand::random()),
+    );
     let receipt = portal
         .master
         .propose(actor, request, command, WRITE_DEADLINE)

@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use docklet_control::id::{LogIndex, RequestId};
@@ -31,6 +31,8 @@ pub struct StoreClient {
     masters: Vec<Connections>,
     /// Index of the master that answered last.
     preferred: AtomicUsize,
+    /// The newest entry of the log that an answer named.
+    known: AtomicU64,
 }
 
 /// The connections to one master, used in turn.
@@ -78,7 +80,15 @@ impl StoreClient {
         Self {
             masters: masters.collect(),
             preferred: AtomicUsize::new(0),
+            known: AtomicU64::new(0),
         }
+    }
+
+    /// An id for a new request. Proposing anew under the same id has no second effect.
+    #[must_use]
+    pub fn new_request(&self) -> RequestId {
+        let known = LogIndex(self.known.load(Ordering::Relaxed));
+        RequestId::issued(known, rand::random())
     }
 
     /// Puts a command into the log and waits until it is applied.
@@ -99,7 +109,9 @@ impl StoreClient {
         };
         let attempt = |line, left: Duration| propose_once(line, &ask, left);
         let answered = self.ask_around(deadline, attempt).await;
-        Ok(answered.map_err(ProposeFault::Unknown)??)
+        let receipt = answered.map_err(ProposeFault::Unknown)??;
+        self.known.fetch_max(receipt.index.0, Ordering::Relaxed);
+        Ok(receipt)
     }
 
     /// The account with this name and the entry after which it was so, as new as every write acknowledged before.

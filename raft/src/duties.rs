@@ -53,7 +53,10 @@ async fn propose_due(master: &Master) {
         if !master.is_leader() {
             return;
         }
-        let (name, request) = (command.name(), RequestId(rand::random()));
+        let (name, request) = (
+            command.name(),
+            RequestId::issued(frozen.index, rand::random()),
+        );
         let proposed = master
             .propose(Actor::Duty, request, command, PROPOSAL_DEADLINE)
             .await;

@@ -32,6 +32,8 @@ pub enum RaftFault {
     Link(#[from] LinkFault),
     #[error("Raft refused: {0}")]
     Raft(String),
+    #[error("what became of the request is not known any more")]
+    Forgotten(#[source] Refusal),
     #[error("no leader answered within {0} ms: fewer than half of the masters can be reached")]
     NoLeader(u64),
     #[error("this master has applied entry {applied}, not yet {wanted}")]
@@ -65,8 +67,19 @@ from_redb!(
 pub enum ProposeFault {
     /// The fold refused it. Nothing changed.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(Refusal),
     /// Whether it took effect is not known. The same request id may be used to find out.
     #[error("no answer from the masters: {0}")]
     Unknown(#[source] RaftFault),
+}
+
+impl From<Refusal> for ProposeFault {
+    fn from(refusal: Refusal) -> Self {
+        // What is too old may have taken effect at its first time.
+        if refusal == Refusal::RequestTooOld {
+            Self::Unknown(RaftFault::Forgotten(refusal))
+        } else {
+            Self::Refused(refusal)
+        }
+    }
 }

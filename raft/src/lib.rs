@@ -7,6 +7,7 @@ mod client;
 mod client_door;
 pub mod disk;
 mod duties;
+mod failure;
 mod fault;
 mod follow;
 mod forward;

@@ -160,7 +160,7 @@ impl Master {
             .map_err(|error| unknown(error.to_string()))?;
         let actor = Actor::Door(self.inner.id);
         let command = Command::InitCluster(first);
-        let request = RequestId(rand::random());
+        let request = RequestId::issued(LogIndex(0), rand::random());
         self.propose(actor, request, command, Duration::from_secs(10))
             .await
     }

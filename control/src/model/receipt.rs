@@ -54,8 +54,9 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Receipts kept; the oldest are forgotten first. A retry comes within seconds, not thousands of writes later.
-    pub const KEPT_MAX: usize = 10_000;
+    /// Receipts kept; the oldest are forgotten first. A retry that comes later than so many writes is refused, not
+    /// done again: its id says which entry was the newest when it was first made.
+    pub const KEPT_MAX: usize = 50_000;
 
     /// The subject, or the refusal as an error.
     pub fn accepted(&self) -> Result<&Subject, &Refusal> {

@@ -19,7 +19,7 @@ const WAITING_MANY: usize = 20_000;
 /// With so many waiting, no more are taken in: memory is bounded.
 const WAITING_MAX: usize = 100_000;
 
-type Answer = oneshot::Sender<Result<(), String>>;
+type Answer = oneshot::Sender<Result<(), Arc<RaftFault>>>;
 
 /// What the checkpoints are made of.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Progress {
     /// The last checkpoint.
     base: Mutex<Arc<Base>>,
     published: watch::Sender<Frozen>,
+    /// Why the state cannot be written any more.
+    failure: watch::Sender<Option<Arc<RaftFault>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -40,6 +42,7 @@ impl Progress {
             recent: Mutex::new(Recent::starting(frozen.index)),
             base: Mutex::new(frozen.base.clone()),
             published: watch::Sender::new(frozen),
+            failure: watch::Sender::new(None),
         }
     }
 
@@ -51,6 +54,25 @@ impl Progress {
     /// Wakes at each new state.
     pub fn watch(&self) -> watch::Receiver<Frozen> {
         self.published.subscribe()
+    }
+
+    /// Tells when the state cannot be written any more, and why.
+    pub fn failure(&self) -> watch::Receiver<Option<Arc<RaftFault>>> {
+        self.failure.subscribe()
+    }
+
+    fn works(&self) -> Result<(), RaftFault> {
+        match &*self.failure.borrow() {
+            None => Ok(()),
+            Some(fault) => Err(std::io::Error::other(fault.clone()).into()),
+        }
+    }
+
+    fn failed(&self, fault: RaftFault) -> RaftFault {
+        tracing::error!(%fault, "the state cannot be written: this master stops");
+        let fault = Arc::new(fault);
+        self.failure.send_replace(Some(fault.clone()));
+        std::io::Error::other(fault).into()
     }
 
     /// The last checkpoint.
@@ -96,8 +118,8 @@ pub struct Checkpoints {
     progress: Arc<Progress>,
     rows: Arc<RowStore>,
     thread: Option<mpsc::Sender<Option<Answer>>>,
-    /// Serialises checkpoints and the replacing of everything by a snapshot. False after a disk error.
-    disk_works: Arc<Mutex<bool>>,
+    /// Serialises checkpoints and the replacing of everything by a snapshot.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Checkpoints {
@@ -110,13 +132,13 @@ impl Checkpoints {
         rows: Arc<RowStore>,
         threads: bool,
     ) -> Result<Self, RaftFault> {
-        let disk_works = Arc::new(Mutex::new(true));
+        let turn = Arc::new(Mutex::new(()));
         let thread = if threads {
             let (sender, asked) = mpsc::channel();
-            let (progress, rows, works) = (progress.clone(), rows.clone(), disk_works.clone());
+            let (progress, rows, turn) = (progress.clone(), rows.clone(), turn.clone());
             std::thread::Builder::new()
                 .name("checkpoints".to_owned())
-                .spawn(move || run(&progress, &rows, &works, &asked))?;
+                .spawn(move || run(&progress, &rows, &turn, &asked))?;
             Some(sender)
         } else {
             None
@@ -125,7 +147,7 @@ impl Checkpoints {
             progress,
             rows,
             thread,
-            disk_works,
+            turn,
         })
     }
 
@@ -135,12 +157,12 @@ impl Checkpoints {
     /// The disk failed.
     pub async fn flush(&self) -> Result<(), RaftFault> {
         let Some(thread) = &self.thread else {
-            return checkpoint(&self.progress, &self.rows, &self.disk_works);
+            return checkpoint(&self.progress, &self.rows, &self.turn);
         };
         let (sender, receiver) = oneshot::channel();
         thread.send(Some(sender)).map_err(|_| stopped())?;
         let answer = receiver.await.map_err(|_| stopped())?;
-        answer.map_err(|text| std::io::Error::other(text).into())
+        answer.map_err(|fault| std::io::Error::other(fault).into())
     }
 
     /// What the thread does by the clock, as a task, until the disk fails.
@@ -158,9 +180,7 @@ impl Checkpoints {
     /// # Errors
     /// The disk failed.
     pub async fn keep_up(&self) -> Result<(), RaftFault> {
-        if !*lock(&self.disk_works) {
-            return Err(stopped());
-        }
+        self.progress.works()?;
         let waiting = self.progress.recent().waiting();
         match &self.thread {
             Some(_) if waiting > WAITING_MAX => self.flush().await,
@@ -179,10 +199,10 @@ impl Checkpoints {
     /// # Errors
     /// The disk failed.
     pub fn replace(&self, frozen: Frozen) -> Result<(), RaftFault> {
-        let mut disk_works = lock(&self.disk_works);
+        let _turn = lock(&self.turn);
+        self.progress.works()?;
         let replaced = self.rows.replace(&frozen);
-        *disk_works &= replaced.is_ok();
-        let base = Arc::new(replaced?);
+        let base = Arc::new(replaced.map_err(|fault| self.progress.failed(fault))?);
         self.progress.publish_anew(Frozen { base, ..frozen });
         Ok(())
     }
@@ -193,28 +213,19 @@ fn stopped() -> RaftFault {
 }
 
 /// One checkpoint, unless the disk has failed before.
-fn checkpoint(
-    progress: &Progress,
-    rows: &RowStore,
-    disk_works: &Mutex<bool>,
-) -> Result<(), RaftFault> {
-    let mut works = lock(disk_works);
-    if !*works {
-        return Err(stopped());
-    }
-    let made = progress.checkpoint(rows);
-    *works = made.is_ok();
-    if let Err(fault) = &made {
-        tracing::error!(%fault, "the state cannot be written: this master stops");
-    }
-    made
+fn checkpoint(progress: &Progress, rows: &RowStore, turn: &Mutex<()>) -> Result<(), RaftFault> {
+    let _turn = lock(turn);
+    progress.works()?;
+    progress
+        .checkpoint(rows)
+        .map_err(|fault| progress.failed(fault))
 }
 
 /// The thread: ends when nobody can ask any more, or after the first disk error.
 fn run(
     progress: &Progress,
     rows: &RowStore,
-    disk_works: &Mutex<bool>,
+    turn: &Mutex<()>,
     asked: &mpsc::Receiver<Option<Answer>>,
 ) {
     loop {
@@ -228,11 +239,10 @@ fn run(
             .into_iter()
             .chain(asked.try_iter().flatten())
             .collect();
-        let made = checkpoint(progress, rows, disk_works);
+        let made = checkpoint(progress, rows, turn).map_err(Arc::new);
         for answer in answers {
-            let outcome = made.as_ref().map_err(ToString::to_string).copied();
             // Whoever asked has been cancelled if this fails.
-            drop(answer.send(outcome));
+            drop(answer.send(made.clone()));
         }
         if made.is_err() {
             return;

@@ -48,6 +48,11 @@ impl MachineView {
         self.progress.watch()
     }
 
+    /// Tells when the state cannot be written any more, and why.
+    pub fn failure(&self) -> watch::Receiver<Option<Arc<RaftFault>>> {
+        self.progress.failure()
+    }
+
     /// Comes back when everything that was applied before is durable.
     ///
     /// # Errors

@@ -298,11 +298,13 @@ fn write_batch(segments: &mut Segments, batch: Vec<Write>, tail: &Mutex<Tail>) -
         tail.flushed = tail.flushed.max(last.map_or(0, |last| last + 1));
     }
     drop(records);
+    let written = written.map_err(Arc::new);
     for write in batch {
-        write.acknowledge(match &written {
-            Ok(()) => Ok(()),
-            Err(fault) => Err(io::Error::other(fault.to_string())),
-        });
+        // Each hears the whole cause, down to the system's own words.
+        let outcome = written
+            .as_ref()
+            .map_err(|fault| io::Error::other(fault.clone()));
+        write.acknowledge(outcome.copied());
     }
     written.is_ok()
 }
