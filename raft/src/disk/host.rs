@@ -1,15 +1,19 @@
 //! The directory of a real machine.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{Disk, DiskFile};
 
 /// Held while the directory is in use, so that no second process opens it.
 const LOCK: &str = "lock";
+/// A process that is just ending may hold the lock so long.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// A directory that this process alone uses until it and all files that were opened from it are dropped.
 #[derive(Debug)]
@@ -26,19 +30,32 @@ impl HostDisk {
     pub fn open(dir: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
         let lock = open(&dir.join(LOCK))?;
-        lock.try_lock().map_err(|error| {
-            let text = format!("{} is in use by another process", dir.display());
-            match error {
-                std::fs::TryLockError::WouldBlock => {
-                    io::Error::new(io::ErrorKind::WouldBlock, text)
-                }
-                std::fs::TryLockError::Error(error) => error,
-            }
-        })?;
+        take(&lock, dir)?;
         Ok(Self {
             dir: dir.to_owned(),
             lock: Arc::new(lock),
         })
+    }
+}
+
+/// Locks the directory, waiting a moment for a user of it that is about to end.
+fn take(lock: &File, dir: &Path) -> io::Result<()> {
+    let give_up = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < give_up => {
+                std::thread::sleep(LOCK_POLL);
+            }
+            Err(TryLockError::WouldBlock) => {
+                let text = format!(
+                    "{} is in use by another process: stop that one first",
+                    dir.display()
+                );
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
 }
 
