@@ -50,6 +50,8 @@ enum Command {
     /// Images: build, list
     #[command(subcommand)]
     Image(image::Command),
+    /// Write a backup of the cluster, or verify one
+    Backup(client::backup::Command),
     /// Follow what happens
     Events(client::events::Events),
     /// Print a completion script for a shell
@@ -105,6 +107,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(command) => client::machine::token(command).await,
         Command::User(command) => client::login::user(command).await,
         Command::Image(command) => image::run(command).await,
+        Command::Backup(command) => client::backup::run(command).await,
         Command::Events(events) => client::events::run(events).await,
         Command::Completion { shell } => {
             clap_complete::generate(

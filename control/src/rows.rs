@@ -183,6 +183,22 @@ pub fn iter(state: &State) -> impl Iterator<Item = (Table, Vec<u8>, Vec<u8>)> + 
     tables.into_iter().flatten()
 }
 
+/// How many rows a state has. Counts and encodes nothing.
+#[must_use]
+pub fn count(state: &State) -> u64 {
+    let singles = usize::from(state.settings.is_some())
+        + usize::from(counters_row(state).is_some())
+        + usize::from(state.autopilot.is_some());
+    let mut count = singles as u64;
+    macro_rules! count_table {
+        ($table:ident, $field:ident, $key:ty, $put:ident, $remove:ident) => {
+            count += state.$field.len() as u64;
+        };
+    }
+    for_each_map!(count_table);
+    count
+}
+
 /// Counters that nothing has moved yet have no row.
 fn counters_row(state: &State) -> Option<&Counters> {
     Some(&state.counters).filter(|counters| **counters != Counters::default())
@@ -279,6 +295,14 @@ pub fn put(state: &mut State, table: Table, value: &[u8]) -> Result<(), RowFault
     }
     for_each_map!(put_table);
     Ok(())
+}
+
+/// Whether this code can read a row.
+///
+/// # Errors
+/// It cannot.
+pub fn check(table: Table, value: &[u8]) -> Result<(), RowFault> {
+    put(&mut State::default(), table, value)
 }
 
 /// Takes a row out of the state.

@@ -59,6 +59,16 @@ impl Problem {
         }
     }
 
+    /// This master sends as many backups as it can at once.
+    pub(crate) fn backups_under_way() -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "backups_under_way",
+            detail: "this master is sending other backups: ask another master, or wait until they are done"
+                .to_owned(),
+        }
+    }
+
     /// The request itself is malformed.
     pub(crate) fn malformed(what: &str, cause: impl ToString) -> Self {
         Refusal::Malformed {

@@ -99,6 +99,7 @@ fn api_routes() -> Router<Portal> {
             "/vclusters/{name}/vnodes/{vnode}/terminal",
             get(terminal::program),
         )
+        .route("/backup", post(api::backup::take))
         .route("/masters", get(api::machine::masters))
         .route("/workers", get(api::machine::workers))
         .route("/tokens", post(api::machine::create_token))

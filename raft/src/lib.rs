@@ -3,6 +3,7 @@
 //!
 //! [`Master`] is the whole face of this room. openraft's types do not leave it.
 
+pub mod backup;
 mod client;
 mod client_door;
 pub mod disk;

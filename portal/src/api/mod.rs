@@ -1,5 +1,6 @@
 //! The JSON interface, one file for each noun. Refusals are problem+json with control's codes.
 
+pub(crate) mod backup;
 pub(crate) mod machine;
 pub(crate) mod session;
 pub(crate) mod status;

@@ -4,4 +4,4 @@ mod crash;
 mod damage;
 mod history;
 mod suite;
-mod support;
+pub(crate) mod support;
