@@ -17,6 +17,10 @@ fn main() -> ExitCode {
     if let Some(code) = docklet_agent::lxc::helper::dispatch(&arguments) {
         return code;
     }
+    // Or the one that holds a stopped master's lifeline.
+    if let Some(code) = docklet_raft::drill_helper(&arguments) {
+        return code;
+    }
     let cli = cli::Cli::parse();
     start_logging(&cli);
     // Fails only if a provider is installed already, and then there is one.

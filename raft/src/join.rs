@@ -22,7 +22,7 @@ use crate::fault::{ProposeFault, RaftFault};
 use crate::master::Master;
 use crate::store::Frozen;
 use crate::wire::{self, decode, encode};
-use crate::{client_door, duties, types::Snapshot};
+use crate::{client_door, drill, duties, types::Snapshot};
 
 /// Joining waits this long for a quorum.
 const JOIN_DEADLINE: Duration = Duration::from_secs(10);
@@ -286,6 +286,9 @@ async fn answer(master: Master, method: u8, body: Vec<u8>) -> Result<Vec<u8>, St
         wire::TRANSFER_TO => {
             let transferred = master.transfer_here(decode(&body)?).await;
             encode(&transferred.map_err(|fault| text(&fault))?)
+        }
+        wire::DRILL_GROUP | wire::DRILL_PULSE | wire::DRILL_CHECK => {
+            drill::answer(&master, method, &body).await
         }
         unknown => Err(format!("no call has the number {unknown}")),
     }

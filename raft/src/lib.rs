@@ -7,6 +7,7 @@ pub mod backup;
 mod client;
 mod client_door;
 pub mod disk;
+mod drill;
 mod duties;
 mod failure;
 mod fault;
@@ -30,6 +31,7 @@ mod wire;
 mod world;
 
 pub use client::StoreClient;
+pub use drill::{DrillNow, drill_helper};
 pub use fault::{ProposeFault, RaftFault};
 pub use follow::FollowEnd;
 pub use join::{JoinAnswer, JoinKind, JoinRequest, join};

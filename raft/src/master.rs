@@ -11,7 +11,7 @@ use docklet_control::duties::Soft;
 use docklet_control::id::{LogIndex, MasterId, RequestId, UnixMs};
 use docklet_control::model::Receipt;
 use docklet_control::{Actor, Command, Entry, Refusal};
-use docklet_link::{Credentials, Dialer, Identity};
+use docklet_link::{Credentials, Dialer, Gate, Identity};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::ReadPolicy;
 use openraft::{Instant, Raft, RaftMetrics};
@@ -34,7 +34,7 @@ use crate::store::{Frozen, blocking};
 use crate::types::{MasterAddress, Proposal, Types};
 use crate::wire;
 use crate::world::{World, machine_clock};
-use crate::{duties, links, membership, standing};
+use crate::{drill, duties, links, membership, standing};
 
 /// Where in the data directory the log and the state are.
 const STORE_DIR: &str = "store";
@@ -63,6 +63,9 @@ pub(crate) struct Inner {
     pub(crate) removals: watch::Sender<()>,
     pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
     pub(crate) watched: Watched,
+    pub(crate) desk: drill::Desk,
+    /// The longest election timeout.
+    pub(crate) election_ms: u64,
 }
 
 /// A running master; clones are the same one.
@@ -85,12 +88,18 @@ impl Master {
             history: config.history,
             sizes: Sizes::default(),
         };
+        let (gate, dialer) = (Gate::default(), Dialer::new(config.credentials));
+        let means = drill::Means {
+            gate: gate.clone(),
+            around: Arc::new(dialer.clone()),
+            dir: config.data_dir,
+        };
         let world = World {
             disk: Arc::new(disk),
-            dial: Arc::new(Dialer::new(config.credentials)),
+            dial: Arc::new(dialer.through(gate)),
             clock: machine_clock(),
         };
-        Self::start_in(world, settings).await
+        Self::start_with(world, settings, Some(means)).await
     }
 
     /// The same in a world of one's own.
@@ -98,6 +107,15 @@ impl Master {
     /// # Errors
     /// The files are damaged.
     pub async fn start_in(world: World, settings: Settings) -> Result<Self, RaftFault> {
+        Self::start_with(world, settings, None).await
+    }
+
+    async fn start_with(
+        world: World,
+        settings: Settings,
+        means: Option<drill::Means>,
+    ) -> Result<Self, RaftFault> {
+        let desk = drill::Desk::new(means, (world.clock)());
         let (log, machine, view) = open_store(&world, settings).await?;
         let own = settings.identity;
         let links = Links::new(world.dial.clone(), own);
@@ -123,6 +141,8 @@ impl Master {
                 links,
                 removals: watch::Sender::new(()),
                 watched: Watched::default(),
+                desk,
+                election_ms: settings.timing.election_max_ms,
                 tasks: Mutex::default(),
             }),
         };
@@ -137,6 +157,7 @@ impl Master {
             tokio::spawn(membership::run(self.clone())),
             tokio::spawn(links::keep_open(self.clone())),
             tokio::spawn(standing::tell_removals(self.clone())),
+            tokio::spawn(drill::run(self.clone())),
         ];
         let mut kept = self
             .inner

@@ -1,6 +1,9 @@
 //! What masters say to each other: the numbers of the calls and their bodies. Numbers are never used again.
 
-use docklet_control::id::{LogIndex, RequestId, WorkerId};
+use docklet_control::drill::command::GroupView;
+use docklet_control::id::{DrillId, LogIndex, RequestId, WorkerId};
+use docklet_control::model::drill::Prober;
+use docklet_control::model::runs::Runs;
 use docklet_control::model::{Receipt, User};
 use docklet_control::rows::StateHash;
 use docklet_control::{Actor, Command, Refusal};
@@ -24,6 +27,9 @@ pub const READ_USER: u8 = 12;
 pub const STATUS: u8 = 13;
 pub const PING: u8 = 14;
 pub const TRANSFER_TO: u8 = 15;
+pub const DRILL_GROUP: u8 = 20;
+pub const DRILL_PULSE: u8 = 21;
+pub const DRILL_CHECK: u8 = 22;
 
 /// Asks the leader to put a command into the log. The answer is a receipt.
 #[derive(Clone, Serialize, Deserialize)]
@@ -99,6 +105,33 @@ pub struct SnapshotEnd {
     pub id: SnapshotId,
     pub vote: Vote,
     pub meta: SnapshotMeta,
+}
+
+/// The group as the leader sees it.
+#[derive(Serialize, Deserialize)]
+pub struct DrillGroup(pub GroupView);
+
+/// Asks whether this drill may go on.
+#[derive(Serialize, Deserialize)]
+pub struct DrillAbout(pub DrillId);
+
+/// Whether it may.
+#[derive(Serialize, Deserialize)]
+pub struct DrillPulse {
+    /// Whether the answering master has followed the drill since before its fault.
+    pub follows: bool,
+    /// Why not.
+    pub stop: Option<String>,
+    /// The longest time without an acknowledged write since the fault, if it measures.
+    pub worst_gap_ms: u64,
+}
+
+/// Asks what a master has of acknowledged probes, and for its state after an entry.
+#[derive(Serialize, Deserialize)]
+pub struct DrillCheck {
+    pub drill: DrillId,
+    pub at: LogIndex,
+    pub acked: Vec<(Prober, Runs)>,
 }
 
 /// Encodes a body.

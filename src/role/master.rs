@@ -263,6 +263,8 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
     let (certificate_pem, key_pem) = authority.sign_public(&file.public_names)?;
     let listener = ClusterListener::bind(&file.cluster_listen.to_string(), &credentials).await?;
     let master = start(dir, credentials.clone(), file.timing(), file.history()).await?;
+    let listener = listener.through(master.gate());
+    master.may_be_stopped(std::env::current_exe().context("find this program")?);
     let mut doors = master.doors(authority);
     doors.insert(Purpose::Agent, agents_door::door(master.clone()));
     let portal = docklet_portal::serve(PortalConfig {

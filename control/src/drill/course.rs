@@ -40,7 +40,7 @@ pub enum Next {
 /// What to do next.
 #[must_use]
 pub fn next(drill: &Drill, seen: &Seen, now: UnixMs) -> Next {
-    let hurt = drill.targets(seen.me) && !drill.faults.iter().any(|f| f.master == seen.me);
+    let hurt = drill.hurts(seen.me);
     match drill.stage {
         DrillStage::Announced => announced(drill, seen, now),
         // It does the fault to itself and takes itself for the leader, perhaps.

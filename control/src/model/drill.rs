@@ -194,6 +194,12 @@ impl Drill {
         self.plan.targets.contains(&master)
     }
 
+    /// Whether this master is a target that has not said yet that its fault is over.
+    #[must_use]
+    pub fn hurts(&self, master: MasterId) -> bool {
+        self.targets(master) && !self.faults.iter().any(|fault| fault.master == master)
+    }
+
     /// When the fault is over at the latest; none before it began.
     #[must_use]
     pub fn fault_ends_at(&self) -> Option<UnixMs> {
