@@ -36,6 +36,8 @@ pub enum AgentFault {
     ImageUnreachable(String),
     #[error("vnode {0} is not on this worker")]
     NotHere(u64),
+    #[error("vnode {0} does not run")]
+    NotRunning(u64),
     #[error("{0} is not understood")]
     Protocol(String),
     #[error("link")]

@@ -53,7 +53,7 @@ pub(super) async fn serve(door: &Arc<Door>, mut socket: Socket) -> Result<(), Ag
 
 /// Starts the program as the leader of a process group, so that all of it can be told to end.
 fn spawn(door: &Door, run: Run) -> Result<Child, AgentFault> {
-    door.check_placed(run.vnode, run.epoch)?;
+    door.check_runs(run.vnode, run.epoch)?;
     let request = HelperRequest::Attach(AttachRequest {
         lxc_path: door.host.state().lxc_path(),
         name: container_name(run.vnode),

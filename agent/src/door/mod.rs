@@ -44,13 +44,16 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// Refuses a vnode that is not here at this epoch.
-    pub(crate) fn check_placed(&self, id: VnodeId, epoch: Epoch) -> Result<(), AgentFault> {
-        let placed = self.host.state().placed(id);
-        placed
-            .filter(|placed| placed.epoch == epoch)
-            .map(|_| ())
-            .ok_or(AgentFault::NotHere(id.0))
+    /// Refuses a vnode that is not here at this epoch, or does not run.
+    pub(crate) fn check_runs(&self, id: VnodeId, epoch: Epoch) -> Result<(), AgentFault> {
+        let seen = self.host.seen(id)?;
+        if seen.epoch != Some(epoch) {
+            return Err(AgentFault::NotHere(id.0));
+        }
+        if !seen.running {
+            return Err(AgentFault::NotRunning(id.0));
+        }
+        Ok(())
     }
 }
 

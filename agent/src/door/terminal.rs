@@ -106,7 +106,7 @@ pub(super) async fn serve(door: &Arc<Door>, socket: Socket, open: Open) -> Resul
 
 /// The session of that name, or a new one.
 async fn attach(door: &Arc<Door>, open: &Open) -> Result<Arc<Session>, AgentFault> {
-    door.check_placed(open.vnode, open.epoch)?;
+    door.check_runs(open.vnode, open.epoch)?;
     let known = lock(&door.terminals.0).get(&open.session).cloned();
     if let Some(session) = known {
         // The name alone opens nothing: it must be a session of the vnode that the master has checked.

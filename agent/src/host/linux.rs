@@ -54,7 +54,8 @@ impl LinuxHost {
         &self.state
     }
 
-    fn seen(&self, id: VnodeId) -> Result<SeenVnode, AgentFault> {
+    /// What there is of one vnode.
+    pub(crate) fn seen(&self, id: VnodeId) -> Result<SeenVnode, AgentFault> {
         let placed = self.state.placed(id);
         let container = Container::open(&self.state.lxc_path(), &container_name(id))?;
         Ok(SeenVnode {

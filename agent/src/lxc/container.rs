@@ -1,6 +1,7 @@
 //! One liblxc handle. Every unsafe call into liblxc is in this file.
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::io::Write;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
 use std::ptr;
@@ -194,7 +195,7 @@ impl Container {
         options.log_fd = -nix::libc::EBADF;
         let mut pid = -1;
         let payload: *mut lxc_sys::lxc_attach_command_t = &raw mut command;
-        let run: lxc_sys::lxc_attach_exec_t = Some(lxc_sys::lxc_attach_run_command);
+        let run: lxc_sys::lxc_attach_exec_t = Some(run_or_say_why_not);
         let code = call!(
             self,
             attach,
@@ -208,6 +209,23 @@ impl Container {
         }
         Err(AgentFault::Lxc(format!("attach failed with {code}")))
     }
+}
+
+/// Becomes the program, in the process that liblxc made for it. liblxc itself tells a failure to its log only, and the
+/// person who asked sees no log.
+extern "C" fn run_or_say_why_not(payload: *mut c_void) -> c_int {
+    // SAFETY: the payload is the command that `attach` gave, which lives until the helper has waited for this process.
+    let code = unsafe { lxc_sys::lxc_attach_run_command(payload) };
+    let cause = std::io::Error::last_os_error();
+    // SAFETY: as above, and its program is a C string.
+    let program =
+        unsafe { CStr::from_ptr((*payload.cast::<lxc_sys::lxc_attach_command_t>()).program) };
+    // Without a standard error there is nobody to tell.
+    let _ = writeln!(
+        std::io::stderr(),
+        "docklet: cannot run {program:?}: {cause}"
+    );
+    code
 }
 
 /// A list of C strings as C wants it: pointers, ended by NULL. The strings must outlive the list's use.

@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -91,7 +92,8 @@ pub fn dispatch(arguments: &[String]) -> Option<ExitCode> {
 }
 
 fn serve(request: &Path, answer: &Path) -> ExitCode {
-    match read_request(request).and_then(perform) {
+    let done = hear_all_signals().and_then(|()| perform(read_request(request)?));
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {
             // The answer is best effort: without it the agent still sees the exit code.
@@ -103,6 +105,18 @@ fn serve(request: &Path, answer: &Path) -> ExitCode {
             ExitCode::from(if told.is_ok() { 125 } else { 126 })
         }
     }
+}
+
+/// What a process ignores, everything that it starts ignores too: Rust's own runtime ignores SIGPIPE, and `nohup`
+/// SIGHUP. In containers each signal means what it always means.
+fn hear_all_signals() -> Result<(), AgentFault> {
+    let fixed = [Signal::SIGKILL, Signal::SIGSTOP];
+    for heard in Signal::iterator().filter(|signal| !fixed.contains(signal)) {
+        // SAFETY: the default handler is no code of this program.
+        unsafe { signal(heard, SigHandler::SigDfl) }.map_err(std::io::Error::from)?;
+    }
+    let all = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    Ok(all.map_err(std::io::Error::from)?)
 }
 
 fn read_request(path: &Path) -> Result<HelperRequest, AgentFault> {

@@ -48,30 +48,36 @@ fn user_namespace(uid_base: u32) -> io::Result<OwnedFd> {
     // SAFETY: the helper has one thread, so the child may call anything.
     match unsafe { fork() }? {
         ForkResult::Child => {
-            let entered = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).is_ok();
-            // Tells the parent by stopping itself; without a namespace it ends at once.
-            if entered && kill(Pid::this(), Signal::SIGSTOP).is_ok() {
+            let entered = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER);
+            // Tells the parent by stopping itself; without a namespace it ends at once, with the reason as its code.
+            if entered.is_ok() && kill(Pid::this(), Signal::SIGSTOP).is_ok() {
                 pause();
             }
+            let code = entered.err().map_or(0, |errno| errno as i32);
             // SAFETY: ends the child without running the parent's destructors.
-            unsafe { libc::_exit(1) }
+            unsafe { libc::_exit(code) }
         }
         ForkResult::Parent { child } => {
+            wait_until_stopped(child)?;
             let opened = open_namespace(child, uid_base);
-            let killed = kill(child, Signal::SIGKILL);
-            let waited = waitpid(child, None);
-            killed.and(waited.map(|_| ()))?;
+            kill(child, Signal::SIGKILL)?;
+            waitpid(child, None)?;
             opened
         }
     }
 }
 
-fn open_namespace(child: Pid, uid_base: u32) -> io::Result<OwnedFd> {
+/// Waits until the child is in its namespace; if it is not, its exit code is the reason.
+fn wait_until_stopped(child: Pid) -> io::Result<()> {
     use nix::sys::wait::{WaitPidFlag, WaitStatus};
     let status = waitpid(child, Some(WaitPidFlag::WUNTRACED))?;
-    if !matches!(status, WaitStatus::Stopped(..)) {
-        return Err(io::Error::other(format!("its process ended: {status:?}")));
+    if let WaitStatus::Exited(_, errno) = status {
+        return Err(io::Error::from_raw_os_error(errno));
     }
+    Ok(())
+}
+
+fn open_namespace(child: Pid, uid_base: u32) -> io::Result<OwnedFd> {
     let map = format!("0 {uid_base} 65536\n");
     fs::write(format!("/proc/{child}/uid_map"), &map)?;
     fs::write(format!("/proc/{child}/gid_map"), &map)?;

@@ -78,6 +78,33 @@ fn a_program_gets_its_input_and_gives_both_streams_and_its_code() {
 }
 
 #[test]
+fn nothing_in_a_vnode_is_deaf_to_signals() {
+    in_own_network(async {
+        let open = Open::new().await;
+        let ignored = [
+            "grep",
+            "-h",
+            "SigIgn",
+            "/proc/1/status",
+            "/proc/self/status",
+        ];
+        let ran = run(&mut open.socket("/exec").await, &ignored, b"").await;
+        let text = String::from_utf8(ran.stdout).expect("text");
+        let masks: Vec<u64> = text
+            .lines()
+            .filter_map(|line| u64::from_str_radix(line.split_whitespace().last()?, 16).ok())
+            .collect();
+        assert_eq!(masks.len(), 2, "{text}");
+        // The last two of the first 33 are the C library's own.
+        assert!(masks.iter().all(|mask| mask & 0x7fff_ffff == 0), "{text}");
+        let piped = ["sh", "-c", "yes | head -n 1"];
+        let ran = run(&mut open.socket("/exec").await, &piped, b"").await;
+        assert_eq!((&ran.stdout[..], &ran.stderr[..]), (&b"y\n"[..], &b""[..]));
+        open.end().await;
+    });
+}
+
+#[test]
 fn a_program_of_another_placement_or_vnode_does_not_start() {
     in_own_network(async {
         let open = Open::new().await;
