@@ -82,6 +82,10 @@ pub enum Refusal {
         "this request was first made so long ago that it is not known any more whether it took effect: look at what is there, and ask anew if it did not"
     )]
     RequestTooOld,
+    #[error(
+        "vnode \"{vnode}\" is {phase}, not running: start it, or see with `docklet vc show` what it waits for"
+    )]
+    VnodeNotRunning { vnode: String, phase: String },
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -119,6 +123,7 @@ impl Refusal {
             Self::Exhausted { .. } => "exhausted",
             Self::ClusterExists => "cluster_exists",
             Self::ClusterMissing => "cluster_missing",
+            Self::VnodeNotRunning { .. } => "vnode_not_running",
             Self::MasterNameHeld { .. } => "master_name_held",
             Self::LastMaster { .. } => "last_master",
             Self::QuorumAtRisk { .. } => "quorum_at_risk",
@@ -148,6 +153,7 @@ impl Refusal {
             | Self::Exhausted { .. }
             | Self::ClusterExists
             | Self::ClusterMissing
+            | Self::VnodeNotRunning { .. }
             | Self::MasterNameHeld { .. }
             | Self::LastMaster { .. }
             | Self::QuorumAtRisk { .. }

@@ -22,7 +22,7 @@ pub(crate) const COOKIE: &str = "__Host-docklet-session";
 const BROWSER_TTL: Duration = Duration::from_secs(12 * 3_600);
 const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// A request waits this long for a write of its client to arrive at this master.
-const OWN_WRITE_DEADLINE: Duration = Duration::from_secs(3);
+pub(crate) const OWN_WRITE_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a write may take before its outcome counts as unknown.
 pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 

@@ -9,6 +9,7 @@ mod asker;
 mod assets;
 mod events;
 mod images;
+mod intake;
 mod live;
 mod pages;
 mod password;

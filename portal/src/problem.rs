@@ -1,6 +1,7 @@
 //! What went wrong, as problem+json for programs and as a page for people.
 
-use axum::http::{StatusCode, header};
+use axum::body::to_bytes;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use docklet_control::{Refusal, RefusalClass};
 use docklet_raft::{ProposeFault, RaftFault};
@@ -93,5 +94,64 @@ impl IntoResponse for Problem {
         // Pages show it in their own way.
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+/// Gives what the framework itself refused, as a wrong method or query, the form of every other problem.
+pub(crate) async fn tell_all(response: Response) -> Response {
+    let status = response.status();
+    let failed = status.is_client_error() || status.is_server_error();
+    if !failed || response.extensions().get::<Problem>().is_some() || is_page(response.headers()) {
+        return response;
+    }
+    let allow = response.headers().get(header::ALLOW).cloned();
+    let methods = allow
+        .as_ref()
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    let text = to_bytes(response.into_body(), TEXT_BYTES_MAX).await;
+    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+    let mut told = of_framework(status, methods.as_deref(), &text).into_response();
+    if let Some(allow) = allow {
+        told.headers_mut().insert(header::ALLOW, allow);
+    }
+    told
+}
+
+/// The framework's own words are short.
+const TEXT_BYTES_MAX: usize = 4 << 10;
+
+fn is_page(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
+fn of_framework(status: StatusCode, methods: Option<&str>, text: &str) -> Problem {
+    let (code, detail) = match (status, methods) {
+        (StatusCode::METHOD_NOT_ALLOWED, Some(methods)) => (
+            "method_not_allowed",
+            format!("this address does not take that method: use {methods}"),
+        ),
+        (StatusCode::METHOD_NOT_ALLOWED, None) => (
+            "method_not_allowed",
+            "this address takes WebSockets only: open one".to_owned(),
+        ),
+        (StatusCode::NOT_FOUND, _) => (
+            "not_found",
+            "there is nothing at this address: check it".to_owned(),
+        ),
+        _ if status.is_server_error() => (
+            "fault",
+            format!("the master failed to answer ({text}): try again, and tell an admin"),
+        ),
+        _ => (
+            "malformed",
+            format!("the request is not understood: {text}: mend it and send it again"),
+        ),
+    };
+    Problem {
+        status,
+        code,
+        detail,
     }
 }

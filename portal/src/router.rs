@@ -1,14 +1,13 @@
 //! Every route of the public listener, on one page. No GET changes anything.
 
 use axum::Router;
-use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{map_request, map_response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::serve::Portal;
-use crate::{api, assets, events, images, live, pages, terminal};
+use crate::{api, assets, events, images, intake, live, pages, problem, terminal};
 
 /// Scripts, styles and connections are this origin's own; nothing inline, nobody frames us.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -19,11 +18,19 @@ pub(crate) fn router(portal: Portal) -> Router {
         .merge(
             page_routes()
                 .fallback(pages::not_found)
+                .layer(map_request(intake::whole_body))
+                .layer(map_response(problem::tell_all))
                 .layer(map_response(pages::show_problem)),
         )
-        .nest("/api/v1", api_routes())
+        .nest(
+            "/api/v1",
+            api_routes()
+                .layer(map_request(intake::whole_body))
+                .merge(upload_routes())
+                .layer(map_response(problem::tell_all)),
+        )
         .with_state(portal)
-        .layer(map_request(name_host))
+        .layer(map_request(intake::name_host))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static(CONTENT_SECURITY_POLICY),
@@ -38,18 +45,6 @@ pub(crate) fn router(portal: Portal) -> Router {
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ))
-}
-
-/// HTTP/2 carries the host in the address, HTTP/1 in a header: from here on it is in the header.
-async fn name_host(mut request: Request) -> Request {
-    let host = request
-        .uri()
-        .authority()
-        .map(|authority| HeaderValue::from_str(authority.as_str()));
-    if let Some(Ok(host)) = host {
-        request.headers_mut().insert(header::HOST, host);
-    }
-    request
 }
 
 fn header_layer(name: &'static str, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
@@ -105,7 +100,11 @@ fn api_routes() -> Router<Portal> {
         .route("/tokens", post(api::machine::create_token))
         .route("/users", post(api::session::create_user))
         .route("/images", get(images::list))
-        .route("/images/{name}", axum::routing::put(images::upload))
         .route("/events", get(events::stream))
         .fallback(api::not_found)
+}
+
+/// Bodies that are passed on as they come, of any length.
+fn upload_routes() -> Router<Portal> {
+    Router::new().route("/images/{name}", put(images::upload))
 }

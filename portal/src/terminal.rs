@@ -26,12 +26,7 @@ pub(crate) async fn browser(
 ) -> Result<Response, Problem> {
     refuse_foreign(&headers)?;
     let part = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
-    let found = worker::locate(
-        &asker.frozen.state,
-        &asker.user,
-        part("vcluster"),
-        part("vnode"),
-    )?;
+    let found = worker::locate(&portal, &asker, part("vcluster"), part("vnode")).await?;
     attach(portal, &asker, found, &query, upgrade).await
 }
 
@@ -45,7 +40,7 @@ pub(crate) async fn program(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     refuse_cookie(&headers)?;
-    let found = worker::locate(&asker.frozen.state, &asker.user, &vcluster, &vnode)?;
+    let found = worker::locate(&portal, &asker, &vcluster, &vnode).await?;
     attach(portal, &asker, found, &query, upgrade).await
 }
 
@@ -86,8 +81,7 @@ async fn attach(
         number("cols", 80)?.clamp(2, 1_000),
         number("rows", 24)?.clamp(2, 1_000),
     );
-    let row = worker::row(&asker.frozen.state, found.worker)?;
-    let socket = worker::open(&portal, row, &path).await?;
+    let socket = worker::open(&portal, &found.worker, &path).await?;
     let login = asker.session;
     Ok(upgrade.on_upgrade(move |viewer| relay(portal, login, viewer, socket, true)))
 }
@@ -101,9 +95,8 @@ pub(crate) async fn exec(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     refuse_cookie(&headers)?;
-    let found = worker::locate(&asker.frozen.state, &asker.user, &vcluster, &vnode)?;
-    let row = worker::row(&asker.frozen.state, found.worker)?;
-    let socket = worker::open(&portal, row, "/exec").await?;
+    let found = worker::locate(&portal, &asker, &vcluster, &vnode).await?;
+    let socket = worker::open(&portal, &found.worker, "/exec").await?;
     let login = asker.session;
     Ok(upgrade.on_upgrade(move |viewer| run(portal, login, viewer, socket, found)))
 }

@@ -1,16 +1,17 @@
 //! Dialling a worker's data port.
 
-use docklet_control::State;
-use docklet_control::id::{Epoch, VclusterId, VnodeId, WorkerId};
+use docklet_control::id::{Epoch, VclusterId, VnodeId};
 use docklet_control::model::{User, Vcluster, Vnode, Worker};
 use docklet_control::name::Name;
-use docklet_control::{Refusal, permit};
+use docklet_control::view::Phase;
+use docklet_control::{Refusal, State, permit, view};
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::tls::Expect;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 
+use crate::asker::{Asker, OWN_WRITE_DEADLINE};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
@@ -18,11 +19,10 @@ use crate::serve::Portal;
 pub(crate) type WorkerSocket = WebSocketStream<TlsStream<TcpStream>>;
 
 /// A vnode and where it is.
-#[derive(Clone, Copy)]
 pub(crate) struct Located {
     pub(crate) vnode: VnodeId,
     pub(crate) epoch: Epoch,
-    pub(crate) worker: WorkerId,
+    pub(crate) worker: Worker,
 }
 
 /// The vcluster that the asker means: an own one by name, any visible one by number.
@@ -43,8 +43,22 @@ pub(crate) fn find_vcluster<'s>(
         .ok_or_else(missing)
 }
 
-/// The vnode `host-N` of a vcluster, if it has a worker.
-pub(crate) fn locate(
+/// The running vnode `host-N` of a vcluster. What this master's own state refuses, a current one may allow: the vnode
+/// may have started a moment ago.
+pub(crate) async fn locate(
+    portal: &Portal,
+    asker: &Asker,
+    vcluster: &str,
+    hostname: &str,
+) -> Result<Located, Problem> {
+    if let Ok(found) = locate_in(&asker.frozen.state, &asker.user, vcluster, hostname) {
+        return Ok(found);
+    }
+    let current = portal.master.read(OWN_WRITE_DEADLINE).await?;
+    Ok(locate_in(&current.state, &asker.user, vcluster, hostname)?)
+}
+
+fn locate_in(
     state: &State,
     asker: &User,
     vcluster: &str,
@@ -53,13 +67,23 @@ pub(crate) fn locate(
     let vcluster = find_vcluster(state, asker, vcluster)?;
     let live = state.live_vnodes_of(vcluster.id);
     let named = |vnode: &&&Vnode| vnode.hostname() == hostname;
-    let missing = || Refusal::not_found("placed vnode", hostname.escape_debug());
+    let missing = || Refusal::not_found("vnode", hostname.escape_debug());
     let vnode = live.iter().find(named).ok_or_else(missing)?;
-    let placement = vnode.placement.ok_or_else(missing)?;
+    let phase = view::vcluster::show_vnode(state, vnode).phase;
+    let asleep = || Refusal::VnodeNotRunning {
+        vnode: format!("{}/{hostname}", vcluster.name),
+        phase: phase.word().to_owned(),
+    };
+    // A worker that is out of touch with the masters may still answer here.
+    if !matches!(phase, Phase::Running | Phase::Unknown) {
+        return Err(asleep());
+    }
+    let placement = vnode.placement.ok_or_else(asleep)?;
+    let worker = state.workers.get(&placement.worker).ok_or_else(asleep)?;
     Ok(Located {
         vnode: vnode.id,
         epoch: placement.epoch,
-        worker: placement.worker,
+        worker: worker.clone(),
     })
 }
 
@@ -89,12 +113,4 @@ pub(crate) async fn open(
         .await
         .map_err(|error| unreachable(error.to_string()))?;
     Ok(socket)
-}
-
-/// The worker's row.
-pub(crate) fn row(state: &State, worker: WorkerId) -> Result<&Worker, Refusal> {
-    state
-        .workers
-        .get(&worker)
-        .ok_or_else(|| Refusal::not_found("worker", worker))
 }

@@ -146,16 +146,22 @@ impl Connection {
     }
 }
 
-fn unreachable(server: &str, error: &reqwest::Error) -> Failure {
+/// A server that gave no answer, and what to do about it.
+pub fn unreachable(server: &str, error: &reqwest::Error) -> Failure {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
+    let text = cause.to_string();
+    // The TLS library gives the cause a type of its own, deep below what reqwest shows.
+    let next = if text.contains("certificate") {
+        "log in with --ca and the authority's ca.pem of the cluster that you mean"
+    } else {
+        "check that the masters run and can be reached"
+    };
     Failure::new(
         Class::Unavailable,
-        format!(
-            "{server} does not answer ({cause}): check that the masters run and can be reached"
-        ),
+        format!("{server} does not answer ({text}): {next}"),
     )
 }
 
@@ -170,7 +176,8 @@ pub async fn refusal(response: Response) -> Failure {
     )
 }
 
-fn class(status: StatusCode) -> Class {
+/// The class of what an answer of this status tells.
+pub fn class(status: StatusCode) -> Class {
     match status.as_u16() {
         401 | 403 => Class::Denied,
         404 => Class::NotFound,

@@ -47,7 +47,19 @@ impl Context {
             }
             Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
         };
-        toml::from_str(&text).with_context(|| format!("read {}", path.display()))
+        let unfit = |cause: &str| {
+            let text = format!(
+                "{}: {}: log in again to write it anew",
+                path.display(),
+                cause.trim_end()
+            );
+            Failure::new(Class::Invalid, text)
+        };
+        let context: Self = toml::from_str(&text).map_err(|error| unfit(&error.to_string()))?;
+        if context.servers.is_empty() {
+            return Err(unfit("it names no server").into());
+        }
+        Ok(context)
     }
 
     /// Writes the context.

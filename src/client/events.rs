@@ -1,17 +1,22 @@
 //! Following what happens, across masters.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use docklet_control::Change;
 use futures_util::StreamExt;
 use reqwest::Method;
+use serde_json::Value;
 
 use super::connection::Connection;
 use super::output::{Format, instant, line, remark};
 use crate::cli::Print;
 use crate::exit::{Class, Failure};
+
+/// Masters may be behind what was asked for this long: after an election, or when a client has seen more than they.
+const BEHIND_MAX: Duration = Duration::from_secs(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Args)]
 pub struct Events {
@@ -29,7 +34,8 @@ pub async fn run(events: Events) -> anyhow::Result<ExitCode> {
     let connection = Connection::open()?;
     let mut from = events.from;
     let mut left = events.limit.unwrap_or(usize::MAX);
-    loop {
+    let mut behind_since = None;
+    'stream: loop {
         let path = format!("/events?from={from}");
         let mut stream = connection
             .send(Method::GET, &path, |r| r)
@@ -41,9 +47,15 @@ pub async fn run(events: Events) -> anyhow::Result<ExitCode> {
         {
             buffer.extend(bytes);
             while let Some((kind, data)) = next_event(&mut buffer) {
+                if kind == "behind" && is_early(&mut behind_since) {
+                    // Another master, or this one in a moment, has come that far.
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    continue 'stream;
+                }
                 if kind != "change" {
                     return end(&kind, &data);
                 }
+                behind_since = None;
                 let change: Change = serde_json::from_str(&data)?;
                 from = change.index.0 + 1;
                 print_change(events.print.format, &change, &data);
@@ -57,13 +69,34 @@ pub async fn run(events: Events) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Whether masters have been behind for so short that waiting is right.
+fn is_early(since: &mut Option<Instant>) -> bool {
+    since.get_or_insert_with(Instant::now).elapsed() < BEHIND_MAX
+}
+
+/// The stream's last word, as an error with a next step.
 fn end(kind: &str, data: &str) -> anyhow::Result<ExitCode> {
-    let class = if kind == "behind" {
-        Class::Unavailable
-    } else {
-        Class::NotFound
+    let last: Value = serde_json::from_str(data).unwrap_or_default();
+    let detail = last["detail"].as_str().unwrap_or("the stream ended");
+    let index = last["index"].as_u64().unwrap_or_default();
+    let (class, next) = match kind {
+        "behind" => (
+            Class::Unavailable,
+            format!("begin with --from {} to see what comes", index + 1),
+        ),
+        "compacted" => (
+            Class::NotFound,
+            format!(
+                "begin with --from {}, or see what is now with the other commands",
+                index + 1
+            ),
+        ),
+        _ => (
+            Class::Fault,
+            "tell an admin, who finds more in that master's log".to_owned(),
+        ),
     };
-    Err(Failure::new(class, format!("the stream ended: {data}")).into())
+    Err(Failure::new(class, format!("{detail}: {next}")).into())
 }
 
 /// Takes the next whole event off the buffer: its kind and its data.

@@ -5,13 +5,17 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::connection::{Connection, http_client, refusal};
+use super::connection::{Connection, http_client, refusal, unreachable};
 use super::context::Context;
-use super::output::remark;
+use super::output::{print_receipt, remark};
+use crate::cli::Print;
+use crate::exit::{Class, Failure};
 
 /// Log in to a cluster and remember it.
 #[derive(Args)]
@@ -35,7 +39,10 @@ struct LoggedIn {
 }
 
 pub async fn run(login: Login) -> anyhow::Result<ExitCode> {
-    let ca_pem = login.ca.as_deref().map(read).transpose()?;
+    let ca_pem = login.ca.as_deref().map(read_certificate).transpose()?;
+    for server in &login.servers {
+        refuse_no_server(server)?;
+    }
     let password = password(login.password_file.as_deref())?;
     let (servers, user) = (login.servers, login.user);
     let context = log_in(servers, ca_pem, user, &password).await?;
@@ -57,7 +64,10 @@ pub async fn log_in(
 ) -> anyhow::Result<Context> {
     let client = http_client(ca_pem.as_deref())?;
     let body = json!({"user": user, "password": password});
-    let mut last = None;
+    let mut last = Failure::new(
+        Class::Invalid,
+        "no server was given: name one with --server",
+    );
     for server in &servers {
         let sent = client
             .post(format!("{server}/api/v1/login"))
@@ -75,15 +85,51 @@ pub async fn log_in(
                     token,
                 });
             }
+            // Another master may have a quorum at hand where this one has none.
+            Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                last = refusal(response).await;
+            }
             Ok(response) => return Err(refusal(response).await.into()),
-            Err(error) => last = Some(error),
+            Err(error) => last = unreachable(server, &error),
         }
     }
-    Err(last.map_or_else(|| anyhow::anyhow!("no server given"), Into::into)).context("log in")
+    Err(last.into())
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+    std::fs::read_to_string(path).map_err(|error| {
+        let text = format!(
+            "{} cannot be read ({error}): check the path",
+            path.display()
+        );
+        Failure::new(Class::Invalid, text).into()
+    })
+}
+
+fn read_certificate(path: &Path) -> anyhow::Result<String> {
+    let text = read(path)?;
+    if CertificateDer::from_pem_slice(text.as_bytes()).is_err() {
+        let text = format!(
+            "{} holds no certificate: give the authority's ca.pem, as a master's directory has it",
+            path.display()
+        );
+        return Err(Failure::new(Class::Invalid, text).into());
+    }
+    Ok(text)
+}
+
+/// Servers are named by scheme, host and port alone.
+fn refuse_no_server(server: &str) -> anyhow::Result<()> {
+    let authority = server.strip_prefix("https://").unwrap_or_default();
+    let unfit = |c: char| c.is_whitespace() || c.is_control() || "/?#@\\".contains(c);
+    if authority.is_empty() || authority.contains(unfit) {
+        let text = format!(
+            "\"{}\" is no server: give it as https://HOST:PORT",
+            server.escape_debug()
+        );
+        return Err(Failure::new(Class::Invalid, text).into());
+    }
+    Ok(())
 }
 
 /// From a file, or from standard input without echo.
@@ -114,6 +160,8 @@ pub enum UserCommand {
         /// Let it see and change everything
         #[arg(long)]
         admin: bool,
+        #[command(flatten)]
+        print: Print,
     },
 }
 
@@ -122,6 +170,7 @@ pub async fn user(command: UserCommand) -> anyhow::Result<ExitCode> {
         name,
         password_file,
         admin,
+        print,
     } = command;
     let password = password(password_file.as_deref())?;
     let role = if admin { "admin" } else { "user" };
@@ -129,6 +178,6 @@ pub async fn user(command: UserCommand) -> anyhow::Result<ExitCode> {
     let receipt = Connection::open()?
         .receipt(Method::POST, "/users", &body)
         .await?;
-    remark(&format!("User {name} made at entry {}.", receipt.index));
+    print_receipt(print.format, &receipt)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::connection::Connection;
-use super::output::{Rows, instant, line, print};
+use super::output::{Format, Rows, instant, line, print};
 use crate::cli::{MachineRole, Print};
 
 /// Answer of `/status`.
@@ -20,6 +20,7 @@ pub struct Status {
     pub cluster: String,
     pub user: String,
     pub master: String,
+    pub leader: Option<String>,
     pub raft: RaftStatus,
     pub workers_up: usize,
     pub workers: usize,
@@ -44,11 +45,11 @@ pub async fn status(format: Print) -> anyhow::Result<ExitCode> {
             .iter()
             .filter(|member| member.voter)
             .count();
-        let leader = status
-            .raft
-            .leader
-            .map_or("none: election under way".to_owned(), |id| id.to_string());
-        add("leader", leader);
+        let leader = status.leader.clone();
+        add(
+            "leader",
+            leader.unwrap_or_else(|| "none: election under way".to_owned()),
+        );
         add("voters", voters.to_string());
         add("term", status.raft.term.to_string());
         add("applied entry", status.raft.applied.to_string());
@@ -164,12 +165,24 @@ pub enum TokenCommand {
         /// Machines that it admits
         #[arg(long, default_value_t = 1)]
         uses: u32,
+        #[command(flatten)]
+        print: Print,
     },
 }
 
 pub async fn token(command: TokenCommand) -> anyhow::Result<ExitCode> {
-    let TokenCommand::Create { role, ttl_s, uses } = command;
-    line(&create_token(&Connection::open()?, role, ttl_s, uses).await?);
+    let TokenCommand::Create {
+        role,
+        ttl_s,
+        uses,
+        print,
+    } = command;
+    let token = create_token(&Connection::open()?, role, ttl_s, uses).await?;
+    match print.format {
+        // Alone on its line, so that it can be handed to another command as it is.
+        Format::Table => line(&token),
+        Format::Json => line(&json!({"token": token, "ttl_s": ttl_s, "uses": uses}).to_string()),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
+use docklet_control::model::Receipt;
 use serde::Serialize;
 
 /// Form of the output.
@@ -26,6 +27,19 @@ pub fn print<T: Serialize>(
         Format::Table => println!("{}", table(value).render()),
     }
     Ok(())
+}
+
+/// Prints the receipt of an accepted change.
+pub fn print_receipt(format: Format, receipt: &Receipt) -> anyhow::Result<()> {
+    print(format, receipt, |receipt| {
+        let mut rows = Rows::new(&["accepted", "entry", "at"]);
+        rows.add([
+            receipt.command.clone(),
+            receipt.index.to_string(),
+            instant(receipt.at),
+        ]);
+        rows
+    })
 }
 
 /// Prints one line for people, on standard error where it cannot get into data.
@@ -71,7 +85,12 @@ impl Rows {
         table.set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(self.head.iter().map(|word| word.to_uppercase()));
         table.add_rows(self.rows);
-        let trimmed = table.lines().map(|line| line.trim_end().to_owned());
+        // Each cell has a blank on either side; the outermost are no use to anybody.
+        let lines = table.lines();
+        let trimmed = lines.map(|line| {
+            let line = line.strip_prefix(' ').unwrap_or(&line);
+            line.trim_end().to_owned()
+        });
         trimmed.collect::<Vec<_>>().join("\n")
     }
 }

@@ -1,6 +1,6 @@
 //! A terminal in a vnode. When its master is gone, the session is taken up through another: no byte lost or twice.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -72,6 +72,7 @@ enum End {
 
 pub async fn run(shell: Shell) -> anyhow::Result<ExitCode> {
     let context = Context::load()?;
+    refuse_no_terminal(&shell.vnode)?;
     let session = hex::encode(rand::random::<[u8; 16]>());
     let VnodeName { vcluster, vnode } = shell.vnode;
     let base = format!("/vclusters/{vcluster}/vnodes/{vnode}/terminal?session={session}");
@@ -85,6 +86,18 @@ pub async fn run(shell: Shell) -> anyhow::Result<ExitCode> {
             End::Lost => socket = reattach(&context, &base, offset).await?,
         }
     }
+}
+
+/// A shell on a terminal does not end with its input, and edits what it reads: that is nothing for files and pipes.
+fn refuse_no_terminal(vnode: &VnodeName) -> anyhow::Result<()> {
+    if std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    let VnodeName { vcluster, vnode } = vnode;
+    let text = format!(
+        "standard input is no terminal: give a script to `docklet exec {vcluster}/{vnode} -- sh`"
+    );
+    Err(Failure::new(Class::Invalid, text).into())
 }
 
 async fn connect(context: &Context, base: &str, offset: u64) -> anyhow::Result<Socket> {

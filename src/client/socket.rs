@@ -14,6 +14,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, http};
 
+use super::connection::class;
 use super::context::Context;
 use crate::exit::{Class, Failure};
 
@@ -79,13 +80,12 @@ fn refused(response: &http::Response<Option<Vec<u8>>>) -> anyhow::Error {
     let status = response.status();
     let detail = problem["detail"].as_str().map(str::to_owned);
     let detail = detail.unwrap_or_else(|| format!("the master answers {status}"));
-    match status.as_u16() {
-        401 | 403 => Failure::new(Class::Denied, detail).into(),
-        404 => Failure::new(Class::NotFound, detail).into(),
+    let class = class(status);
+    if class == Class::Unavailable {
         // A worker that does not answer this master may answer another.
-        502..=504 => anyhow::anyhow!(detail),
-        _ => Failure::new(Class::Invalid, detail).into(),
+        return anyhow::anyhow!(detail);
     }
+    Failure::new(class, detail).into()
 }
 
 fn tls(context: &Context) -> anyhow::Result<ClientConfig> {

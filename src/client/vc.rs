@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::connection::Connection;
-use super::output::{Rows, instant, print, remark};
+use super::output::{Format, Rows, instant, print, print_receipt, remark};
 use crate::cli::Print;
 use crate::exit::{Class, Failure};
 
@@ -33,6 +33,7 @@ pub enum Command {
     /// Stop all vnodes; their files stay
     Stop(Change),
     /// Add or remove vnodes
+    #[command(allow_negative_numbers = true)]
     Scale {
         #[command(flatten)]
         change: Change,
@@ -44,6 +45,7 @@ pub enum Command {
 }
 
 #[derive(Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Create {
     name: String,
     #[arg(long, default_value = "busybox")]
@@ -182,15 +184,7 @@ async fn finish(
     goal: &Goal,
 ) -> anyhow::Result<ExitCode> {
     if !wait.wait {
-        print(wait.print.format, receipt, |receipt| {
-            let mut rows = Rows::new(&["accepted", "entry", "at"]);
-            rows.add([
-                receipt.command.clone(),
-                receipt.index.to_string(),
-                instant(receipt.at),
-            ]);
-            rows
-        })?;
+        print_receipt(wait.print.format, receipt)?;
         return Ok(ExitCode::SUCCESS);
     }
     let limit = Duration::from_secs(wait.timeout_s);
@@ -200,6 +194,10 @@ async fn finish(
             Some(view) => show(wait.print, &view),
             None => {
                 remark(&format!("Vcluster {vcluster} is gone."));
+                // There is nothing of it left to show, but programs wait for something that they can read.
+                if wait.print.format == Format::Json {
+                    print_receipt(wait.print.format, receipt)?;
+                }
                 Ok(ExitCode::SUCCESS)
             }
         },

@@ -10,13 +10,15 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use docklet_control::model::{ImageSpec, Receipt};
+use docklet_control::name::Name;
 use docklet_control::view::ImageView;
 use reqwest::Method;
 use tokio_util::io::ReaderStream;
 
 use crate::cli::Print;
 use crate::client::connection::Connection;
-use crate::client::output::{Rows, print, remark};
+use crate::client::output::{Rows, print, print_receipt, remark};
+use crate::exit::{Class, Failure};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -27,6 +29,8 @@ pub enum Command {
         /// Name in the cluster; the recipe's if absent
         #[arg(long)]
         name: Option<String>,
+        #[command(flatten)]
+        print: Print,
     },
     /// List images
     List(Print),
@@ -48,11 +52,18 @@ pub struct Built {
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Build { recipe, name } => {
+        Command::Build {
+            recipe,
+            name,
+            print,
+        } => {
             let connection = Connection::open()?;
-            let default = format!("{recipe:?}").to_lowercase();
-            let receipt = build(&connection, recipe, &name.unwrap_or(default)).await?;
-            remark(&format!("Registered at entry {}.", receipt.index));
+            let name = name.unwrap_or_else(|| format!("{recipe:?}").to_lowercase());
+            // The masters would say the same, after minutes of building.
+            Name::parse("image", &name)
+                .map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
+            let receipt = build(&connection, recipe, &name).await?;
+            print_receipt(print.format, &receipt)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::List(format) => list(format).await,

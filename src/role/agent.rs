@@ -117,10 +117,10 @@ fn offer(dir: &Path, file: &AgentFile) -> WorkerCapacity {
 }
 
 async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
+    let file: AgentFile = config::read(&dir.join("agent.toml"))?;
     let dir = dir
         .canonicalize()
         .with_context(|| format!("find {}", dir.display()))?;
-    let file: AgentFile = config::read(&dir.join("agent.toml"))?;
     let config = AgentConfig {
         state_dir: dir.join("state"),
         credentials: Credentials::load(&dir)?,

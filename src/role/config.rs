@@ -4,7 +4,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use anyhow::Context as _;
 use docklet_raft::{HistoryLimits, Timing};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -107,7 +106,13 @@ fn cgroup_prefix() -> String {
 /// # Errors
 /// The file is missing, or a key is unknown or wrong.
 pub fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = format!(
+            "{} cannot be read ({error}): give the --dir that `docklet master init`, `master join` or `agent join` made",
+            path.display()
+        );
+        Failure::new(Class::NotFound, text)
+    })?;
     let overrides = std::env::vars()
         .filter_map(|(key, value)| Some((key.strip_prefix("DOCKLET_")?.to_lowercase(), value)));
     parse(&text, overrides).map_err(|error| {

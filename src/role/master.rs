@@ -162,6 +162,30 @@ pub fn failure(fault: ProposeFault) -> anyhow::Error {
 async fn initialise(init: Init) -> anyhow::Result<ExitCode> {
     init.addresses.refuse_used()?;
     let dir = &init.addresses.dir.dir;
+    refuse_filled(dir)?;
+    let made = make_cluster(&init, dir).await;
+    if made.is_err() {
+        // It was absent or empty: what is there now is half a master, and in the way of the next attempt.
+        drop(std::fs::remove_dir_all(dir));
+    }
+    made?;
+    remark(&format!(
+        "Cluster made. Run its first master with: docklet master run --dir {}",
+        dir.display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn refuse_filled(dir: &Path) -> anyhow::Result<()> {
+    let filled = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
+    if filled {
+        let text = format!("{} is not empty: choose another --dir", dir.display());
+        return Err(Failure::new(Class::Conflict, text).into());
+    }
+    Ok(())
+}
+
+async fn make_cluster(init: &Init, dir: &Path) -> anyhow::Result<()> {
     let password = std::fs::read_to_string(&init.admin_password_file);
     let password =
         password.with_context(|| format!("read {}", init.admin_password_file.display()))?;
@@ -180,15 +204,10 @@ async fn initialise(init: Init) -> anyhow::Result<ExitCode> {
         HistoryLimits::default(),
     )
     .await?;
-    let initialised = master.initialize(first_entry(&init, identity, hash)).await;
+    let initialised = master.initialize(first_entry(init, identity, hash)).await;
     master.shutdown().await;
     initialised.map_err(failure)?;
-    config::write(&dir.join("master.toml"), &init.addresses.file())?;
-    remark(&format!(
-        "Cluster made. Run its first master with: docklet master run --dir {}",
-        dir.display()
-    ));
-    Ok(ExitCode::SUCCESS)
+    config::write(&dir.join("master.toml"), &init.addresses.file())
 }
 
 fn first_credentials(dir: &Path, identity: Identity) -> anyhow::Result<Credentials> {

@@ -15,6 +15,8 @@ pub(crate) struct Status {
     user: String,
     /// Name of the master that answers.
     master: String,
+    /// Name of the master that leads; none while there is an election.
+    leader: Option<String>,
     raft: RaftStatus,
     workers_up: usize,
     workers: usize,
@@ -28,7 +30,10 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Sta
         .workers
         .values()
         .filter(|w| w.status == WorkerStatus::Up);
+    let raft = portal.master.status();
+    let leader = raft.leader.and_then(|id| state.masters.get(&id));
     Json(Status {
+        leader: leader.map(|master| master.name.to_string()),
         cluster: state
             .settings
             .as_ref()
@@ -36,7 +41,7 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Sta
             .unwrap_or_default(),
         user: asker.user.name.to_string(),
         master: portal.name.to_string(),
-        raft: portal.master.status(),
+        raft,
         workers_up: up.count(),
         workers: state.workers.len(),
         vclusters: state.vclusters_of(asker.user.id).count(),

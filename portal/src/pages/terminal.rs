@@ -1,6 +1,6 @@
 //! The terminal of one vnode.
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use maud::html;
@@ -8,6 +8,7 @@ use maud::html;
 use super::Page;
 use crate::asker::Asker;
 use crate::problem::Problem;
+use crate::serve::Portal;
 use crate::worker::locate;
 
 /// As on every page, but that the terminal makes its style sheets of colours and sizes as it goes.
@@ -15,11 +16,12 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 pub(crate) async fn show(
+    State(portal): State<Portal>,
     asker: Asker,
     Path((vcluster, vnode)): Path<(String, String)>,
 ) -> Result<impl IntoResponse, Problem> {
-    // Says at once if there is no such vnode, rather than in a socket.
-    locate(&asker.frozen.state, &asker.user, &vcluster, &vnode)?;
+    // Says at once if there is no such vnode, or it does not run, rather than in a socket.
+    locate(&portal, &asker, &vcluster, &vnode).await?;
     let socket = format!("/terminal/ws?vcluster={vcluster}&vnode={vnode}");
     let session = hex::encode(rand::random::<[u8; 16]>());
     let body = html! {
