@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::amount::VnodeSize;
 use crate::drill::command::DrillCommand;
 use crate::id::{
-    Digest, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
+    Digest, LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId,
+    WorkerId,
 };
 use crate::model::{
     Autopilot, ClusterId, ImageSpec, JoinRole, Role, SessionKind, WorkerCapacity, WorkerFacts,
@@ -169,6 +170,11 @@ pub enum Command {
     },
     /// About drills.
     Drill(DrillCommand),
+    /// The leader found that most masters have another state than this one after an entry.
+    ReportDivergence {
+        master: MasterId,
+        after: LogIndex,
+    },
 }
 
 /// What the first master knows when it makes a cluster.
@@ -218,6 +224,7 @@ impl Command {
             Self::ReplaceMaster { .. } => "ReplaceMaster",
             Self::SetAutopilot { .. } => "SetAutopilot",
             Self::Drill(command) => command.name(),
+            Self::ReportDivergence { .. } => "ReportDivergence",
         }
     }
 

@@ -123,6 +123,11 @@ pub enum Event {
         autopilot: Autopilot,
     },
     Drill(DrillEvent),
+    /// Most masters have another state than this one after an entry. It takes its state anew from them.
+    MasterDiverged {
+        master: MasterId,
+        after: LogIndex,
+    },
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

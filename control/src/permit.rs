@@ -49,6 +49,7 @@ fn needs(command: &Command) -> Needs {
         | Command::RegisterImage { .. }
         | Command::ReplaceMaster { .. }
         | Command::SetAutopilot { .. } => Needs::Admin,
+        Command::ReportDivergence { .. } => Needs::Duty,
         Command::RemoveMaster { .. } => Needs::AdminOrDuty,
         Command::ChangePassword { user, .. } => Needs::Oneself(*user),
         Command::CloseSession { id } => Needs::HolderOf(*id),
@@ -198,6 +199,7 @@ fn sees(asker: &User, event: &Event) -> bool {
         Event::Drill(event) => event.is_for_everybody() || asker.role == Role::Admin,
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
+        | Event::MasterDiverged { .. }
         | Event::JoinTokenCreated { .. }
         | Event::JoinTokenSpent { .. }
         | Event::JoinTokenForgotten { .. }
@@ -248,7 +250,7 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::MasterReplacementJoined { .. }
         | Event::MasterReplacementForgotten { .. }
         | Event::AutopilotSet { .. } => {}
-        Event::Drill(_) => {}
+        Event::Drill(_) | Event::MasterDiverged { .. } => {}
     }
     event
 }

@@ -26,6 +26,10 @@ pub enum RaftFault {
         offset: u64,
         cause: String,
     },
+    #[error(
+        "this master's state is damaged and no other master is known to take it from: restore a backup into a new cluster"
+    )]
+    NobodyToAsk,
     #[error("file or thread")]
     Io(#[from] std::io::Error),
     #[error("link to another master")]
@@ -40,6 +44,22 @@ pub enum RaftFault {
     Behind { wanted: LogIndex, applied: LogIndex },
     #[error("{0}")]
     Stopped(String),
+}
+
+impl RaftFault {
+    /// Whether the rows on disk are to blame: then the state can be taken anew from the other masters.
+    pub(crate) fn is_of_rows(&self) -> bool {
+        match self {
+            Self::HashDiffers { .. } | Self::Row(_) | Self::Disk(redb::Error::Corrupted(_)) => true,
+            Self::Io(error) => {
+                let inner = error
+                    .get_ref()
+                    .and_then(|inner| inner.downcast_ref::<Self>());
+                inner.is_some_and(Self::is_of_rows)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Turns each of redb's error types into one.

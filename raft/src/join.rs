@@ -283,6 +283,8 @@ async fn answer(master: Master, method: u8, body: Vec<u8>) -> Result<Vec<u8>, St
         wire::READ_USER => encode(&client_door::read_user(&master, decode(&body)?).await?),
         wire::STATUS => encode(&master.status()),
         wire::PING => encode(&()),
+        wire::HASHES => encode(&master.take_hashes(&decode(&body)?)),
+        wire::FETCH => encode(&master.give(decode(&body)?).await?),
         wire::TRANSFER_TO => {
             let transferred = master.transfer_here(decode(&body)?).await;
             encode(&transferred.map_err(|fault| text(&fault))?)

@@ -3,6 +3,7 @@
 //!
 //! [`Master`] is the whole face of this room. openraft's types do not leave it.
 
+mod agreement;
 pub mod backup;
 mod client;
 mod client_door;
@@ -20,6 +21,7 @@ mod links;
 mod master;
 mod membership;
 mod peer;
+mod rebuild;
 mod retire;
 mod settings;
 mod snapshot;
@@ -30,6 +32,7 @@ mod types;
 mod wire;
 mod world;
 
+pub use agreement::Divergence;
 pub use client::StoreClient;
 pub use drill::{DrillNow, drill_helper};
 pub use fault::{ProposeFault, RaftFault};

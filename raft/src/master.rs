@@ -18,12 +18,14 @@ use openraft::{Instant, Raft, RaftMetrics};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::agreement::Agreement;
 use crate::disk::{HostDisk, Work};
 use crate::fault::{ProposeFault, RaftFault};
 use crate::forward::ATTEMPT_DEADLINE;
 use crate::links::Links;
 use crate::membership::seats::Watched;
 use crate::peer::Peers;
+use crate::rebuild::Serving;
 use crate::settings::{Settings, Sizes, Timing};
 use crate::snapshot::{Arriving, Packing};
 use crate::status::{MemberStatus, RaftStatus};
@@ -34,7 +36,7 @@ use crate::store::{Frozen, blocking};
 use crate::types::{MasterAddress, Proposal, Types};
 use crate::wire;
 use crate::world::{World, machine_clock};
-use crate::{drill, duties, links, membership, standing};
+use crate::{agreement, drill, duties, links, membership, rebuild, standing};
 
 /// Where in the data directory the log and the state are.
 const STORE_DIR: &str = "store";
@@ -55,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) view: MachineView,
     pub(crate) soft: Mutex<Soft>,
     pub(crate) arriving: Arriving,
+    pub(crate) agreement: Agreement,
+    pub(crate) serving: Serving,
     /// Whom this master's certificate names.
     pub(crate) identity: Identity,
     pub(crate) world: World,
@@ -116,7 +120,17 @@ impl Master {
         means: Option<drill::Means>,
     ) -> Result<Self, RaftFault> {
         let desk = drill::Desk::new(means, (world.clock)());
-        let (log, machine, view) = open_store(&world, settings).await?;
+        if rebuild::is_marked(world.disk.as_ref())? {
+            rebuild::run(&world, settings).await?;
+        }
+        let (log, machine, view) = match open_store(&world, settings).await {
+            Err(fault) if fault.is_of_rows() => {
+                tracing::error!(%fault, "the rows on disk are not those that were written");
+                rebuild::run(&world, settings).await?;
+                open_store(&world, settings).await?
+            }
+            opened => opened?,
+        };
         let own = settings.identity;
         let links = Links::new(world.dial.clone(), own);
         let peers = Peers {
@@ -136,6 +150,8 @@ impl Master {
                 view,
                 soft: Mutex::default(),
                 arriving: Arriving::default(),
+                agreement: Agreement::default(),
+                serving: Serving::default(),
                 identity: own,
                 world,
                 links,
@@ -156,6 +172,8 @@ impl Master {
             tokio::spawn(duties::forward_heard(self.clone())),
             tokio::spawn(membership::run(self.clone())),
             tokio::spawn(links::keep_open(self.clone())),
+            tokio::spawn(agreement::run(self.clone())),
+            tokio::spawn(rebuild::remember_masters(self.clone())),
             tokio::spawn(standing::tell_removals(self.clone())),
             tokio::spawn(drill::run(self.clone())),
         ];

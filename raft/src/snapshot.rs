@@ -134,7 +134,8 @@ fn pack(
     })
 }
 
-fn next_part(
+/// The next rows, of about so many bytes; none if there are no more.
+pub fn next_part(
     rows: &mut impl Iterator<Item = (Table, Vec<u8>, Vec<u8>)>,
     part_bytes: usize,
 ) -> Vec<SnapshotRow> {

@@ -1,7 +1,7 @@
 //! What masters say to each other: the numbers of the calls and their bodies. Numbers are never used again.
 
 use docklet_control::drill::command::GroupView;
-use docklet_control::id::{DrillId, LogIndex, RequestId, WorkerId};
+use docklet_control::id::{DrillId, LogIndex, MasterId, RequestId, WorkerId};
 use docklet_control::model::drill::Prober;
 use docklet_control::model::runs::Runs;
 use docklet_control::model::{Receipt, User};
@@ -30,6 +30,8 @@ pub const TRANSFER_TO: u8 = 15;
 pub const DRILL_GROUP: u8 = 20;
 pub const DRILL_PULSE: u8 = 21;
 pub const DRILL_CHECK: u8 = 22;
+pub const HASHES: u8 = 16;
+pub const FETCH: u8 = 17;
 
 /// Asks the leader to put a command into the log. The answer is a receipt.
 #[derive(Clone, Serialize, Deserialize)]
@@ -132,6 +134,11 @@ pub struct DrillCheck {
     pub drill: DrillId,
     pub at: LogIndex,
     pub acked: Vec<(Prober, Runs)>,
+/// A master's newest state hashes. The answer is the entry after which it has diverged, if it has.
+#[derive(Serialize, Deserialize)]
+pub struct Hashes {
+    pub master: MasterId,
+    pub hashes: Vec<(LogIndex, StateHash)>,
 }
 
 /// Encodes a body.

@@ -1,6 +1,7 @@
 //! Masters: making the first, joining, running.
 
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -297,15 +298,38 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
     tracing::info!(name = file.name, public = ?file.public_listen, "master runs");
     let doors = async {
         tokio::select! {
-            () = listener.serve(doors, master.deny()) => Ok(()),
-            ended = portal => ended.context("serve the public listener"),
+            () = listener.serve(doors, master.deny()) => Ok(Ended::Stopped),
+            ended = portal => ended.context("serve the public listener").map(|()| Ended::Stopped),
             fault = master.failed() => Err(store_failed(dir, fault)),
+            _ = master.diverged() => Ok(Ended::Diverged),
         }
     };
-    serve_until_told(&master, doors).await?;
+    let ended = serve_until_told(&master, doors).await?;
     // Everything is made durable, but not for ever.
     drop(tokio::time::timeout(STOP_DEADLINE, master.shutdown()).await);
-    Ok(ExitCode::SUCCESS)
+    match ended {
+        Ended::Stopped => Ok(ExitCode::SUCCESS),
+        Ended::Diverged => Err(begin_anew()),
+    }
+}
+
+/// How serving came to its end.
+enum Ended {
+    Stopped,
+    /// The state is not that of the others: it is taken anew at the next start, and nobody is served before.
+    Diverged,
+}
+
+/// Puts a fresh process with the same arguments in the place of this one; comes back only if that fails.
+fn begin_anew() -> anyhow::Error {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return anyhow::Error::new(error).context("find this program"),
+    };
+    let error = std::process::Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .exec();
+    anyhow::Error::new(error).context("start this program anew")
 }
 
 /// What there is to say when the store failed: the cause, what it means, and what to do.
@@ -320,8 +344,8 @@ fn store_failed(dir: &Path, fault: RaftFault) -> anyhow::Error {
 /// Serves; when told to stop, it hands leadership over while the doors are still open, then closes them.
 async fn serve_until_told(
     master: &Master,
-    doors: impl Future<Output = anyhow::Result<()>>,
-) -> anyhow::Result<()> {
+    doors: impl Future<Output = anyhow::Result<Ended>>,
+) -> anyhow::Result<Ended> {
     let mut stop = signal(SignalKind::terminate())?;
     let told = async {
         tokio::select! {
@@ -332,6 +356,6 @@ async fn serve_until_told(
     };
     tokio::select! {
         ended = doors => ended,
-        () = told => Ok(()),
+        () = told => Ok(Ended::Stopped),
     }
 }

@@ -3,7 +3,7 @@
 use super::machine::{join_token, spend};
 use super::{Decision, Ground, in_range, socket_address};
 use crate::event::Event;
-use crate::id::{MasterId, SecretHash};
+use crate::id::{LogIndex, MasterId, SecretHash};
 use crate::model::receipt::Subject;
 use crate::model::{Autopilot, JoinRole, Master, Replacement};
 use crate::name::Name;
@@ -118,6 +118,21 @@ pub(super) fn replace(
     events.push(Event::JoinTokenCreated { token });
     events.push(Event::MasterReplacementWanted { replacement });
     Ok(Decision::quiet(events))
+}
+
+pub(super) fn report_divergence(
+    ground: Ground<'_>,
+    master: MasterId,
+    after: LogIndex,
+) -> Result<Decision, Refusal> {
+    if !ground.state.masters.contains_key(&master) {
+        return Err(Refusal::not_found("master", master));
+    }
+    in_range("index", after.0, 0..=ground.index.0, "entries")?;
+    Ok(Decision::quiet(vec![Event::MasterDiverged {
+        master,
+        after,
+    }]))
 }
 
 pub(super) fn set_autopilot(ground: Ground<'_>, autopilot: Autopilot) -> Result<Decision, Refusal> {

@@ -151,6 +151,9 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         } => master::replace(ground, *master, *secret_hash, *ttl_ms),
         Command::SetAutopilot { autopilot } => master::set_autopilot(ground, *autopilot),
         Command::Drill(command) => drill::decide(ground, command),
+        Command::ReportDivergence { master, after } => {
+            master::report_divergence(ground, *master, *after)
+        }
     }
 }
 

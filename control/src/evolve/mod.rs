@@ -61,6 +61,8 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::MasterReplacementForgotten { old } => state.remove_replacement(&old),
         Event::AutopilotSet { autopilot } => state.autopilot = Some(autopilot),
         Event::Drill(event) => drill::evolve(&mut state, at, event),
+        // Told for whoever follows and looks back; the master mends itself.
+        Event::MasterDiverged { .. } => {}
     }
     state
 }

@@ -1,10 +1,13 @@
 //! Brings the state to disk, off the path of writes: once a second if it changed, sooner if much is waiting, and
 //! whenever somebody needs to know that it is there.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use docklet_control::State;
+use docklet_control::id::LogIndex;
 use tokio::sync::{oneshot, watch};
 
 use super::recent::Recent;
@@ -19,6 +22,12 @@ const WAITING_MANY: usize = 20_000;
 /// With so many waiting, no more are taken in: memory is bounded.
 const WAITING_MAX: usize = 100_000;
 
+/// So many states wait for their hash at most; older ones are left out.
+const POINTS_MAX: usize = 16;
+
+/// A state after an entry.
+pub type Point = (LogIndex, Arc<State>);
+
 type Answer = oneshot::Sender<Result<(), Arc<RaftFault>>>;
 
 /// What the checkpoints are made of.
@@ -28,6 +37,8 @@ pub struct Progress {
     /// The last checkpoint.
     base: Mutex<Arc<Base>>,
     published: watch::Sender<Frozen>,
+    /// States whose hash masters compare, until somebody computes it.
+    points: Mutex<VecDeque<Point>>,
     /// Why the state cannot be written any more.
     failure: watch::Sender<Option<Arc<RaftFault>>>,
 }
@@ -42,6 +53,7 @@ impl Progress {
             recent: Mutex::new(Recent::starting(frozen.index)),
             base: Mutex::new(frozen.base.clone()),
             published: watch::Sender::new(frozen),
+            points: Mutex::default(),
             failure: watch::Sender::new(None),
         }
     }
@@ -84,6 +96,24 @@ impl Progress {
     pub fn publish(&self, frozen: Frozen, changes: Vec<docklet_control::Change>) {
         self.recent().push(changes);
         self.published.send_replace(frozen);
+    }
+
+    /// Keeps states whose hash is to be compared.
+    pub fn add_points(&self, points: Vec<Point>) {
+        let mut kept = lock(&self.points);
+        kept.extend(points);
+        let excess = kept.len().saturating_sub(POINTS_MAX);
+        kept.drain(..excess);
+    }
+
+    /// Takes the states whose hash is to be computed; with `now`, the present one too.
+    pub fn take_points(&self, now: bool) -> Vec<Point> {
+        let mut points: Vec<Point> = lock(&self.points).drain(..).collect();
+        if now {
+            let frozen = self.frozen();
+            points.push((frozen.index, frozen.state));
+        }
+        points
     }
 
     /// Lets everybody see a state that came as a whole.

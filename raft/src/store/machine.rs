@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use docklet_control::event::Change;
 use docklet_control::id::{LogIndex, UnixMs};
 use docklet_control::model::Receipt;
+use docklet_control::rows::{StateHash, diff};
 use docklet_control::{State, apply};
 use futures_util::{Stream, StreamExt};
 use openraft::entry::RaftEntry;
@@ -14,12 +15,15 @@ use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::watch;
 
-use super::checkpoint::{Checkpoints, Progress};
+use super::checkpoint::{Checkpoints, Point, Progress};
 use super::rows::{HistoryLimits, RowStore};
 use super::{Frozen, blocking};
 use crate::disk::{Disk, Work};
 use crate::fault::RaftFault;
 use crate::types::{LogEntry, LogId, Membership, Snapshot, SnapshotMeta, Types};
+
+/// Masters compare the hashes of their states after every so many entries.
+const POINT_EVERY: u64 = 1_024;
 
 /// The state machine.
 pub struct Machine {
@@ -109,6 +113,30 @@ impl MachineView {
         self.off(move || rows.index_at(time)).await
     }
 
+    /// Hashes of states that are to be compared, with `now` also of the present one.
+    pub async fn hashes(&self, now: bool) -> Vec<(LogIndex, StateHash)> {
+        let (points, base) = (self.progress.take_points(now), self.progress.base());
+        let compute = move || {
+            let mut before = (base.state.clone(), base.hash);
+            let hashes = points.into_iter().map(|(index, state)| {
+                let hash = before.1.after(&diff(&before.0, &state));
+                before = (state, hash);
+                (index, hash)
+            });
+            Ok(hashes.collect())
+        };
+        self.off(compute).await.unwrap_or_default()
+    }
+
+    /// Reads all rows on disk; whether they are those that were written.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn scrub(&self) -> Result<bool, RaftFault> {
+        let rows = self.rows.clone();
+        self.off(move || rows.scrub()).await
+    }
+
     /// The index after which every change is kept.
     ///
     /// # Errors
@@ -122,7 +150,7 @@ impl MachineView {
     }
 
     /// Runs disk work off the asynchronous threads, where there are such.
-    async fn off<T: Send + 'static>(
+    pub(crate) async fn off<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, RaftFault> + Send + 'static,
     ) -> Result<T, RaftFault> {
@@ -167,6 +195,7 @@ struct Batch {
     membership: Arc<Membership>,
     state: State,
     changes: Vec<Change>,
+    points: Vec<Point>,
 }
 
 impl Batch {
@@ -177,10 +206,19 @@ impl Batch {
             membership: before.membership.clone(),
             state: State::clone(&before.state),
             changes: Vec::new(),
+            points: Vec::new(),
         }
     }
 
     fn apply(&mut self, entry: &LogEntry) -> Option<Receipt> {
+        let receipt = self.fold(entry);
+        if self.index.0.is_multiple_of(POINT_EVERY) {
+            self.points.push((self.index, Arc::new(self.state.clone())));
+        }
+        receipt
+    }
+
+    fn fold(&mut self, entry: &LogEntry) -> Option<Receipt> {
         self.index = LogIndex(entry.index());
         self.applied = Some(entry.log_id());
         match &entry.payload {
@@ -230,6 +268,7 @@ impl RaftStateMachine<Types> for Machine {
             membership: batch.membership,
             base: self.view.progress.base(),
         };
+        self.view.progress.add_points(batch.points);
         self.view.progress.publish(after, batch.changes);
         for (responder, receipt) in answers {
             responder.send(receipt);

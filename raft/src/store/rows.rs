@@ -157,6 +157,23 @@ impl RowStore {
         })
     }
 
+    /// Reads all rows; whether they are those that were written.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn scrub(&self) -> Result<bool, RaftFault> {
+        let transaction = self.database.begin_read()?;
+        let applied = read_applied(&transaction.open_table(META)?)?;
+        let mut computed = StateHash::default();
+        for row in transaction.open_table(ROWS)?.iter()? {
+            let (key, value) = row?;
+            let (number, key) = key.value();
+            let table = Table::from_number(number).ok_or_else(|| unknown_table(number))?;
+            computed = computed.with_row(table, key, value.value());
+        }
+        Ok(computed == applied.hash)
+    }
+
     /// Makes `after` durable: what changed since `base`, with the changes that led there.
     ///
     /// # Errors
