@@ -49,16 +49,16 @@ pub enum RaftFault {
 impl RaftFault {
     /// Whether the rows on disk are to blame: then the state can be taken anew from the other masters.
     pub(crate) fn is_of_rows(&self) -> bool {
-        match self {
-            Self::HashDiffers { .. } | Self::Row(_) | Self::Disk(redb::Error::Corrupted(_)) => true,
-            Self::Io(error) => {
-                let inner = error
-                    .get_ref()
-                    .and_then(|inner| inner.downcast_ref::<Self>());
-                inner.is_some_and(Self::is_of_rows)
-            }
-            _ => false,
+        if let Self::Io(error) = self {
+            let inner = error
+                .get_ref()
+                .and_then(|inner| inner.downcast_ref::<Self>());
+            return inner.is_some_and(Self::is_of_rows);
         }
+        matches!(
+            self,
+            Self::HashDiffers { .. } | Self::Row(_) | Self::Disk(redb::Error::Corrupted(_))
+        )
     }
 }
 

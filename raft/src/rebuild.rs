@@ -119,10 +119,9 @@ pub async fn run(world: &World, settings: Settings) -> Result<(), RaftFault> {
         disk.sync_names()?;
     }
     RowStore::open(disk, settings.history)?.replace(&frozen)?;
-    disk.remove(MARK).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    })?;
+    if is_marked(disk)? {
+        disk.remove(MARK)?;
+    }
     disk.sync_names()?;
     tracing::info!(index = %frozen.index, "the state is taken anew");
     Ok(())
