@@ -134,6 +134,8 @@ pub struct DrillCheck {
     pub drill: DrillId,
     pub at: LogIndex,
     pub acked: Vec<(Prober, Runs)>,
+}
+
 /// A master's newest state hashes. The answer is the entry after which it has diverged, if it has.
 #[derive(Serialize, Deserialize)]
 pub struct Hashes {
