@@ -107,7 +107,7 @@ impl Viewer {
 
 /// Which master serves this page and which one leads, so that the page can say what happened.
 fn hello(portal: &Portal) -> String {
-    let status = portal.master.status();
+    let status = portal.master.brief_status();
     let state = portal.master.local().state;
     let leader = status.leader.and_then(|id| state.masters.get(&id));
     serde_json::json!({

@@ -167,7 +167,7 @@ async fn relay(
 /// Tells the viewer through which master it came.
 fn via(portal: &Portal) -> String {
     let state = portal.master.local().state;
-    let leader = portal.master.status().leader;
+    let leader = portal.master.brief_status().leader;
     let leader = leader
         .and_then(|id| state.masters.get(&id))
         .map(|m| m.name.to_string());

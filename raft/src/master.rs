@@ -364,11 +364,22 @@ impl Master {
         soft.heard.insert(worker, self.now());
     }
 
-    /// How this master and its group are doing.
+    /// How this master and its group are doing. Hashing costs in proportion to what changed since the last
+    /// checkpoint.
     #[must_use]
     pub fn status(&self) -> RaftStatus {
-        let metrics = self.metrics();
         let frozen = self.local();
+        RaftStatus {
+            applied: frozen.index,
+            state_hash: frozen.hash().to_string(),
+            ..self.brief_status()
+        }
+    }
+
+    /// The same without the state's hash, for whoever looks often.
+    #[must_use]
+    pub fn brief_status(&self) -> RaftStatus {
+        let metrics = self.metrics();
         let membership = metrics.membership_config.membership();
         let voters: Vec<u64> = membership.voter_ids().collect();
         let members = membership.nodes().map(|(id, address)| MemberStatus {
@@ -393,8 +404,8 @@ impl Master {
             leader: metrics.current_leader.map(MasterId),
             members: members.collect(),
             last_log: LogIndex(metrics.last_log_index.unwrap_or(0)),
-            applied: frozen.index,
-            state_hash: frozen.hash().to_string(),
+            applied: self.local().index,
+            state_hash: String::new(),
         }
     }
 

@@ -46,8 +46,8 @@ impl Default for Sizes {
     fn default() -> Self {
         Self {
             segment_bytes: SEGMENT_BYTES,
-            entries_between_purges: 5_000,
-            entries_kept: 2_000,
+            entries_between_purges: 50_000,
+            entries_kept: 10_000,
             snapshot_part_bytes: PART_BYTES,
         }
     }

@@ -32,6 +32,6 @@ pub struct RaftStatus {
     pub last_log: LogIndex,
     /// Last entry in its state.
     pub applied: LogIndex,
-    /// Fingerprint of its state at `applied`.
+    /// Fingerprint of its state at `applied`; empty if it was not asked for.
     pub state_hash: String,
 }

@@ -31,7 +31,7 @@ pub async fn run(master: Master) {
 }
 
 async fn add_learners(master: &Master) {
-    let members: BTreeSet<MasterId> = master.status().members.iter().map(|m| m.id).collect();
+    let members: BTreeSet<MasterId> = master.brief_status().members.iter().map(|m| m.id).collect();
     for known in master.local().state.masters.values() {
         if members.contains(&known.id) {
             continue;
@@ -50,7 +50,7 @@ async fn add_learners(master: &Master) {
 }
 
 async fn promote(master: &Master) {
-    let Some(voters) = voters_wanted(&master.status()) else {
+    let Some(voters) = voters_wanted(&master.brief_status()) else {
         return;
     };
     let ids: BTreeSet<u64> = voters.iter().map(|id| id.0).collect();
