@@ -277,6 +277,13 @@ pub fn heirs(policy: Autopilot, seats: &[Seat]) -> Vec<MasterId> {
     heirs.iter().map(|seat| seat.master).collect()
 }
 
+/// The learner that should vote next, if one is ready.
+#[must_use]
+pub fn next_voter(state: &State, seats: &[Seat]) -> Option<MasterId> {
+    let group = Group::without(state, seats, None);
+    group.ready.first().map(|seat| seat.master)
+}
+
 /// What an admin should know of the group, one sentence each.
 #[must_use]
 pub fn warnings(state: &State, seats: &[Seat]) -> Vec<String> {

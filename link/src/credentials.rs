@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::Authority;
 use crate::fault::LinkFault;
@@ -55,6 +56,31 @@ impl Credentials {
         }
         // The key comes last: with it the set is complete.
         write_private(&dir.join("own.key"), own_key_pem.as_bytes())
+    }
+
+    /// Deletes the private keys: whoever was removed from a cluster keeps no way to speak for it.
+    ///
+    /// # Errors
+    /// A file is there and cannot be deleted.
+    pub fn forget_keys(dir: &Path) -> Result<(), LinkFault> {
+        for name in ["own.key", "ca.key"] {
+            let path = dir.join(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(LinkFault::file(path)(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// When the certificate ends, in milliseconds since 1970; none if it says nothing that can be read.
+    #[must_use]
+    pub fn expires_at_ms(&self) -> Option<u64> {
+        let (_, parsed) = X509Certificate::from_der(&self.certificate).ok()?;
+        let seconds = parsed.validity().not_after.timestamp();
+        u64::try_from(seconds).ok()?.checked_mul(1_000)
     }
 
     /// Reads a directory that [`Self::store`] wrote.

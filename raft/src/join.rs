@@ -285,6 +285,10 @@ async fn answer(master: Master, method: u8, body: Vec<u8>) -> Result<Vec<u8>, St
         wire::PING => encode(&()),
         wire::HASHES => encode(&master.take_hashes(&decode(&body)?)),
         wire::FETCH => encode(&master.give(decode(&body)?).await?),
+        wire::REMOVE_MASTER => {
+            let removed = master.remove_here(&decode(&body)?).await;
+            encode(&removed.map_err(|fault| text(&fault))?)
+        }
         wire::TRANSFER_TO => {
             let transferred = master.transfer_here(decode(&body)?).await;
             encode(&transferred.map_err(|fault| text(&fault))?)

@@ -68,6 +68,11 @@ impl Links {
         }
     }
 
+    /// What dials with this master's certificate.
+    pub fn dial(&self) -> &Arc<dyn Dial> {
+        &self.dial
+    }
+
     /// The lines to a master that is at this address.
     pub fn to(&self, id: u64, address: &MasterAddress) -> Arc<Lines> {
         let mut all = self.lines.lock().unwrap_or_else(PoisonError::into_inner);

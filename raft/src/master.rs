@@ -70,6 +70,8 @@ pub(crate) struct Inner {
     pub(crate) desk: drill::Desk,
     /// The longest election timeout.
     pub(crate) election_ms: u64,
+    /// Held while a removal is decided.
+    pub(crate) removing: tokio::sync::Mutex<()>,
 }
 
 /// A running master; clones are the same one.
@@ -159,6 +161,7 @@ impl Master {
                 watched: Watched::default(),
                 desk,
                 election_ms: settings.timing.election_max_ms,
+                removing: tokio::sync::Mutex::default(),
                 tasks: Mutex::default(),
             }),
         };
@@ -423,7 +426,7 @@ impl Master {
 }
 
 /// Decides an entry without anything coming of it.
-fn try_out(frozen: &Frozen, ask: &wire::Propose, now: UnixMs) -> Option<Refusal> {
+pub(crate) fn try_out(frozen: &Frozen, ask: &wire::Propose, now: UnixMs) -> Option<Refusal> {
     if frozen.state.receipt_of(ask.request).is_some() {
         return None;
     }

@@ -1,12 +1,21 @@
 //! Who belongs to the cluster and who did once. Ids are indices of entries and never reused: whoever is not among the
 //! members of a state that is newer than its id was removed, for ever.
 
+use std::time::Duration;
+
+use docklet_link::LinkFault;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::listener::{Deny, Handler, handler};
 use serde::{Deserialize, Serialize};
 
 use crate::master::Master;
 use crate::store::Frozen;
+use crate::wire;
+
+/// Asking another master may take this long.
+const ASK_DEADLINE: Duration = Duration::from_secs(3);
+/// A master looks this often whether a leader talks to it, and else asks the others whether it was removed.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// What a master knows of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +52,46 @@ impl Master {
         Deny::new(self.inner.removals.subscribe(), move |peer| {
             Standing::of(peer, &view.frozen()) == Standing::Removed
         })
+    }
+
+    /// Waits until this master was removed from the cluster: it has applied the entry that says so, or was away
+    /// meanwhile and hears of it from another.
+    pub async fn removed(&self) {
+        let own = self.inner.identity;
+        let mut states = self.watch();
+        loop {
+            let is_out = |frozen: &Frozen| Standing::of(&own, frozen) == Standing::Removed;
+            let out = async { states.wait_for(is_out).await.map(|_| ()) };
+            match tokio::time::timeout(ASK_EVERY, out).await {
+                Ok(Ok(())) => return,
+                // Raft has stopped.
+                Ok(Err(_)) => return std::future::pending().await,
+                Err(_) if self.is_led().await => {}
+                Err(_) if self.others_say_removed().await => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Whether there is a leader that talks to this master. That one was heard of once says nothing.
+    async fn is_led(&self) -> bool {
+        let answered: Result<(), _> = self.call_leader(wire::PING, &(), ASK_DEADLINE).await;
+        self.is_leader() || answered.is_ok()
+    }
+
+    async fn others_say_removed(&self) -> bool {
+        let dial = self.inner.links.dial();
+        let asked = self.other_members().into_values().map(async |address| {
+            let asking = tokio::time::timeout(ASK_DEADLINE, dial.standing(&address.0));
+            let late = |_| LinkFault::Deadline(3_000);
+            let answer = asking.await.unwrap_or_else(|elapsed| Err(late(elapsed)));
+            if let Err(fault) = &answer {
+                tracing::debug!(addr = address.0, %fault, "cannot ask whether this master is a member");
+            }
+            matches!(answer, Ok(Standing::Removed))
+        });
+        let answers = futures_util::future::join_all(asked).await;
+        answers.contains(&true)
     }
 
     /// The door at which a peer asks whether it is still a member.

@@ -27,11 +27,12 @@ pub const READ_USER: u8 = 12;
 pub const STATUS: u8 = 13;
 pub const PING: u8 = 14;
 pub const TRANSFER_TO: u8 = 15;
+pub const HASHES: u8 = 16;
+pub const FETCH: u8 = 17;
+pub const REMOVE_MASTER: u8 = 18;
 pub const DRILL_GROUP: u8 = 20;
 pub const DRILL_PULSE: u8 = 21;
 pub const DRILL_CHECK: u8 = 22;
-pub const HASHES: u8 = 16;
-pub const FETCH: u8 = 17;
 
 /// Asks the leader to put a command into the log. The answer is a receipt.
 #[derive(Clone, Serialize, Deserialize)]

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use docklet_control::id::UnixMs;
+use docklet_link::identity::PeerRole;
 use docklet_link::rpc::Caller;
 use docklet_link::tls::Expect;
 use docklet_link::{Dialer, LinkFault, Purpose};
 
 use crate::disk::Disk;
+use crate::standing::Standing;
 
 /// The world of one master.
 #[derive(Clone)]
@@ -36,10 +38,19 @@ pub fn machine_clock() -> Clock {
 /// A connection in the making.
 pub type Dialling<'d> = Pin<Box<dyn Future<Output = Result<Caller, LinkFault>> + Send + 'd>>;
 
+/// The question for one's own standing.
+pub type Asking<'d> = Pin<Box<dyn Future<Output = Result<Standing, LinkFault>> + Send + 'd>>;
+
 /// Opens connections to other masters.
 pub trait Dial: Send + Sync + 'static {
     /// Reaches the master at `addr`, which must be as expected.
     fn dial<'d>(&'d self, addr: &'d str, expect: Expect) -> Dialling<'d>;
+
+    /// Asks the master at `addr` what it knows of this one. A world without that door does not tell.
+    fn standing<'d>(&'d self, addr: &'d str) -> Asking<'d> {
+        let _ = addr;
+        Box::pin(async { Err(LinkFault::Closed) })
+    }
 }
 
 impl Dial for Dialer {
@@ -47,6 +58,14 @@ impl Dial for Dialer {
         Box::pin(async move {
             let channel = Dialer::dial(self, addr, expect, Purpose::Raft).await?;
             Ok(Caller::new(channel))
+        })
+    }
+
+    fn standing<'d>(&'d self, addr: &'d str) -> Asking<'d> {
+        Box::pin(async move {
+            let expect = Expect::Role(PeerRole::Master);
+            let mut channel = Dialer::dial(self, addr, expect, Purpose::Standing).await?;
+            channel.recv().await
         })
     }
 }

@@ -1,136 +1,166 @@
-//! Who votes: the leader adds every master that the log knows as a learner, and promotes those that have caught up,
-//! so that the number of voters is odd. It goes from one to three in one joint change and never rests at two.
+//! Who belongs to the group: the leader adds every master that the log knows as a learner, gives and takes votes as
+//! [`quorum`] wants them, and takes out those that the log knows no more.
+//!
+//! The log is the truth and this follows it: whatever a crash interrupts, the next look finds and finishes.
 
+pub mod removal;
 pub mod seats;
 mod transfer;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use docklet_control::id::MasterId;
+use docklet_control::id::{LogIndex, MasterId, RequestId};
+use docklet_control::quorum::{self, Seat};
+use docklet_control::{Actor, Command};
 use openraft::ChangeMembers;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::raft::Precondition;
 
+use self::removal::Remove;
+use crate::fault::RaftFault;
 use crate::master::Master;
-use crate::status::{MemberStatus, RaftStatus};
-use crate::types::MasterAddress;
+use crate::store::Frozen;
+use crate::types::{MasterAddress, Membership, Types};
 
-/// How often the leader looks.
-const TICK: Duration = Duration::from_millis(200);
-/// A learner has caught up if it lacks at most this many entries.
-const LAG_MAX: u64 = 100;
+/// How often the leader looks, if nothing changes before.
+const TICK: Duration = Duration::from_millis(100);
+/// A change that finds no quorum for so long is looked at anew.
+const CHANGE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Runs until aborted.
 pub async fn run(master: Master) {
+    let mut states = master.watch();
     loop {
-        tokio::time::sleep(TICK).await;
-        if master.is_leader() {
-            add_learners(&master).await;
-            promote(&master).await;
+        tend(&master).await;
+        // Only who is a member matters here, not every entry.
+        let masters = states.borrow_and_update().state.masters.clone();
+        let news = states.wait_for(|frozen| !frozen.state.masters.ptr_eq(&masters));
+        if let Ok(Err(_)) = tokio::time::timeout(TICK, news).await {
+            return;
         }
     }
 }
 
-async fn add_learners(master: &Master) {
-    let members: BTreeSet<MasterId> = master.brief_status().members.iter().map(|m| m.id).collect();
-    for known in master.local().state.masters.values() {
-        if members.contains(&known.id) {
-            continue;
-        }
-        let address = MasterAddress(known.cluster_addr.clone());
-        let added = master
-            .inner
-            .raft
-            .add_learner(known.id.0, address, false)
-            .await;
-        match added {
-            Ok(_) => tracing::info!(master = %known.id, "added as learner"),
-            Err(error) => tracing::debug!(%error, "learner not added yet"),
-        }
-    }
-}
-
-async fn promote(master: &Master) {
-    let Some(voters) = voters_wanted(&master.brief_status()) else {
+/// Looks once, and does the next thing that is to be done.
+async fn tend(master: &Master) {
+    let seats = master.seats();
+    let frozen = master.local();
+    let membership = master.membership();
+    if seats.is_empty() || !knows_members(&frozen, &membership) {
         return;
-    };
-    let ids: BTreeSet<u64> = voters.iter().map(|id| id.0).collect();
-    let members = ChangeMembers::AddVoterIds(ids.clone());
-    match master.inner.raft.change_membership(members, true).await {
-        Ok(_) => tracing::info!(voters = ?ids, "promoted"),
-        Err(error) => tracing::debug!(%error, "not promoted yet"),
     }
-}
-
-/// The voters that there should be; none if those that there are will do.
-fn voters_wanted(status: &RaftStatus) -> Option<BTreeSet<MasterId>> {
-    let caught_up = |member: &&MemberStatus| {
-        let matched = member.matched.map_or(0, |index| index.0);
-        !member.voter && status.last_log.0.saturating_sub(matched) <= LAG_MAX
-    };
-    let voters: BTreeSet<MasterId> = ids(status.members.iter().filter(|member| member.voter));
-    let ready: BTreeSet<MasterId> = ids(status.members.iter().filter(caught_up));
-    // The largest odd number that does not exceed all that could vote.
-    let room = (voters.len() + ready.len()).div_ceil(2) * 2 - 1;
-    let more = room.saturating_sub(voters.len());
-    (more > 0 && !voters.is_empty()).then(|| {
-        voters
-            .iter()
-            .copied()
-            .chain(ready.into_iter().take(more))
-            .collect()
-    })
-}
-
-fn ids<'m>(members: impl Iterator<Item = &'m MemberStatus>) -> BTreeSet<MasterId> {
-    members.map(|member| member.id).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use docklet_control::id::LogIndex;
-
-    /// Members as `(id, voter, matched)`.
-    fn status(members: &[(u64, bool, u64)]) -> RaftStatus {
-        let members = members.iter().map(|(id, voter, matched)| MemberStatus {
-            id: MasterId(*id),
-            cluster_addr: String::new(),
-            voter: *voter,
-            matched: Some(LogIndex(*matched)),
-            heard_ms_ago: Some(1),
-        });
-        RaftStatus {
-            id: MasterId(1),
-            role: "leader".to_owned(),
-            term: 1,
-            leader: Some(MasterId(1)),
-            members: members.collect(),
-            last_log: LogIndex(1_000),
-            applied: LogIndex(1_000),
-            state_hash: String::new(),
+    if let Some(change) = next_change(&frozen, &membership, &seats) {
+        let told = format!("{change}");
+        match change_members(master, &membership, change).await {
+            Ok(()) => tracing::info!(change = told, "members changed"),
+            Err(fault) => tracing::debug!(change = told, %fault, "members not changed yet"),
         }
+        return;
+    }
+    if let Some(Command::RemoveMaster { master: gone, .. }) = quorum::due(&frozen.state, &seats) {
+        remove_due(master, gone).await;
+    }
+}
+
+async fn remove_due(master: &Master, gone: MasterId) {
+    let ask = Remove {
+        actor: Actor::Duty,
+        request: RequestId(rand::random()),
+        master: gone,
+        force: false,
+    };
+    match master.decide_removal(&ask).await {
+        Ok(Ok(_)) => tracing::info!(master = %gone, "removed: another takes its place"),
+        Ok(Err(refusal)) => tracing::warn!(master = %gone, %refusal, "not removed"),
+        Err(fault) => tracing::info!(master = %gone, %fault, "not removed yet"),
+    }
+}
+
+/// Whether the state is as new as the membership. A leader that has not applied all that it holds may know members
+/// by Raft whose joining is yet to be applied; it must not take them for removed.
+fn knows_members(frozen: &Frozen, membership: &Membership) -> bool {
+    let changed_at = membership.log_id().map_or(0, |log_id| log_id.index());
+    frozen.state.settings.is_some() && frozen.index >= LogIndex(changed_at)
+}
+
+type Change = ChangeMembers<u64, MasterAddress>;
+
+/// The next step from the members that there are to those that there should be.
+fn next_change(frozen: &Frozen, membership: &Membership, seats: &[Seat]) -> Option<Change> {
+    let members = membership.membership();
+    let configs = members.get_joint_config();
+    if let [_, .., last] = &configs[..] {
+        // Somebody else began this step and could not end it.
+        return Some(ChangeMembers::ReplaceAllVoters(last.clone()));
+    }
+    let voters: BTreeSet<u64> = members.voter_ids().collect();
+    let wanted = quorum::voters_wanted(&frozen.state, seats);
+    let wanted: Option<BTreeSet<u64>> = wanted.map(|ids| ids.iter().map(|id| id.0).collect());
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != voters) {
+        return Some(ChangeMembers::ReplaceAllVoters(wanted));
+    }
+    let known = |id: &u64| frozen.state.masters.contains_key(&MasterId(*id));
+    let gone: BTreeSet<u64> = members
+        .nodes()
+        .map(|(id, _)| *id)
+        .filter(|id| !known(id))
+        .collect();
+    if !gone.is_empty() && gone.is_disjoint(&voters) {
+        return Some(ChangeMembers::RemoveNodes(gone));
+    }
+    let masters = frozen.state.masters.values();
+    let new = masters.filter(|master| members.get_node(&master.id.0).is_none());
+    let address = |addr: &String| MasterAddress(addr.clone());
+    let new = new.map(|master| (master.id.0, address(&master.cluster_addr)));
+    let new: std::collections::BTreeMap<_, _> = new.collect();
+    (!new.is_empty()).then_some(ChangeMembers::AddNodes(new))
+}
+
+/// Makes a change if the members are still those that it was decided by. Who loses the vote stays a learner.
+async fn change_members(
+    master: &Master,
+    membership: &Membership,
+    change: Change,
+) -> Result<(), RaftFault> {
+    let unchanged = Precondition::<Types>::LastMembershipLogId {
+        last_membership_log_id: *membership.log_id(),
+    };
+    let changing = master
+        .inner
+        .raft
+        .change_membership_if(change, true, [unchanged]);
+    match tokio::time::timeout(CHANGE_DEADLINE, changing).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(RaftFault::Raft(error.to_string())),
+        Err(_) => Err(RaftFault::NoLeader(5_000)),
+    }
+}
+
+impl Master {
+    /// The members, as the last entry about them says.
+    fn membership(&self) -> Membership {
+        let metrics = self.inner.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        (*metrics.membership_config).clone()
     }
 
-    #[test]
-    fn voters_go_from_one_to_three_at_once_and_never_to_two() {
-        let wanted = |members: &[(u64, bool, u64)]| {
-            voters_wanted(&status(members))
-                .map(|ids| ids.into_iter().map(|id| id.0).collect::<Vec<_>>())
-        };
-        assert_eq!(wanted(&[(1, true, 1_000)]), None);
-        assert_eq!(wanted(&[(1, true, 1_000), (5, false, 1_000)]), None);
-        assert_eq!(
-            wanted(&[(1, true, 1_000), (5, false, 990), (6, false, 950)]),
-            Some(vec![1, 5, 6])
-        );
-        assert_eq!(
-            wanted(&[(1, true, 1_000), (5, false, 990), (6, false, 10)]),
-            None,
-            "a learner that lags is not counted"
-        );
-        assert_eq!(
-            wanted(&[(1, true, 9), (5, true, 9), (6, true, 9), (8, false, 1_000)]),
-            None
-        );
+    /// Waits until a majority has recorded that this master is no member any more.
+    async fn is_out(&self, id: MasterId) {
+        let mut metrics = self.inner.raft.server_metrics();
+        loop {
+            {
+                let now = metrics.borrow_watched();
+                let (last, committed) = (&now.membership_config, &now.committed_membership_config);
+                let member = last.membership().get_node(&id.0).is_some();
+                if !member && last.log_id() == committed.log_id() {
+                    return;
+                }
+            }
+            if metrics.changed().await.is_err() {
+                // Raft has stopped: whatever waits here ends by itself.
+                return std::future::pending().await;
+            }
+        }
     }
 }

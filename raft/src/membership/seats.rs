@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use docklet_control::id::MasterId;
 use docklet_control::model::Autopilot;
 use docklet_control::quorum::Seat;
 use openraft::{Instant as _, RaftMetrics};
+use tokio::time::Instant;
 
 use crate::master::Master;
 use crate::types::Types;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use docklet_control::command::InitCluster;
 use docklet_control::id::{LogIndex, MasterId, RequestId, SecretHash, UserId};
-use docklet_control::model::{ClusterId, JoinRole, Role};
+use docklet_control::model::{Autopilot, ClusterId, JoinRole, Role};
 use docklet_control::{Actor, Command};
 use docklet_link::authority::SigningRequest;
 use docklet_link::identity::{Identity, PeerRole};
@@ -34,9 +34,7 @@ pub struct Member {
 impl Member {
     pub async fn run(dir: &Path, listen: &str) -> Self {
         let credentials = Credentials::load(dir).expect("the member has joined");
-        let listener = ClusterListener::bind(listen, &credentials)
-            .await
-            .expect("bind");
+        let listener = bind(listen, &credentials).await;
         let addr = listener.local_addr().expect("address").to_string();
         let master = start(dir, &credentials).await;
         let authority = Credentials::authority(dir).expect("authority");
@@ -57,6 +55,13 @@ impl Member {
         (self.dir, self.addr)
     }
 
+    /// Proposes what must be accepted.
+    pub async fn command(&self, command: Command) {
+        let request = RequestId(rand::random());
+        let proposed = self.master.propose(ADMIN, request, command, PATIENCE);
+        proposed.await.expect("accepted");
+    }
+
     pub async fn write(&self, name: &str) -> LogIndex {
         self.write_as(RequestId(rand::random()), name)
             .await
@@ -74,6 +79,18 @@ impl Member {
             .propose(ADMIN, request, command, PATIENCE)
             .await?;
         Ok(receipt.index)
+    }
+}
+
+/// Listens, as soon as the one that did so before has stopped.
+async fn bind(addr: &str, credentials: &Credentials) -> ClusterListener {
+    let begun = Instant::now();
+    loop {
+        match ClusterListener::bind(addr, credentials).await {
+            Ok(listener) => return listener,
+            Err(fault) if begun.elapsed() > PATIENCE => panic!("bind: {fault:?}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
     }
 }
 
@@ -107,7 +124,7 @@ pub async fn first(dir: &Path) -> Member {
     let own = authority.sign(&signing.csr_pem, identity).expect("sign");
     let (ca, ca_key) = (authority.certificate_pem(), Some(authority.key_pem()));
     Credentials::store(dir, ca, &own, &signing.key_pem, ca_key).expect("store");
-    let member = Member::run(dir, "127.0.0.1:0").await;
+    let member = Member::run(dir, &free_addr()).await;
     let init = InitCluster {
         cluster: ClusterId(CLUSTER),
         cluster_name: "test".to_owned(),
@@ -124,13 +141,29 @@ pub async fn first(dir: &Path) -> Member {
         public_addr: "127.0.0.1:1".to_owned(),
     };
     member.master.initialize(init).await.expect("initialise");
+    hurry(&member, None).await;
     member
 }
 
-pub async fn token(member: &Member, role: PeerRole, uses: u32) -> JoinSecret {
+/// So that a test need not wait for votes as long as an operator would.
+pub async fn hurry(member: &Member, dead_after_ms: Option<u64>) {
+    let autopilot = Autopilot {
+        steady_ms: 200,
+        dead_after_ms,
+        ..Autopilot::default()
+    };
+    member.command(Command::SetAutopilot { autopilot }).await;
+}
+
+/// What a token says of the cluster's authority.
+pub fn fingerprint(member: &Member) -> [u8; 32] {
     let ca = Credentials::load(&member.dir).expect("credentials").ca;
-    let fingerprint = docklet_link::authority::fingerprint(&ca);
-    let token = JoinSecret::generate(role, vec![member.addr.clone()], fingerprint);
+    docklet_link::authority::fingerprint(&ca)
+}
+
+pub async fn token(member: &Member, role: PeerRole, uses: u32) -> JoinSecret {
+    let addrs = vec![member.addr.clone()];
+    let token = JoinSecret::generate(role, addrs, fingerprint(member));
     let command = Command::CreateJoinToken {
         secret_hash: SecretHash(token.secret_hash()),
         role: match role {
@@ -149,9 +182,10 @@ pub async fn token(member: &Member, role: PeerRole, uses: u32) -> JoinSecret {
     token
 }
 
-/// A free port of loopback: bound once, so that nobody else has it, then given back.
+/// A free port of a loopback address of its own, so that no connection which somebody dials takes it meanwhile.
 pub fn free_addr() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let [a, b] = rand::random::<[u8; 2]>();
+    let listener = std::net::TcpListener::bind(format!("127.77.{a}.{b}:0")).expect("bind");
     listener.local_addr().expect("address").to_string()
 }
 
