@@ -130,6 +130,7 @@ impl MasterLink {
                 Ok(self.told.send(Told::Assignment(assignment)).await.is_ok())
             }
             ToAgent::Assignment(_) | ToAgent::Recorded { .. } | ToAgent::Alive => Ok(true),
+            ToAgent::Resync { reason } => Err(LinkFault::Remote(reason)),
             ToAgent::Behind { applied } => Err(LinkFault::Remote(format!(
                 "it has applied entry {applied}, this agent has seen {}",
                 self.index()

@@ -41,4 +41,6 @@ pub enum ToAgent {
     Recorded { number: u64 },
     /// The master has heard the heartbeat and the leader too.
     Alive,
+    /// The master's last word: it cannot keep up with this agent, or the agent with it. Come back and begin anew.
+    Resync { reason: String },
 }

@@ -1,5 +1,6 @@
 //! Messages on a connection: a 32-bit length and postcard bytes. The first says what the connection is for.
 
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -74,8 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
     /// # Errors
     /// The connection broke, or the message is too long.
     pub async fn send<T: Serialize>(&mut self, message: &T) -> Result<(), LinkFault> {
-        let bytes = postcard::to_stdvec(message)?;
-        Ok(self.framed.send(bytes::Bytes::from(bytes)).await?)
+        Ok(self.framed.send(Bytes::from(encode(message)?)).await?)
     }
 
     /// Receives one message. Safe to cancel.
@@ -86,4 +86,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         let bytes = self.framed.next().await.ok_or(LinkFault::Closed)??;
         Ok(postcard::from_bytes(&bytes)?)
     }
+}
+
+/// The bytes of a message, without their length.
+///
+/// # Errors
+/// It is nothing that can be sent.
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, LinkFault> {
+    Ok(postcard::to_stdvec(message)?)
 }

@@ -7,6 +7,7 @@ pub mod agents_door;
 mod api;
 mod asker;
 mod assets;
+mod dispatch;
 mod events;
 mod images;
 mod intake;
@@ -19,5 +20,6 @@ mod serve;
 mod terminal;
 mod worker;
 
+pub use dispatch::Dispatcher;
 pub use password::hash as hash_password;
 pub use serve::{Portal, PortalConfig, serve};

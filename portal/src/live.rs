@@ -1,4 +1,5 @@
-//! Live pages: whenever the state changes, the parts of the page that look different now are sent anew.
+//! Live pages: whenever something changes that the viewer may see, the parts of the page that look different now are
+//! sent anew.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -6,12 +7,11 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use docklet_raft::Frozen;
 use futures_util::Stream;
 use maud::Markup;
-use tokio::sync::watch;
 
 use crate::asker::{Asker, holder};
+use crate::dispatch::Waking;
 use crate::pages::{image, master, vcluster, worker};
 use crate::serve::Portal;
 
@@ -25,7 +25,9 @@ struct Viewer {
     portal: Portal,
     asker: Asker,
     page: String,
-    states: watch::Receiver<Frozen>,
+    touched: Waking,
+    /// Whether parts may look different now.
+    stale: bool,
     /// What was sent last, by the part's id.
     sent: HashMap<String, String>,
     queue: Vec<Event>,
@@ -50,10 +52,11 @@ pub(crate) async fn stream(
     Path(page): Path<String>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let viewer = Viewer {
-        states: portal.master.watch(),
+        touched: portal.dispatcher.person(&asker.user),
         portal,
         asker,
         page,
+        stale: true,
         sent: HashMap::new(),
         queue: Vec::new(),
         greeted: None,
@@ -72,17 +75,30 @@ impl Viewer {
             if let Some(event) = self.queue.pop() {
                 return Some(event);
             }
-            let state = self.states.borrow_and_update().clone();
-            self.asker.user = holder(&state.state, self.asker.session)?.clone();
-            self.asker.frozen = state;
-            self.look();
-            if self.queue.is_empty() {
-                if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, self.states.changed()).await {
-                    return None;
-                }
-                tokio::time::sleep(GATHER).await;
+            if self.greeted.is_some() {
+                self.wait().await;
             }
+            let frozen = self.portal.master.local();
+            self.asker.user = holder(&frozen.state, self.asker.session)?.clone();
+            self.asker.frozen = frozen;
+            if std::mem::take(&mut self.stale) {
+                self.look();
+            }
+            self.greet();
         }
+    }
+
+    /// Waits until there may be something new.
+    async fn wait(&mut self) {
+        if tokio::time::timeout(LOOK_EVERY, self.touched.woken())
+            .await
+            .is_ok()
+        {
+            self.stale = true;
+            tokio::time::sleep(GATHER).await;
+        }
+        // How the group is doing is no part of the state.
+        self.stale |= self.page == "masters";
     }
 
     fn look(&mut self) {
@@ -96,6 +112,9 @@ impl Viewer {
                 self.sent.insert(id, html);
             }
         }
+    }
+
+    fn greet(&mut self) {
         let hello = hello(&self.portal);
         if self.greeted.as_ref() != Some(&hello) {
             self.queue

@@ -10,11 +10,13 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::dispatch::Dispatcher;
 use crate::router;
 
 /// What the doors of one master need.
 pub struct PortalConfig {
     pub master: Master,
+    pub dispatcher: Dispatcher,
     /// For dialling workers.
     pub credentials: Credentials,
     /// This master's name for people.
@@ -30,6 +32,7 @@ pub struct PortalConfig {
 #[derive(Clone)]
 pub struct Portal {
     pub(crate) master: Master,
+    pub(crate) dispatcher: Dispatcher,
     pub(crate) name: Arc<str>,
     pub(crate) dialer: Dialer,
     pub(crate) credentials: Credentials,
@@ -45,6 +48,7 @@ pub async fn serve(config: PortalConfig) -> std::io::Result<()> {
         dialer: Dialer::new(config.credentials.clone()),
         credentials: config.credentials,
         master: config.master,
+        dispatcher: config.dispatcher,
         name: config.name.into(),
     };
     let router = router::router(portal);

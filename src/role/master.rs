@@ -16,7 +16,7 @@ use docklet_link::frame::Purpose;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::listener::ClusterListener;
 use docklet_link::{Authority, Credentials, JoinSecret};
-use docklet_portal::{PortalConfig, agents_door};
+use docklet_portal::{Dispatcher, PortalConfig, agents_door};
 use docklet_raft::{
     HistoryLimits, JoinKind, Master, MasterConfig, ProposeFault, RaftFault, Timing, join,
 };
@@ -286,9 +286,12 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
     let listener = listener.through(master.gate());
     master.may_be_stopped(std::env::current_exe().context("find this program")?);
     let mut doors = master.doors(authority);
-    doors.insert(Purpose::Agent, agents_door::door(master.clone()));
+    let dispatcher = Dispatcher::start(&master);
+    let agents = agents_door::door(master.clone(), dispatcher.clone());
+    doors.insert(Purpose::Agent, agents);
     let portal = docklet_portal::serve(PortalConfig {
         master: master.clone(),
+        dispatcher,
         credentials,
         name: file.name.clone(),
         listen: file.public_listen.clone(),

@@ -1,0 +1,218 @@
+//! The agents' door on the cluster listener: an agent follows its assignment here, and reports.
+//!
+//! What an agent follows is what its worker must make true, not how that came about: it is sent the assignment of the
+//! moment whenever it is another, with the entry that it is as of. So a slow agent misses steps in between and nothing
+//! else, and nothing is kept for it meanwhile.
+
+mod reports;
+
+use std::time::Duration;
+
+use docklet_control::agent_wire::{FromAgent, ToAgent};
+use docklet_control::assignment::{Assignment, assignment};
+use docklet_control::id::{Digest, LogIndex, WorkerId};
+use docklet_control::model::{WorkerFacts, WorkerStatus};
+use docklet_control::{Command, State};
+use docklet_link::LinkFault;
+use docklet_link::identity::Identity;
+use docklet_link::listener::{Accepted, Handler, handler};
+use docklet_raft::Master;
+use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::dispatch::{Dispatcher, Waking};
+use reports::Reports;
+
+/// An agent that says nothing for so long is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// An agent that does not take in a message for so long is too slow: it is told so and cut off.
+const SEND_MAX: Duration = Duration::from_secs(5);
+/// What it still has to take in to learn why may take so long.
+const REASON_MAX: Duration = Duration::from_secs(30);
+
+/// The door's handler.
+#[must_use]
+pub fn door(master: Master, dispatcher: Dispatcher) -> Handler {
+    handler(move |peer, channel| {
+        let (master, dispatcher) = (master.clone(), dispatcher.clone());
+        async move {
+            let Some(peer) = peer else { return };
+            if let Err(fault) = serve(master, &dispatcher, peer, channel).await {
+                tracing::info!(worker = peer.id, %fault, "link to agent ended");
+            }
+        }
+    })
+}
+
+async fn serve(
+    master: Master,
+    dispatcher: &Dispatcher,
+    peer: Identity,
+    mut channel: Accepted,
+) -> Result<(), LinkFault> {
+    let hello = timeout(SILENCE_MAX, channel.recv()).await;
+    let FromAgent::Hello {
+        worker,
+        facts,
+        assignment,
+        images,
+    } = hello.map_err(|_| silent())??
+    else {
+        return Err(remote("it did not say hello"));
+    };
+    if worker.0 != peer.id {
+        return Err(remote("it calls itself another worker"));
+    }
+    let applied = master.local().index;
+    if assignment > applied {
+        return channel.send(&ToAgent::Behind { applied }).await;
+    }
+    master.heard(worker);
+    let mut reports = Reports::new(master.clone(), worker);
+    for command in first_reports(&master.local().state, worker, facts, &images) {
+        // There are fewer than may wait.
+        drop(reports.push(0, command));
+    }
+    let agent = Agent {
+        // From here on: what changes between this and the first look wakes it once more.
+        touched: dispatcher.worker(worker),
+        master,
+        worker,
+        channel,
+        sent: None,
+        reports,
+    };
+    agent.talk().await
+}
+
+fn remote(text: &str) -> LinkFault {
+    LinkFault::Remote(text.to_owned())
+}
+
+fn silent() -> LinkFault {
+    LinkFault::Deadline(5_000)
+}
+
+/// What the log does not know yet of what a worker says it is and has.
+fn first_reports(
+    state: &State,
+    worker: WorkerId,
+    facts: WorkerFacts,
+    held: &[Digest],
+) -> Vec<Command> {
+    let known = state.workers.get(&worker);
+    let as_known = known.is_some_and(|w| w.facts == facts && w.status != WorkerStatus::Joined);
+    let description = Command::DescribeWorker { worker, facts };
+    let description = (!as_known).then_some(description);
+    let images = state.images.values().filter_map(|image| {
+        let digest = image.digest;
+        let (held, known) = (held.contains(&digest), image.holders.contains(&worker));
+        (held != known).then_some(Command::ReportImage {
+            worker,
+            digest,
+            held,
+        })
+    });
+    let commands = description.into_iter().chain(images);
+    commands.take(reports::WAITING_MAX).collect()
+}
+
+/// One agent's connection.
+struct Agent {
+    master: Master,
+    worker: WorkerId,
+    channel: Accepted,
+    touched: Waking,
+    /// What the last assignment sent said.
+    sent: Option<[u8; 32]>,
+    reports: Reports,
+}
+
+impl Agent {
+    async fn talk(mut self) -> Result<(), LinkFault> {
+        self.send_assignment().await?;
+        let mut silent_at = Instant::now() + SILENCE_MAX;
+        loop {
+            tokio::select! {
+                () = self.touched.woken() => self.send_assignment().await?,
+                recorded = self.reports.recorded() => {
+                    let number = recorded.map_err(|fault| LinkFault::Remote(fault.to_string()))?;
+                    self.send(&ToAgent::Recorded { number }).await?;
+                }
+                message = timeout_at(silent_at, self.channel.recv()) => {
+                    self.take(message.map_err(|_| silent())??).await?;
+                    silent_at = Instant::now() + SILENCE_MAX;
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, message: FromAgent) -> Result<(), LinkFault> {
+        let worker = self.worker;
+        let (number, command) = match message {
+            FromAgent::Heartbeat => {
+                self.master.heard(worker);
+                return self.send(&ToAgent::Alive).await;
+            }
+            FromAgent::Report { number, reports } => {
+                (number, Command::ReportVnodes { worker, reports })
+            }
+            FromAgent::Image { digest, held } => {
+                let command = Command::ReportImage {
+                    worker,
+                    digest,
+                    held,
+                };
+                (0, command)
+            }
+            FromAgent::Hello { .. } => return Err(remote("it said hello twice")),
+        };
+        if self.reports.push(number, command).is_ok() {
+            return Ok(());
+        }
+        let reason = "it reports faster than a quorum records";
+        self.resync(reason).await
+    }
+
+    /// Sends the assignment of this moment if it says anything else than the last one sent.
+    async fn send_assignment(&mut self) -> Result<(), LinkFault> {
+        let frozen = self.master.local();
+        if frozen.index == LogIndex(0) {
+            return Ok(());
+        }
+        let now = assignment(&frozen.state, self.worker, LogIndex(0));
+        let says = fingerprint(&now)?;
+        if self.sent == Some(says) {
+            return Ok(());
+        }
+        self.sent = Some(says);
+        let now = Assignment {
+            index: frozen.index,
+            ..now
+        };
+        self.send(&ToAgent::Assignment(Box::new(now))).await
+    }
+
+    async fn send(&mut self, message: &ToAgent) -> Result<(), LinkFault> {
+        match timeout(SEND_MAX, self.channel.send(message)).await {
+            Ok(sent) => sent,
+            Err(_) => self.resync("it does not take in what it is sent").await,
+        }
+    }
+
+    /// Ends the connection, and says why if the agent takes that in: it is to come back and begin anew.
+    async fn resync(&mut self, reason: &str) -> Result<(), LinkFault> {
+        let last = ToAgent::Resync {
+            reason: reason.to_owned(),
+        };
+        // The connection ends in any case.
+        drop(timeout(REASON_MAX, self.channel.send(&last)).await);
+        Err(remote(reason))
+    }
+}
+
+/// Tells assignments apart.
+fn fingerprint(assignment: &Assignment) -> Result<[u8; 32], LinkFault> {
+    let bytes = docklet_link::frame::encode(assignment)?;
+    Ok(Sha256::digest(bytes).into())
+}
