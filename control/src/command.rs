@@ -175,6 +175,21 @@ pub enum Command {
         master: MasterId,
         after: LogIndex,
     },
+    /// One master goes on as a new cluster with the state of a backup, which was of the entry `last`. The master's id
+    /// is this entry's index. Made by `docklet restore`; no log holds it.
+    RestoreCluster {
+        cluster: ClusterId,
+        last: LogIndex,
+        master_name: String,
+        cluster_addr: String,
+        public_addr: String,
+    },
+    /// One master goes on alone, because the others are lost for ever; what it has ends with the entry `last`. Made by
+    /// `docklet master recover`; no log holds it.
+    RecoverCluster {
+        master: MasterId,
+        last: LogIndex,
+    },
 }
 
 /// What the first master knows when it makes a cluster.
@@ -225,6 +240,8 @@ impl Command {
             Self::SetAutopilot { .. } => "SetAutopilot",
             Self::Drill(command) => command.name(),
             Self::ReportDivergence { .. } => "ReportDivergence",
+            Self::RestoreCluster { .. } => "RestoreCluster",
+            Self::RecoverCluster { .. } => "RecoverCluster",
         }
     }
 

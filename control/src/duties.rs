@@ -44,7 +44,10 @@ fn marks(state: &State, soft: &Soft, now: UnixMs) -> Vec<Command> {
         let status = match worker.status {
             WorkerStatus::Up if now.since_ms(since) > timeout_ms => WorkerStatus::Down,
             WorkerStatus::Down if alive => WorkerStatus::Up,
-            WorkerStatus::Up | WorkerStatus::Down | WorkerStatus::Joined => return None,
+            WorkerStatus::Up
+            | WorkerStatus::Down
+            | WorkerStatus::Joined
+            | WorkerStatus::Unadmitted => return None,
         };
         Some(Command::MarkWorker {
             worker: worker.id,

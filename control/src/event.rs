@@ -8,8 +8,9 @@ use crate::id::{
     Digest, LogIndex, MasterId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::model::{
-    Autopilot, Image, JoinToken, Master, Network, Placement, Replacement, Session, Settings, User,
-    Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Worker, WorkerFacts, WorkerStatus,
+    Autopilot, Counters, Image, JoinToken, Lineage, Master, Network, Placement, Replacement,
+    Session, Settings, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Worker,
+    WorkerFacts, WorkerStatus,
 };
 use crate::name::Name;
 use crate::place::Obstacle;
@@ -127,6 +128,18 @@ pub enum Event {
     MasterDiverged {
         master: MasterId,
         after: LogIndex,
+    },
+    /// A new cluster goes on from a backup of another.
+    ClusterRestored {
+        lineage: Lineage,
+        settings: Settings,
+        counters: Counters,
+    },
+    /// One master goes on alone; what the others had and it had not is lost.
+    ClusterRecovered {
+        lineage: Lineage,
+        master: MasterId,
+        counters: Counters,
     },
 }
 

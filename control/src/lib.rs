@@ -18,6 +18,7 @@ pub mod drill;
 pub mod duties;
 pub mod event;
 pub mod evolve;
+pub mod generation;
 pub mod id;
 pub mod invariants;
 pub mod model;

@@ -37,7 +37,9 @@ fn needs(command: &Command) -> Needs {
         Command::InitCluster(_)
         | Command::JoinMaster { .. }
         | Command::JoinWorker { .. }
-        | Command::OpenSession { .. } => Needs::Door,
+        | Command::OpenSession { .. }
+        | Command::RestoreCluster { .. }
+        | Command::RecoverCluster { .. } => Needs::Door,
         Command::MarkWorker { .. } | Command::PlaceVnodes { .. } | Command::ForgetExpired => {
             Needs::Duty
         }
@@ -212,7 +214,9 @@ fn sees(asker: &User, event: &Event) -> bool {
         | Event::MasterReplacementWanted { .. }
         | Event::MasterReplacementJoined { .. }
         | Event::MasterReplacementForgotten { .. }
-        | Event::AutopilotSet { .. } => asker.role == Role::Admin,
+        | Event::AutopilotSet { .. }
+        | Event::ClusterRestored { .. }
+        | Event::ClusterRecovered { .. } => asker.role == Role::Admin,
     }
 }
 
@@ -249,7 +253,9 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::MasterRemoved { .. }
         | Event::MasterReplacementJoined { .. }
         | Event::MasterReplacementForgotten { .. }
-        | Event::AutopilotSet { .. } => {}
+        | Event::AutopilotSet { .. }
+        | Event::ClusterRestored { .. }
+        | Event::ClusterRecovered { .. } => {}
         Event::Drill(_) | Event::MasterDiverged { .. } => {}
     }
     event

@@ -86,6 +86,10 @@ pub enum Refusal {
         "vnode \"{vnode}\" is {phase}, not running: start it, or see with `docklet vc show` what it waits for"
     )]
     VnodeNotRunning { vnode: String, phase: String },
+    #[error(
+        "{action} is not for a running cluster: stop the masters, then use `docklet restore` for a new cluster from a backup, or `docklet master recover` where the other masters are lost"
+    )]
+    OnlyOffline { action: String },
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -131,6 +135,7 @@ impl Refusal {
             Self::MasterReplacedAlready { .. } => "master_replaced_already",
             Self::Drill(refusal) => refusal.code(),
             Self::RequestTooOld => "request_too_old",
+            Self::OnlyOffline { .. } => "only_offline",
         }
     }
 
@@ -159,7 +164,8 @@ impl Refusal {
             | Self::QuorumAtRisk { .. }
             | Self::CannotLead { .. }
             | Self::MasterReplacedAlready { .. }
-            | Self::RequestTooOld => RefusalClass::Conflict,
+            | Self::RequestTooOld
+            | Self::OnlyOffline { .. } => RefusalClass::Conflict,
             Self::Drill(refusal) => refusal.class(),
         }
     }

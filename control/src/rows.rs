@@ -43,11 +43,12 @@ pub enum Table {
     Autopilot = 14,
     Replacements = 15,
     Drills = 16,
+    Lineage = 17,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -64,6 +65,7 @@ impl Table {
         Self::Autopilot,
         Self::Replacements,
         Self::Drills,
+        Self::Lineage,
     ];
 
     /// The table with this number.
@@ -154,6 +156,8 @@ pub fn diff(old: &State, new: &State) -> Vec<RowChange> {
     diff_single(counters, counters_row(old), counters_row(new), &mut changes);
     let (before, after) = (old.autopilot.as_ref(), new.autopilot.as_ref());
     diff_single(Table::Autopilot, before, after, &mut changes);
+    let (before, after) = (old.lineage.as_ref(), new.lineage.as_ref());
+    diff_single(Table::Lineage, before, after, &mut changes);
     macro_rules! diff_table {
         ($table:ident, $field:ident, $key:ty, $put:ident, $remove:ident) => {
             diff_map(Table::$table, &old.$field, &new.$field, &mut changes);
@@ -170,7 +174,9 @@ pub fn iter(state: &State) -> impl Iterator<Item = (Table, Vec<u8>, Vec<u8>)> + 
     let counters = counters_row(state).map(|row| (Table::Counters, Vec::new(), value_bytes(row)));
     let autopilot = state.autopilot.iter().map(value_bytes);
     let autopilot = autopilot.map(|value| (Table::Autopilot, Vec::new(), value));
-    let singles = settings.chain(counters).chain(autopilot);
+    let lineage = state.lineage.iter().map(value_bytes);
+    let lineage = lineage.map(|value| (Table::Lineage, Vec::new(), value));
+    let singles = settings.chain(counters).chain(autopilot).chain(lineage);
     let mut tables: Vec<Rows<'_>> = vec![Box::new(singles)];
     macro_rules! push_table {
         ($table:ident, $field:ident, $key:ty, $put:ident, $remove:ident) => {
@@ -188,7 +194,8 @@ pub fn iter(state: &State) -> impl Iterator<Item = (Table, Vec<u8>, Vec<u8>)> + 
 pub fn count(state: &State) -> u64 {
     let singles = usize::from(state.settings.is_some())
         + usize::from(counters_row(state).is_some())
-        + usize::from(state.autopilot.is_some());
+        + usize::from(state.autopilot.is_some())
+        + usize::from(state.lineage.is_some());
     let mut count = singles as u64;
     macro_rules! count_table {
         ($table:ident, $field:ident, $key:ty, $put:ident, $remove:ident) => {
@@ -293,6 +300,9 @@ pub fn put(state: &mut State, table: Table, value: &[u8]) -> Result<(), RowFault
     if table == Table::Autopilot {
         state.autopilot = Some(decode(table, value)?);
     }
+    if table == Table::Lineage {
+        state.lineage = Some(decode(table, value)?);
+    }
     for_each_map!(put_table);
     Ok(())
 }
@@ -327,6 +337,9 @@ pub fn remove(state: &mut State, table: Table, key: &[u8]) -> Result<(), RowFaul
     }
     if table == Table::Autopilot {
         state.autopilot = None;
+    }
+    if table == Table::Lineage {
+        state.lineage = None;
     }
     for_each_map!(remove_from);
     Ok(())

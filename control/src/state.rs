@@ -11,8 +11,8 @@ use crate::id::{
     VnodeId, WorkerId,
 };
 use crate::model::{
-    Autopilot, Counters, Drill, Image, JoinToken, Master, Network, Receipt, Replacement, Session,
-    Settings, User, Vcluster, Vnode, VnodeWanted, Worker,
+    Autopilot, Counters, Drill, Image, JoinToken, Lineage, Master, Network, Receipt, Replacement,
+    Session, Settings, User, Vcluster, Vnode, VnodeWanted, Worker,
 };
 use crate::name::Name;
 
@@ -25,6 +25,8 @@ pub struct State {
     pub masters: OrdMap<MasterId, Master>,
     /// None until an admin changes it: then the default holds.
     pub autopilot: Option<Autopilot>,
+    /// None in a cluster that began with its first entry and was never recovered.
+    pub lineage: Option<Lineage>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: OrdMap<MasterId, Replacement>,
     pub join_tokens: OrdMap<SecretHash, JoinToken>,

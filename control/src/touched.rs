@@ -121,6 +121,7 @@ impl<'s> Tracing<'s> {
         }
         self.touched.shared |= before.settings != after.settings
             || before.autopilot != after.autopilot
+            || before.lineage != after.lineage
             || before.masters != after.masters
             || before.replacements != after.replacements
             || before.join_tokens != after.join_tokens

@@ -27,6 +27,8 @@ enum Step {
     Due,
     /// A careless duty would put every vnode that waits on one worker.
     Pile(WorkerId),
+    /// One master goes on alone, in a new cluster or in the same.
+    Anew(bool),
     /// An honest worker says what became of its vnodes.
     Report(WorkerId),
 }
@@ -41,6 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Due),
         1 => worker().prop_map(Step::Pile),
         2 => worker().prop_map(Step::Report),
+        1 => any::<bool>().prop_map(Step::Anew),
     ]
 }
 
@@ -134,6 +137,7 @@ impl Model {
                     let command = Command::PlaceVnodes { placed, unplaced };
                     self.enter(Actor::Duty, None, command)?;
                 }
+                Step::Anew(restored) => self.anew(restored)?,
                 Step::Report(worker) => {
                     let command = self.honest_report(worker);
                     self.enter(Actor::Worker(worker), None, command)?;
@@ -159,6 +163,38 @@ impl Model {
             self.enter(Actor::Duty, None, command)?;
         }
         Ok(())
+    }
+
+    fn anew(&mut self, restored: bool) -> Result<(), String> {
+        let (last, state) = (self.log.index, &self.log.state);
+        let Some((master, settings)) = state.masters.keys().next().zip(state.settings.as_ref())
+        else {
+            return Ok(());
+        };
+        let mut cluster = settings.cluster;
+        cluster.0[0] ^= 1;
+        let command = if restored {
+            Command::RestoreCluster {
+                cluster,
+                last,
+                master_name: "anew".to_owned(),
+                cluster_addr: "192.0.2.77:1".to_owned(),
+                public_addr: "192.0.2.77:2".to_owned(),
+            }
+        } else {
+            Command::RecoverCluster {
+                master: *master,
+                last,
+            }
+        };
+        let door = Actor::Door(*master);
+        self.log.jump();
+        self.enter(door, None, command)?;
+        let state = &self.log.state;
+        if state.masters.len() == 1 && state.sessions.is_empty() && state.join_tokens.is_empty() {
+            return Ok(());
+        }
+        Err("a cluster that began anew kept what it must not".to_owned())
     }
 
     fn honest_report(&self, worker: WorkerId) -> Command {

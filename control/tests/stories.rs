@@ -14,6 +14,7 @@
 //! hearing of a worker except between `w1> falls silent` and `w1> is heard`. `group> 1 leads, 5 votes silent 700s, 9 learns
 //! lag 5000 steady 10s` says what the leader observes of the masters from then on: it is stamped into `RemoveMaster`,
 //! and the result tells who should vote if that is to change.
+//! At `generation> over` the log ends, and another generation begins, in which `"last":0` stands for its last entry.
 //! `"~word"` stands for the SHA-256 of the word. `after other.txt` in the first line starts where another story ends. `BLESS=1 cargo test -p docklet-control --test stories` writes the results anew.
 
 mod check;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use check::Log;
 use docklet_control::duties::{self, Soft};
-use docklet_control::id::{MasterId, RequestId, SecretHash, UnixMs, UserId, WorkerId};
+use docklet_control::id::{LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId, WorkerId};
 use docklet_control::model::Outcome;
 use docklet_control::name::Name;
 use docklet_control::quorum::{self, Seat};
@@ -106,6 +107,8 @@ struct Telling {
     /// What the leader has heard, and of whom it hears nothing more.
     soft: Soft,
     silent: BTreeSet<WorkerId>,
+    /// The last entry of the generation before.
+    over: LogIndex,
     /// What it observes of the masters.
     seats: Vec<Seat>,
     /// Words that were said as `~word`, with their SHA-256.
@@ -129,6 +132,11 @@ impl Telling {
     }
 
     fn step(&mut self, head: &str, command: &str) -> Vec<String> {
+        if head == "generation" {
+            self.over = self.log.index;
+            self.log.jump();
+            return Vec::new();
+        }
         if head == "group" {
             self.seats = command.split(", ").map(seat).collect();
             return self.voters_wanted();
@@ -242,8 +250,14 @@ impl Telling {
         };
         let mut command =
             serde_json::from_str(&json).unwrap_or_else(|fault| panic!("{text}: {fault}"));
-        if let Command::RemoveMaster { seats, .. } = &mut command {
-            seats.clone_from(&self.seats);
+        match &mut command {
+            Command::RemoveMaster { seats, .. } => seats.clone_from(&self.seats),
+            Command::RestoreCluster { last, .. } | Command::RecoverCluster { last, .. }
+                if last.0 == 0 =>
+            {
+                *last = self.over;
+            }
+            _ => {}
         }
         command
     }

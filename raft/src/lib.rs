@@ -20,6 +20,7 @@ mod line;
 mod links;
 mod master;
 mod membership;
+pub mod offline;
 mod peer;
 mod rebuild;
 mod retire;

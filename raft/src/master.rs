@@ -39,7 +39,7 @@ use crate::world::{World, machine_clock};
 use crate::{agreement, drill, duties, links, membership, rebuild, standing};
 
 /// Where in the data directory the log and the state are.
-const STORE_DIR: &str = "store";
+pub(crate) const STORE_DIR: &str = "store";
 
 /// What a master needs to start.
 pub struct MasterConfig {

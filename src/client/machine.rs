@@ -135,6 +135,7 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
                 WorkerStatus::Joined => "joined",
                 WorkerStatus::Up => "up",
                 WorkerStatus::Down => "down",
+                WorkerStatus::Unadmitted => "must join again",
             };
             rows.add([
                 worker.id.to_string(),

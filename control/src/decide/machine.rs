@@ -53,12 +53,16 @@ pub(super) fn join_worker(
 ) -> Result<Decision, Refusal> {
     let spent = spend(ground, secret, JoinRole::Agent)?;
     let name = Name::parse("worker", name)?;
-    if ground.state.workers.values().any(|w| w.name == name) {
-        return Err(taken("worker", &name));
-    }
+    let mut known = ground.state.workers.values();
+    let id = match known.find(|worker| worker.name == name) {
+        None => WorkerId(ground.index.0),
+        // It comes back to what a backup says that it has.
+        Some(known) if known.status == WorkerStatus::Unadmitted => known.id,
+        Some(_) => return Err(taken("worker", &name)),
+    };
     socket_address("data_addr", data_addr)?;
     let worker = Worker {
-        id: WorkerId(ground.index.0),
+        id,
         name,
         data_addr: data_addr.to_owned(),
         underlay,

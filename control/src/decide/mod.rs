@@ -1,6 +1,7 @@
 //! Looks at a frozen state and an entry, and answers with what will happen or with a refusal. Changes nothing.
 
 mod drill;
+mod generation;
 mod image;
 mod machine;
 mod master;
@@ -154,6 +155,21 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::ReportDivergence { master, after } => {
             master::report_divergence(ground, *master, *after)
         }
+        Command::RestoreCluster {
+            cluster,
+            last,
+            master_name,
+            cluster_addr,
+            public_addr,
+        } => {
+            let new = generation::NewMaster {
+                name: master_name,
+                cluster_addr,
+                public_addr,
+            };
+            generation::restore(ground, *cluster, *last, &new)
+        }
+        Command::RecoverCluster { master, last } => generation::recover(ground, *master, *last),
     }
 }
 

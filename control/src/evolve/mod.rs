@@ -60,6 +60,17 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         }
         Event::MasterReplacementForgotten { old } => state.remove_replacement(&old),
         Event::AutopilotSet { autopilot } => state.autopilot = Some(autopilot),
+        Event::ClusterRestored {
+            lineage,
+            settings,
+            counters,
+        } => {
+            state.settings = Some(settings);
+            master::went_on_alone(&mut state, lineage, counters);
+        }
+        Event::ClusterRecovered {
+            lineage, counters, ..
+        } => master::went_on_alone(&mut state, lineage, counters),
         Event::Drill(event) => drill::evolve(&mut state, at, event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}

@@ -55,6 +55,8 @@ pub enum WorkerStatus {
     Up,
     /// Its lease ended. Its vnodes may well go on running.
     Down,
+    /// Known from a backup: its certificate is of the cluster that was backed up. It must join again under its name.
+    Unadmitted,
 }
 
 /// One worker.

@@ -164,7 +164,9 @@ pub fn show_vnode(state: &State, vnode: &Vnode) -> VnodeView {
     let worker = vnode
         .placement
         .and_then(|placement| state.workers.get(&placement.worker));
-    let lost = worker.is_some_and(|worker| worker.status == WorkerStatus::Down);
+    let lost = worker.is_some_and(|worker| {
+        matches!(worker.status, WorkerStatus::Down | WorkerStatus::Unadmitted)
+    });
     let phase = if lost { Phase::Unknown } else { phase(vnode) };
     VnodeView {
         id: vnode.id,
@@ -238,6 +240,7 @@ fn no_worker(state: &State, obstacles: &[Obstacle]) -> String {
 fn lack(dimension: &Dimension) -> String {
     match dimension {
         Dimension::Status(WorkerStatus::Down) => "out of touch".to_owned(),
+        Dimension::Status(WorkerStatus::Unadmitted) => "must join again".to_owned(),
         Dimension::Status(WorkerStatus::Joined | WorkerStatus::Up) => {
             "not connected yet".to_owned()
         }

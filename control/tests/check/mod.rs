@@ -21,6 +21,11 @@ pub struct Log {
 }
 
 impl Log {
+    /// The next entry begins a generation, as when a single master goes on alone.
+    pub fn jump(&mut self) {
+        self.index = LogIndex(docklet_control::generation::next(self.index).0 - 1);
+    }
+
     /// Applies one more entry; `request` stands for a retry, by default each entry is a request of its own.
     ///
     /// # Errors

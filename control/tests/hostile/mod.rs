@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
 use docklet_control::command::InitCluster;
 use docklet_control::id::{
-    Digest, Epoch, MasterId, SecretHash, UserId, VclusterId, VnodeId, WorkerId,
+    Digest, Epoch, LogIndex, MasterId, SecretHash, UserId, VclusterId, VnodeId, WorkerId,
 };
 use docklet_control::model::{
     Autopilot, ClusterId, ImageSpec, JoinRole, Role, SessionKind, VnodeSeen, WorkerCapacity,
@@ -220,6 +220,15 @@ fn of_doors() -> BoxedStrategy<Command> {
             }
         }),
         1 => beginning().prop_map(Command::InitCluster),
+        1 => (number(), text(), addresses()).prop_map(|(last, master_name, addr)| {
+            Command::RestoreCluster {
+                cluster: ClusterId([8; 16]), last: LogIndex(last), master_name,
+                cluster_addr: addr.to_owned(), public_addr: addr.to_owned(),
+            }
+        }),
+        1 => (master(), number()).prop_map(|(master, last)| {
+            Command::RecoverCluster { master, last: LogIndex(last) }
+        }),
     ]
     .boxed()
 }
@@ -229,6 +238,7 @@ fn of_duties() -> BoxedStrategy<Command> {
         WorkerStatus::Joined,
         WorkerStatus::Up,
         WorkerStatus::Down,
+        WorkerStatus::Unadmitted,
     ]);
     let unplaced = (vnode(), worker(), number()).prop_map(|(vnode, worker, wanted)| {
         let lacks = vec![Dimension::Memory { wanted, free: 0 }];

@@ -68,6 +68,7 @@ fn status(status: WorkerStatus) -> Markup {
         WorkerStatus::Up => ("running", "up"),
         WorkerStatus::Joined => ("pending", "joined"),
         WorkerStatus::Down => ("failed", "down"),
+        WorkerStatus::Unadmitted => ("failed", "must join again"),
     };
     html! { span class={"phase phase-" (class)} { (word) } }
 }
