@@ -12,8 +12,8 @@ use docklet_control::id::{LogIndex, UnixMs};
 use docklet_control::rows::{self, RowChange, StateHash, Table};
 use docklet_control::state::State;
 use redb::{
-    Builder, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
-    TableDefinition, WriteTransaction,
+    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    WriteTransaction,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,12 +29,12 @@ const NEW_FILE: &str = "state.redb.new";
 
 const ROWS: TableDefinition<'_, (u8, &[u8]), &[u8]> = TableDefinition::new("rows");
 /// Changes in pieces, by the index of the last one in the piece.
-const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history");
+pub(super) const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history");
 /// Checkpoints, by the index that they reach.
-const CHECKPOINTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("checkpoints");
+pub(super) const CHECKPOINTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("checkpoints");
 /// What the rows that a checkpoint changed were before, by the index that it reaches.
-const UNDO: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("undo");
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+pub(super) const UNDO: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("undo");
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const APPLIED: &str = "applied";
 
 /// Changes in one piece of history.
@@ -63,32 +63,32 @@ impl Default for HistoryLimits {
 
 /// How far the rows have come; changes with them in one transaction.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Applied {
-    log_id: Option<LogId>,
+pub(super) struct Applied {
+    pub(super) log_id: Option<LogId>,
     membership: Membership,
     hash: StateHash,
     /// Changes after this index are all there.
-    history_after: u64,
+    pub(super) history_after: u64,
     history_bytes: u64,
 }
 
 /// One checkpoint.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Checkpoint {
+pub(super) struct Checkpoint {
     /// The index of the one before.
-    from: u64,
+    pub(super) from: u64,
     /// When its last change was stamped.
-    at: UnixMs,
+    pub(super) at: UnixMs,
     /// Bytes of its changes and undo rows.
     bytes: u64,
 }
 
 /// A row as it was: table, key, value or none.
-type UndoRow<B> = (u8, B, Option<B>);
+pub(super) type UndoRow<B> = (u8, B, Option<B>);
 
 /// The file.
 pub struct RowStore {
-    database: Database,
+    pub(super) database: Database,
     limits: HistoryLimits,
 }
 
@@ -128,14 +128,9 @@ impl RowStore {
         let transaction = self.database.begin_read()?;
         let applied = read_applied(&transaction.open_table(META)?)?;
         let mut state = State::default();
-        let mut computed = StateHash::default();
-        for row in transaction.open_table(ROWS)?.iter()? {
-            let (key, value) = row?;
-            let (number, key) = key.value();
-            let table = Table::from_number(number).ok_or_else(|| unknown_table(number))?;
-            computed = computed.with_row(table, key, value.value());
-            rows::put(&mut state, table, value.value())?;
-        }
+        let computed = hash_rows(&transaction, |table, value| {
+            Ok(rows::put(&mut state, table, value)?)
+        })?;
         if computed != applied.hash {
             return Err(RaftFault::HashDiffers {
                 found: applied.hash.to_string(),
@@ -164,13 +159,7 @@ impl RowStore {
     pub fn scrub(&self) -> Result<bool, RaftFault> {
         let transaction = self.database.begin_read()?;
         let applied = read_applied(&transaction.open_table(META)?)?;
-        let mut computed = StateHash::default();
-        for row in transaction.open_table(ROWS)?.iter()? {
-            let (key, value) = row?;
-            let (number, key) = key.value();
-            let table = Table::from_number(number).ok_or_else(|| unknown_table(number))?;
-            computed = computed.with_row(table, key, value.value());
-        }
+        let computed = hash_rows(&transaction, |_, _| Ok(()))?;
         Ok(computed == applied.hash)
     }
 
@@ -244,94 +233,22 @@ impl RowStore {
             hash,
         })
     }
+}
 
-    /// Changes after `after` as far as the last checkpoint, at most about `limit`, and the index after which none
-    /// is missing.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub fn history(
-        &self,
-        after: LogIndex,
-        limit: usize,
-    ) -> Result<(LogIndex, Vec<Change>), RaftFault> {
-        let transaction = self.database.begin_read()?;
-        let applied = read_applied(&transaction.open_table(META)?)?;
-        let mut changes = Vec::new();
-        for piece in transaction.open_table(HISTORY)?.range(after.0 + 1..)? {
-            if changes.len() >= limit {
-                break;
-            }
-            let piece: Vec<Change> = postcard::from_bytes(piece?.1.value())?;
-            changes.extend(piece.into_iter().filter(|change| change.index > after));
-        }
-        Ok((LogIndex(applied.history_after), changes))
+/// Shows every row to `take`; answers the hash of all.
+fn hash_rows(
+    transaction: &ReadTransaction,
+    mut take: impl FnMut(Table, &[u8]) -> Result<(), RaftFault>,
+) -> Result<StateHash, RaftFault> {
+    let mut hash = StateHash::default();
+    for row in transaction.open_table(ROWS)?.iter()? {
+        let (key, value) = row?;
+        let (number, key) = key.value();
+        let table = Table::from_number(number).ok_or_else(|| unknown_table(number))?;
+        hash = hash.with_row(table, key, value.value());
+        take(table, value.value())?;
     }
-
-    /// The state after the entry at `index`, without receipts, going back from the checkpoint `base`. None if the
-    /// history does not reach back so far, or another checkpoint has come meanwhile.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub fn state_at(&self, base: &Base, index: LogIndex) -> Result<Option<State>, RaftFault> {
-        let transaction = self.database.begin_read()?;
-        let applied = read_applied(&transaction.open_table(META)?)?;
-        let reached = applied.log_id.map_or(0, |id| id.index());
-        if index.0 < applied.history_after || reached != base.index.0 {
-            return Ok(None);
-        }
-        let mut state = State::clone(&base.state);
-        state.forget_receipts();
-        let mut from = base.index.0;
-        let checkpoints = transaction.open_table(CHECKPOINTS)?;
-        let undo = transaction.open_table(UNDO)?;
-        for checkpoint in checkpoints.range(index.0 + 1..)?.rev() {
-            let (to, checkpoint) = checkpoint?;
-            undo_rows(&mut state, &undo, to.value())?;
-            from = postcard::from_bytes::<Checkpoint>(checkpoint.value())?.from;
-        }
-        forward(&transaction, state, from, index.0).map(Some)
-    }
-
-    /// The last entry that was stamped at `time` or before; none if the history does not reach back so far.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub fn index_at(&self, time: UnixMs) -> Result<Option<LogIndex>, RaftFault> {
-        let transaction = self.database.begin_read()?;
-        let applied = read_applied(&transaction.open_table(META)?)?;
-        let checkpoints = transaction.open_table(CHECKPOINTS)?;
-        // Stamps of different leaders may run backwards by their clocks' difference: checkpoints are searched as if not.
-        let (mut low, mut high) = (
-            applied.history_after,
-            applied.log_id.map_or(0, |id| id.index()),
-        );
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match checkpoints.range(middle + 1..)?.next().transpose()? {
-                Some((to, bytes)) => {
-                    let checkpoint: Checkpoint = postcard::from_bytes(bytes.value())?;
-                    if checkpoint.at <= time {
-                        low = to.value();
-                    } else {
-                        high = middle;
-                    }
-                }
-                None => high = middle,
-            }
-        }
-        let mut found = (low > applied.history_after).then_some(LogIndex(low));
-        for piece in transaction.open_table(HISTORY)?.range(low + 1..)? {
-            let piece: Vec<Change> = postcard::from_bytes(piece?.1.value())?;
-            for change in &piece {
-                if change.at > time {
-                    return Ok(found);
-                }
-                found = Some(change.index);
-            }
-        }
-        Ok(found)
-    }
+    Ok(hash)
 }
 
 fn open_database(disk: &dyn Disk, name: &str) -> Result<Database, RaftFault> {
@@ -349,13 +266,13 @@ fn open_history(transaction: &WriteTransaction) -> Result<(), RaftFault> {
     Ok(())
 }
 
-fn unknown_table(number: u8) -> RaftFault {
+pub(super) fn unknown_table(number: u8) -> RaftFault {
     RaftFault::Io(io::Error::other(format!(
         "row of unknown table {number}: written by a newer version"
     )))
 }
 
-fn read_applied(
+pub(super) fn read_applied(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
 ) -> Result<Applied, RaftFault> {
     match table.get(APPLIED)? {
@@ -423,53 +340,6 @@ fn write_undo(
         return Ok(0);
     }
     insert(transaction, UNDO, to.0, &undo)
-}
-
-/// Puts the rows back that the checkpoint reaching `to` changed.
-fn undo_rows(
-    state: &mut State,
-    undo: &ReadOnlyTable<u64, &'static [u8]>,
-    to: u64,
-) -> Result<(), RaftFault> {
-    let Some(bytes) = undo.get(to)? else {
-        return Ok(());
-    };
-    let undone: Vec<UndoRow<Vec<u8>>> = postcard::from_bytes(bytes.value())?;
-    for (number, key, _) in &undone {
-        let table = Table::from_number(*number).ok_or_else(|| unknown_table(*number))?;
-        rows::remove(state, table, key)?;
-    }
-    for (number, _, value) in &undone {
-        let table = Table::from_number(*number).ok_or_else(|| unknown_table(*number))?;
-        if let Some(value) = value {
-            rows::put(state, table, value)?;
-        }
-    }
-    Ok(())
-}
-
-/// Follows the changes after `from` up to and with `to`.
-fn forward(
-    transaction: &ReadTransaction,
-    mut state: State,
-    from: u64,
-    to: u64,
-) -> Result<State, RaftFault> {
-    if from >= to {
-        return Ok(state);
-    }
-    for piece in transaction.open_table(HISTORY)?.range(from + 1..)? {
-        let piece: Vec<Change> = postcard::from_bytes(piece?.1.value())?;
-        for change in piece {
-            if change.index.0 > to {
-                return Ok(state);
-            }
-            if change.index.0 > from {
-                state = docklet_control::evolve::evolve_all(state, &change);
-            }
-        }
-    }
-    Ok(state)
 }
 
 /// Drops the oldest checkpoints while the history is too long or too old.
