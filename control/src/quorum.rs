@@ -268,6 +268,12 @@ pub fn check_lead(state: &State, seats: &[Seat], master: MasterId) -> Result<(),
     })
 }
 
+/// Whether a master is in reach, by the policy.
+#[must_use]
+pub fn in_reach(state: &State, seat: &Seat) -> bool {
+    seat.in_reach(state.autopilot())
+}
+
 /// Who of the others should lead next, the best first.
 #[must_use]
 pub fn heirs(policy: Autopilot, seats: &[Seat]) -> Vec<MasterId> {

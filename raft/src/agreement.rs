@@ -72,6 +72,22 @@ impl Agreement {
         self.heard().retain(|id, _| masters.contains(id));
     }
 
+    /// Whether each other master has had the state of this one, at the newest entry after which both are known.
+    pub(crate) fn with_own(&self, own: MasterId) -> BTreeMap<MasterId, bool> {
+        let heard = self.heard();
+        let Some(ours) = heard.get(&own) else {
+            return BTreeMap::new();
+        };
+        let agrees = |theirs: &Known| {
+            let mut both = theirs.iter().rev();
+            both.find_map(|(index, hash)| ours.get(index).map(|own| own == hash))
+        };
+        let compared = heard
+            .iter()
+            .filter_map(|(id, known)| Some((*id, agrees(known)?)));
+        compared.collect()
+    }
+
     fn newest_of(&self, master: MasterId) -> Vec<(LogIndex, StateHash)> {
         let heard = self.heard();
         let known = heard.get(&master).into_iter().flatten();

@@ -285,9 +285,15 @@ async fn answer(master: Master, method: u8, body: Vec<u8>) -> Result<Vec<u8>, St
         wire::PING => encode(&()),
         wire::HASHES => encode(&master.take_hashes(&decode(&body)?)),
         wire::FETCH => encode(&master.give(decode(&body)?).await?),
+        wire::GROUP => encode(&master.observe_here().await),
+        wire::FACTS => encode(&master.facts()),
         wire::REMOVE_MASTER => {
             let removed = master.remove_here(&decode(&body)?).await;
             encode(&removed.map_err(|fault| text(&fault))?)
+        }
+        wire::DRAIN => {
+            let drained = master.drain_here(decode(&body)?).await;
+            encode(&drained.map_err(|fault| text(&fault))?)
         }
         wire::TRANSFER_TO => {
             let transferred = master.transfer_here(decode(&body)?).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use docklet_control::command::{ENTRY_VERSION, InitCluster};
@@ -23,6 +23,7 @@ use crate::disk::{HostDisk, Work};
 use crate::fault::{ProposeFault, RaftFault};
 use crate::forward::ATTEMPT_DEADLINE;
 use crate::links::Links;
+use crate::membership::group::LastView;
 use crate::membership::seats::Watched;
 use crate::peer::Peers;
 use crate::rebuild::Serving;
@@ -72,6 +73,9 @@ pub(crate) struct Inner {
     pub(crate) election_ms: u64,
     /// Held while a removal is decided.
     pub(crate) removing: tokio::sync::Mutex<()>,
+    pub(crate) last_view: LastView,
+    /// Of this master's certificate, where there is one.
+    pub(crate) certificate_expires_at: OnceLock<UnixMs>,
 }
 
 /// A running master; clones are the same one.
@@ -94,6 +98,7 @@ impl Master {
             history: config.history,
             sizes: Sizes::default(),
         };
+        let expires_at_ms = config.credentials.expires_at_ms();
         let (gate, dialer) = (Gate::default(), Dialer::new(config.credentials));
         let means = drill::Means {
             gate: gate.clone(),
@@ -105,7 +110,11 @@ impl Master {
             dial: Arc::new(dialer.through(gate)),
             clock: machine_clock(),
         };
-        Self::start_with(world, settings, Some(means)).await
+        let master = Self::start_with(world, settings, Some(means)).await?;
+        if let Some(at) = expires_at_ms {
+            let _ = master.inner.certificate_expires_at.set(UnixMs(at));
+        }
+        Ok(master)
     }
 
     /// The same in a world of one's own.
@@ -162,6 +171,8 @@ impl Master {
                 desk,
                 election_ms: settings.timing.election_max_ms,
                 removing: tokio::sync::Mutex::default(),
+                last_view: LastView::default(),
+                certificate_expires_at: OnceLock::new(),
                 tasks: Mutex::default(),
             }),
         };
@@ -174,6 +185,7 @@ impl Master {
             tokio::spawn(duties::run(self.clone())),
             tokio::spawn(duties::forward_heard(self.clone())),
             tokio::spawn(membership::run(self.clone())),
+            tokio::spawn(membership::group::keep_view(self.clone())),
             tokio::spawn(links::keep_open(self.clone())),
             tokio::spawn(agreement::run(self.clone())),
             tokio::spawn(rebuild::remember_masters(self.clone())),

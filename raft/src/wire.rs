@@ -30,9 +30,12 @@ pub const TRANSFER_TO: u8 = 15;
 pub const HASHES: u8 = 16;
 pub const FETCH: u8 = 17;
 pub const REMOVE_MASTER: u8 = 18;
+pub const GROUP: u8 = 19;
 pub const DRILL_GROUP: u8 = 20;
 pub const DRILL_PULSE: u8 = 21;
 pub const DRILL_CHECK: u8 = 22;
+pub const FACTS: u8 = 23;
+pub const DRAIN: u8 = 24;
 
 /// Asks the leader to put a command into the log. The answer is a receipt.
 #[derive(Clone, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use docklet_control::id::{MasterId, RequestId, SecretHash};
+use docklet_control::view::{self, MasterRole};
 use docklet_control::{Command, Refusal};
 use docklet_link::JoinSecret;
 use docklet_link::identity::PeerRole;
@@ -253,6 +254,21 @@ async fn a_master_that_was_away_when_it_was_removed_is_told_so_when_it_returns()
 }
 
 impl Group {
+    /// Waits until the leader has noticed that somebody is gone.
+    async fn hears_nothing_of_one(&self, leader: usize) {
+        let silent = || {
+            let members = self.members[leader].master.brief_status().members;
+            let others = members
+                .iter()
+                .filter(|m| m.voter && m.id != self.id(leader));
+            others
+                .filter(|m| m.heard_ms_ago.is_none_or(|ms| ms > 700))
+                .count()
+                == 1
+        };
+        wait_for("silence of the dead one", silent).await;
+    }
+
     /// The leader must first notice that the others answer.
     async fn removed_at_last(&self, goes: MasterId) {
         let begun = Instant::now();
@@ -284,13 +300,7 @@ async fn what_would_cost_the_quorum_is_refused_and_changes_nothing() {
     let dead = group.members.remove(dies);
     dead.stop().await;
     let leader = leader_of(&group.members).await;
-    let silent = || {
-        let members = group.members[leader].master.status().members;
-        members
-            .iter()
-            .any(|m| m.heard_ms_ago.is_none_or(|ms| ms > 700) && m.voter)
-    };
-    wait_for("silence of the dead one", silent).await;
+    group.hears_nothing_of_one(leader).await;
     let before = group.members[leader].master.local().hash();
     for place in 0..2 {
         match group.removed(1 - place, group.id(place)).await {
@@ -344,5 +354,68 @@ async fn an_admin_chooses_who_leads() {
             .await
             .expect("transferred");
         assert_eq!(leader_of(&group.members).await, next);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drained_master_leads_no_more_and_is_not_drained_where_it_is_needed() {
+    let mut group = Group::begun().await;
+    let alone = &group.members[0].master;
+    match alone.drain(ADMIN, alone.id(), PATIENCE).await {
+        Err(ProposeFault::Refused(Refusal::QuorumAtRisk { .. })) => {}
+        other => panic!("{other:?}"),
+    }
+    let many = token(&group.members[0], PeerRole::Master, 2).await;
+    group.grow(&many, "m2").await;
+    group.grow(&many, "m3").await;
+    group.settled(3).await;
+    let leader = leader_of(&group.members).await;
+    let asked = &group.members[(leader + 1) % 3].master;
+    let drained = asked.drain(ADMIN, group.id(leader), PATIENCE).await;
+    drained.expect("drained");
+    assert!(!group.members[leader].master.is_leader());
+    group.members.remove(leader).stop().await;
+    let leader = leader_of(&group.members).await;
+    group.hears_nothing_of_one(leader).await;
+    match group.members[leader]
+        .master
+        .drain(ADMIN, group.id(1 - leader), PATIENCE)
+        .await
+    {
+        Err(ProposeFault::Refused(Refusal::QuorumAtRisk { .. })) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_master_shows_the_group_as_the_leader_sees_it() {
+    let mut group = Group::begun().await;
+    let many = token(&group.members[0], PeerRole::Master, 3).await;
+    for name in ["m2", "m3", "m4"] {
+        group.grow(&many, name).await;
+    }
+    group.settled(3).await;
+    let leader = leader_of(&group.members).await;
+    let leader = group.id(leader);
+    for member in &group.members {
+        let observed = member.master.observe().await;
+        let view = view::master::group(&member.master.local().state, &observed);
+        let role = |role| view.masters.iter().filter(|m| m.role == role).count();
+        assert_eq!(view.leader, Some(leader));
+        assert_eq!(
+            [
+                role(MasterRole::Leader),
+                role(MasterRole::Voter),
+                role(MasterRole::Learner)
+            ],
+            [1, 2, 1]
+        );
+        for shown in &view.masters {
+            assert!(shown.lag.is_some_and(|lag| lag < 100), "{shown:?}");
+            assert!(
+                shown.version.is_some() && shown.certificate_expires_at.is_some(),
+                "{shown:?}"
+            );
+        }
     }
 }

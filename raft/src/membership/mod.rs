@@ -3,6 +3,7 @@
 //!
 //! The log is the truth and this follows it: whatever a crash interrupts, the next look finds and finishes.
 
+pub mod group;
 pub mod removal;
 pub mod seats;
 mod transfer;

@@ -10,17 +10,12 @@ use docklet_control::quorum::{self, Seat};
 use docklet_control::{Actor, Command, Refusal};
 use openraft::ChangeMembers;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use super::{change_members, knows_members};
 use crate::fault::{ProposeFault, RaftFault};
 use crate::forward::ATTEMPT_DEADLINE;
 use crate::master::{Master, try_out};
 use crate::wire;
-
-/// Twice the time after which a silent master counts as out of reach.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Asks the leader to remove a master.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -117,29 +112,20 @@ impl Master {
         Ok(accepted(self.propose_here(&propose).await?))
     }
 
-    /// The entry, and what the leader observed for it; or the refusal, which leaves no entry. A master that seems to
-    /// be out of reach is given a moment: the leader counts anew whenever members change.
+    /// The entry, and what the leader observed for it; or the refusal, which leaves no entry.
     async fn allowed(&self, ask: &Remove) -> Result<(wire::Propose, Vec<Seat>), Refusal> {
-        let give_up = Instant::now() + LOOK_AGAIN;
-        loop {
-            let seats = self.seats();
-            let propose = wire::Propose {
-                actor: ask.actor,
-                request: ask.request,
-                command: Command::RemoveMaster {
-                    master: ask.master,
-                    force: ask.force,
-                    seats: seats.clone(),
-                },
-            };
-            match try_out(&self.local(), &propose, self.now()) {
-                None => return Ok((propose, seats)),
-                Some(Refusal::QuorumAtRisk { .. }) if Instant::now() < give_up => {
-                    tokio::time::sleep(LOOK_EVERY).await;
-                }
-                Some(refusal) => return Err(refusal),
-            }
-        }
+        let propose = |seats: &[Seat]| wire::Propose {
+            actor: ask.actor,
+            request: ask.request,
+            command: Command::RemoveMaster {
+                master: ask.master,
+                force: ask.force,
+                seats: seats.to_vec(),
+            },
+        };
+        let refused = |seats: &[Seat]| try_out(&self.local(), &propose(seats), self.now());
+        let seats = self.look_patiently(refused).await?;
+        Ok((propose(&seats), seats))
     }
 
     /// Hands leadership over; where nobody else votes, to a learner that gets the vote for that.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use docklet_control::Refusal;
 use docklet_control::id::MasterId;
 use docklet_control::model::Autopilot;
 use docklet_control::quorum::Seat;
@@ -11,6 +13,10 @@ use tokio::time::Instant;
 
 use crate::master::Master;
 use crate::types::Types;
+
+/// Twice the time after which a silent master counts as out of reach.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What the leader remembers of the members from one look to the next. It is soft state, gone with the leadership.
 #[derive(Default)]
@@ -39,6 +45,27 @@ impl Master {
         }
         let policy = self.local().state.autopilot();
         memory.look(&metrics, policy)
+    }
+
+    /// What is seen when nothing is refused for it; or the refusal that remains. A master that seems to be out of
+    /// reach is given a moment: the leader counts anew whenever members change.
+    pub(super) async fn look_patiently(
+        &self,
+        refused: impl Fn(&[Seat]) -> Option<Refusal>,
+    ) -> Result<Vec<Seat>, Refusal> {
+        let give_up = Instant::now() + LOOK_AGAIN;
+        loop {
+            let seats = self.seats();
+            match refused(&seats) {
+                None => return Ok(seats),
+                Some(Refusal::QuorumAtRisk { .. } | Refusal::CannotLead { .. })
+                    if Instant::now() < give_up =>
+                {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                Some(refusal) => return Err(refusal),
+            }
+        }
     }
 }
 
@@ -97,6 +124,6 @@ fn lag(metrics: &RaftMetrics<Types>, id: u64) -> u64 {
     metrics.last_log_index.unwrap_or(0).saturating_sub(matched)
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use docklet_control::id::MasterId;
-use docklet_control::quorum;
+use docklet_control::quorum::{self, Seat};
 use docklet_control::{Actor, Refusal, permit};
 
 use crate::fault::{ProposeFault, RaftFault};
+use crate::forward::ATTEMPT_DEADLINE;
 use crate::master::Master;
 use crate::wire;
 
@@ -43,17 +44,35 @@ impl Master {
         deadline: Duration,
     ) -> Result<(), ProposeFault> {
         permit::admin(&self.local().state, actor, "transfer leadership")?;
-        let asked = self.until(deadline, || self.ask_to_transfer(next)).await;
-        asked.map_err(ProposeFault::Unknown)??;
-        Ok(())
+        let asked = self.until(deadline, || self.ask_leader(wire::TRANSFER_TO, next));
+        Ok(asked.await.map_err(ProposeFault::Unknown)??)
     }
 
-    async fn ask_to_transfer(&self, next: MasterId) -> Result<Result<(), Refusal>, RaftFault> {
-        if self.is_leader() {
-            return self.transfer_here(next).await;
+    /// Makes a master safe to stop: it does not lead, and the others are a quorum without it.
+    ///
+    /// # Errors
+    /// They are not, or the asker may not ask.
+    pub async fn drain(
+        &self,
+        actor: Actor,
+        master: MasterId,
+        deadline: Duration,
+    ) -> Result<(), ProposeFault> {
+        permit::admin(&self.local().state, actor, "drain a master")?;
+        let asked = self.until(deadline, || self.ask_leader(wire::DRAIN, master));
+        Ok(asked.await.map_err(ProposeFault::Unknown)??)
+    }
+
+    async fn ask_leader(
+        &self,
+        method: u8,
+        master: MasterId,
+    ) -> Result<Result<(), Refusal>, RaftFault> {
+        match method {
+            wire::DRAIN if self.is_leader() => self.drain_here(master).await,
+            _ if self.is_leader() => self.transfer_here(master).await,
+            _ => self.call_leader(method, &master, ATTEMPT_DEADLINE).await,
         }
-        let deadline = ASK_DEADLINE + TRANSFER_DEADLINE * 2;
-        self.call_leader(wire::TRANSFER_TO, &next, deadline).await
     }
 
     /// On the leader: lets `next` lead. Done also if it leads already.
@@ -61,13 +80,31 @@ impl Master {
         &self,
         next: MasterId,
     ) -> Result<Result<(), Refusal>, RaftFault> {
-        if let Err(refusal) = quorum::check_lead(&self.local().state, &self.seats(), next) {
+        let refused = |seats: &[Seat]| quorum::check_lead(&self.local().state, seats, next).err();
+        if let Err(refusal) = self.look_patiently(refused).await {
             return Ok(Err(refusal));
         }
         if next == self.inner.id || self.transfer_to(next).await {
             return Ok(Ok(()));
         }
         Err(RaftFault::Raft(format!("master {next} did not take over")))
+    }
+
+    /// On the leader: makes sure that `master` can be stopped. If it is itself that one, another leads then.
+    pub(crate) async fn drain_here(
+        &self,
+        master: MasterId,
+    ) -> Result<Result<(), Refusal>, RaftFault> {
+        let refused = |seats: &[Seat]| quorum::check_stop(&self.local().state, seats, master).err();
+        if let Err(refusal) = self.look_patiently(refused).await {
+            return Ok(Err(refusal));
+        }
+        if master != self.inner.id || self.hand_over().await {
+            return Ok(Ok(()));
+        }
+        Err(RaftFault::Raft(
+            "nobody took the leadership over".to_owned(),
+        ))
     }
 
     /// Tries to let `next` lead; answers whether another leads now.
