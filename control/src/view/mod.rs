@@ -2,10 +2,12 @@
 
 pub mod image;
 pub mod master;
+pub mod state;
 pub mod vcluster;
 pub mod worker;
 
 pub use image::ImageView;
 pub use master::{GroupView, MasterRole, MasterView};
+pub use state::StateView;
 pub use vcluster::{Phase, VclusterView, VnodeView};
 pub use worker::WorkerView;

@@ -1,5 +1,7 @@
 //! A log for tests: each entry is applied and then followed by every check that must hold after any entry.
 
+mod views;
+
 use docklet_control::assignment::assignment;
 use docklet_control::command::ENTRY_VERSION;
 use docklet_control::evolve::evolve_all;
@@ -51,6 +53,7 @@ impl Log {
         check_extent(&self.state, &entry, &applied, &changed)?;
         check_undo(&self.state, &applied.state, &changed)?;
         check_touched(&self.state, &applied)?;
+        views::check(&self.state, &applied)?;
         let broken = invariants::broken_by(&self.state, &applied.state);
         demand(broken.is_empty(), &format!("invariants: {broken:?}"))?;
         self.index = index;

@@ -1,0 +1,322 @@
+//! The fields of each noun.
+
+use super::{Building, Field, Fields, Noun, Shown};
+use crate::amount::VnodeSize;
+use crate::id::{Digest, UserId, VclusterId, WorkerId};
+use crate::model::{
+    Image, JoinRole, Outcome, Receipt, Role, SessionKind, VclusterWanted, Vnode, VnodeSeen,
+    VnodeWanted, WorkerStatus,
+};
+use crate::permit;
+
+impl Shown<'_> {
+    pub(super) fn machines(&mut self) {
+        let state = self.state;
+        if let Some(settings) = &state.settings {
+            let autopilot = state.autopilot();
+            let policy = Building::default()
+                .number("contact_ms", autopilot.contact_ms)
+                .number("lag_entries", autopilot.lag_entries)
+                .number("steady_ms", autopilot.steady_ms)
+                .number_if("dead_after_ms", autopilot.dead_after_ms);
+            let fields = Building::default()
+                .text("id", settings.cluster)
+                .text("cluster_net", settings.cluster_net)
+                .number("user_prefix", settings.user_prefix)
+                .number("cpu_overcommit_percent", settings.cpu_overcommit_percent)
+                .number(
+                    "memory_overcommit_percent",
+                    settings.memory_overcommit_percent,
+                )
+                .number("worker_timeout_ms", settings.worker_timeout_ms)
+                .group("autopilot", policy.0);
+            self.add(Noun::Cluster, settings.name.to_string(), "", fields.0);
+        }
+        for master in state.masters.values() {
+            let replacement = state.replacements.get(&master.id);
+            let successor = replacement.and_then(|replacement| replacement.new);
+            let fields = Building::default()
+                .number("id", master.id.0)
+                .text("cluster_addr", &master.cluster_addr)
+                .text("public_addr", &master.public_addr)
+                .number("joined_at", master.joined_at.0)
+                .number_if(
+                    "replaced_since",
+                    replacement.map(|replacement| replacement.since.0),
+                )
+                .number_if("replaced_by", successor.map(|id| id.0));
+            self.add(Noun::Masters, master.name.to_string(), master.id, fields.0);
+        }
+        self.workers();
+        for token in state.join_tokens.values() {
+            let role = match token.role {
+                JoinRole::Master => "master",
+                JoinRole::Agent => "agent",
+            };
+            let fields = Building::default()
+                .text("role", role)
+                .number("expires_at", token.expires_at.0)
+                .number("uses_left", token.uses_left);
+            let name = format!("{role}-{}", token.expires_at.0);
+            let other = self
+                .view
+                .0
+                .get(&Noun::Tokens)
+                .map_or(0, |known| known.len());
+            self.add(Noun::Tokens, name, other, fields.0);
+        }
+    }
+
+    fn workers(&mut self) {
+        for worker in self.state.workers.values() {
+            let status = match worker.status {
+                WorkerStatus::Joined => "joined",
+                WorkerStatus::Up => "up",
+                WorkerStatus::Down => "down",
+            };
+            let capacity = &worker.facts.capacity;
+            let gpus = capacity
+                .gpus
+                .iter()
+                .map(|gpu| format!("{} {}", gpu.model, gpu.uuid));
+            let fields = Building::default()
+                .number("id", worker.id.0)
+                .text("status", status)
+                .number("status_since", worker.status_since.0)
+                .text("data_addr", &worker.data_addr)
+                .text("underlay", worker.underlay)
+                .number("cpu_milli", capacity.cpu_milli.0)
+                .number("memory_mib", capacity.memory_mib.0)
+                .number("disk_mib", capacity.disk_mib.0)
+                .list("gpus", gpus)
+                .text("kernel", &worker.facts.kernel)
+                .text("liblxc", &worker.facts.liblxc)
+                .text("agent", &worker.facts.agent);
+            self.add(Noun::Workers, worker.name.to_string(), worker.id, fields.0);
+        }
+    }
+
+    pub(super) fn drills(&mut self) {
+        for drill in self.state.drills.values() {
+            let verdict = drill.ending.as_ref().map(|ending| ending.verdict);
+            let verdict = verdict.map(|verdict| verdict.word());
+            let fields = Building::default()
+                .text("kind", drill.plan.kind.word())
+                .text("stage", drill.stage.word())
+                .text_if("verdict", verdict);
+            self.add(Noun::Drills, drill.id.to_string(), drill.id, fields.0);
+        }
+    }
+
+    pub(super) fn people(&mut self) {
+        let (state, asker) = (self.state, self.asker);
+        for user in state
+            .users
+            .values()
+            .filter(|user| permit::owns(asker, user.id))
+        {
+            let role = match user.role {
+                Role::User => "user",
+                Role::Admin => "admin",
+            };
+            let fields = Building::default()
+                .number("id", user.id.0)
+                .text("role", role)
+                .number("created_at", user.created_at.0);
+            self.add(Noun::Users, user.name.to_string(), user.id, fields.0);
+        }
+        let sessions = state.sessions.values();
+        let theirs = sessions.filter(|session| permit::owns(asker, session.user));
+        let mut theirs: Vec<_> = theirs.collect();
+        // Not in the order of their secrets.
+        theirs.sort_by_key(|session| (session.opened_at, session.expires_at, session.user));
+        for session in theirs {
+            let kind = match session.kind {
+                SessionKind::Browser => "browser",
+                SessionKind::Token => "token",
+            };
+            let fields = Building::default()
+                .text("user", self.person(session.user))
+                .text("kind", kind)
+                .number("opened_at", session.opened_at.0)
+                .number("expires_at", session.expires_at.0);
+            let name = format!("{kind}-{}", session.opened_at.0);
+            let name = self.theirs(session.user, &name);
+            let other = self
+                .view
+                .0
+                .get(&Noun::Sessions)
+                .map_or(0, |known| known.len());
+            self.add(Noun::Sessions, name, other, fields.0);
+        }
+    }
+
+    pub(super) fn images(&mut self) {
+        for image in self.state.images.values() {
+            let meant = self.state.image_names.get(&image.name);
+            let name = match meant {
+                Some((name, digest)) if *digest == image.digest => name.to_string(),
+                Some(_) | None => format!("{}@{}", image.name, short(image.digest)),
+            };
+            let mut fields = Building::default()
+                .text("digest", image.digest)
+                .number("blob_bytes", image.blob_bytes)
+                .text("description", &image.description)
+                .list("init", image.spec.init.iter().cloned())
+                .text("stop_signal", &image.spec.stop_signal)
+                .number("stop_timeout_ms", image.spec.stop_timeout_ms)
+                .number("registered_at", image.registered_at.0);
+            if self.asker.role == Role::Admin {
+                fields = fields.list("holders", self.holders(image));
+            }
+            self.add(Noun::Images, name, short(image.digest), fields.0);
+        }
+    }
+
+    fn holders(&self, image: &Image) -> Vec<String> {
+        image.holders.iter().map(|id| self.worker(*id)).collect()
+    }
+
+    pub(super) fn networks(&mut self) {
+        let (state, asker) = (self.state, self.asker);
+        let networks = state.networks.values();
+        for network in networks.filter(|network| permit::owns(asker, network.owner)) {
+            let used = network.addresses.iter().map(|(address, id)| {
+                let vnode = state.vnodes.get(id);
+                let name = vnode.map_or_else(|| id.to_string(), |vnode| self.vnode(vnode));
+                (address.to_string(), Field::Text(name))
+            });
+            let fields = Building::default()
+                .number("id", network.id.0)
+                .text("subnet", network.subnet)
+                .group("addresses", used.collect());
+            let name = match asker.role {
+                Role::User => "private".to_owned(),
+                Role::Admin => self.person(network.owner),
+            };
+            self.add(Noun::Networks, name, network.id, fields.0);
+        }
+    }
+
+    pub(super) fn vclusters(&mut self) {
+        let (state, asker) = (self.state, self.asker);
+        let vclusters = state.vclusters.values();
+        for vcluster in vclusters.filter(|vcluster| permit::owns(asker, vcluster.owner)) {
+            let wanted = match vcluster.wanted {
+                VclusterWanted::Running => "running",
+                VclusterWanted::Stopped => "stopped",
+                VclusterWanted::Deleted => "deleted",
+            };
+            let vnodes = state.live_vnodes_of(vcluster.id).len();
+            let fields = Building::default()
+                .number("id", vcluster.id.0)
+                .text("owner", self.person(vcluster.owner))
+                .text("wanted", wanted)
+                .number("vnodes", u64::try_from(vnodes).unwrap_or(u64::MAX))
+                .text("image", &vcluster.image_name)
+                .text("image_digest", vcluster.image)
+                .group("size", size(vcluster.size))
+                .number("created_at", vcluster.created_at.0)
+                .number("created_index", vcluster.created_index.0);
+            let name = self.theirs(vcluster.owner, vcluster.name.as_str());
+            self.add(Noun::Vclusters, name, vcluster.id, fields.0);
+        }
+    }
+
+    pub(super) fn vnodes(&mut self) {
+        let (state, asker) = (self.state, self.asker);
+        for vnode in state
+            .vnodes
+            .values()
+            .filter(|vnode| permit::owns(asker, vnode.owner))
+        {
+            let wanted = match vnode.wanted {
+                VnodeWanted::Running => "running",
+                VnodeWanted::Stopped => "stopped",
+                VnodeWanted::Removed => "removed",
+            };
+            let placement = vnode.placement;
+            let obstacles = vnode.obstacles.iter();
+            let obstacles = obstacles.map(|obstacle| self.worker(obstacle.worker));
+            let fields = Building::default()
+                .number("id", vnode.id.0)
+                .text("wanted", wanted)
+                .text("seen", seen(&vnode.seen))
+                .number("seen_at", vnode.seen_at.0)
+                .text("address", vnode.address)
+                .text("image_digest", vnode.image)
+                .group("size", size(vnode.size))
+                .text_if("worker", placement.map(|placed| self.worker(placed.worker)))
+                .number_if("epoch", placement.map(|placed| placed.epoch.0))
+                .list("does_not_fit_on", obstacles)
+                .number("created_at", vnode.created_at.0);
+            self.add(Noun::Vnodes, self.vnode(vnode), vnode.id, fields.0);
+        }
+    }
+
+    /// The name of a thing, with its owner's before it where several people's are shown.
+    fn theirs(&self, owner: UserId, name: &str) -> String {
+        match self.asker.role {
+            Role::User => name.to_owned(),
+            Role::Admin => format!("{}/{name}", self.person(owner)),
+        }
+    }
+
+    fn person(&self, id: UserId) -> String {
+        let user = self.state.users.get(&id);
+        user.map_or_else(|| format!("user {id}"), |user| user.name.to_string())
+    }
+
+    fn worker(&self, id: WorkerId) -> String {
+        let worker = self.state.workers.get(&id);
+        worker.map_or_else(|| format!("worker {id}"), |worker| worker.name.to_string())
+    }
+
+    fn vnode(&self, vnode: &Vnode) -> String {
+        let vcluster: VclusterId = vnode.vcluster;
+        let known = self.state.vclusters.get(&vcluster);
+        let vcluster = known.map_or_else(|| format!("vcluster {vcluster}"), |v| v.name.to_string());
+        self.theirs(vnode.owner, &format!("{vcluster}/{}", vnode.hostname()))
+    }
+}
+
+pub(super) fn receipt(receipt: &Receipt) -> Fields {
+    let refusal = match &receipt.outcome {
+        Outcome::Accepted(_) => None,
+        Outcome::Refused(refusal) => Some(refusal),
+    };
+    let outcome = if refusal.is_none() {
+        "accepted"
+    } else {
+        "refused"
+    };
+    let fields = Building::default()
+        .text("command", &receipt.command)
+        .number("at", receipt.at.0)
+        .text("outcome", outcome)
+        .text_if("why", refusal);
+    fields.0
+}
+
+fn size(size: VnodeSize) -> Fields {
+    let fields = Building::default()
+        .number("cpu_milli", size.cpu_milli.0)
+        .number("memory_mib", size.memory_mib.0)
+        .number("pids_max", size.pids_max);
+    fields.0
+}
+
+fn seen(seen: &VnodeSeen) -> String {
+    match seen {
+        VnodeSeen::Pending => "pending".to_owned(),
+        VnodeSeen::Preparing { step } => format!("preparing: {step}"),
+        VnodeSeen::Running => "running".to_owned(),
+        VnodeSeen::Stopped => "stopped".to_owned(),
+        VnodeSeen::Failed { step, cause } => format!("failed: {step}: {cause}"),
+    }
+}
+
+/// Enough of a digest to tell images apart.
+fn short(digest: Digest) -> String {
+    digest.to_string().chars().take(12).collect()
+}

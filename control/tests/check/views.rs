@@ -1,0 +1,83 @@
+//! What people see of the state: no more than is theirs, and nothing that a follower would not be told of.
+
+use std::collections::BTreeSet;
+
+use docklet_control::id::{UserId, VnodeId, WorkerId};
+use docklet_control::model::{Role, User};
+use docklet_control::rows::{self, Table};
+use docklet_control::view::state::show;
+use docklet_control::{Applied, State, permit};
+use serde::Serialize;
+
+use super::demand;
+
+/// # Errors
+/// What was broken, and for whom.
+pub fn check(before: &State, applied: &Applied) -> Result<(), String> {
+    let after = &applied.state;
+    for user in after.users.values() {
+        let view = show(after, user);
+        let told = permit::visible_change(user, &applied.change).is_some();
+        let same = show(before, user) == view;
+        let of = format!("of user {}", user.id);
+        demand(told || same, &format!("a follower misses a change {of}"))?;
+        let text = serde_json::to_string(&view).map_err(|fault| fault.to_string())?;
+        demand(
+            no_secret(after, &text),
+            &format!("a secret is in the view {of}"),
+        )?;
+        if user.role == Role::User {
+            let alone = show(&alone(after, user)?, user);
+            demand(alone == view, &format!("others show in the view {of}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn no_secret(state: &State, text: &str) -> bool {
+    let sessions = state.sessions.keys().map(ToString::to_string);
+    let tokens = state.join_tokens.keys().map(ToString::to_string);
+    // The random hashes of these tests may be those of an image.
+    let shown: BTreeSet<String> = state.images.keys().map(ToString::to_string).collect();
+    let mut secrets = sessions.chain(tokens).filter(|hash| !shown.contains(hash));
+    !text.contains("password") && !secrets.any(|secret| text.contains(&secret))
+}
+
+/// The state with nothing in it but what is the user's, images, and workers that run something of the user's.
+fn alone(state: &State, user: &User) -> Result<State, String> {
+    let own = Own::of(state, user.id);
+    let rows = rows::iter(state).filter(|(table, key, _)| own.has(*table, key));
+    rows::load(rows.map(|(table, _, value)| (table, value))).map_err(|fault| fault.to_string())
+}
+
+/// Keys of what is a user's.
+struct Own(BTreeSet<(Table, Vec<u8>)>);
+
+impl Own {
+    fn of(state: &State, user: UserId) -> Self {
+        let mut own = Self(BTreeSet::new());
+        own.add(Table::Users, [user]);
+        let sessions = state.sessions.values().filter(|s| s.user == user);
+        own.add(Table::Sessions, sessions.map(|s| s.id));
+        own.add(Table::Networks, state.network_of(user).map(|n| n.id));
+        own.add(Table::Vclusters, state.vclusters_of(user).map(|v| v.id));
+        let vnodes = || state.vnodes.values().filter(|vnode| vnode.owner == user);
+        own.add::<VnodeId>(Table::Vnodes, vnodes().map(|vnode| vnode.id));
+        let placed = vnodes().filter_map(|vnode| vnode.placement);
+        own.add::<WorkerId>(Table::Workers, placed.map(|placed| placed.worker));
+        let refused = vnodes().flat_map(|vnode| &vnode.obstacles);
+        own.add::<WorkerId>(Table::Workers, refused.map(|obstacle| obstacle.worker));
+        own
+    }
+
+    fn add<K: Serialize>(&mut self, table: Table, keys: impl IntoIterator<Item = K>) {
+        let keys = keys.into_iter();
+        let bytes = keys.map(|key| postcard::to_stdvec(&key).expect("a key is plain data"));
+        self.0.extend(bytes.map(|key| (table, key)));
+    }
+
+    fn has(&self, table: Table, key: &[u8]) -> bool {
+        matches!(table, Table::Images | Table::ImageNames)
+            || self.0.contains(&(table, key.to_vec()))
+    }
+}
