@@ -73,6 +73,7 @@ impl Shown<'_> {
                 WorkerStatus::Joined => "joined",
                 WorkerStatus::Up => "up",
                 WorkerStatus::Down => "down",
+                WorkerStatus::Unadmitted => "unadmitted",
             };
             let capacity = &worker.facts.capacity;
             let gpus = capacity
