@@ -54,6 +54,9 @@ enum Command {
     Backup(client::backup::Command),
     /// Follow what happens
     Events(client::events::Events),
+    /// Break something on purpose, within bounds, and see what it costs
+    #[command(subcommand)]
+    Drill(client::drill::Command),
     /// Print a completion script for a shell
     Completion { shell: clap_complete::Shell },
 }
@@ -109,6 +112,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Image(command) => image::run(command).await,
         Command::Backup(command) => client::backup::run(command).await,
         Command::Events(events) => client::events::run(events).await,
+        Command::Drill(command) => client::drill::run(command).await,
         Command::Completion { shell } => {
             clap_complete::generate(
                 shell,

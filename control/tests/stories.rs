@@ -250,14 +250,14 @@ impl Telling {
         };
         let mut command =
             serde_json::from_str(&json).unwrap_or_else(|fault| panic!("{text}: {fault}"));
-        match &mut command {
-            Command::RemoveMaster { seats, .. } => seats.clone_from(&self.seats),
-            Command::RestoreCluster { last, .. } | Command::RecoverCluster { last, .. }
-                if last.0 == 0 =>
-            {
-                *last = self.over;
-            }
-            _ => {}
+        if let Command::RemoveMaster { seats, .. } = &mut command {
+            seats.clone_from(&self.seats);
+        }
+        if let Command::RestoreCluster { last, .. } | Command::RecoverCluster { last, .. } =
+            &mut command
+            && last.0 == 0
+        {
+            *last = self.over;
         }
         command
     }

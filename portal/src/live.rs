@@ -12,7 +12,7 @@ use maud::Markup;
 
 use crate::asker::{Asker, holder};
 use crate::dispatch::Waking;
-use crate::pages::{image, master, vcluster, worker};
+use crate::pages::{drill, image, master, notice, vcluster, worker};
 use crate::serve::Portal;
 
 /// Changes that come within this time are shown together.
@@ -36,10 +36,18 @@ struct Viewer {
 
 /// The parts of a page, by the id of the element that they replace.
 fn fragments(portal: &Portal, asker: &Asker, page: &str) -> Vec<(String, Markup)> {
+    let mut parts = parts(portal, asker, page);
+    parts.push(("notice".to_owned(), notice::banner(asker)));
+    parts
+}
+
+fn parts(portal: &Portal, asker: &Asker, page: &str) -> Vec<(String, Markup)> {
     match page.split('/').collect::<Vec<_>>()[..] {
         ["vclusters"] => vcluster::list_fragments(asker),
         ["vclusters", name] => vcluster::show_fragments(asker, name),
         ["masters"] => master::fragments(portal, asker),
+        ["drills"] => drill::list_fragments(portal, asker),
+        ["drills", id] => drill::show_fragments(portal, asker, id),
         ["workers"] => worker::fragments(asker),
         ["images"] => image::fragments(asker),
         _ => Vec::new(),
@@ -97,8 +105,8 @@ impl Viewer {
             self.stale = true;
             tokio::time::sleep(GATHER).await;
         }
-        // How the group is doing is no part of the state.
-        self.stale |= self.page == "masters";
+        // How the group is doing, and how a drill, is no part of the state.
+        self.stale |= self.page == "masters" || self.page.starts_with("drills");
     }
 
     fn look(&mut self) {

@@ -1,6 +1,7 @@
 //! Requests to the cluster: tries its masters in turn, so that one that is gone is a pause and no error. A change
 //! carries a request id of its own, so that trying again cannot do it twice.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -26,7 +27,9 @@ pub struct Connection {
     pub context: Context,
     client: Client,
     /// The newest entry that this client knows of: every master shows at least this.
-    seen: std::sync::atomic::AtomicU64,
+    seen: AtomicU64,
+    /// Which of the servers answered last: it is asked first.
+    answered: AtomicUsize,
 }
 
 /// A client that trusts the context's authority.
@@ -54,13 +57,13 @@ impl Connection {
             client: http_client(context.ca_pem.as_deref())?,
             context,
             seen: 0.into(),
+            answered: 0.into(),
         })
     }
 
     /// Remembers an entry that later requests must see.
     pub fn saw(&self, index: LogIndex) {
-        self.seen
-            .fetch_max(index.0, std::sync::atomic::Ordering::Relaxed);
+        self.seen.fetch_max(index.0, Ordering::Relaxed);
     }
 
     /// Reads.
@@ -114,13 +117,16 @@ impl Connection {
         let give_up = tokio::time::Instant::now() + GIVE_UP;
         loop {
             let mut last = None;
-            for server in &self.context.servers {
+            for (place, server) in self.in_turn() {
                 let request = self.request(server, method.clone(), path);
                 match prepare(request).send().await {
                     Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
                         last = Some(refusal(response).await);
                     }
-                    Ok(response) if response.status().is_success() => return Ok(response),
+                    Ok(response) if response.status().is_success() => {
+                        self.answered.store(place, Ordering::Relaxed);
+                        return Ok(response);
+                    }
                     Ok(response) => return Err(refusal(response).await.into()),
                     Err(error) => last = Some(unreachable(server, &error)),
                 }
@@ -133,8 +139,16 @@ impl Connection {
         }
     }
 
+    /// All servers with their places, beginning with the one that answered last.
+    fn in_turn(&self) -> impl Iterator<Item = (usize, &String)> {
+        let first = self.answered.load(Ordering::Relaxed);
+        let (before, after) = self.context.servers.split_at(first);
+        let after = (first..).zip(after);
+        after.chain((0..).zip(before))
+    }
+
     fn request(&self, server: &str, method: Method, path: &str) -> RequestBuilder {
-        let seen = self.seen.load(std::sync::atomic::Ordering::Relaxed);
+        let seen = self.seen.load(Ordering::Relaxed);
         let request = self
             .client
             .request(method, format!("{server}/api/v1{path}"))

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use docklet_control::model::{Master, WorkerStatus};
-use docklet_control::view::WorkerView;
+use docklet_control::view::{DrillNotice, WorkerView};
 use docklet_raft::RaftStatus;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub struct Status {
     pub workers: usize,
     pub vclusters: usize,
     pub vnodes: usize,
+    /// What everybody is told.
+    pub notice: Option<DrillNotice>,
 }
 
 pub async fn status(format: Print) -> anyhow::Result<ExitCode> {
@@ -60,6 +62,9 @@ pub async fn status(format: Print) -> anyhow::Result<ExitCode> {
         );
         add("your vclusters", status.vclusters.to_string());
         add("your vnodes", status.vnodes.to_string());
+        if let Some(notice) = &status.notice {
+            add("notice", notice.text.clone());
+        }
         rows
     })?;
     Ok(ExitCode::SUCCESS)

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod connection;
 pub mod context;
+pub mod drill;
 pub mod events;
 pub mod exec;
 pub mod login;

@@ -144,6 +144,7 @@ fn drill_ended(ground: Ground<'_>) -> Option<Event> {
         reasons: vec![DrillReason::Aborted(cause)],
         figures: DrillFigures::default(),
         checks: Vec::new(),
+        gone: Vec::new(),
     };
     Some(Event::Drill(DrillEvent::Ended {
         drill: drill.id,

@@ -393,6 +393,8 @@ pub struct DrillEnding {
     pub reasons: Vec<DrillReason>,
     pub figures: DrillFigures,
     pub checks: Vec<MasterCheck>,
+    /// Probers whose probes are in the log and that never said what they saw.
+    pub gone: Vec<Prober>,
 }
 
 /// What to think of it.

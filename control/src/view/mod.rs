@@ -1,11 +1,13 @@
 //! What people and programs are shown, as plain data: pages, API and command line all render these.
 
+pub mod drill;
 pub mod image;
 pub mod master;
 pub mod state;
 pub mod vcluster;
 pub mod worker;
 
+pub use drill::{DrillNotice, DrillView};
 pub use image::ImageView;
 pub use master::{GroupView, MasterRole, MasterView};
 pub use state::StateView;

@@ -1,6 +1,7 @@
 //! The JSON interface, one file for each noun. Refusals are problem+json with control's codes.
 
 pub(crate) mod backup;
+pub(crate) mod drill;
 pub(crate) mod machine;
 pub(crate) mod session;
 pub(crate) mod status;

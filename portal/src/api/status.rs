@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use docklet_control::model::WorkerStatus;
+use docklet_control::view::{self, DrillNotice};
 use docklet_raft::RaftStatus;
 use serde::Serialize;
 
@@ -22,6 +23,8 @@ pub(crate) struct Status {
     workers: usize,
     vclusters: usize,
     vnodes: usize,
+    /// The drill that is announced or under way.
+    notice: Option<DrillNotice>,
 }
 
 pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Status> {
@@ -50,5 +53,6 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Sta
             .values()
             .filter(|v| v.owner == asker.user.id)
             .count(),
+        notice: view::drill::notice(state),
     })
 }

@@ -1,9 +1,12 @@
 //! Pages, one file for each noun. Forms and links work without JavaScript; what changes is pushed by [`crate::live`].
 
+pub(crate) mod drill;
+pub(crate) mod drill_chart;
 pub(crate) mod home;
 pub(crate) mod image;
 pub(crate) mod login;
 pub(crate) mod master;
+pub(crate) mod notice;
 pub(crate) mod terminal;
 pub(crate) mod vcluster;
 pub(crate) mod worker;
@@ -23,7 +26,7 @@ use crate::problem::Problem;
 pub(crate) struct Page<'p> {
     pub(crate) title: &'p str,
     pub(crate) asker: &'p Asker,
-    /// Path of the live stream; none for a page that does not change.
+    /// Path of the live stream; none for a page on which nothing changes but the notice.
     pub(crate) live: Option<String>,
     /// Scripts beside the live one.
     pub(crate) script: Option<&'static str>,
@@ -45,6 +48,7 @@ impl Page<'_> {
                         @if asker.user.role == Role::Admin {
                             a href="/workers" { "Workers" }
                             a href="/masters" { "Masters" }
+                            a href="/drills" { "Drills" }
                         }
                     }
                     div.who {
@@ -55,8 +59,9 @@ impl Page<'_> {
                         }
                     }
                 }
+                (notice::banner(asker))
                 div #connection .banner role="status" aria-live="polite" hidden {}
-                main data-live=[self.live.as_deref()] {
+                main data-live=(self.live.as_deref().unwrap_or(notice::LIVE)) {
                     @if let Some(index) = asker.after {
                         p.notice.done role="status" {
                             "Done: entry " (index) " of the log, on a majority of the masters."

@@ -39,7 +39,9 @@ pub struct Alone {
 impl Alone {
     pub async fn start() -> Self {
         // What the master says is shown if the test fails.
-        let log = tracing_subscriber::fmt().with_test_writer().with_ansi(false);
+        let log = tracing_subscriber::fmt()
+            .with_test_writer()
+            .with_ansi(false);
         drop(log.try_init());
         let dir = TempDir::new().expect("directory");
         let authority = Authority::create(CLUSTER).expect("authority");

@@ -13,14 +13,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use docklet_control::command::ENTRY_VERSION;
+use docklet_control::decide::{Decision, decide};
 use docklet_control::drill::command::{DrillCommand, GroupView};
 use docklet_control::drill::gauge::Gauge;
-use docklet_control::id::{DrillId, RequestId, UnixMs};
+use docklet_control::id::{DrillId, LogIndex, RequestId, UnixMs};
 use docklet_control::model::Drill;
 use docklet_control::model::Receipt;
 use docklet_control::model::drill::DrillStage;
-use docklet_control::{Actor, Command};
+use docklet_control::{Actor, Command, Entry, Refusal};
 use docklet_link::Gate;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 pub use answer::answer;
@@ -68,7 +71,7 @@ struct AtHand {
 }
 
 /// What is seen of a drill at this moment, beside its record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DrillNow {
     /// How long no write has been acknowledged.
     pub gap_ms: u64,
@@ -166,6 +169,22 @@ impl Master {
         if at_hand.drill == Some(drill) {
             at_hand.unwanted = true;
         }
+    }
+
+    /// What a command would do to the state that this master has, if it were more than a question.
+    ///
+    /// # Errors
+    /// Why it would be refused.
+    pub fn what_if(&self, actor: Actor, command: Command) -> Result<Decision, Refusal> {
+        let frozen = self.local();
+        let entry = Entry {
+            version: ENTRY_VERSION,
+            request: RequestId::default(),
+            at: self.now(),
+            actor,
+            command,
+        };
+        decide(&frozen.state, LogIndex(frozen.index.0 + 1), &entry)
     }
 
     /// The group as its leader sees it.

@@ -14,6 +14,8 @@ use crate::master::Master;
 
 /// An order that is older is not carried out: this master lagged, or its clock is wrong.
 const ORDER_MS_MAX: u64 = 2_000;
+/// How often a target looks whether somebody asked it to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LEAD: Duration = Duration::from_millis(Drill::LEAD_MS);
 
 /// Carries the order out and says what came of it.
@@ -95,12 +97,24 @@ async fn cut_off(
     let end = tokio::select! {
         () = tokio::time::sleep(fault) => FaultEnd::Time,
         end = lifeline.gives_way() => end,
-        // Whoever still hears the others hears of it this way too.
-        () = master.drill_leaves(drill.id, &[DrillStage::Fault]) => FaultEnd::Told {
+        () = is_told(master, drill) => FaultEnd::Told {
             cause: "the drill was aborted".to_owned(),
         },
     };
     (began.elapsed(), end)
+}
+
+/// Waits until this very master hears that the drill is aborted: from the others, if it hears them, or from a person.
+async fn is_told(master: &Master, drill: &Drill) {
+    let asked_here = async {
+        while !master.inner.desk.is_unwanted(drill.id) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::select! {
+        () = asked_here => {}
+        () = master.drill_leaves(drill.id, &[DrillStage::Fault]) => {}
+    }
 }
 
 fn barred(drill: &Drill) -> Barred {

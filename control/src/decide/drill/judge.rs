@@ -3,7 +3,7 @@
 use crate::id::{LogIndex, MasterId, UnixMs};
 use crate::model::drill::{
     Drill, DrillAbort, DrillEnding, DrillFigures, DrillKind, DrillReason, FaultEnd, MasterCheck,
-    ProbeFigures, Verdict,
+    ProbeFigures, Prober, Verdict,
 };
 use crate::rows::StateHash;
 
@@ -30,6 +30,7 @@ pub(super) fn unbegun(drill: &Drill, reason: DrillAbort, at: UnixMs) -> DrillEnd
         reasons: vec![DrillReason::Aborted(reason)],
         figures,
         checks: Vec::new(),
+        gone: Vec::new(),
     }
 }
 
@@ -51,6 +52,7 @@ pub(super) fn judge(drill: &Drill, after: &Afterwards<'_>) -> DrillEnding {
         reasons,
         figures,
         checks: after.checks.to_vec(),
+        gone: gone(drill),
     }
 }
 
@@ -130,6 +132,12 @@ fn figures(drill: &Drill, after: &Afterwards<'_>) -> DrillFigures {
             .max()
             .unwrap_or(0),
     }
+}
+
+fn gone(drill: &Drill) -> Vec<Prober> {
+    let probed = drill.probes.iter().map(|log| log.prober);
+    let said = |prober: &Prober| drill.measured.iter().any(|m| m.prober == *prober);
+    probed.filter(|prober| !said(prober)).collect()
 }
 
 fn too_long(drill: &Drill) -> impl Iterator<Item = DrillReason> {

@@ -1,0 +1,124 @@
+// Drills on real processes: a stopped leader, cut networks, the operator's terminal killed, the runner killed.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { after, before, beforeEach, test } from "node:test";
+import { Cluster, program, until } from "../harness.mjs";
+
+const cluster = new Cluster(51);
+
+before(() => cluster.up());
+beforeEach(async () => {
+  cluster.run("dev", "up");
+  await until("a cluster that is well", () => cluster.try(["drill", "leader-loss", "--max-gap", "100s"], { input: "" }).stderr.includes("say --yes"));
+});
+after(() => cluster.down());
+
+const drills = () => cluster.json("drill", "list");
+const bounds = (fault, gap) => ["--for", fault, "--max-gap", gap, "--announce", "0s", "--yes"];
+
+// Runs a drill to its end; answers its record and prints what it cost.
+function drill(kind, ...options) {
+  const { code, stdout, stderr } = cluster.try(["drill", kind, ...options, "--wait", "--format", "json"]);
+  assert.ok(stdout, stderr + cluster.logs());
+  const view = JSON.parse(stdout);
+  tell(view);
+  return { code, view };
+}
+
+function tell({ kind, verdict, figures, reasons }) {
+  console.log(`${kind}: ${verdict}; write gap ${figures.write_gap_ms} ms (usually ${figures.write_gap_before_ms}), next write after ${figures.resumed_ms} ms, healed after ${figures.healed_ms} ms, lost ${figures.probes_lost} of ${figures.probes_acked}; ${reasons.join("; ")}`);
+}
+
+function passed({ code, view }) {
+  assert.equal(view.verdict, "passed", view.reasons.join("; "));
+  assert.equal(code, 0);
+  assert.equal(view.figures.probes_lost, 0);
+  assert.deepEqual(view.checks.map(({ missing }) => missing), [0, 0, 0]);
+  assert.equal(new Set(view.checks.map(({ state_hash }) => state_hash)).size, 1, "equal states");
+}
+
+const ended = (id, ms = 40_000) => until(`end of drill ${id}`, () => {
+  const view = cluster.json("drill", "show", String(id));
+  return view.verdict && view;
+}, ms);
+
+// Starts a drill with a terminal that stays; answers its process and the drill's number once the fault is on.
+async function attached(kind, ...options) {
+  const before = drills()[0]?.id ?? 0;
+  const terminal = spawn(program, ["drill", kind, ...options, "--wait"], { env: cluster.env, stdio: "ignore" });
+  const view = await until("the fault", () => drills().find(({ id, stage }) => id > before && stage === "fault"));
+  return { terminal, view };
+}
+
+test("a stopped leader is replaced in time and nothing acknowledged is lost", () => {
+  const leader = cluster.leader();
+  const ran = drill("leader-loss", ...bounds("3s", "3s"));
+  passed(ran);
+  assert.deepEqual(ran.view.targets, [leader]);
+  assert.notEqual(ran.view.leader_after, leader);
+  assert.ok(ran.view.figures.held_ms >= 3_000);
+  assert.ok(ran.view.probers.some(({ prober }) => prober === "command line"), "measured as a client sees it");
+});
+
+test("a leader that is cut off, both ways", () => passed(drill("partition", ...bounds("2s", "3s"))));
+
+test("without a quorum nobody writes, vnodes go on, and writes come back by themselves", () => {
+  cluster.run("vc", "create", "through", "--vnodes", "2", "--wait");
+  const ran = drill("quorum-loss", ...bounds("3s", "7s"));
+  passed(ran);
+  assert.ok(ran.view.figures.write_gap_ms >= 2_500, "there was no quorum");
+  assert.equal(ran.view.figures.vnodes_after, 2);
+  assert.ok(ran.view.probers.find(({ prober }) => prober === "command line").figures.local_read_gap_ms < 2_500, "reads of local state go on");
+  cluster.run("vc", "delete", "through", "--wait");
+});
+
+test("the operator's terminal is killed in the middle: the drill ends and heals by itself", async () => {
+  const { terminal, view } = await attached("leader-loss", ...bounds("3s", "3s"));
+  terminal.kill("SIGKILL");
+  const end = await ended(view.id);
+  tell(end);
+  assert.equal(end.verdict, "passed", end.reasons.join("; "));
+  assert.deepEqual(end.gone, ["command line"]);
+});
+
+test("the master that runs it is killed in the middle: the targets heal, the next leader aborts and says so", async () => {
+  const { terminal, view } = await attached("quorum-loss", ...bounds("20s", "40s"));
+  const runner = view.runner;
+  cluster.kill(runner);
+  const end = await ended(view.id);
+  tell(end);
+  assert.equal(end.verdict, "aborted", end.reasons.join("; "));
+  assert.match(end.aborted, new RegExp(`${runner}, which ran it, was lost`));
+  assert.ok(end.faults.every(({ held_ms }) => held_ms < 8_000), JSON.stringify(end.faults));
+  terminal.kill("SIGKILL");
+});
+
+test("aborted without a quorum, by another command", async () => {
+  const { terminal, view } = await attached("quorum-loss", ...bounds("20s", "40s"));
+  cluster.run("drill", "abort", String(view.id));
+  const end = await ended(view.id);
+  tell(end);
+  assert.equal(end.verdict, "aborted", end.reasons.join("; "));
+  terminal.kill("SIGKILL");
+});
+
+test("a second drill, one that costs more than is accepted, and one on an unwell cluster are refused", async () => {
+  const cheap = cluster.try(["drill", "quorum-loss", "--for", "5s", "--max-gap", "2s", "--yes"]);
+  assert.equal(cheap.code, 4, cheap.stderr);
+  assert.match(cheap.stderr, /would stop writes for about .* and you accept 2000 ms/);
+  cluster.run("drill", "partition", "--for", "1s", "--announce", "60s", "--yes");
+  const [first] = drills();
+  const second = cluster.try(["drill", "leader-loss", "--yes"]);
+  assert.equal(second.code, 4, second.stderr);
+  assert.match(second.stderr, new RegExp(`drill ${first.id} is under way`));
+  assert.match(cluster.json("status").notice.text, /A drill is announced: .* is cut off/);
+  cluster.run("drill", "abort", String(first.id));
+  assert.equal((await ended(first.id)).verdict, "aborted");
+  cluster.kill(["m1", "m2", "m3"].find((name) => name !== cluster.leader()));
+  const unwell = await until("a refusal", () => {
+    const ran = cluster.try(["drill", "partition", "--for", "1s"], { input: "" });
+    return ran.stderr.includes("not well enough") && ran;
+  });
+  assert.equal(unwell.code, 4, unwell.stderr);
+});

@@ -1,0 +1,29 @@
+//! What everybody is told on every page: the drill that is announced or under way.
+
+use docklet_control::model::Role;
+use docklet_control::view::drill;
+use maud::{Markup, html};
+
+use super::instant;
+use crate::asker::Asker;
+
+/// The live stream of pages on which nothing else changes.
+pub(crate) const LIVE: &str = "/live/notice";
+
+/// The banner, which is empty most of the time.
+pub(crate) fn banner(asker: &Asker) -> Markup {
+    let notice = drill::notice(&asker.frozen.state);
+    html! {
+        div #notice role="status" aria-live="polite" {
+            @if let Some(notice) = notice {
+                p.banner.drill {
+                    (notice.text)
+                    " It begins at " (instant(notice.begins_at)) " and is over by " (instant(notice.ends_by)) "."
+                    @if asker.user.role == Role::Admin {
+                        " " a href={"/drills/" (notice.drill)} { "Drill " (notice.drill) }
+                    }
+                }
+            }
+        }
+    }
+}
