@@ -15,7 +15,7 @@ help: ## List the tasks
 setup: ## Install what this machine lacks (Debian 12 or 13, as root)
 	@scripts/setup
 
-$(ASSETS): portal/assets/package-lock.json portal/assets/build.mjs portal/assets/live.js portal/assets/terminal.js portal/assets/style.css
+$(ASSETS): portal/assets/package-lock.json $(wildcard portal/assets/*.mjs portal/assets/*.js portal/assets/*.css)
 	cd portal/assets && npm ci --no-audit --no-fund --loglevel=error && node build.mjs
 
 assets: $(ASSETS) ## Bundle the portal's scripts and style sheet
@@ -49,7 +49,8 @@ test-cli: build ## The whole by command line, on a cluster of its own
 
 test-browser: build ## The whole in a real Chromium, on a cluster of its own; screenshots in target/screenshots
 	cd chaos-tests/browser && npm ci --no-audit --no-fund --loglevel=error
-	node --test --test-concurrency=1 chaos-tests/browser/*.test.mjs
+	@# In a network of their own: Chromium drops what it loads when an interface comes or goes anywhere.
+	unshare --net -- $(SHELL) -c 'ip link set lo up && exec node --test --test-concurrency=1 chaos-tests/browser/*.test.mjs'
 
 lint: $(ASSETS) ## Formatting and clippy; room arrows are in test-rust and deny
 	cargo fmt --all --check

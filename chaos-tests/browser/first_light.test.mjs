@@ -1,5 +1,6 @@
 // The whole in a real Chromium: log in, create, watch it turn green, use a terminal, lose the leader and go on.
 
+import axe from "axe-core";
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import path from "node:path";
@@ -44,6 +45,14 @@ async function logIn(page) {
   await page.fill("#password", cluster.password());
   await page.click("button[type=submit]");
   await page.getByText("Welcome, admin").waitFor();
+}
+
+// What a reader with a screen reader, without a mouse or with weak eyes would stumble over.
+async function barriers(page) {
+  // The page's own policy allows no foreign script; a test may.
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"] }));
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`);
 }
 
 const text = (page) => page.evaluate(() => window.dockletTerminal?.text() ?? "");
@@ -127,23 +136,75 @@ test("every page is fine in light and dark, wide and narrow", async () => {
       const page = await newPage({ colorScheme, viewport: { width, height: 800 } });
       await page.goto("/login");
       await shoot(page, `login-${colorScheme}-${name}`);
+      assert.deepEqual(await barriers(page), [], `login, ${colorScheme}, ${name}`);
       await logIn(page);
-      for (const route of ["vclusters", "vclusters/new", "vclusters/lab", "workers", "masters", "images", "terminal/lab/host-0"]) {
+      for (const route of ["", "vclusters", "new/vcluster", "nothing", "vclusters/lab", "workers", "masters", "images", "terminal/lab/host-0"]) {
         await page.goto(`/${route}`);
-        await shoot(page, `${route.replaceAll("/", "-")}-${colorScheme}-${name}`);
+        await shoot(page, `${route.replaceAll("/", "-") || "home"}-${colorScheme}-${name}`);
+        assert.deepEqual(await barriers(page), [], `${route}, ${colorScheme}, ${name}`);
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(overflow <= 0, `${route} is ${overflow} px too wide when ${name}`);
       }
-      assert.deepEqual(page.complaints, []);
+      const missing = (complaint) => !complaint.includes("404");
+      assert.deepEqual(page.complaints.filter(missing), []);
       await page.context().close();
     }
   }
 });
 
+test("a phone has the keys that its keyboard lacks", async () => {
+  const page = await newPage({ viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true });
+  await logIn(page);
+  await page.goto("/terminal/lab/host-0");
+  await until("connection", () => via(page));
+  await page.locator("#terminal").tap();
+  await page.keyboard.type("sleep 100\n");
+  await page.getByRole("button", { name: "Control, for the next character" }).tap();
+  await page.keyboard.type("c");
+  await page.keyboard.type("echo on-$((40+2))\n");
+  await shows(page, /^on-42$/m);
+  await page.getByRole("button", { name: "Up" }).tap();
+  await page.keyboard.type("\n");
+  await shows(page, /^on-42$[^]*^on-42$/m);
+  const seen = await page.locator("#terminal-keys").boundingBox();
+  assert.ok(seen.y + seen.height <= 800, "in sight, below the terminal");
+});
+
+test("every page says where it is, and every vcluster has a page, whatever its name", async () => {
+  cluster.run("vc", "create", "new", "--wait");
+  const page = await newPage();
+  await logIn(page);
+  for (const [route, section] of [["/vclusters/new", "Vclusters"], ["/terminal/new/host-0", "Vclusters"], ["/images", "Images"], ["/workers", "Workers"]]) {
+    await page.goto(route);
+    assert.deepEqual(await page.locator("nav [aria-current]").allTextContents(), [section], route);
+  }
+  await page.goto("/vclusters/new");
+  await page.locator('tr[data-phase="running"]').waitFor();
+  await page.locator("#leader", { hasText: /m\d leads/ }).waitFor();
+  assert.match(await page.locator("#facts time").textContent(), /just now|second|minute/);
+  cluster.run("vc", "delete", "new", "--wait");
+  await page.getByText("This vcluster is gone.").waitFor();
+  assert.equal(await page.getByRole("button", { name: /Stop|Start|Scale|Delete/ }).count(), 0);
+});
+
+test("somebody who has nothing yet is told how to begin", async () => {
+  cluster.run("user", "create", "bob", "--password-file", cluster.passwordFile());
+  const page = await newPage();
+  await page.goto("/login");
+  await page.fill("#user", "bob");
+  await page.fill("#password", cluster.password());
+  await page.click("button[type=submit]");
+  await page.getByText("Welcome, bob").waitFor();
+  await page.getByRole("link", { name: "Create your first" }).waitFor();
+  await shoot(page, "home-of-a-newcomer");
+  assert.equal(await page.getByRole("link", { name: "Masters" }).count(), 0);
+  assert.equal((await page.request.get("/masters")).status(), 403);
+});
+
 test("a form that is refused comes back with what was typed and the reason", async () => {
   const page = await newPage();
   await logIn(page);
-  await page.goto("/vclusters/new");
+  await page.goto("/new/vcluster");
   await page.fill("#name", "Not Allowed");
   await page.getByRole("button", { name: "Create" }).click();
   await page.locator(".notice.refused", { hasText: "is not allowed" }).waitFor();

@@ -18,10 +18,56 @@ function place({ id, html }) {
   const old = document.getElementById(id);
   const fresh = new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
   if (!old || !fresh) return;
-  const focused = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
+  const focused = old.contains(document.activeElement) && twin(document.activeElement);
+  tellTimes(fresh);
   old.replaceWith(fresh);
-  if (focused) fresh.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
+  if (focused) fresh.querySelector(focused)?.focus();
 }
+
+// How the same element can be found in the fresh part.
+function twin(element) {
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  const [name, value] = element.hasAttribute("href") ? ["href", element.getAttribute("href")] : ["type", element.getAttribute("type")];
+  return value === null ? null : `${element.localName}[${name}="${CSS.escape(value)}"]`;
+}
+
+// Times in the reader's own words and zone; the exact one is a touch away.
+const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const STEPS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30]];
+
+function tellTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    time.title = exact.format(at);
+    let amount = (at - Date.now()) / 1000;
+    let unit = "month";
+    for (const [name, size] of STEPS) {
+      if (Math.abs(amount) < size) {
+        unit = name;
+        break;
+      }
+      amount /= size;
+    }
+    const near = unit === "second" && amount <= 0 && amount > -45;
+    const text = unit === "month" ? exact.format(at) : near ? "just now" : relative.format(Math.round(amount), unit);
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
+// The line at the top that tells what this page knows.
+const pulse = {
+  tell(id, text) {
+    const place = document.getElementById(id);
+    if (place && text && place.textContent !== text) place.textContent = text;
+  },
+  leader(text) {
+    this.tell("leader", text);
+  },
+  entry(index) {
+    this.tell("entry", index);
+  },
+};
 
 function follow(url) {
   let backoff = 200;
@@ -40,12 +86,16 @@ function follow(url) {
       say("The leader is gone; the masters elect another. Vnodes go on.");
     }
     leader = now ?? leader;
+    pulse.leader(now ? `${now} leads · ` : "election under way · ");
   }
 
   function open() {
     const source = new EventSource(url);
     source.addEventListener("open", () => (backoff = 200));
-    source.addEventListener("fragment", (event) => place(JSON.parse(event.data)));
+    source.addEventListener("fragment", (event) => {
+      pulse.entry(event.lastEventId);
+      place(JSON.parse(event.data));
+    });
     source.addEventListener("hello", (event) => hello(JSON.parse(event.data)));
     source.addEventListener("error", () => {
       source.close();
@@ -75,7 +125,9 @@ function confirmFirst(form) {
     const no = document.createElement("button");
     no.className = "button secondary";
     no.textContent = "Cancel";
-    actions.append(yes, no);
+    text.id = "confirm-text";
+    dialog.setAttribute("aria-labelledby", text.id);
+    actions.append(no, yes);
     dialog.append(text, actions);
     document.body.append(dialog);
     no.addEventListener("click", () => dialog.close());
@@ -90,5 +142,7 @@ function confirmFirst(form) {
 }
 
 document.querySelectorAll("form[data-confirm]").forEach(confirmFirst);
+tellTimes(document);
+setInterval(() => tellTimes(document), 20_000);
 const main = document.querySelector("main[data-live]");
 if (main) follow(main.dataset.live);

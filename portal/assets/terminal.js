@@ -13,8 +13,8 @@ const tools = document.getElementById("terminal-tools");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 const THEMES = {
-  dark: { background: "#11151c", foreground: "#dfe6ee", cursor: "#7fb4ff", selectionBackground: "#2d4a73" },
-  light: { background: "#fbfcfd", foreground: "#1b2430", cursor: "#1f5fbf", selectionBackground: "#bcd6fb", black: "#1b2430", brightBlack: "#5a6675", white: "#6b7480", brightWhite: "#39434f", yellow: "#7a5b00", brightYellow: "#7a5b00", green: "#1d6b34", brightGreen: "#1d6b34", cyan: "#0b6470", brightCyan: "#0b6470" },
+  dark: { background: "#0b151b", foreground: "#dfe9ec", cursor: "#5fd3cb", selectionBackground: "#2b4f58" },
+  light: { background: "#fbfcfd", foreground: "#10222d", cursor: "#0a6670", selectionBackground: "#bfe0e0", black: "#10222d", brightBlack: "#5a6675", white: "#6b7480", brightWhite: "#39434f", yellow: "#7a5b00", brightYellow: "#7a5b00", green: "#1d6b34", brightGreen: "#1d6b34", cyan: "#0b6470", brightCyan: "#0b6470" },
 };
 
 const terminal = new Terminal({
@@ -46,7 +46,10 @@ let backoff = 0;
 let lostAt = 0;
 let ended = false;
 
-const say = (text) => (status.textContent = text);
+function say(text, state = "waiting") {
+  status.textContent = text;
+  status.dataset.state = state;
+}
 
 function connect() {
   const query = `&session=${session}&from=${offset}&cols=${terminal.cols}&rows=${terminal.rows}`;
@@ -74,7 +77,7 @@ function told({ via, attached, exit, refused }) {
   if (via) {
     backoff = 0;
     const how = lostAt ? `reattached through ${via.master} after ${((performance.now() - lostAt) / 1000).toFixed(1)} s, nothing lost` : `connected through ${via.master}`;
-    say(via.leader ? `${how}; ${via.leader} leads` : how);
+    say(via.leader ? `${how}; ${via.leader} leads` : how, "open");
     status.dataset.via = via.master;
     lostAt = 0;
   }
@@ -86,7 +89,7 @@ function told({ via, attached, exit, refused }) {
 function finish(text) {
   ended = true;
   sessionStorage.removeItem(key);
-  say(text);
+  say(text, "ended");
   button("New shell", () => location.reload());
 }
 
@@ -108,7 +111,7 @@ function resize() {
 }
 
 const encoder = new TextEncoder();
-terminal.onData((text) => send(encoder.encode(text)));
+terminal.onData((text) => send(encoder.encode(held(text))));
 terminal.onResize(resize);
 new ResizeObserver(() => fit.fit()).observe(place);
 
@@ -150,6 +153,42 @@ terminal.attachCustomKeyEventHandler((event) => {
   event.preventDefault();
   return false;
 });
+
+// Keys that the keyboards of phones lack. Ctrl is held until the next character.
+const keys = document.getElementById("terminal-keys");
+let ctrl = null;
+
+function held(text) {
+  if (ctrl?.getAttribute("aria-pressed") !== "true") return text;
+  ctrl.setAttribute("aria-pressed", "false");
+  return /^[a-z@[\\\]^_ ]$/i.test(text) ? String.fromCharCode(text.toUpperCase().charCodeAt(0) & 31) : text;
+}
+
+function extraKey(label, name, press) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = "quiet";
+  made.textContent = label;
+  made.setAttribute("aria-label", name);
+  // The keyboard stays open: the terminal keeps the focus.
+  made.addEventListener("pointerdown", (event) => event.preventDefault());
+  made.addEventListener("click", () => {
+    press();
+    terminal.focus();
+  });
+  keys.append(made);
+  return made;
+}
+
+const arrow = (letter) => () => send(encoder.encode(`${terminal.modes.applicationCursorKeysMode ? "\x1bO" : "\x1b["}${letter}`));
+extraKey("Esc", "Escape", () => send(encoder.encode("\x1b")));
+extraKey("Tab", "Tab", () => send(encoder.encode("\t")));
+ctrl = extraKey("Ctrl", "Control, for the next character", () => ctrl.setAttribute("aria-pressed", String(ctrl.getAttribute("aria-pressed") !== "true")));
+ctrl.setAttribute("aria-pressed", "false");
+extraKey("↑", "Up", arrow("A"));
+extraKey("↓", "Down", arrow("B"));
+extraKey("←", "Left", arrow("D"));
+extraKey("→", "Right", arrow("C"));
 
 // The whole text, for tests and for people who ask the console.
 window.dockletTerminal = {

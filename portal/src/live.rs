@@ -12,7 +12,7 @@ use maud::Markup;
 
 use crate::asker::{Asker, holder};
 use crate::dispatch::Waking;
-use crate::pages::{drill, image, master, notice, vcluster, worker};
+use crate::pages::{drill, home, image, master, notice, vcluster, worker};
 use crate::serve::Portal;
 
 /// Changes that come within this time are shown together.
@@ -43,6 +43,7 @@ fn fragments(portal: &Portal, asker: &Asker, page: &str) -> Vec<(String, Markup)
 
 fn parts(portal: &Portal, asker: &Asker, page: &str) -> Vec<(String, Markup)> {
     match page.split('/').collect::<Vec<_>>()[..] {
+        ["home"] => home::fragments(asker),
         ["vclusters"] => vcluster::list_fragments(asker),
         ["vclusters", name] => vcluster::show_fragments(asker, name),
         ["masters"] => master::fragments(portal, asker),

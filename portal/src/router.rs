@@ -61,7 +61,7 @@ fn page_routes() -> Router<Portal> {
             "/vclusters",
             get(pages::vcluster::list).post(pages::vcluster::create),
         )
-        .route("/vclusters/new", get(pages::vcluster::form))
+        .route("/new/vcluster", get(pages::vcluster::form))
         .route("/vclusters/{name}", get(pages::vcluster::show))
         .route("/vclusters/{name}/{action}", post(pages::vcluster::change))
         .route("/terminal/{vcluster}/{vnode}", get(pages::terminal::show))

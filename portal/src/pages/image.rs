@@ -3,6 +3,7 @@
 use docklet_control::view::{ImageView, image};
 use maud::{Markup, html};
 
+use super::amount::mib;
 use super::{Page, instant};
 use crate::asker::Asker;
 
@@ -27,7 +28,12 @@ fn table(asker: &Asker) -> Markup {
     html! {
         div #images {
             @if views.is_empty() {
-                div.empty { p { "No images yet. An admin makes one with " code { "docklet image build busybox" } "." } }
+                div.empty {
+                    h2 { "No images yet" }
+                    p { "Every vnode starts from an image. An admin makes one, the first in a second, the second in minutes:" }
+                    p { code { "docklet image build busybox" } }
+                    p { code { "docklet image build debian" } }
+                }
             } @else {
                 table {
                     thead { tr { th { "Image" } th { "Size" } th { "Held by" } th { "Digest" } th { "Registered" } } }
@@ -42,8 +48,8 @@ fn row(view: &ImageView) -> Markup {
     let digest = view.digest.to_string();
     html! {
         tr {
-            td data-label="Image" { (view.name) p.hint { (view.description) } }
-            td data-label="Size" { (view.blob_bytes.div_ceil(1 << 20)) " MiB" }
+            td.main data-label="Image" { (view.name) p.hint { (view.description) } }
+            td data-label="Size" { (mib(view.blob_bytes.div_ceil(1 << 20))) }
             td data-label="Held by" { (view.holders.join(", ")) }
             td data-label="Digest" { code title=(digest) { (digest[..12]) } }
             td data-label="Registered" { (instant(view.registered_at)) }

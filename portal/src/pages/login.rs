@@ -8,7 +8,7 @@ use docklet_control::model::SessionKind;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{check_csrf, document};
+use super::{check_csrf, document, mark, sentence};
 use crate::asker::{self, Asker, COOKIE, propose, refuse_foreign};
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -23,10 +23,10 @@ pub(crate) async fn show(asker: Option<Asker>) -> Response {
 fn page(user: &str, problem: Option<&str>) -> Markup {
     let body = html! {
         main.login {
-            h1 { "Docklet" }
+            h1 { (mark()) "Docklet" }
             p.muted { "Your own clusters on shared machines." }
             @if let Some(problem) = problem {
-                p.notice.refused role="alert" { (problem) }
+                p.notice.refused role="alert" { (sentence(problem)) }
             }
             form method="post" action="/login" {
                 label for="user" { "User" }

@@ -1,5 +1,7 @@
 //! Pages, one file for each noun. Forms and links work without JavaScript; what changes is pushed by [`crate::live`].
 
+pub(crate) mod amount;
+pub(crate) mod berth;
 pub(crate) mod drill;
 pub(crate) mod drill_chart;
 pub(crate) mod home;
@@ -40,19 +42,23 @@ impl Page<'_> {
             self.title,
             self.script,
             html! {
+                a.skip href="#main" { "Skip to the content" }
                 header.top {
-                    a.brand href="/" { "Docklet" }
+                    a.brand href="/" { (mark()) "Docklet" }
                     nav aria-label="Main" {
-                        a href="/vclusters" { "Vclusters" }
-                        a href="/images" { "Images" }
+                        (self.link("/vclusters", "Vclusters"))
+                        (self.link("/images", "Images"))
                         @if asker.user.role == Role::Admin {
-                            a href="/workers" { "Workers" }
-                            a href="/masters" { "Masters" }
-                            a href="/drills" { "Drills" }
+                            (self.link("/workers", "Workers"))
+                            (self.link("/masters", "Masters"))
+                            (self.link("/drills", "Drills"))
                         }
                     }
+                    p #pulse .pulse title="What this page knows of the log, and who leads the masters" {
+                        span #leader {} "entry " span #entry { (asker.frozen.index) }
+                    }
                     div.who {
-                        span { (asker.user.name) }
+                        span.name { (asker.user.name) }
                         form method="post" action="/logout" {
                             (csrf(asker))
                             button.quiet type="submit" { "Log out" }
@@ -61,10 +67,10 @@ impl Page<'_> {
                 }
                 (notice::banner(asker))
                 div #connection .banner role="status" aria-live="polite" hidden {}
-                main data-live=(self.live.as_deref().unwrap_or(notice::LIVE)) {
+                main #main data-live=(self.live.as_deref().unwrap_or(notice::LIVE)) {
                     @if let Some(index) = asker.after {
                         p.notice.done role="status" {
-                            "Done: entry " (index) " of the log, on a majority of the masters."
+                            "Done. It is entry " (index) " of the log, on the disks of most masters."
                         }
                     }
                     (body)
@@ -72,6 +78,26 @@ impl Page<'_> {
             },
         )
     }
+}
+
+impl Page<'_> {
+    /// A link of the navigation; the section that this page is in is marked.
+    fn link(&self, path: &str, label: &str) -> Markup {
+        let stream = self.live.as_deref().unwrap_or_default();
+        let own = stream
+            .strip_prefix("/live")
+            .and_then(|rest| rest.strip_prefix(path));
+        let inside = own.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        // A terminal is a part of its vcluster, and has no live stream.
+        let terminal = path == "/vclusters" && self.script.is_some();
+        let current = (inside || terminal || self.title == label).then_some("page");
+        html! { a href=(path) aria-current=[current] { (label) } }
+    }
+}
+
+/// The mark beside the name: vessels at a dock.
+fn mark() -> Markup {
+    html! { img.mark src="/assets/icon.svg" alt="" width="24" height="24"; }
 }
 
 /// A document without the frame.
@@ -85,7 +111,7 @@ pub(crate) fn document(title: &str, script: Option<&str>, body: Markup) -> Marku
                 meta name="color-scheme" content="light dark";
                 title { (title) " · Docklet" }
                 link rel="stylesheet" href="/assets/style.css";
-                link rel="icon" href="data:,";
+                link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
                 script src="/assets/live.js" defer {}
                 @if let Some(script) = script {
                     script src=(script) defer {}
@@ -119,11 +145,16 @@ pub(crate) fn phase(phase: Phase) -> Markup {
     html! { span class={"phase phase-" (word)} { (word) } }
 }
 
-/// An instant, for people and for machines.
+/// What does the same by command: for scripts, and for people who would rather type.
+pub(crate) fn by_command(line: &str) -> Markup {
+    html! { p.by-command { span { "By command" } code { (line) } } }
+}
+
+/// An instant, for people and for machines; the page's script shows it in the reader's own time.
 pub(crate) fn instant(at: UnixMs) -> Markup {
     let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
     let stamp = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
-    let text = stamp.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    let text = stamp.strftime("%Y-%m-%d %H:%M UTC").to_string();
     html! { time datetime=(stamp) { (text) } }
 }
 
@@ -136,13 +167,25 @@ pub(crate) async fn show_problem(response: Response) -> Response {
         return Redirect::to("/login").into_response();
     }
     let body = html! {
-        main.narrow {
+        main.alone {
+            p.brand { (mark()) "Docklet" }
             h1 { (problem.status.canonical_reason().unwrap_or("Problem")) }
-            p.notice.refused role="alert" { (problem.detail) }
+            p.notice.refused role="alert" { (sentence(&problem.detail)) }
             p { a.button href="/" { "Home" } }
         }
     };
     (problem.status, document("Problem", None, body)).into_response()
+}
+
+/// A refusal as a sentence on a page: programs and logs like it without capital and full stop.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().map(|first| first.to_uppercase().to_string());
+    let mut sentence = first.unwrap_or_default() + rest.as_str();
+    if !sentence.ends_with(['.', '!', '?']) {
+        sentence.push('.');
+    }
+    sentence
 }
 
 pub(crate) async fn not_found() -> Problem {

@@ -25,12 +25,14 @@ pub(crate) async fn show(
     let socket = format!("/terminal/ws?vcluster={vcluster}&vnode={vnode}");
     let session = hex::encode(rand::random::<[u8; 16]>());
     let body = html! {
-        div.head {
-            p.crumbs { a href="/vclusters" { "Vclusters" } " / " a href={"/vclusters/" (vcluster)} { (vcluster) } " / " (vnode) }
+        h1.unseen { "Terminal on " (vnode) " of " (vcluster) }
+        p.crumbs { a href="/vclusters" { "Vclusters" } " / " a href={"/vclusters/" (vcluster)} { (vcluster) } " / " (vnode) }
+        div.terminal-bar {
             p #terminal-status role="status" aria-live="polite" { "connecting…" }
+            div.terminal-tools #terminal-tools {}
         }
-        div.terminal-tools #terminal-tools {}
         div #terminal data-socket=(socket) data-session=(session) data-key={(vcluster) "/" (vnode)} {}
+        div.terminal-keys #terminal-keys role="toolbar" aria-label="Keys" {}
         noscript { p.notice { "A terminal needs JavaScript. " code { "docklet shell " (vcluster) "/" (vnode) } " works without a browser." } }
     };
     let title = format!("{vnode} of {vcluster}");

@@ -11,7 +11,9 @@ use docklet_control::{Command, Refusal};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Page, check_csrf, csrf, instant, phase};
+use super::amount::{cores, count, mib};
+use super::berth::berths;
+use super::{Page, by_command, check_csrf, csrf, instant, phase, sentence};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -21,7 +23,7 @@ pub(crate) async fn list(asker: Asker) -> Markup {
     let body = html! {
         div.head {
             h1 { "Vclusters" }
-            a.button href="/vclusters/new" { "Create" }
+            a.button href="/new/vcluster" { "Create a vcluster" }
         }
         (list_table(&asker))
     };
@@ -45,8 +47,11 @@ fn list_table(asker: &Asker) -> Markup {
         div #vclusters {
             @if views.is_empty() {
                 div.empty {
-                    p { "No vclusters yet." }
-                    p { a.button href="/vclusters/new" { "Create the first" } }
+                    (dock())
+                    h2 { "No vclusters yet" }
+                    p { "A vcluster is a private group of Linux hosts that see each other by name. The first takes a second or two." }
+                    p { a.button href="/new/vcluster" { "Create the first" } }
+                    (by_command("docklet vc create lab --vnodes 2 --wait"))
                 }
             } @else {
                 table {
@@ -54,9 +59,9 @@ fn list_table(asker: &Asker) -> Markup {
                     tbody {
                         @for view in &views {
                             tr {
-                                td data-label="Name" { a href={"/vclusters/" (link(asker, view))} { (view.name) } }
+                                td.main data-label="Name" { a href={"/vclusters/" (link(asker, view))} { (view.name) } }
                                 td data-label="State" { (phase(view.phase)) }
-                                td data-label="Vnodes" { (view.running) " of " (view.vnodes.len()) " running" }
+                                td data-label="Vnodes" { (berths(view)) span.muted { " " (view.running) " of " (live_count(view)) } }
                                 td data-label="Image" { (view.image) }
                                 td data-label="Owner" { (view.owner) }
                                 td data-label="Created" { (instant(view.created_at)) }
@@ -67,6 +72,11 @@ fn list_table(asker: &Asker) -> Markup {
             }
         }
     }
+}
+
+/// A dock without vessels.
+fn dock() -> Markup {
+    html! { div.dock aria-hidden="true" { i {} i {} i {} i {} i {} } }
 }
 
 /// Own vclusters by name; others' by number, as names are each owner's own.
@@ -135,7 +145,7 @@ fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Ma
         p.crumbs { a href="/vclusters" { "Vclusters" } " / new" }
         h1 { "Create a vcluster" }
         @if let Some(problem) = problem {
-            p.notice.refused role="alert" { (problem.detail) }
+            p.notice.refused role="alert" { (sentence(&problem.detail)) }
         }
         @if images.is_empty() {
             p.notice { "There is no image yet. An admin makes one with " code { "docklet image build busybox" } "." }
@@ -145,20 +155,39 @@ fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Ma
             label for="name" { "Name" }
             input #name name="name" value=(form.name) required maxlength="40" autocomplete="off" autofocus aria-describedby="name-hint";
             p.hint #name-hint { "1 to 40 of a-z, 0-9 and -, starting with a letter." }
-            label for="image" { "Image" }
-            select #image name="image" { @for image in &images { (image_option(image, form)) } }
-            label for="vnodes" { "Vnodes" }
-            input #vnodes name="vnodes" type="number" min="1" max="1000" value=(form.vnodes) required;
+            fieldset.choices {
+                legend { "Image" }
+                @for (number, image) in images.iter().enumerate() { (image_choice(image, form, number == 0)) }
+            }
+            div.row {
+                div.field {
+                    label for="vnodes" { "Vnodes" }
+                    input #vnodes name="vnodes" type="number" min="1" max="1000" value=(form.vnodes) required;
+                    p.hint { "Hosts: host-0, host-1, …" }
+                }
+            }
             fieldset {
                 legend { "Limits of each vnode" }
-                label for="cpu" { "CPU, in thousandths of a core" }
-                input #cpu name="cpu_milli" type="number" min="10" value=(form.cpu_milli) required;
-                label for="memory" { "Memory, in MiB" }
-                input #memory name="memory_mib" type="number" min="4" value=(form.memory_mib) required;
-                label for="pids" { "Processes" }
-                input #pids name="pids_max" type="number" min="8" value=(form.pids_max) required;
+                div.row {
+                    div.field {
+                        label for="cpu" { "CPU" }
+                        input #cpu name="cpu_milli" type="number" min="10" max="256000" value=(form.cpu_milli) required aria-describedby="cpu-hint";
+                        p.hint #cpu-hint { "Thousandths of a core: 1000 is a whole one." }
+                    }
+                    div.field {
+                        label for="memory" { "Memory" }
+                        input #memory name="memory_mib" type="number" min="4" max="4194304" value=(form.memory_mib) required aria-describedby="memory-hint";
+                        p.hint #memory-hint { "MiB: 1024 is a GiB." }
+                    }
+                    div.field {
+                        label for="pids" { "Processes" }
+                        input #pids name="pids_max" type="number" min="8" max="1000000" value=(form.pids_max) required aria-describedby="pids-hint";
+                        p.hint #pids-hint { "Threads count too." }
+                    }
+                }
             }
             div.actions { button.button type="submit" { "Create" } " " a href="/vclusters" { "Cancel" } }
+            (by_command("docklet vc create NAME --image IMAGE --vnodes N --wait"))
         }
     };
     Page {
@@ -170,11 +199,15 @@ fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Ma
     .render(body)
 }
 
-fn image_option(image: &ImageView, form: &NewVcluster) -> Markup {
+fn image_choice(image: &ImageView, form: &NewVcluster, first: bool) -> Markup {
+    let chosen = image.name == form.image || (first && form.image.is_empty());
     html! {
-        option value=(image.name) selected[image.name == form.image] {
-            (image.name)
-            @if !image.description.is_empty() { " — " (image.description) }
+        label.choice {
+            input type="radio" name="image" value=(image.name) checked[chosen] required;
+            span {
+                b { (image.name) }
+                span.hint { (image.description) }
+            }
         }
     }
 }
@@ -231,45 +264,68 @@ pub(crate) async fn show(asker: Asker, Path(name): Path<String>) -> Result<Respo
 pub(crate) fn show_fragments(asker: &Asker, name: &str) -> Vec<(String, Markup)> {
     let state = &asker.frozen.state;
     let Ok(found) = find_vcluster(state, &asker.user, name) else {
-        let gone = html! {
-            div #summary { p.notice role="status" { "This vcluster is gone." } p { a href="/vclusters" { "All vclusters" } } }
-        };
-        return vec![
-            ("summary".to_owned(), gone),
-            ("vnodes".to_owned(), html! { div #vnodes {} }),
-        ];
+        return gone();
     };
     let view = vcluster::show(state, found);
     vec![
         ("summary".to_owned(), summary(&view)),
+        ("power".to_owned(), power(asker, &view, name)),
+        ("facts".to_owned(), facts(&view)),
         ("vnodes".to_owned(), vnodes(&view, name)),
     ]
 }
 
-fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
-    let act = |action: &str, label: &str, class: &str, confirm: Option<&str>| {
-        html! {
-            form method="post" action={"/vclusters/" (name) "/" (action)} data-confirm=[confirm] {
-                (csrf(asker))
-                button class={"button " (class)} type="submit" { (label) }
-            }
-        }
+/// What an open page turns into when its vcluster goes. The style sheet hides what can no longer be done.
+fn gone() -> Vec<(String, Markup)> {
+    let notice = html! {
+        div #facts { p.notice role="status" { "This vcluster is gone." } p { a href="/vclusters" { "All vclusters" } } }
     };
-    let sure = format!("Delete {} with all files of its vnodes?", view.name);
+    vec![
+        ("power".to_owned(), html! { div #power .gone {} }),
+        ("facts".to_owned(), notice),
+        ("vnodes".to_owned(), html! { div #vnodes {} }),
+    ]
+}
+
+fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
     html! {
-        (summary(view))
-        div.actions {
-            (act("start", "Start", "secondary", None))
-            (act("stop", "Stop", "secondary", None))
-            form.inline method="post" action={"/vclusters/" (name) "/scale"} {
-                (csrf(asker))
-                label for="scale" { "Vnodes" }
-                input #scale name="vnodes" type="number" min="1" max="1000" value=(live_count(view)) required;
-                button.button.secondary type="submit" { "Scale" }
+        div.head {
+            (summary(view))
+            div.actions {
+                (power(asker, view, name))
+                (scale_form(asker, view, name))
             }
-            (act("delete", "Delete", "danger", Some(&sure)))
         }
+        (facts(view))
         (vnodes(view, name))
+        section.foot {
+            (by_command(&format!("docklet vc show {name}")))
+            (delete_form(asker, view, name))
+        }
+    }
+}
+
+/// A form of one button.
+fn act(asker: &Asker, name: &str, action: &str, label: &str) -> Markup {
+    html! {
+        form method="post" action={"/vclusters/" (name) "/" (action)} {
+            (csrf(asker))
+            button.button.secondary type="submit" { (label) }
+        }
+    }
+}
+
+fn delete_form(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
+    let sure = format!(
+        "Delete {} with all files of its {} vnodes? This cannot be undone.",
+        view.name,
+        live_count(view)
+    );
+    html! {
+        form method="post" action={"/vclusters/" (name) "/delete"} data-confirm=(sure) {
+            (csrf(asker))
+            button.button.danger type="submit" { "Delete" }
+        }
     }
 }
 
@@ -281,24 +337,45 @@ fn live_count(view: &VclusterView) -> usize {
 }
 
 fn summary(view: &VclusterView) -> Markup {
-    let wanted = match view.wanted {
-        VclusterWanted::Running => "running",
-        VclusterWanted::Stopped => "stopped",
-        VclusterWanted::Deleted => "deleted",
-    };
+    html! { h1 #summary { (view.name) " " (phase(view.phase)) } }
+}
+
+/// Starts or stops, whichever is not wanted already.
+fn power(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
     html! {
-        div #summary {
-            h1 { (view.name) " " (phase(view.phase)) }
-            dl.facts {
-                div { dt { "Wanted" } dd { (wanted) } }
-                div { dt { "Running" } dd { (view.running) " of " (live_count(view)) } }
-                div { dt { "Image" } dd { (view.image) } }
-                div { dt { "Each vnode" } dd {
-                    (view.size.cpu_milli.0) " m CPU, " (view.size.memory_mib.0) " MiB, " (view.size.pids_max) " processes"
-                } }
-                div { dt { "Owner" } dd { (view.owner) } }
-                div { dt { "Created" } dd { (instant(view.created_at)) " at entry " (view.created_index) } }
+        div #power {
+            @match view.wanted {
+                VclusterWanted::Running => (act(asker, name, "stop", "Stop")),
+                VclusterWanted::Stopped => (act(asker, name, "start", "Start")),
+                VclusterWanted::Deleted => {}
             }
+        }
+    }
+}
+
+fn facts(view: &VclusterView) -> Markup {
+    let size = view.size;
+    html! {
+        dl #facts .facts {
+            div { dt { "Running" } dd { (berths(view)) " " (view.running) " of " (live_count(view)) } }
+            div { dt { "Image" } dd { (view.image) } }
+            div { dt { "Each vnode" } dd {
+                (cores(size.cpu_milli.0.into())) ", " (mib(size.memory_mib.0.into())) ", "
+                (count(size.pids_max.into())) " processes"
+            } }
+            div { dt { "Owner" } dd { (view.owner) } }
+            div { dt { "Created" } dd { (instant(view.created_at)) ", entry " (view.created_index) } }
+        }
+    }
+}
+
+fn scale_form(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
+    html! {
+        form.inline method="post" action={"/vclusters/" (name) "/scale"} {
+            (csrf(asker))
+            label for="scale" { "Vnodes" }
+            input #scale name="vnodes" type="number" min="1" max="1000" value=(live_count(view)) required;
+            button.button.secondary type="submit" { "Scale" }
         }
     }
 }
@@ -307,7 +384,7 @@ fn vnodes(view: &VclusterView, name: &str) -> Markup {
     html! {
         div #vnodes {
             table {
-                thead { tr { th { "Vnode" } th { "State" } th { "Worker" } th { "Address" } th { "" } } }
+                thead { tr { th { "Vnode" } th { "State" } th { "Worker" } th { "Address" } th { span.unseen { "Actions" } } } }
                 tbody { @for vnode in &view.vnodes { (vnode_row(vnode, name)) } }
             }
         }
@@ -317,16 +394,16 @@ fn vnodes(view: &VclusterView, name: &str) -> Markup {
 fn vnode_row(vnode: &VnodeView, vcluster: &str) -> Markup {
     html! {
         tr id={"vnode-" (vnode.id)} data-vnode=(vnode.name) data-phase=(vnode.phase.word()) {
-            td data-label="Vnode" { (vnode.name) }
+            td.main data-label="Vnode" { (vnode.name) }
             td data-label="State" {
                 (phase(vnode.phase))
                 @if !vnode.reason.is_empty() { p.hint { (vnode.reason) } }
             }
             td data-label="Worker" data-worker=(vnode.worker.as_deref().unwrap_or("")) { (vnode.worker.as_deref().unwrap_or("—")) }
             td data-label="Address" { code { (vnode.address) } }
-            td data-label="" {
+            td.act data-label="" {
                 @if matches!(vnode.phase, Phase::Running | Phase::Unknown) {
-                    a href={"/terminal/" (vcluster) "/" (vnode.name)} { "Terminal" }
+                    a.button.secondary.small href={"/terminal/" (vcluster) "/" (vnode.name)} aria-label={"Terminal on " (vnode.name)} { "Terminal" }
                 }
             }
         }

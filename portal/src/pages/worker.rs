@@ -5,6 +5,7 @@ use docklet_control::permit;
 use docklet_control::view::{WorkerView, worker};
 use maud::{Markup, html};
 
+use super::amount::{cores, mib};
 use super::{Page, instant};
 use crate::asker::Asker;
 use crate::problem::Problem;
@@ -38,7 +39,12 @@ fn table(asker: &Asker) -> Markup {
     html! {
         div #workers {
             @if views.is_empty() {
-                div.empty { p { "No workers yet." } }
+                div.empty {
+                    h2 { "No workers yet" }
+                    p { "Vnodes run on workers. Make a token here, and join with it there:" }
+                    p { code { "docklet token create --role agent" } }
+                    p { code { "docklet agent join TOKEN" } }
+                }
             } @else {
                 table {
                     thead { tr { th { "Worker" } th { "State" } th { "Vnodes" } th { "Memory promised" } th { "CPU promised" } th { "GPUs" } th { "System" } } }
@@ -52,11 +58,11 @@ fn table(asker: &Asker) -> Markup {
 fn row(view: &WorkerView) -> Markup {
     html! {
         tr data-worker=(view.name) {
-            td data-label="Worker" { (view.name) p.hint { code { (view.data_addr) } } }
+            td.main data-label="Worker" { (view.name) p.hint { code { (view.data_addr) } } }
             td data-label="State" { (status(view.status)) p.hint { "since " (instant(view.status_since)) } }
             td data-label="Vnodes" { (view.vnodes) }
-            td data-label="Memory promised" { (meter(view.memory_mib_promised, view.memory_mib_max, "MiB")) }
-            td data-label="CPU promised" { (meter(view.cpu_milli_promised, view.cpu_milli_max, "m")) }
+            td data-label="Memory promised" { (meter(view.memory_mib_promised, view.memory_mib_max, mib)) }
+            td data-label="CPU promised" { (meter(view.cpu_milli_promised, view.cpu_milli_max, cores)) }
             td data-label="GPUs" { (view.facts.capacity.gpus.len()) }
             td data-label="System" { (view.facts.kernel) p.hint { "liblxc " (view.facts.liblxc) ", agent " (view.facts.agent) } }
         }
@@ -73,9 +79,9 @@ fn status(status: WorkerStatus) -> Markup {
     html! { span class={"phase phase-" (class)} { (word) } }
 }
 
-fn meter(used: u64, of: u64, unit: &str) -> Markup {
+fn meter(used: u64, of: u64, words: fn(u64) -> String) -> Markup {
     html! {
-        meter min="0" max=(of.max(1)) value=(used) { (used) }
-        p.hint { (used) " of " (of) " " (unit) }
+        meter min="0" max=(of.max(1)) value=(used) aria-label={ (words(used)) " of " (words(of)) } {}
+        p.hint { (words(used)) " of " (words(of)) }
     }
 }
