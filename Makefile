@@ -7,7 +7,7 @@ DOCKLET := target/debug/docklet
 ASSETS := portal/assets/dist/style.css
 CARGO_DENY := 0.20.2
 
-.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos lint bless bench-start clean
+.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos lint bless measured bench-start bench-store bench-failover clean
 
 help: ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -62,6 +62,16 @@ bless: ## Rewrite the expected parts of the story files
 bench-start: build ## Time from `vc create --wait` to running, beside a bare lxc-start of the same rootfs
 	cargo build --locked --release
 	node chaos-tests/bench/start.mjs
+
+measured: $(ASSETS)
+	scripts/setup-bench
+	cargo build --locked --profile measure -p docklet -p docklet-chaos-tests
+
+bench-store: measured ## The store beside etcd: rates, latencies, memory, restart (PARTS=rates,idle,big PAIRS=3 SECONDS=6)
+	target/measure/bench_store
+
+bench-failover: measured ## From a fault of the leader to the next accepted write, beside etcd (FAULTS=50)
+	target/measure/bench_failover
 
 clean: ## Delete what was built
 	cargo clean

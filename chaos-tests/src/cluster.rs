@@ -1,10 +1,9 @@
 //! A cluster of real masters: made by the real command line, each in a namespace and a directory of its own.
-//! Everything is gone when it is dropped; its directory stays, for the logs, after a failed test or with `CHAOS_KEEP`.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -14,18 +13,17 @@ use docklet_control::{Actor, Command as Asked};
 use docklet_link::identity::PeerRole;
 use docklet_link::{Credentials, JoinSecret};
 use docklet_raft::{RaftStatus, StoreClient};
-use nix::sys::signal::Signal;
 
-use crate::disk::{self, Disk, DiskKind};
+use crate::disk::{Disk, DiskKind};
+use crate::members::Members;
 use crate::network::Network;
 use crate::process;
-use crate::slot::Slot;
 
 /// Whatever a healthy cluster does takes less.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 /// The account that `master init` makes.
-pub(crate) const ADMIN: Actor = Actor::User(UserId(1));
+pub const ADMIN: Actor = Actor::User(UserId(1));
 
 /// What a cluster is like.
 #[derive(Clone, Debug)]
@@ -49,12 +47,9 @@ impl Default for ClusterOptions {
 
 /// Some masters, numbered from 0.
 pub struct Cluster {
-    slot: Slot,
-    network: Network,
     program: PathBuf,
-    dir: PathBuf,
     environment: Vec<(String, String)>,
-    masters: Vec<Option<Child>>,
+    masters: Members,
     disks: BTreeMap<usize, Disk>,
 }
 
@@ -66,23 +61,12 @@ impl Cluster {
 
     /// A cluster of choice; all its masters vote.
     pub async fn start_with(options: ClusterOptions) -> anyhow::Result<Self> {
-        let slot = Slot::take()?;
-        let chaos = target_dir()?.join("chaos");
-        let dir = chaos.join(slot.number.to_string());
-        disk::unmount_below(&dir)?;
-        if dir.exists() {
-            fs::remove_dir_all(&dir).with_context(|| format!("remove {}", dir.display()))?;
-        }
-        fs::create_dir_all(&dir)?;
         let count = options.masters;
         let mut cluster = Self {
-            network: Network::create(slot.number, count)?,
-            slot,
             program: program()?,
-            dir,
             environment: options.environment,
-            masters: (0..count).map(|_| None).collect(),
             disks: BTreeMap::new(),
+            masters: Members::prepare(count)?,
         };
         for (master, kind) in options.disks {
             let disk = Disk::mount(kind, &cluster.dir_of(master))?;
@@ -93,7 +77,7 @@ impl Cluster {
     }
 
     async fn form(&mut self, count: usize) -> anyhow::Result<()> {
-        let password = self.dir.join("admin-password");
+        let password = self.masters.dir().join("admin-password");
         fs::write(&password, "a password for a test\n")?;
         let mut init = self.command(0, &["master", "init"]);
         init.args(self.addresses(0))
@@ -137,13 +121,13 @@ impl Cluster {
     }
 
     fn command(&self, master: usize, arguments: &[&str]) -> Command {
-        let mut command = process::inside(&self.network.namespace(master), &self.program);
+        let mut command = self.masters.command(master, &self.program);
         command.args(arguments).envs(self.environment.clone());
         command
     }
 
     fn addresses(&self, master: usize) -> Vec<String> {
-        let address = self.network.address(master);
+        let address = self.network().address(master);
         [
             ("--dir", self.dir_of(master).display().to_string()),
             ("--name", format!("m{master}")),
@@ -158,31 +142,37 @@ impl Cluster {
     /// How many masters there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.masters.len()
+        self.masters.count()
     }
 
     /// Where a master keeps its files.
     #[must_use]
     pub fn dir_of(&self, master: usize) -> PathBuf {
-        self.dir.join(format!("m{master}"))
+        self.masters.dir().join(format!("m{master}"))
     }
 
     /// Where a master's output goes.
     #[must_use]
     pub fn log_of(&self, master: usize) -> PathBuf {
-        self.dir.join(format!("m{master}.log"))
+        self.masters.log_of(master)
     }
 
     /// A master's cluster listener.
     #[must_use]
     pub fn cluster_addr(&self, master: usize) -> String {
-        format!("{}:7000", self.network.address(master))
+        format!("{}:7000", self.network().address(master))
     }
 
     /// The network between them.
     #[must_use]
     pub fn network(&self) -> &Network {
-        &self.network
+        self.masters.network()
+    }
+
+    /// Their processes.
+    #[must_use]
+    pub fn processes(&mut self) -> &mut Members {
+        &mut self.masters
     }
 
     fn credentials(&self) -> anyhow::Result<Credentials> {
@@ -210,75 +200,38 @@ impl Cluster {
     /// Starts a master that does not run.
     pub fn run(&mut self, master: usize) -> anyhow::Result<()> {
         let dir = self.dir_of(master).display().to_string();
-        let mut command = self.command(master, &["master", "run", "--dir", &dir]);
-        let child = process::start(&mut command, &self.log_of(master))?;
-        self.slot.note(child.id())?;
-        self.masters[master] = Some(child);
-        Ok(())
-    }
-
-    fn child(&mut self, master: usize) -> anyhow::Result<&mut Child> {
-        let child = self.masters[master].as_mut();
-        child.with_context(|| format!("master {master} does not run"))
-    }
-
-    /// The pid of a running master.
-    pub fn pid(&mut self, master: usize) -> anyhow::Result<u32> {
-        Ok(self.child(master)?.id())
+        let command = self.command(master, &["master", "run", "--dir", &dir]);
+        self.masters.start(master, command)
     }
 
     /// Kills a master, without warning.
     pub fn kill(&mut self, master: usize) -> anyhow::Result<()> {
-        let child = self.child(master)?;
-        process::signal(child, Signal::SIGKILL)?;
-        process::wait(child, PATIENCE)?;
-        self.masters[master] = None;
-        Ok(())
+        self.masters.kill(master)
     }
 
     /// Kills all masters at the same instant.
     pub fn kill_all(&mut self) -> anyhow::Result<()> {
-        for child in self.masters.iter().flatten() {
-            process::signal(child, Signal::SIGKILL)?;
-        }
-        for child in self.masters.iter_mut().flatten() {
-            process::wait(child, PATIENCE)?;
-        }
-        self.masters.iter_mut().for_each(|child| *child = None);
-        Ok(())
+        self.masters.kill_all()
     }
 
     /// Stops a master in order; answers how long that took it.
     pub fn stop(&mut self, master: usize) -> anyhow::Result<Duration> {
-        let child = self.child(master)?;
-        process::signal(child, Signal::SIGTERM)?;
-        let took = process::wait(child, PATIENCE)?;
-        self.masters[master] = None;
-        Ok(took)
+        self.masters.stop(master)
     }
 
     /// Waits until a master has ended by itself; answers its exit code.
     pub fn ended(&mut self, master: usize) -> anyhow::Result<Option<i32>> {
-        let child = self.child(master)?;
-        process::wait(child, PATIENCE)?;
-        let code = child.wait()?.code();
-        self.masters[master] = None;
-        Ok(code)
+        self.masters.ended(master)
     }
 
     /// Freezes a master: it keeps its connections and answers nothing.
     pub fn freeze(&mut self, master: usize) -> anyhow::Result<()> {
-        process::signal(self.child(master)?, Signal::SIGSTOP)
+        self.masters.freeze(master)
     }
 
     /// Lets a frozen master go on.
     pub fn thaw(&mut self, master: usize) -> anyhow::Result<()> {
-        process::signal(self.child(master)?, Signal::SIGCONT)
-    }
-
-    fn running(&self) -> impl Iterator<Item = usize> {
-        let runs = |(master, child): (usize, &Option<Child>)| child.as_ref().map(|_| master);
-        self.masters.iter().enumerate().filter_map(runs)
+        self.masters.thaw(master)
     }
 
     /// What the masters that answer at once say of the group.
@@ -287,7 +240,7 @@ impl Cluster {
             let status = client.status_at(master, Duration::from_millis(300)).await;
             Some((master, status.ok()?))
         };
-        let asked = futures_util::future::join_all(self.running().map(ask)).await;
+        let asked = futures_util::future::join_all(self.masters.running().map(ask)).await;
         asked.into_iter().flatten().collect()
     }
 
@@ -322,7 +275,7 @@ impl Cluster {
             seen = self.statuses(client).await;
             if let Some((_, leader)) = seen.iter().find(|(_, status)| status.role == "leader") {
                 let goal = *goal.get_or_insert(leader.last_log);
-                if seen.len() == self.running().count() && have(&seen, leader, goal) {
+                if seen.len() == self.masters.running().count() && have(&seen, leader, goal) {
                     return Ok(begun.elapsed());
                 }
             }
@@ -345,7 +298,7 @@ impl Cluster {
         let mut seen = Vec::new();
         while begun.elapsed() < within {
             seen = self.statuses(client).await;
-            if seen.len() == self.running().count() && is_settled(&seen) {
+            if seen.len() == self.masters.running().count() && is_settled(&seen) {
                 return Ok(begun.elapsed());
             }
             tokio::time::sleep(POLL).await;
@@ -368,28 +321,7 @@ impl Cluster {
     /// The ends of the masters' logs, for a failure's message.
     #[must_use]
     pub fn logs(&self) -> String {
-        let tail = |master| {
-            let text = fs::read_to_string(self.log_of(master)).unwrap_or_default();
-            let lines: Vec<&str> = text.lines().collect();
-            let last = lines[lines.len().saturating_sub(12)..].join("\n");
-            format!("\n== {}\n{last}", self.log_of(master).display())
-        };
-        (0..self.count()).map(tail).collect()
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        // A frozen process dies of this signal too. What has ended already needs none.
-        for child in self.masters.iter_mut().flatten() {
-            drop(child.kill());
-            drop(child.wait());
-        }
-        self.disks.clear();
-        let keep = std::thread::panicking() || std::env::var_os("CHAOS_KEEP").is_some();
-        if !keep {
-            drop(fs::remove_dir_all(&self.dir));
-        }
+        self.masters.logs()
     }
 }
 
@@ -418,19 +350,8 @@ fn is_settled(seen: &[(usize, RaftStatus)]) -> bool {
     leader.applied == leader.last_log && seen.iter().all(|(_, status)| caught_up(status))
 }
 
-/// The directory that Cargo builds into.
-pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("find this program")?;
-    let target = own
-        .ancestors()
-        .find(|dir| dir.join("CACHEDIR.TAG").exists());
-    Ok(target
-        .context("this program is not in Cargo's target")?
-        .to_owned())
-}
-
 /// The program under test: `DOCKLET_PROGRAM`, or what was built beside this one.
-fn program() -> anyhow::Result<PathBuf> {
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
     if let Some(given) = std::env::var_os("DOCKLET_PROGRAM") {
         return Ok(given.into());
     }

@@ -2,19 +2,28 @@
 //! freezes and cuts them off; [`Load`] works on them meanwhile and keeps a [`History`], which an existing checker
 //! judges; [`Watch`] compares the masters' states.
 
+pub mod clients;
 mod cluster;
 mod disk;
+mod etcd;
+mod etcd_client;
 mod history;
 mod load;
+mod members;
 mod network;
 mod process;
+pub mod report;
 mod slot;
+pub mod usage;
 mod watch;
 
-pub use cluster::{Cluster, ClusterOptions, PATIENCE};
+pub use cluster::{ADMIN, Cluster, ClusterOptions, PATIENCE};
 pub use disk::{Disk, DiskKind};
+pub use etcd::Etcd;
+pub use etcd_client::EtcdClient;
 pub use history::{Did, History, Verdict};
 pub use load::{Load, LoadOptions, Loaded, Reads};
+pub use members::Members;
 pub use network::Network;
 pub use watch::Watch;
 
