@@ -7,6 +7,7 @@ mod cluster;
 mod disk;
 mod etcd;
 mod etcd_client;
+pub mod fixture;
 mod history;
 mod load;
 mod members;

@@ -15,7 +15,7 @@ use rand::Rng;
 
 pub const VALUE_BYTES: usize = 256;
 /// Keys that are written and read, at random.
-const KEYS: u64 = 1_000;
+pub const KEYS: u64 = 1_000;
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// What clients do.
@@ -66,14 +66,7 @@ impl Ours {
 
     /// Makes the keys: accounts.
     pub async fn prepare(&mut self) -> anyhow::Result<()> {
-        let client = Arc::new(self.client(8).await?);
-        let make = |key| make_user(client.clone(), key);
-        let keys: Vec<u64> = (0..KEYS).collect();
-        for some in keys.chunks(64) {
-            let made = futures_util::future::join_all(some.iter().copied().map(make)).await;
-            made.into_iter().collect::<anyhow::Result<()>>()?;
-        }
-        Ok(())
+        make_users(&Arc::new(self.client(8).await?)).await
     }
 
     pub async fn client(&self, connections: usize) -> anyhow::Result<StoreClient> {
@@ -117,6 +110,17 @@ impl Ours {
         };
         clients::run(clients, WARM_UP, lasting, servers, call).await
     }
+}
+
+/// Makes the keys: accounts, the first after the admin's.
+pub async fn make_users(client: &Arc<StoreClient>) -> anyhow::Result<()> {
+    let keys: Vec<u64> = (0..KEYS).collect();
+    for some in keys.chunks(64) {
+        let make = |key: &u64| make_user(client.clone(), *key);
+        let made = futures_util::future::join_all(some.iter().map(make)).await;
+        made.into_iter().collect::<anyhow::Result<()>>()?;
+    }
+    Ok(())
 }
 
 async fn make_user(client: Arc<StoreClient>, key: u64) -> anyhow::Result<()> {
