@@ -115,7 +115,7 @@ impl Cluster {
             ttl_ms: 600_000,
             uses,
         };
-        let request = client.new_request();
+        let request = client.new_request().await;
         client.propose(ADMIN, request, command, PATIENCE).await?;
         Ok(token.to_string())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
-use docklet_control::id::{Digest, MasterId, RequestId, SecretHash, UserId, VnodeId, WorkerId};
+use docklet_control::id::{Digest, MasterId, SecretHash, UserId, VnodeId, WorkerId};
 use docklet_control::model::receipt::Subject;
 use docklet_control::model::{ImageSpec, JoinRole, Role, Vcluster, WorkerCapacity, WorkerStatus};
 use docklet_control::{Actor, Command};
@@ -59,7 +59,7 @@ impl<'c> Fixture<'c> {
     }
 
     async fn propose(&self, actor: Actor, command: Command) -> anyhow::Result<Subject> {
-        let (request, name) = (RequestId(rand::random()), command.name());
+        let (request, name) = (self.client.new_request().await, command.name());
         let proposed = self.client.propose(actor, request, command, PATIENCE).await;
         let receipt = proposed.context(name)?;
         match receipt.accepted() {

@@ -3,8 +3,8 @@
 //! the same request id, so that a command takes effect once.
 
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use docklet_control::id::{LogIndex, RequestId};
@@ -23,6 +23,11 @@ use crate::world::Dial;
 
 /// A master that has not answered within this time may be frozen or cut off: the next one is asked as well.
 const HEDGE_AFTER: Duration = Duration::from_millis(200);
+/// What is known of the log's end is good for so long: far less than it takes to write as many entries as there are
+/// receipts kept.
+const FRESH_FOR: Duration = Duration::from_millis(500);
+/// Finding out anew may take this long; then the id says what was known before.
+const ASK_DEADLINE: Duration = Duration::from_secs(2);
 /// When every master failed, they are asked again after this.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
@@ -31,8 +36,18 @@ pub struct StoreClient {
     masters: Vec<Connections>,
     /// Index of the master that answered last.
     preferred: AtomicUsize,
-    /// The newest entry of the log that an answer named.
-    known: AtomicU64,
+    known: Mutex<Known>,
+}
+
+/// The newest entry of the log that an answer named, and when that was.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    index: LogIndex,
+    learned: Option<Instant>,
+}
+
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The connections to one master, used in turn.
@@ -80,15 +95,32 @@ impl StoreClient {
         Self {
             masters: masters.collect(),
             preferred: AtomicUsize::new(0),
-            known: AtomicU64::new(0),
+            known: Mutex::default(),
         }
     }
 
-    /// An id for a new request. Proposing anew under the same id has no second effect.
-    #[must_use]
-    pub fn new_request(&self) -> RequestId {
-        let known = LogIndex(self.known.load(Ordering::Relaxed));
-        RequestId::issued(known, rand::random())
+    /// An id for a new request. Proposing anew under the same id has no second effect. It says which entry was the
+    /// newest, so a client that has heard of none for a while asks first.
+    pub async fn new_request(&self) -> RequestId {
+        let mut known = *lock(&self.known);
+        let stale = known.learned.is_none_or(|at| at.elapsed() > FRESH_FOR);
+        if stale && let Ok(status) = self.ask_around(ASK_DEADLINE, status).await {
+            known = self.learn(status.applied);
+        }
+        RequestId::issued(known.index, rand::random())
+    }
+
+    /// Notes that there is this entry.
+    fn learn(&self, index: LogIndex) -> Known {
+        let mut known = lock(&self.known);
+        // A receipt that is asked for again says nothing of now.
+        if index >= known.index {
+            *known = Known {
+                index,
+                learned: Some(Instant::now()),
+            };
+        }
+        *known
     }
 
     /// Puts a command into the log and waits until it is applied.
@@ -110,7 +142,7 @@ impl StoreClient {
         let attempt = |line, left: Duration| propose_once(line, &ask, left);
         let answered = self.ask_around(deadline, attempt).await;
         let receipt = answered.map_err(ProposeFault::Unknown)??;
-        self.known.fetch_max(receipt.index.0, Ordering::Relaxed);
+        self.learn(receipt.index);
         Ok(receipt)
     }
 
@@ -150,8 +182,7 @@ impl StoreClient {
         master: usize,
         deadline: Duration,
     ) -> Result<RaftStatus, RaftFault> {
-        let line = self.masters[master].line();
-        Ok(line.call(wire::STATUS, &(), deadline).await?)
+        Ok(status(self.masters[master].line(), deadline).await?)
     }
 
     /// Asks this master first from now on.
@@ -219,6 +250,10 @@ async fn propose_once(
         wire::Proposed::Refused(refusal) => Ok(Err(refusal)),
         wire::Proposed::Unknown(cause) => Err(LinkFault::Remote(cause)),
     }
+}
+
+async fn status(line: &Line, left: Duration) -> Result<RaftStatus, LinkFault> {
+    line.call(wire::STATUS, &(), left).await
 }
 
 async fn read_user(

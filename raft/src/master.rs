@@ -423,18 +423,6 @@ impl Master {
             state_hash: String::new(),
         }
     }
-
-    /// Waits until this master can take part no more, because its disk failed or lies; answers why. It acknowledges
-    /// nothing from then on.
-    pub async fn failed(&self) -> RaftFault {
-        let mut alive = self.inner.raft.server_metrics();
-        // This channel ends with Raft; and unlike that of all metrics it does not wake at each entry.
-        while alive.changed().await.is_ok() {}
-        match self.metrics().running_state {
-            Err(fatal) => RaftFault::Stopped(fatal.to_string()),
-            Ok(()) => RaftFault::Stopped("Raft has ended".to_owned()),
-        }
-    }
 }
 
 /// Decides an entry without anything coming of it.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use docklet_chaos_tests::report::{self, Figure, Goal, median, ms, percentile};
 use docklet_chaos_tests::{ADMIN, Cluster, Etcd, EtcdClient, Members, Network, PATIENCE, count};
 use docklet_control::Command;
-use docklet_control::id::{RequestId, UserId};
+use docklet_control::id::UserId;
 use docklet_raft::StoreClient;
 use rand::Rng;
 use serde_json::json;
@@ -190,7 +190,7 @@ async fn write_ours(client: Arc<StoreClient>) -> bool {
         user: UserId(1),
         password_hash: "x".repeat(256),
     };
-    let request = RequestId(rand::random());
+    let request = client.new_request().await;
     client
         .propose(ADMIN, request, command, PATIENCE)
         .await

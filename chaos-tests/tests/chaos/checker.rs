@@ -12,7 +12,7 @@ async fn local_reads_on_any_master_are_found_to_be_stale() {
         ..LoadOptions::default()
     };
     let scene = Scene::open(options).await;
-    scene.load.progress(1_500).await.expect("writes");
+    scene.load.progress(500).await.expect("writes");
     let loaded = scene.load.finish().await.expect("nothing impossible");
     println!("local reads: {}", loaded.verdict);
     assert!(!loaded.verdict.broken.is_empty(), "nothing was found");

@@ -10,10 +10,9 @@ use docklet_chaos_tests::report::{Figure, Goal, ms, percentile};
 use docklet_chaos_tests::usage::resident_mib;
 use docklet_chaos_tests::{Cluster, count};
 use docklet_raft::StoreClient;
-use rand::Rng;
 use tokio::task::JoinHandle;
 
-use crate::sides::{KEYS, make_users, write};
+use crate::sides::{make_users, random_key, write};
 
 /// Whatever a master with that state does takes less.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -60,7 +59,7 @@ async fn fill(client: &Arc<StoreClient>, entries: u64) -> anyhow::Result<()> {
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
                 .is_ok()
             {
-                write(&client, rand::rng().random_range(0..KEYS)).await?;
+                write(&client, random_key()).await?;
             }
             anyhow::Ok(())
         })
@@ -96,7 +95,7 @@ impl Writers {
                 let mut times = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     let begun = Instant::now();
-                    write(&client, rand::rng().random_range(0..KEYS)).await?;
+                    write(&client, random_key()).await?;
                     times.push(ms(begun.elapsed()));
                     tokio::time::sleep(REST).await;
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use docklet_chaos_tests::clients::{self, Measured};
 use docklet_chaos_tests::{ADMIN, Cluster, Etcd, EtcdClient, PATIENCE};
 use docklet_control::Command;
-use docklet_control::id::{RequestId, UserId};
+use docklet_control::id::UserId;
 use docklet_control::model::Role;
 use docklet_raft::StoreClient;
 use nix::sys::signal::{Signal, kill};
@@ -15,7 +15,7 @@ use rand::Rng;
 
 pub const VALUE_BYTES: usize = 256;
 /// Keys that are written and read, at random.
-pub const KEYS: u64 = 1_000;
+const KEYS: u64 = 1_000;
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// What clients do.
@@ -35,7 +35,8 @@ fn connections(clients: usize) -> usize {
     }
 }
 
-fn random_key() -> u64 {
+/// Some key.
+pub fn random_key() -> u64 {
     rand::rng().random_range(0..KEYS)
 }
 
@@ -100,11 +101,11 @@ impl Ours {
         let client = Arc::new(self.client(connections(clients)).await?);
         let servers = self.pids.clone();
         let call = move |_, _| {
-            let client = client.clone();
+            let (client, key) = (client.clone(), random_key());
             async move {
                 match work {
-                    Work::Write => write(&client, random_key()).await,
-                    Work::Read => read(&client, random_key()).await,
+                    Work::Write => write(&client, key).await,
+                    Work::Read => read(&client, key).await,
                 }
             }
         };
@@ -129,7 +130,7 @@ async fn make_user(client: Arc<StoreClient>, key: u64) -> anyhow::Result<()> {
         role: Role::User,
         password_hash: "x".repeat(VALUE_BYTES),
     };
-    let request = RequestId(rand::random());
+    let request = client.new_request().await;
     client.propose(ADMIN, request, command, PATIENCE).await?;
     Ok(())
 }
@@ -140,7 +141,7 @@ pub async fn write(client: &StoreClient, key: u64) -> anyhow::Result<()> {
         user: UserId(2 + key),
         password_hash: "x".repeat(VALUE_BYTES),
     };
-    let request = RequestId(rand::random());
+    let request = client.new_request().await;
     client.propose(ADMIN, request, command, PATIENCE).await?;
     Ok(())
 }
@@ -207,11 +208,11 @@ impl Peer {
         let all = Arc::new(all);
         let servers = self.pids.clone();
         let call = move |client: usize, _| {
-            let connection = all[client % all.len()].clone();
+            let (connection, key) = (all[client % all.len()].clone(), random_key());
             async move {
                 match work {
-                    Work::Write => put(connection, random_key()).await,
-                    Work::Read => get(&connection, random_key()).await,
+                    Work::Write => put(connection, key).await,
+                    Work::Read => get(&connection, key).await,
                 }
             }
         };
