@@ -177,8 +177,12 @@ async fn initialise(init: Init) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A fresh file system's own directory is no content: masters may have a disk of their own.
 fn refuse_filled(dir: &Path) -> anyhow::Result<()> {
-    let filled = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
+    let counts = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name() != "lost+found")
+    };
+    let filled = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.any(counts));
     if filled {
         let text = format!("{} is not empty: choose another --dir", dir.display());
         return Err(Failure::new(Class::Conflict, text).into());
