@@ -50,7 +50,7 @@ async fn a_leader_whose_disk_is_full_says_so_and_ends() {
     let back = lost
         .scene
         .cluster
-        .caught_up(&lost.scene.client, bars::SETTLED);
+        .caught_up(&lost.scene.client, bars::settled());
     back.await.expect("caught up");
     lost.scene
         .close("disk full", &bars::tell(&[lost.gap]))

@@ -26,7 +26,7 @@ async fn a_frozen_leader_answers_nothing_stale_when_it_wakes() {
         scene.cluster.thaw(leader).expect("thawed");
         scene.load.progress(50).await.expect("writes go on");
         gaps.push(scene.load.longest_gap(frozen));
-        let back = scene.cluster.caught_up(&scene.client, bars::SETTLED);
+        let back = scene.cluster.caught_up(&scene.client, bars::settled());
         back.await.expect("caught up");
     }
     scene.close("leader frozen", &bars::tell(&gaps)).await;

@@ -17,7 +17,7 @@ async fn a_leader_told_to_stop_hands_over_first() {
         scene.load.progress(50).await.expect("the others go on");
         gaps.push(scene.load.longest_gap(told));
         scene.cluster.run(leader).expect("started again");
-        let back = scene.cluster.caught_up(&scene.client, bars::SETTLED);
+        let back = scene.cluster.caught_up(&scene.client, bars::settled());
         back.await.expect("caught up");
         scene.load.progress(50).await.expect("writes");
     }

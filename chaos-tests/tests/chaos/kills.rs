@@ -21,7 +21,7 @@ async fn a_leader_killed_again_and_again_loses_nothing() {
         scene.load.progress(BREATH).await.expect("the others go on");
         gaps.push(scene.load.longest_gap(killed));
         scene.cluster.run(leader).expect("started again");
-        let back = scene.cluster.caught_up(&scene.client, bars::SETTLED);
+        let back = scene.cluster.caught_up(&scene.client, bars::settled());
         returns.push(back.await.expect("caught up"));
         scene.load.progress(BREATH).await.expect("writes");
     }
@@ -44,7 +44,7 @@ async fn all_masters_killed_at_once_lose_nothing() {
         }
         scene.load.progress(BREATH).await.expect("writes");
         recoveries.push(scene.load.longest_gap(started));
-        let back = scene.cluster.caught_up(&scene.client, bars::SETTLED);
+        let back = scene.cluster.caught_up(&scene.client, bars::settled());
         back.await.expect("caught up");
     }
     scene

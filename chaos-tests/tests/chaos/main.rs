@@ -63,7 +63,7 @@ impl Scene {
     /// All masters run and nothing is in the way: everybody must come to the same state, and the history hold.
     async fn close(self, title: &str, figures: &str) -> Loaded {
         let loaded = self.load.finish().await.expect("nothing impossible");
-        let settled = self.cluster.settled(&self.client, bars::SETTLED).await;
+        let settled = self.cluster.settled(&self.client, bars::settled()).await;
         let settled = settled.expect("equal logs and states");
         let compared = self.watch.finish().await.expect("equal states");
         let verdict = &loaded.verdict;

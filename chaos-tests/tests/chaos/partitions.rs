@@ -23,7 +23,7 @@ async fn leader_cut_off(title: &str, cut: impl Fn(&Cluster, usize) -> anyhow::Re
         scene.load.progress(50).await.expect("the majority writes");
         gaps.push(scene.load.longest_gap(begun));
         scene.cluster.network().heal().expect("healed");
-        let back = scene.cluster.caught_up(&scene.client, bars::SETTLED);
+        let back = scene.cluster.caught_up(&scene.client, bars::settled());
         back.await.expect("caught up");
     }
     scene.close(title, &bars::tell(&gaps)).await;
@@ -66,7 +66,7 @@ async fn a_leader_seen_by_one_follower_only_stays() {
     scene.load.progress(50).await.expect("two of three write");
     let gap = scene.load.longest_gap(begun);
     scene.cluster.network().heal().expect("healed");
-    let back = scene.cluster.caught_up(&scene.client, bars::SETTLED);
+    let back = scene.cluster.caught_up(&scene.client, bars::settled());
     back.await.expect("caught up");
     assert_eq!(
         term_of(&scene, leader).await,
@@ -85,7 +85,7 @@ async fn a_follower_that_comes_back_unseats_nobody() {
     scene.cluster.network().isolate(follower).expect("rules");
     tokio::time::sleep(CUT).await;
     scene.cluster.network().heal().expect("healed");
-    let back = scene.cluster.caught_up(&scene.client, bars::SETTLED);
+    let back = scene.cluster.caught_up(&scene.client, bars::settled());
     let back = back.await.expect("caught up");
     assert_eq!(
         term_of(&scene, leader).await,
@@ -107,7 +107,7 @@ async fn a_lossy_network_slows_but_loses_nothing() {
     }
     let gap = scene.load.longest_gap(begun);
     scene.cluster.network().heal().expect("healed");
-    let back = scene.cluster.caught_up(&scene.client, bars::SETTLED);
+    let back = scene.cluster.caught_up(&scene.client, bars::settled());
     back.await.expect("caught up");
     scene.close("30 % loss", &bars::tell(&[gap])).await;
 }
