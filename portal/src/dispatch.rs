@@ -3,12 +3,14 @@
 //! missed meanwhile costs nothing.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use docklet_control::id::WorkerId;
+use docklet_control::id::{LogIndex, WorkerId};
 use docklet_control::model::User;
 use docklet_control::touched::{Touched, touched};
 use docklet_raft::{Frozen, Master};
+use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
 
 /// The dispatcher of one master; clones are the same one.
@@ -19,6 +21,8 @@ pub struct Dispatcher {
 
 struct Shared {
     followers: Mutex<Followers>,
+    /// Everybody whom a change up to this entry concerns has been woken.
+    dispatched: AtomicU64,
 }
 
 #[derive(Default)]
@@ -35,6 +39,7 @@ impl Dispatcher {
         let first = states.borrow_and_update().clone();
         let shared = Arc::new(Shared {
             followers: Mutex::default(),
+            dispatched: AtomicU64::new(first.index.0),
         });
         tokio::spawn(run(shared.clone(), first, states));
         Self { shared }
@@ -80,6 +85,7 @@ async fn run(shared: Arc<Shared>, mut before: Frozen, mut states: watch::Receive
         let after = states.borrow_and_update().clone();
         let touched = touched(&before.state, &after.state);
         shared.followers().wake(&touched);
+        shared.dispatched.store(after.index.0, Ordering::Release);
         before = after;
     }
 }
@@ -136,6 +142,18 @@ impl Waking {
     /// Comes back when the follower is concerned, at once if it was since it last looked.
     pub(crate) async fn woken(&self) {
         self.notify.notified().await;
+    }
+
+    /// An entry up to which nothing concerns the follower that it was not woken for; none if it is to be woken now.
+    pub(crate) fn quiet_until(&self) -> Option<LogIndex> {
+        let dispatched = self.shared.dispatched.load(Ordering::Acquire);
+        match self.notify.notified().now_or_never() {
+            None => Some(LogIndex(dispatched)),
+            Some(()) => {
+                self.notify.notify_one();
+                None
+            }
+        }
     }
 }
 

@@ -36,4 +36,21 @@ impl Master {
     pub async fn history_after(&self) -> Result<LogIndex, RaftFault> {
         self.inner.view.history_after().await
     }
+    /// How far the history reaches back, and when that was if it is known: the state can be had as of that entry and
+    /// later.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn reach(&self) -> Result<(LogIndex, Option<UnixMs>), RaftFault> {
+        let reach = self.inner.view.reach().await?;
+        Ok((reach.after, reach.at))
+    }
+
+    /// When the last entry at `index` or before that changed something was stamped; none if that is not kept.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn stamp(&self, index: LogIndex) -> Result<Option<UnixMs>, RaftFault> {
+        self.inner.view.stamp(index).await
+    }
 }

@@ -37,7 +37,7 @@ pub use agreement::Divergence;
 pub use client::StoreClient;
 pub use drill::{DrillNow, drill_helper};
 pub use fault::{ProposeFault, RaftFault};
-pub use follow::FollowEnd;
+pub use follow::{FollowEnd, Followed, Follower, OnGap};
 pub use join::{JoinAnswer, JoinKind, JoinRequest, join};
 pub use master::{Master, MasterConfig};
 pub use settings::{Settings, Sizes, Timing};

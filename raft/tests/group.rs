@@ -4,16 +4,13 @@ mod support;
 
 use std::net::IpAddr;
 
-use docklet_control::event::Change;
-use docklet_control::id::{LogIndex, RequestId};
+use docklet_control::id::RequestId;
 use docklet_control::model::{Role, WorkerCapacity};
 use docklet_control::{Command, Refusal};
 use docklet_link::Credentials;
 use docklet_link::identity::PeerRole;
-use docklet_raft::{FollowEnd, JoinKind, ProposeFault, StoreClient, join};
-use futures_util::StreamExt;
+use docklet_raft::{JoinKind, ProposeFault, StoreClient, join};
 use support::{ADMIN, Member, PATIENCE, agree, dirs, first, free_addr, three, token};
-use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_master_takes_writes_and_reads_what_any_other_wrote() {
@@ -107,52 +104,6 @@ async fn writes_go_on_after_the_leader_stopped_and_it_comes_back_without_replayi
     );
     let last = one.write("after").await;
     agree(&[&one, &two, &three], last).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_follower_gets_every_change_once_and_in_order_across_a_change_of_leader() {
-    let dirs = dirs();
-    let [one, two, three] = three(&dirs).await;
-    let mut wanted = Vec::new();
-    for number in 0..10 {
-        wanted.push(one.write(&format!("a-{number}")).await);
-    }
-    let start = LogIndex(wanted[0].0 - 1);
-    let mut got = take(&two, start, 5).await;
-    one.stop().await;
-    for number in 0..10 {
-        wanted.push(three.write(&format!("b-{number}")).await);
-    }
-    let after = *got.last().expect("five");
-    got.extend(take(&three, after, 15).await);
-    assert_eq!(got, wanted);
-}
-
-/// The next `count` changes after `after` that made a user.
-async fn take(member: &Member, after: LogIndex, count: usize) -> Vec<LogIndex> {
-    let made_user = |change: &Change| change.command == "CreateUser";
-    let indices = member
-        .master
-        .follow(after)
-        .map(|item| item.expect("kept"))
-        .filter(|change| std::future::ready(made_user(change.as_ref())))
-        .map(|change| change.index)
-        .take(count)
-        .collect();
-    tokio::time::timeout(PATIENCE, indices)
-        .await
-        .expect("in time")
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_follower_from_the_future_is_told_to_ask_another_master() {
-    let dir = TempDir::new().expect("directory");
-    let one = first(dir.path()).await;
-    let mut stream = Box::pin(one.master.follow(LogIndex(1_000_000)));
-    match stream.next().await {
-        Some(Err(FollowEnd::Behind { .. })) => {}
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -194,9 +194,9 @@ pub async fn refusal(response: Response) -> Failure {
 pub fn class(status: StatusCode) -> Class {
     match status.as_u16() {
         401 | 403 => Class::Denied,
-        404 => Class::NotFound,
+        404 | 410 => Class::NotFound,
         400 | 405..=408 | 411..=422 => Class::Invalid,
-        409 | 410 => Class::Conflict,
+        409 => Class::Conflict,
         502..=504 => Class::Unavailable,
         _ => Class::Fault,
     }

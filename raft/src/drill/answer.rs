@@ -19,8 +19,6 @@ use crate::wire::{self, decode, encode};
 
 /// A master that lags is waited for so long.
 const CATCH_UP: Duration = Duration::from_secs(2);
-/// Changes read at once.
-const PAGE: usize = 1_024;
 
 /// Answers one call.
 pub async fn answer(master: &Master, method: u8, body: &[u8]) -> Result<Vec<u8>, String> {
@@ -101,15 +99,16 @@ async fn probes_in_history(
     let mut after = LogIndex(drill.0);
     let mut probes = Vec::new();
     loop {
-        let (kept_after, changes) = master.inner.view.changes(after, upto, PAGE).await?;
-        if after < kept_after {
+        let page = master.inner.view.changes(after, upto).await?;
+        if after < page.kept_after {
             return Ok(None);
         }
-        let Some(last) = changes.last() else {
+        let changes = page.changes.iter();
+        probes.extend(changes.flat_map(|change| probes_of(change, drill)));
+        after = page.complete_to;
+        if after >= upto {
             return Ok(Some(probes));
-        };
-        after = last.index;
-        probes.extend(changes.iter().flat_map(|change| probes_of(change, drill)));
+        }
     }
 }
 

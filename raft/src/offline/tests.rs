@@ -79,11 +79,8 @@ fn everything_in_the_log_counts_and_the_past_can_be_looked_at_as_before() {
             let users = found.expect("kept").users.len() as u64;
             assert_eq!(users, index, "after entry {index}");
         }
-        let (_, changes) = store
-            .view
-            .changes(LogIndex(LAST - 1), begun, 9)
-            .await
-            .expect("read");
+        let page = store.view.changes(LogIndex(LAST - 1), begun).await;
+        let changes = page.expect("read").changes;
         let names: Vec<_> = changes
             .iter()
             .map(|c| (c.index, c.command.as_str()))

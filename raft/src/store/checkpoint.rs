@@ -133,7 +133,7 @@ impl Progress {
         if base.index == after.index {
             return Ok(());
         }
-        let changes = self.recent().range(base.index, after.index, usize::MAX);
+        let changes = self.recent().range(base.index, after.index);
         let changes = changes.expect("changes are kept until a checkpoint has them");
         let made = rows.checkpoint(&base, &after, &changes)?;
         *lock(&self.base) = Arc::new(made);

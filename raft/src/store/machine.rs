@@ -16,6 +16,8 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::watch;
 
 use super::checkpoint::{Checkpoints, Point, Progress};
+use super::past::Reach;
+use super::recent::Page;
 use super::rows::{HistoryLimits, RowStore};
 use super::{Frozen, blocking};
 use crate::disk::{Disk, Work};
@@ -65,25 +67,17 @@ impl MachineView {
         self.checkpoints.flush().await
     }
 
-    /// Changes after `after` up to and with `upto`, at least one if there is any, at most about `limit`, and the
-    /// index after which none is missing.
+    /// The next changes after `after`, up to and with `upto` at most.
     ///
     /// # Errors
     /// The disk failed.
-    pub async fn changes(
-        &self,
-        after: LogIndex,
-        upto: LogIndex,
-        limit: usize,
-    ) -> Result<(LogIndex, Vec<Arc<Change>>), RaftFault> {
-        let recent = self.progress.recent().range(after, upto, limit);
-        if let Some(changes) = recent {
-            return Ok((after, changes));
+    pub async fn changes(&self, after: LogIndex, upto: LogIndex) -> Result<Page, RaftFault> {
+        let recent = self.progress.recent().page(after, upto);
+        if let Some(page) = recent {
+            return Ok(page);
         }
         let rows = self.rows.clone();
-        let (kept_after, changes) = self.off(move || rows.history(after, limit)).await?;
-        let wanted = changes.into_iter().filter(|change| change.index <= upto);
-        Ok((kept_after, wanted.map(Arc::new).collect()))
+        self.off(move || rows.history(after, upto)).await
     }
 
     /// The state after the entry at `index`, without receipts; none if the history does not reach back so far.
@@ -92,7 +86,9 @@ impl MachineView {
     /// The disk failed.
     pub async fn state_at(&self, index: LogIndex) -> Result<Option<State>, RaftFault> {
         loop {
-            self.flush().await?;
+            if self.progress.base().index < index {
+                self.flush().await?;
+            }
             let (rows, base) = (self.rows.clone(), self.progress.base());
             let reached = base.index;
             let found = self.off(move || rows.state_at(&base, index)).await?;
@@ -143,10 +139,27 @@ impl MachineView {
     /// The disk failed.
     pub async fn history_after(&self) -> Result<LogIndex, RaftFault> {
         let rows = self.rows.clone();
-        let (kept_after, _) = self
-            .off(move || rows.history(LogIndex(u64::MAX - 1), 0))
-            .await?;
-        Ok(kept_after)
+        let reach = self.off(move || rows.reach()).await?;
+        Ok(reach.after)
+    }
+
+    /// How far the history reaches back.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn reach(&self) -> Result<Reach, RaftFault> {
+        self.flush().await?;
+        let rows = self.rows.clone();
+        self.off(move || rows.reach()).await
+    }
+
+    /// When the last entry at `index` or before that changed something was stamped; none if that is not kept.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn stamp(&self, index: LogIndex) -> Result<Option<UnixMs>, RaftFault> {
+        let rows = self.rows.clone();
+        self.off(move || rows.stamp(index)).await
     }
 
     /// Runs disk work off the asynchronous threads, where there are such.

@@ -1,40 +1,94 @@
 //! Looking back: changes, and states of the past, from what the checkpoints keep.
 
+use std::sync::Arc;
+
 use docklet_control::event::Change;
 use docklet_control::evolve::evolve_all;
 use docklet_control::id::{LogIndex, UnixMs};
 use docklet_control::rows::{self, Table};
 use docklet_control::state::State;
-use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::Base;
+use super::recent::Page;
 use super::rows::{
-    CHECKPOINTS, Checkpoint, HISTORY, META, RowStore, UNDO, UndoRow, read_applied, unknown_table,
+    CHECKPOINTS, Checkpoint, HISTORY, META, RowStore, UNDO, UndoRow, read_after_at, read_applied,
+    unknown_table,
 };
 use crate::fault::RaftFault;
 
+/// How far the history reaches back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// The state after this entry and all changes since are kept.
+    pub after: LogIndex,
+    /// When that entry was stamped, or the first one if all are kept; none if that is not known.
+    pub at: Option<UnixMs>,
+}
+
 impl RowStore {
-    /// Changes after `after` as far as the last checkpoint, at most about `limit`, and the index after which none
-    /// is missing.
+    /// The next changes after `after`, up to and with `upto` or the last checkpoint.
     ///
     /// # Errors
     /// The disk failed.
-    pub fn history(
-        &self,
-        after: LogIndex,
-        limit: usize,
-    ) -> Result<(LogIndex, Vec<Change>), RaftFault> {
+    pub fn history(&self, after: LogIndex, upto: LogIndex) -> Result<Page, RaftFault> {
         let transaction = self.database.begin_read()?;
         let applied = read_applied(&transaction.open_table(META)?)?;
-        let mut changes = Vec::new();
+        let reached = applied.log_id.map_or(0, |id| id.index());
+        let mut page =
+            Page::beginning(LogIndex(applied.history_after), upto.min(LogIndex(reached)));
         for piece in transaction.open_table(HISTORY)?.range(after.0 + 1..)? {
-            if changes.len() >= limit {
-                break;
-            }
             let piece: Vec<Change> = postcard::from_bytes(piece?.1.value())?;
-            changes.extend(piece.into_iter().filter(|change| change.index > after));
+            for change in piece.into_iter().filter(|change| change.index > after) {
+                if !page.take(Arc::new(change)) {
+                    return Ok(page);
+                }
+            }
         }
-        Ok((LogIndex(applied.history_after), changes))
+        Ok(page)
+    }
+
+    /// How far the history reaches back.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn reach(&self) -> Result<Reach, RaftFault> {
+        let transaction = self.database.begin_read()?;
+        let meta = transaction.open_table(META)?;
+        let after = LogIndex(read_applied(&meta)?.history_after);
+        let at = match read_after_at(&meta)? {
+            None if after == LogIndex(0) => {
+                let history = transaction.open_table(HISTORY)?;
+                let first = history.first()?;
+                let first =
+                    first.map(|(_, piece)| postcard::from_bytes::<Vec<Change>>(piece.value()));
+                first.transpose()?.and_then(|piece| Some(piece.first()?.at))
+            }
+            known => known,
+        };
+        Ok(Reach { after, at })
+    }
+
+    /// When the last entry at `index` or before that changed something was stamped; none if that is not kept.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn stamp(&self, index: LogIndex) -> Result<Option<UnixMs>, RaftFault> {
+        let transaction = self.database.begin_read()?;
+        let history = transaction.open_table(HISTORY)?;
+        let pieces = [
+            history.range(index.0..)?.next().transpose()?,
+            history.range(..index.0)?.next_back().transpose()?,
+        ];
+        for (_, piece) in pieces.into_iter().flatten() {
+            let piece: Vec<Change> = postcard::from_bytes(piece.value())?;
+            if let Some(change) = piece.iter().rev().find(|change| change.index <= index) {
+                return Ok(Some(change.at));
+            }
+        }
+        let meta = transaction.open_table(META)?;
+        let kept = index.0 >= read_applied(&meta)?.history_after;
+        Ok(read_after_at(&meta)?.filter(|_| kept))
     }
 
     /// The state after the entry at `index`, without receipts, going back from the checkpoint `base`. None if the
@@ -90,6 +144,11 @@ impl RowStore {
             }
         }
         let mut found = (low > applied.history_after).then_some(LogIndex(low));
+        if found.is_none()
+            && read_after_at(&transaction.open_table(META)?)?.is_some_and(|at| at <= time)
+        {
+            found = Some(LogIndex(applied.history_after));
+        }
         for piece in transaction.open_table(HISTORY)?.range(low + 1..)? {
             let piece: Vec<Change> = postcard::from_bytes(piece?.1.value())?;
             for change in &piece {

@@ -36,6 +36,8 @@ pub(super) const CHECKPOINTS: TableDefinition<'_, u64, &[u8]> = TableDefinition:
 pub(super) const UNDO: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("undo");
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const APPLIED: &str = "applied";
+/// When the entry after which all changes are kept was stamped; absent while none was dropped.
+const HISTORY_AFTER_AT: &str = "history_after_at";
 
 /// Changes in one piece of history.
 const PIECE: usize = 128;
@@ -221,6 +223,7 @@ impl RowStore {
             }
         }
         open_history(&transaction)?;
+        transaction.open_table(META)?.remove(HISTORY_AFTER_AT)?;
         let applied = Applied {
             history_after: with.index.0,
             ..Applied::default()
@@ -279,6 +282,15 @@ pub(super) fn read_applied(
         Some(bytes) => Ok(postcard::from_bytes(bytes.value())?),
         None => Ok(Applied::default()),
     }
+}
+
+/// When the entry after which all changes are kept was stamped.
+pub(super) fn read_after_at(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<Option<UnixMs>, RaftFault> {
+    let at = table.get(HISTORY_AFTER_AT)?;
+    let at = at.map(|bytes| postcard::from_bytes(bytes.value()));
+    Ok(at.transpose()?)
 }
 
 /// Writes one row; answers how long it is.
@@ -365,6 +377,9 @@ fn trim(
         history.retain_in::<u64, _>(..=to, |_, _| false)?;
         applied.history_bytes = applied.history_bytes.saturating_sub(oldest.bytes);
         applied.history_after = to;
+        let at = postcard::to_stdvec(&oldest.at)?;
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(HISTORY_AFTER_AT, at.as_slice())?;
     }
 }
 

@@ -33,10 +33,15 @@ pub struct Member {
 
 impl Member {
     pub async fn run(dir: &Path, listen: &str) -> Self {
+        Self::run_keeping(dir, listen, HistoryLimits::default()).await
+    }
+
+    /// The same, with a history of this extent.
+    pub async fn run_keeping(dir: &Path, listen: &str, history: HistoryLimits) -> Self {
         let credentials = Credentials::load(dir).expect("the member has joined");
         let listener = bind(listen, &credentials).await;
         let addr = listener.local_addr().expect("address").to_string();
-        let master = start(dir, &credentials).await;
+        let master = start(dir, &credentials, history).await;
         let authority = Credentials::authority(dir).expect("authority");
         let serve = listener.serve(master.doors(authority), master.deny());
         Self {
@@ -95,14 +100,14 @@ async fn bind(addr: &str, credentials: &Credentials) -> ClusterListener {
 }
 
 /// Starts a master, as soon as the one that used the directory before has let go of it.
-async fn start(dir: &Path, credentials: &Credentials) -> Master {
+async fn start(dir: &Path, credentials: &Credentials, history: HistoryLimits) -> Master {
     let begun = Instant::now();
     loop {
         let config = MasterConfig {
             data_dir: dir.to_owned(),
             credentials: credentials.clone(),
             timing: Timing::default(),
-            history: HistoryLimits::default(),
+            history,
         };
         match Master::start(config).await {
             Ok(master) => return master,
