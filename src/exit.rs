@@ -20,6 +20,8 @@ pub enum Class {
     Unavailable = 6,
     /// `--wait` ran out of time; the change itself was accepted.
     Timeout = 7,
+    /// This machine's master was removed from its cluster: starting it again is in vain.
+    Removed = 8,
 }
 
 /// A failure with its class.

@@ -48,7 +48,8 @@ fn end_with_the_reader() {
 fn start_logging(cli: &cli::Cli) {
     use tracing_subscriber::EnvFilter;
     let default = if cli.is_daemon() {
-        "info,openraft=warn"
+        // Which master does not answer is told once, not at each heartbeat.
+        "info,openraft=warn,openraft::core::heartbeat=error"
     } else {
         "error"
     };

@@ -45,6 +45,10 @@ impl Asker {
     pub(crate) fn actor(&self) -> Actor {
         Actor::User(self.user.id)
     }
+
+    pub(crate) fn request(&self) -> RequestId {
+        self.request
+    }
 }
 
 impl FromRequestParts<Portal> for Asker {

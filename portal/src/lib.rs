@@ -12,6 +12,7 @@ mod events;
 mod images;
 mod intake;
 mod live;
+mod masters;
 mod pages;
 mod password;
 mod problem;

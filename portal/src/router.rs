@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{map_request, map_response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::serve::Portal;
@@ -70,6 +70,10 @@ fn page_routes() -> Router<Portal> {
         .route("/drills", get(pages::drill::list).post(pages::drill::start))
         .route("/drills/{id}", get(pages::drill::show))
         .route("/drills/{id}/abort", post(pages::drill::abort))
+        .route(
+            "/masters/{id}/{action}",
+            get(pages::master::confirm).post(pages::master::change),
+        )
         .route("/workers", get(pages::worker::list))
         .route("/images", get(pages::image::list))
         .route("/live/{*page}", get(live::stream))
@@ -98,13 +102,18 @@ fn api_routes() -> Router<Portal> {
             get(terminal::program),
         )
         .route("/backup", post(api::backup::take))
-        .route("/masters", get(api::machine::masters))
         .route("/drills", get(api::drill::list).post(api::drill::start))
         .route("/drills/forecast", post(api::drill::forecast))
         .route("/drills/{id}", get(api::drill::show))
         .route("/drills/{id}/abort", post(api::drill::abort))
         .route("/drills/{id}/probes", post(api::drill::probe))
         .route("/drills/{id}/report", post(api::drill::report))
+        .route("/masters", get(api::master::list))
+        .route("/masters/autopilot", put(api::master::set_autopilot))
+        .route("/masters/{name}", delete(api::master::remove))
+        .route("/masters/{name}/transfer", post(api::master::transfer))
+        .route("/masters/{name}/drain", post(api::master::drain))
+        .route("/masters/{name}/replace", post(api::master::replace))
         .route("/workers", get(api::machine::workers))
         .route("/tokens", post(api::machine::create_token))
         .route("/users", post(api::session::create_user))

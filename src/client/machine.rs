@@ -1,9 +1,9 @@
-//! Status, masters, workers, join tokens.
+//! Status, workers, join tokens.
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use docklet_control::model::{Master, WorkerStatus};
+use docklet_control::model::WorkerStatus;
 use docklet_control::view::{DrillNotice, WorkerView};
 use docklet_raft::RaftStatus;
 use reqwest::Method;
@@ -64,51 +64,6 @@ pub async fn status(format: Print) -> anyhow::Result<ExitCode> {
         add("your vnodes", status.vnodes.to_string());
         if let Some(notice) = &status.notice {
             add("notice", notice.text.clone());
-        }
-        rows
-    })?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Answer of `/masters`.
-#[derive(Serialize, Deserialize)]
-pub struct Masters {
-    pub masters: Vec<Master>,
-    pub raft: RaftStatus,
-}
-
-pub async fn masters(format: Print) -> anyhow::Result<ExitCode> {
-    let masters: Masters = Connection::open()?.get("/masters").await?;
-    print(format.format, &masters, |all| {
-        let mut rows = Rows::new(&[
-            "id",
-            "name",
-            "role",
-            "matched",
-            "cluster address",
-            "public address",
-        ]);
-        for master in &all.masters {
-            let member = all
-                .raft
-                .members
-                .iter()
-                .find(|member| member.id == master.id);
-            let role = match member {
-                _ if all.raft.leader == Some(master.id) => "leader",
-                Some(member) if member.voter => "voter",
-                Some(_) => "learner",
-                None => "not a member yet",
-            };
-            let matched = member.and_then(|member| member.matched);
-            rows.add([
-                master.id.to_string(),
-                master.name.to_string(),
-                role.to_owned(),
-                matched.map_or("-".to_owned(), |index| index.to_string()),
-                master.cluster_addr.clone(),
-                master.public_addr.clone(),
-            ]);
         }
         rows
     })?;

@@ -8,6 +8,7 @@ pub mod events;
 pub mod exec;
 pub mod login;
 pub mod machine;
+pub mod master;
 pub mod output;
 pub mod shell;
 pub mod socket;

@@ -23,13 +23,16 @@ use docklet_raft::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::{self, MasterFile};
+use super::removed;
 use crate::cli::{Dir, Print};
-use crate::client::machine;
+use crate::client;
 use crate::client::output::remark;
 use crate::exit::{Class, Failure};
 
 /// Each step of an orderly stop may take this long.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// A removed master goes on to answer for so long.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -39,8 +42,18 @@ pub enum Command {
     Join(Join),
     /// Run this machine's master until it is told to stop
     Run(Dir),
-    /// List masters
+    /// List masters, as their leader sees them
     List(Print),
+    /// Remove a master for ever, unless that would cost the quorum
+    Remove(client::master::Remove),
+    /// Let another take a master's place: prints what to run there
+    Replace(client::master::Replace),
+    /// Make a master safe to stop: another leads, and a quorum is there without it
+    Drain(client::master::Act),
+    /// Let a master lead
+    Transfer(client::master::Act),
+    /// Show or change how the leader looks after the masters by itself
+    Autopilot(client::master::AutopilotCommand),
 }
 
 /// Where a master listens.
@@ -103,7 +116,12 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Init(init) => initialise(init).await,
         Command::Join(join) => join_cluster(join).await,
         Command::Run(dir) => serve(&dir.dir).await,
-        Command::List(print) => machine::masters(print).await,
+        Command::List(print) => client::master::list(print).await,
+        Command::Remove(remove) => client::master::remove(remove).await,
+        Command::Replace(replace) => client::master::replace(replace).await,
+        Command::Drain(act) => client::master::drain(act).await,
+        Command::Transfer(act) => client::master::transfer(act).await,
+        Command::Autopilot(command) => client::master::autopilot(command).await,
     }
 }
 
@@ -132,6 +150,7 @@ impl Addresses {
     }
 
     fn refuse_used(&self) -> anyhow::Result<()> {
+        removed::refuse(&self.dir.dir)?;
         if self.dir.dir.join("own.key").exists() {
             let text = format!(
                 "{} holds a master already: choose another --dir",
@@ -281,6 +300,7 @@ async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
+    removed::refuse(dir)?;
     let file: MasterFile = config::read(&dir.join("master.toml"))?;
     let credentials = Credentials::load(dir)?;
     let authority = Credentials::authority(dir)?;
@@ -309,6 +329,7 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
             ended = portal => ended.context("serve the public listener").map(|()| Ended::Stopped),
             fault = master.failed() => Err(store_failed(dir, fault)),
             _ = master.diverged() => Ok(Ended::Diverged),
+            () = removed_and_told(&master) => Ok(Ended::Removed),
         }
     };
     let ended = serve_until_told(&master, doors).await?;
@@ -317,7 +338,15 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
     match ended {
         Ended::Stopped => Ok(ExitCode::SUCCESS),
         Ended::Diverged => Err(begin_anew()),
+        Ended::Removed => Err(removed::leave(dir, master.id().0)?.into()),
     }
+}
+
+/// Waits until this master was removed, and a moment longer: somebody may have asked for it here.
+async fn removed_and_told(master: &Master) {
+    master.removed().await;
+    tracing::error!(master = %master.id(), "this master was removed from its cluster, and stops");
+    tokio::time::sleep(LAST_ANSWERS).await;
 }
 
 /// How serving came to its end.
@@ -325,6 +354,8 @@ enum Ended {
     Stopped,
     /// The state is not that of the others: it is taken anew at the next start, and nobody is served before.
     Diverged,
+    /// The cluster goes on without this master, for ever.
+    Removed,
 }
 
 /// Puts a fresh process with the same arguments in the place of this one; comes back only if that fails.

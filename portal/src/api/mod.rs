@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod drill;
 pub(crate) mod machine;
+pub(crate) mod master;
 pub(crate) mod session;
 pub(crate) mod status;
 pub(crate) mod vcluster;

@@ -1,102 +1,249 @@
-//! Masters, for admins.
+//! Masters, for admins: how they are, and what can be done with one.
 
-use axum::extract::State;
-use docklet_control::model::Master;
-use docklet_control::permit;
-use docklet_raft::{MemberStatus, RaftStatus};
+use axum::extract::{Form, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use docklet_control::model::JoinRole;
+use docklet_control::view::{GroupView, MasterRole, MasterView, master};
+use docklet_control::{Command, permit};
 use maud::{Markup, html};
+use serde::Deserialize;
 
-use super::Page;
-use crate::asker::Asker;
+use super::{Page, check_csrf, csrf, instant};
+use crate::asker::{Asker, propose};
+use crate::masters::{self, invitation};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
+/// An invitation from this page is good for so long.
+const INVITATION_TTL_MS: u64 = 3_600_000;
+
 pub(crate) async fn list(State(portal): State<Portal>, asker: Asker) -> Result<Markup, Problem> {
     permit::admin(&asker.frozen.state, asker.actor(), "list masters")?;
+    let group = master::group(&asker.frozen.state, &portal.master.observe().await);
     let body = html! {
         h1 { "Masters" }
-        (table(&portal, &asker))
+        (table(&portal, &asker, &group))
         p.hint { "Writes need a majority of the voters. A master is added with " code { "docklet token create --role master" } " here and " code { "docklet master join TOKEN" } " there." }
     };
     let live = Some("/live/masters".to_owned());
-    Ok(Page {
-        title: "Masters",
-        asker: &asker,
+    Ok(page(&asker, "Masters", live, body))
+}
+
+fn page(asker: &Asker, title: &str, live: Option<String>, body: Markup) -> Markup {
+    Page {
+        title,
+        asker,
         live,
         script: None,
     }
-    .render(body))
+    .render(body)
 }
 
 pub(crate) fn fragments(portal: &Portal, asker: &Asker) -> Vec<(String, Markup)> {
     match permit::admin(&asker.frozen.state, asker.actor(), "list masters") {
-        Ok(_) => vec![("masters".to_owned(), table(portal, asker))],
+        Ok(_) => {
+            let group = master::group(&asker.frozen.state, &portal.master.observed_last());
+            vec![("masters".to_owned(), table(portal, asker, &group))]
+        }
         Err(_) => Vec::new(),
     }
 }
 
-fn table(portal: &Portal, asker: &Asker) -> Markup {
-    let raft = portal.master.status();
-    let masters = &asker.frozen.state.masters;
-    let leader = raft.leader.and_then(|id| masters.get(&id));
+fn table(portal: &Portal, asker: &Asker, group: &GroupView) -> Markup {
+    let leader = group.masters.iter().find(|m| Some(m.id) == group.leader);
+    let dead_after = group.autopilot.dead_after_ms.map(|ms| ms / 1_000);
     html! {
         div #masters {
+            @for warning in &group.warnings { p.notice.refused role="status" { (warning) } }
             dl.facts {
                 div { dt { "Leader" } dd { (leader.map_or("election under way", |m| m.name.as_str())) } }
-                div { dt { "Term" } dd { (raft.term) } }
-                div { dt { "Served by" } dd { (portal.name) " (" (raft.role) ")" } }
+                div { dt { "Term" } dd { (group.term) } }
+                div { dt { "Served by" } dd { (portal.name) } }
+                div { dt { "A silent voter gives way after" } dd {
+                    @match dead_after { Some(seconds) => { (seconds) " s, if a learner waits" } None => "never" }
+                } }
             }
             table {
-                thead { tr { th { "Master" } th { "Role" } th { "Lag" } th { "Last heard" } th { "Cluster address" } th { "Public address" } } }
-                tbody { @for master in masters.values() { (row(&raft, master)) } }
+                thead { tr { th { "Master" } th { "Role" } th { "Lag" } th { "Last contact" } th { "State" } th { "Version" } th { "Certificate" } th { "Addresses" } th { "" } } }
+                tbody { @for master in &group.masters { (row(asker, master)) } }
             }
         }
     }
 }
 
-fn row(raft: &RaftStatus, master: &Master) -> Markup {
-    let member = raft.members.iter().find(|member| member.id == master.id);
-    let leads = raft.leader == Some(master.id);
-    // Which milliseconds exactly matters to nobody, and would make every look a new fragment.
-    let heard = member
-        .and_then(|member| member.heard_ms_ago)
-        .map(|ms| ms / 1_000);
+fn row(asker: &Asker, master: &MasterView) -> Markup {
+    let state = master
+        .state_agrees
+        .map(|agrees| if agrees { "agrees" } else { "differs" });
     html! {
-        tr data-master=(master.name) {
-            td data-label="Master" { (master.name) }
-            td data-label="Role" { (role(member, leads)) }
-            td data-label="Lag" { (lag(raft, member, leads)) }
-            td data-label="Last heard" {
-                @match heard {
-                    _ if leads => "leads",
-                    Some(0) => "now",
-                    Some(s) => { "for " (s) " s silent" }
-                    None => "—",
+        tr data-master=(master.name) data-id=(master.id) {
+            td data-label="Master" { (master.name) p.hint { "id " (master.id) } }
+            td data-label="Role" {
+                (master.role.word())
+                @match master.replaced_by {
+                    Some(new) => p.hint { "master " (new) " takes its place" },
+                    None if master.to_be_replaced => p.hint { "to be replaced" },
+                    None => {}
                 }
             }
-            td data-label="Cluster address" { code { (master.cluster_addr) } }
-            td data-label="Public address" { code { (master.public_addr) } }
+            td data-label="Lag" { (lag(master)) }
+            td data-label="Last contact" { (contact(master)) }
+            td data-label="State" { (state.unwrap_or("—")) }
+            td data-label="Version" { (master.version.as_deref().unwrap_or("—")) }
+            td data-label="Certificate" {
+                @match master.certificate_expires_at { Some(at) => { "until " (instant(at)) } None => "—" }
+            }
+            td data-label="Addresses" { code { (master.cluster_addr) } p.hint { code { (master.public_addr) } } }
+            td data-label="" {
+                div.actions {
+                    @if master.role == MasterRole::Voter {
+                        form method="post" action={"/masters/" (master.id) "/transfer"} {
+                            (csrf(asker))
+                            button.button.secondary type="submit" { "Let it lead" }
+                        }
+                    }
+                    a.button.danger href={"/masters/" (master.id) "/remove"} { "Remove or replace" }
+                }
+            }
         }
     }
 }
 
-fn role(member: Option<&MemberStatus>, leads: bool) -> &'static str {
-    match member {
-        _ if leads => "leader",
-        Some(member) if member.voter => "voter",
-        Some(_) => "learner",
-        None => "not a member yet",
+fn contact(master: &MasterView) -> String {
+    // Which milliseconds exactly matters to nobody, and would make every look a new fragment.
+    match master.silent_ms.map(|ms| ms / 1_000) {
+        _ if master.role == MasterRole::Leader => "leads".to_owned(),
+        Some(0) => "now".to_owned(),
+        Some(seconds) => format!("silent for {seconds} s"),
+        None => "—".to_owned(),
     }
 }
 
-/// Known by the leader only.
-fn lag(raft: &RaftStatus, member: Option<&MemberStatus>, leads: bool) -> String {
-    match member.and_then(|member| member.matched) {
-        _ if leads => "—".to_owned(),
-        Some(matched) => match raft.last_log.0.saturating_sub(matched.0) {
-            0..=5 => "none".to_owned(),
-            lag => format!("{lag} entries"),
-        },
+fn lag(master: &MasterView) -> String {
+    match master.lag {
+        _ if master.role == MasterRole::Leader => "—".to_owned(),
+        Some(0..=5) => "none".to_owned(),
+        Some(lag) => format!("{lag} entries"),
         None => "—".to_owned(),
     }
+}
+
+/// Asks once more before a master goes.
+pub(crate) async fn confirm(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path((id, action)): Path<(String, String)>,
+) -> Result<Markup, Problem> {
+    permit::admin(&asker.frozen.state, asker.actor(), "remove masters")?;
+    if action != "remove" {
+        return Err(super::not_found().await);
+    }
+    let group = master::group(&asker.frozen.state, &portal.master.observe().await);
+    let id = masters::meant(&asker.frozen.state, &id)?;
+    let found = group.masters.iter().find(|master| master.id == id);
+    let master = found.ok_or_else(|| docklet_control::Refusal::not_found("master", id))?;
+    Ok(page(
+        &asker,
+        "Remove a master",
+        None,
+        leaving(&asker, master, None),
+    ))
+}
+
+/// The two ways in which a master goes, after what was refused if anything was.
+fn leaving(asker: &Asker, master: &MasterView, refused: Option<&str>) -> Markup {
+    html! {
+        p.crumbs { a href="/masters" { "Masters" } " / " (master.name) }
+        h1 { "Remove or replace " (master.name) "?" }
+        @if let Some(refused) = refused { p.notice.refused role="alert" { (refused) } }
+        p { "Master " (master.name) " has id " (master.id) ", listens on " code { (master.cluster_addr) } " and is now: " (master.role.word()) "." }
+        h2 { "Replace" }
+        p { "Another machine, or this one with an empty directory, joins in its place. The old one goes in the same step in which the new one comes to vote." }
+        form method="post" action={"/masters/" (master.id) "/replace"} {
+            (csrf(asker))
+            button.button type="submit" { "Make an invitation" }
+        }
+        h2 { "Remove" }
+        p { "Its id and certificate are refused for ever, at every door. If it leads, another takes over first." }
+        form method="post" action={"/masters/" (master.id) "/remove"} {
+            (csrf(asker))
+            p { label { input type="checkbox" name="force" value="yes"; " Also if not one more may fail then" } }
+            button.button.danger type="submit" { "Remove " (master.name) }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Change {
+    csrf: String,
+    /// There if the box is checked.
+    force: Option<String>,
+}
+
+pub(crate) async fn change(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path((id, action)): Path<(String, String)>,
+    Form(form): Form<Change>,
+) -> Result<Response, Problem> {
+    check_csrf(&asker, &form.csrf)?;
+    match action.as_str() {
+        "transfer" => {
+            masters::transfer(&portal, &asker, &id).await?;
+            Ok(Redirect::to("/masters").into_response())
+        }
+        "remove" => remove(&portal, &asker, &id, form.force.is_some()).await,
+        "replace" => invite(&portal, &asker, &id).await,
+        other => Err(Problem {
+            status: StatusCode::NOT_FOUND,
+            code: "not_found",
+            detail: format!("A master cannot be asked to {}.", other.escape_debug()),
+        }),
+    }
+}
+
+/// What is refused is said where it was asked.
+async fn remove(
+    portal: &Portal,
+    asker: &Asker,
+    id: &str,
+    force: bool,
+) -> Result<Response, Problem> {
+    let problem = match masters::remove(portal, asker, id, force).await {
+        Ok(receipt) => {
+            let to = format!("/masters?after={}", receipt.index);
+            return Ok(Redirect::to(&to).into_response());
+        }
+        Err(problem) if problem.status == StatusCode::CONFLICT => problem,
+        Err(problem) => return Err(problem),
+    };
+    let group = master::group(&asker.frozen.state, &portal.master.observe().await);
+    let meant = masters::meant(&asker.frozen.state, id)?;
+    let Some(master) = group.masters.iter().find(|master| master.id == meant) else {
+        return Err(problem);
+    };
+    let body = leaving(asker, master, Some(&problem.detail));
+    let shown = page(asker, "Remove a master", None, body);
+    Ok((problem.status, shown).into_response())
+}
+
+/// The secret leaves with this page and is stored nowhere.
+async fn invite(portal: &Portal, asker: &Asker, id: &str) -> Result<Response, Problem> {
+    permit::admin(&asker.frozen.state, asker.actor(), "replace masters")?;
+    let (token, secret_hash) = invitation(portal, asker, JoinRole::Master);
+    let command = Command::ReplaceMaster {
+        master: masters::meant(&asker.frozen.state, id)?,
+        secret_hash,
+        ttl_ms: INVITATION_TTL_MS,
+    };
+    let receipt = propose(portal, asker, command).await?;
+    let body = html! {
+        p.crumbs { a href="/masters" { "Masters" } }
+        h1 { "Invitation" }
+        p { "Run this on the machine that takes over, with its own addresses, until " (instant(receipt.at.plus_ms(INVITATION_TTL_MS))) ". It works once and is shown only now." }
+        pre { code #invitation { "docklet master join " (token.to_string()) " --name NAME --dir DIR --cluster-addr ADDR:PORT --public-addr ADDR:PORT" } }
+        p { a.button href="/masters" { "Back to the masters" } }
+    };
+    Ok(page(asker, "Invitation", None, body).into_response())
 }
