@@ -48,10 +48,9 @@ fn end_with_the_reader() {
 fn start_logging(cli: &cli::Cli) {
     use tracing_subscriber::EnvFilter;
     let default = if cli.is_daemon() {
-        // Which master does not answer is told once, not at each heartbeat.
-        "info,openraft=warn,openraft::core::heartbeat=error"
+        format!("info,{}", docklet_raft::LOG_DIRECTIVES)
     } else {
-        "error"
+        "error".to_owned()
     };
     let filter = EnvFilter::try_from_env("DOCKLET_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()

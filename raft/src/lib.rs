@@ -46,3 +46,7 @@ pub use status::{MemberStatus, RaftStatus};
 pub use store::Frozen;
 pub use store::rows::HistoryLimits;
 pub use world::{Asking, Clock, Dial, Dialling, World};
+
+/// What of the parts inside this room is worth a line in the log. Which master does not answer is told once, not at each
+/// heartbeat.
+pub const LOG_DIRECTIVES: &str = "openraft=warn,openraft::core::heartbeat=error";
