@@ -65,7 +65,7 @@ fn table(portal: &Portal, asker: &Asker, group: &GroupView) -> Markup {
                 } }
             }
             table {
-                thead { tr { th { "Master" } th { "Role" } th { "Lag" } th { "Last contact" } th { "State" } th { "Version" } th { "Certificate" } th { "Addresses" } th { "" } } }
+                thead { tr { th { "Master" } th { "Role" } th { "Lag" } th { "Last contact" } th { "State" } th { "Version" } th { "Certificate" } th { "Addresses" } th { span.unseen { "Actions" } } } }
                 tbody { @for master in &group.masters { (row(asker, master)) } }
             }
         }
