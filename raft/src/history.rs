@@ -29,13 +29,15 @@ impl Master {
         self.inner.view.index_at(time).await
     }
 
-    /// The entry up to which changes are no longer kept: the state can be had as of this entry and later.
+    /// The entry up to which changes are no longer kept, as of the last checkpoint: the state can be had as of this
+    /// entry and later. Unlike [`Self::reach`] it makes no checkpoint, which may drop more.
     ///
     /// # Errors
     /// The disk failed.
     pub async fn history_after(&self) -> Result<LogIndex, RaftFault> {
         self.inner.view.history_after().await
     }
+
     /// How far the history reaches back, and when that was if it is known: the state can be had as of that entry and
     /// later.
     ///

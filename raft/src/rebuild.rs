@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use docklet_control::State;
@@ -31,6 +31,8 @@ const MARK: &str = "rebuild";
 const MASTERS: &str = "masters";
 /// What becomes of the rows that are not trusted: somebody may want to know what happened.
 const DAMAGED: &str = "state.redb.damaged";
+/// Parts are large, since each begins by passing over the rows before it.
+const PART_BYTES: usize = 8 << 20;
 /// A call may take this long.
 const CALL_DEADLINE: Duration = Duration::from_secs(20);
 /// When no master can be reached, they are asked again after this.
@@ -58,11 +60,8 @@ pub async fn remember_masters(master: Master) {
     let mut states = master.watch();
     let mut kept = Vec::new();
     loop {
-        let state = states.borrow_and_update().state.clone();
-        let others = state
-            .masters
-            .values()
-            .filter(|other| other.id != master.id());
+        let masters = states.borrow_and_update().state.masters.clone();
+        let others = masters.values().filter(|other| other.id != master.id());
         let now: Vec<(u64, String)> = others.map(|m| (m.id.0, m.cluster_addr.clone())).collect();
         if now != kept {
             match keep(master.inner.world.disk.as_ref(), &now) {
@@ -70,7 +69,9 @@ pub async fn remember_masters(master: Master) {
                 Err(error) => tracing::warn!(%error, "the other masters' addresses are not kept"),
             }
         }
-        if states.changed().await.is_err() {
+        // Only who is a member matters here, not every entry.
+        let news = states.wait_for(|frozen| !frozen.state.masters.ptr_eq(&masters));
+        if news.await.is_err() {
             return;
         }
     }
@@ -232,12 +233,9 @@ impl Master {
     }
 }
 
-/// Parts are large, since each begins by passing over the rows before it.
-const PART_BYTES: usize = 8 << 20;
-
 /// The state that is being given, kept from one part to the next.
 #[derive(Default)]
-pub struct Serving(std::sync::Mutex<Option<(SnapshotId, Frozen)>>);
+pub struct Serving(Mutex<Option<(SnapshotId, Frozen)>>);
 
 impl Serving {
     fn frozen(
@@ -245,10 +243,7 @@ impl Serving {
         of: Option<SnapshotId>,
         now: impl FnOnce() -> Frozen,
     ) -> Option<(SnapshotId, Frozen)> {
-        let mut slot = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match of {
             Some(wanted) => slot.clone().filter(|(id, _)| *id == wanted),
             None => {

@@ -225,35 +225,10 @@ impl Arriving {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use docklet_control::command::{ENTRY_VERSION, InitCluster};
-    use docklet_control::id::{MasterId, RequestId, UnixMs};
-    use docklet_control::model::ClusterId;
-    use docklet_control::{Actor, Command, Entry, apply};
+    use crate::store::tests::support::after;
 
     fn state() -> State {
-        let init = InitCluster {
-            cluster: ClusterId([1; 16]),
-            cluster_name: "lab".to_owned(),
-            cluster_net: "10.64.0.0/10".parse().expect("network"),
-            user_prefix: 22,
-            cpu_overcommit_percent: 100,
-            memory_overcommit_percent: 100,
-            worker_timeout_ms: 5_000,
-            admin_name: "admin".to_owned(),
-            admin_password_hash: "x".to_owned(),
-            master: MasterId(1),
-            master_name: "m1".to_owned(),
-            cluster_addr: "192.0.2.1:1".to_owned(),
-            public_addr: "192.0.2.1:2".to_owned(),
-        };
-        let entry = Entry {
-            version: ENTRY_VERSION,
-            request: RequestId(1),
-            at: UnixMs(1),
-            actor: Actor::Door(MasterId(1)),
-            command: Command::InitCluster(init),
-        };
-        apply(&State::default(), LogIndex(1), &entry).state
+        after(&State::default(), 1, 1)
     }
 
     fn part(id: SnapshotId, state: &State, first: u64, count: usize) -> wire::SnapshotRows {

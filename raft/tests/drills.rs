@@ -1,6 +1,6 @@
 //! Drills on three masters in one process. Stopping one of them would stop all: here a lost leader is a silent one.
 
-mod members;
+mod support;
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use docklet_link::gate::Barred;
 use docklet_raft::ProposeFault;
 use tempfile::TempDir;
 
-use members::{ADMIN, Member, PATIENCE, dirs, three, wait_for};
+use support::{ADMIN, Member, PATIENCE, dirs, three, wait_for};
 
 /// Three masters of which the leader has heard.
 async fn well(dirs: &[TempDir; 3]) -> [Member; 3] {

@@ -3,16 +3,16 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use docklet_control::State;
 use docklet_control::id::{LogIndex, UnixMs};
 use docklet_control::rows::{self, StateHash, Table};
-use docklet_control::{State, apply};
 use sha2::{Digest, Sha256};
 
 use super::format::{self, BackupHeader, End, HEAD_BYTES, Kind};
 use super::write::write_in_blocks;
 use super::{Backup, BackupFault, load, verify, write};
 use crate::store::Frozen;
-use crate::store::tests::support::entry;
+use crate::store::tests::support::after;
 
 const USERS: u64 = 1_500;
 /// Short blocks, so that there are many.
@@ -21,10 +21,7 @@ const BLOCK_BYTES: usize = 8_192;
 fn frozen(users: u64) -> Frozen {
     let mut state = State::default();
     for index in 1..=users {
-        let openraft::EntryPayload::Normal(proposal) = entry(1, index).payload else {
-            unreachable!("only normal entries are made here")
-        };
-        state = apply(&state, LogIndex(index), &proposal.0).state;
+        state = after(&state, 1, index);
     }
     Frozen {
         index: LogIndex(users),

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use docklet_control::id::{LogIndex, MasterId, UnixMs};
-use docklet_control::{State, apply, generation};
+use docklet_control::{State, generation};
+use openraft::RaftLogReader;
 use openraft::entry::RaftEntry;
 use openraft::storage::RaftLogStorage;
-use openraft::{EntryPayload, RaftLogReader};
 
 use super::OfflineFault;
 use super::stopped::Stopped;
 use crate::disk::{Fault, MemoryDisk};
-use crate::store::tests::support::{Store, entry, id, runtime};
+use crate::store::tests::support::{Store, after, id, runtime};
 
 const LAST: u64 = 40;
 /// What is known to be committed when the master stops for the last time.
@@ -33,12 +33,7 @@ fn stopped() -> MemoryDisk {
 }
 
 fn whole() -> State {
-    (1..=LAST).fold(State::default(), |state, index| {
-        let EntryPayload::Normal(proposal) = entry(3, index).payload else {
-            unreachable!("only normal entries are made here")
-        };
-        apply(&state, LogIndex(index), &proposal.0).state
-    })
+    (1..=LAST).fold(State::default(), |state, index| after(&state, 3, index))
 }
 
 async fn go_on(disk: &MemoryDisk) -> Result<LogIndex, OfflineFault> {

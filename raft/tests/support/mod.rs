@@ -1,4 +1,5 @@
-//! What the tests of this room share: masters in this process, over real mutual TLS on loopback and on real files.
+//! What the tests of this room share: masters in this process, over real mutual TLS on
+//! loopback, each behind a gate of its own, and on real files.
 
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
@@ -43,6 +44,7 @@ impl Member {
         let addr = listener.local_addr().expect("address").to_string();
         let master = start(dir, &credentials, history).await;
         let authority = Credentials::authority(dir).expect("authority");
+        let listener = listener.through(master.gate());
         let serve = listener.serve(master.doors(authority), master.deny());
         Self {
             listener: tokio::spawn(serve),

@@ -4,13 +4,11 @@
 use std::io;
 
 use docklet_control::State;
-use docklet_control::apply;
-use docklet_control::id::LogIndex;
 use openraft::RaftLogReader;
 use openraft::entry::RaftEntry;
 use openraft::storage::RaftLogStorage;
 
-use super::support::{Store, entry, id, runtime};
+use super::support::{Store, after, entry, id, runtime};
 use crate::disk::{Fault, MemoryDisk};
 use crate::types::{LogId, Vote};
 
@@ -79,11 +77,7 @@ async fn live(store: &mut Store, done: &mut Acknowledged, asked: &mut Asked) -> 
 fn state_after(terms: &[u64], index: u64) -> State {
     (1..=index).fold(State::default(), |state, index| {
         let term = terms[usize::try_from(index).expect("small") - 1];
-        let found = entry(term, index);
-        let openraft::EntryPayload::Normal(proposal) = found.payload else {
-            unreachable!("only normal entries are made here")
-        };
-        apply(&state, LogIndex(index), &proposal.0).state
+        after(&state, term, index)
     })
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use docklet_control::State;
 use docklet_control::id::{LogIndex, UnixMs};
-use docklet_control::{State, apply};
 
-use super::support::{Store, entry, runtime};
+use super::support::{Store, after, runtime};
 use crate::disk::MemoryDisk;
 use crate::store::rows::HistoryLimits;
 
@@ -15,11 +15,8 @@ const LAST: u64 = 300;
 fn states() -> Vec<State> {
     let mut states = vec![State::default()];
     for index in 1..=LAST {
-        let openraft::EntryPayload::Normal(proposal) = entry(1, index).payload else {
-            unreachable!("only normal entries are made here")
-        };
         let last = states.last().expect("one");
-        states.push(apply(last, LogIndex(index), &proposal.0).state);
+        states.push(after(last, 1, index));
     }
     for state in &mut states {
         state.forget_receipts();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use docklet_control::command::{ENTRY_VERSION, InitCluster};
 use docklet_control::id::{LogIndex, MasterId, RequestId, UnixMs, UserId};
 use docklet_control::model::{ClusterId, Role};
-use docklet_control::{Actor, Command, Entry};
+use docklet_control::{Actor, Command, Entry, State, apply};
 use futures_util::stream;
 use openraft::EntryPayload;
 use openraft::entry::RaftEntry;
@@ -77,6 +77,14 @@ pub fn entry(term: u64, index: u64) -> LogEntry {
     };
     let proposal = Proposal(Arc::new(entry));
     LogEntry::new(id(term, index), EntryPayload::Normal(proposal))
+}
+
+/// The state after one more entry.
+pub fn after(state: &State, term: u64, index: u64) -> State {
+    let EntryPayload::Normal(proposal) = entry(term, index).payload else {
+        unreachable!("only normal entries are made here")
+    };
+    apply(state, LogIndex(index), &proposal.0).state
 }
 
 /// A log and a state on one disk.
