@@ -52,6 +52,8 @@ enum Command {
     Image(image::Command),
     /// Write a backup of the cluster, or verify one
     Backup(client::backup::Command),
+    /// Make a new cluster from a backup, with this machine as its first master
+    Restore(role::anew::Restore),
     /// Follow what happens
     Events(client::events::Events),
     /// Break something on purpose, within bounds, and see what it costs
@@ -111,6 +113,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::User(command) => client::login::user(command).await,
         Command::Image(command) => image::run(command).await,
         Command::Backup(command) => client::backup::run(command).await,
+        Command::Restore(ask) => role::anew::restore(ask).await,
         Command::Events(events) => client::events::run(events).await,
         Command::Drill(command) => client::drill::run(command).await,
         Command::Completion { shell } => {

@@ -1,8 +1,10 @@
 //! Who belongs to the cluster and who did once. Ids are indices of entries and never reused: whoever is not among the
 //! members of a state that is newer than its id was removed, for ever.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use docklet_control::id::MasterId;
 use docklet_link::LinkFault;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::listener::{Deny, Handler, handler};
@@ -10,11 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::master::Master;
 use crate::store::Frozen;
+use crate::types::MasterAddress;
 use crate::wire;
+use crate::world::Dial;
 
 /// Asking another master may take this long.
 const ASK_DEADLINE: Duration = Duration::from_secs(3);
-/// A master looks this often whether a leader talks to it, and else asks the others whether it was removed.
+/// A master looks this often whether a leader talks to it, and else asks the others whether it was removed. One that
+/// leads asks those that have not answered it for so long.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// What a master knows of a peer.
@@ -66,32 +71,42 @@ impl Master {
                 Ok(Ok(())) => return,
                 // Raft has stopped.
                 Ok(Err(_)) => return std::future::pending().await,
-                Err(_) if self.is_led().await => {}
-                Err(_) if self.others_say_removed().await => return,
                 Err(_) => {}
             }
+            let asked = if self.is_led().await {
+                self.silent_members()
+            } else {
+                self.other_members()
+            };
+            if say_removed(self.inner.links.dial().as_ref(), asked).await {
+                return;
+            }
         }
+    }
+
+    /// Members that do not answer this master although it leads. One of them may have gone on without it and whoever
+    /// follows it: such a group of old masters ends when it hears so.
+    fn silent_members(&self) -> BTreeMap<u64, MasterAddress> {
+        if !self.is_leader() {
+            return BTreeMap::new();
+        }
+        let heard = |ms: u64| Duration::from_millis(ms) < ASK_EVERY;
+        let answer: BTreeSet<MasterId> = self
+            .status()
+            .members
+            .into_iter()
+            .filter(|member| member.heard_ms_ago.is_some_and(heard))
+            .map(|member| member.id)
+            .collect();
+        let mut silent = self.other_members();
+        silent.retain(|id, _| !answer.contains(&MasterId(*id)));
+        silent
     }
 
     /// Whether there is a leader that talks to this master. That one was heard of once says nothing.
     async fn is_led(&self) -> bool {
         let answered: Result<(), _> = self.call_leader(wire::PING, &(), ASK_DEADLINE).await;
         self.is_leader() || answered.is_ok()
-    }
-
-    async fn others_say_removed(&self) -> bool {
-        let dial = self.inner.links.dial();
-        let asked = self.other_members().into_values().map(async |address| {
-            let asking = tokio::time::timeout(ASK_DEADLINE, dial.standing(&address.0));
-            let late = |_| LinkFault::Deadline(3_000);
-            let answer = asking.await.unwrap_or_else(|elapsed| Err(late(elapsed)));
-            if let Err(fault) = &answer {
-                tracing::debug!(addr = address.0, %fault, "cannot ask whether this master is a member");
-            }
-            matches!(answer, Ok(Standing::Removed))
-        });
-        let answers = futures_util::future::join_all(asked).await;
-        answers.contains(&true)
     }
 
     /// The door at which a peer asks whether it is still a member.
@@ -107,6 +122,20 @@ impl Master {
             }
         })
     }
+}
+
+/// Whether one of these masters says that this one was removed.
+async fn say_removed(dial: &dyn Dial, asked: BTreeMap<u64, MasterAddress>) -> bool {
+    let asked = asked.into_values().map(async |address| {
+        let asking = tokio::time::timeout(ASK_DEADLINE, dial.standing(&address.0));
+        let late = |_| LinkFault::Deadline(3_000);
+        let answer = asking.await.unwrap_or_else(|elapsed| Err(late(elapsed)));
+        if let Err(fault) = &answer {
+            tracing::debug!(addr = address.0, %fault, "cannot ask whether this master is a member");
+        }
+        matches!(answer, Ok(Standing::Removed))
+    });
+    futures_util::future::join_all(asked).await.contains(&true)
 }
 
 /// Tells the doors whenever somebody was removed, until aborted.

@@ -67,18 +67,23 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn verify(ask: Verify) -> anyhow::Result<ExitCode> {
-    let file = ask.file.clone();
-    let wanted = ask.cluster.as_deref().map(cluster_id).transpose()?;
-    let backup = tokio::task::spawn_blocking(move || read(&file)).await??;
-    if let Some(wanted) = wanted.filter(|wanted| *wanted != backup.header.cluster) {
-        let found = backup.header.cluster;
-        return Err(refused(
-            &ask.file,
-            &BackupFault::OtherCluster { found, wanted },
-        ));
-    }
+    let backup = read_of(&ask.file, ask.cluster.as_deref()).await?;
     show(ask.print, &ask.file, &backup)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a whole backup, and refuses it if it is of another cluster than the wanted one.
+pub async fn read_of(file: &Path, cluster: Option<&str>) -> anyhow::Result<Backup> {
+    let wanted = cluster.map(cluster_id).transpose()?;
+    let path = file.to_owned();
+    let backup = tokio::task::spawn_blocking(move || read(&path)).await??;
+    let found = backup.header.cluster;
+    match wanted {
+        Some(wanted) if wanted != found => {
+            Err(refused(file, &BackupFault::OtherCluster { found, wanted }))
+        }
+        Some(_) | None => Ok(backup),
+    }
 }
 
 fn cluster_id(text: &str) -> anyhow::Result<ClusterId> {
@@ -92,7 +97,7 @@ fn cluster_id(text: &str) -> anyhow::Result<ClusterId> {
 }
 
 /// Reads a whole backup.
-pub fn read(file: &Path) -> anyhow::Result<Backup> {
+fn read(file: &Path) -> anyhow::Result<Backup> {
     let opened = File::open(file).with_context(|| format!("read {}", file.display()))?;
     backup::verify(BufReader::with_capacity(1 << 16, opened)).map_err(|fault| refused(file, &fault))
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use docklet_control::model::WorkerStatus;
+use docklet_control::model::{Lineage, WorkerStatus};
 use docklet_control::view::{DrillNotice, WorkerView};
 use docklet_raft::RaftStatus;
 use reqwest::Method;
@@ -22,6 +22,7 @@ pub struct Status {
     pub master: String,
     pub leader: Option<String>,
     pub raft: RaftStatus,
+    pub lineage: Option<Lineage>,
     pub workers_up: usize,
     pub workers: usize,
     pub vclusters: usize,
@@ -56,6 +57,9 @@ pub async fn status(format: Print) -> anyhow::Result<ExitCode> {
         add("term", status.raft.term.to_string());
         add("applied entry", status.raft.applied.to_string());
         add("state hash", status.raft.state_hash.clone());
+        if let Some(lineage) = &status.lineage {
+            add("began anew", came_from(lineage));
+        }
         add(
             "workers",
             format!("{} of {} up", status.workers_up, status.workers),
@@ -68,6 +72,20 @@ pub async fn status(format: Print) -> anyhow::Result<ExitCode> {
         rows
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn came_from(lineage: &Lineage) -> String {
+    let (begun, at, last) = (lineage.begun, instant(lineage.at), lineage.last);
+    match lineage.from {
+        Some(cluster) => {
+            format!(
+                "with entry {begun} at {at}, from a backup of cluster {cluster} after its entry {last}"
+            )
+        }
+        None => {
+            format!("with entry {begun} at {at}, by one master whose log ended with entry {last}")
+        }
+    }
 }
 
 #[derive(Subcommand)]

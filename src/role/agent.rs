@@ -14,6 +14,7 @@ use docklet_link::{Credentials, JoinSecret};
 use docklet_raft::{JoinKind, join};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::again;
 use super::config::{self, AgentFile};
 use super::master::failure;
 use crate::cli::Dir;
@@ -52,6 +53,9 @@ pub struct Join {
     /// CPU to offer, in thousandths of a core; all that there is if absent
     #[arg(long)]
     cpu_milli: Option<u32>,
+    /// The cluster was restored from a backup: be the worker of this name again, with the vnodes' files in --dir
+    #[arg(long)]
+    again: bool,
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -68,9 +72,9 @@ pub fn bad_token(malformed: TokenMalformed) -> anyhow::Error {
 
 async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
     let dir = &ask.dir.dir;
-    if dir.join("own.key").exists() {
+    if !ask.again && dir.join("own.key").exists() {
         let text = format!(
-            "{} holds an agent already: choose another --dir",
+            "{} holds an agent already: choose another --dir; or, if its cluster was restored from a backup, join --again",
             dir.display()
         );
         return Err(Failure::new(Class::Conflict, text).into());
@@ -92,6 +96,14 @@ async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
         underlay,
         capacity: offer(dir, &file),
     };
+    if ask.again {
+        let worker = again::join_again(&token, kind, dir, file).await?;
+        remark(&format!(
+            "Joined again as worker {worker}. Run it with: docklet agent run --dir {}",
+            dir.display()
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
     let answer = join(&token, kind, dir).await.map_err(failure)?;
     file.masters = answer.masters;
     config::write(&dir.join("agent.toml"), &file)?;

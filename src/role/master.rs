@@ -22,6 +22,7 @@ use docklet_raft::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::anew;
 use super::config::{self, MasterFile};
 use super::removed;
 use crate::cli::{Dir, Print};
@@ -54,6 +55,8 @@ pub enum Command {
     Transfer(client::master::Act),
     /// Show or change how the leader looks after the masters by itself
     Autopilot(client::master::AutopilotCommand),
+    /// Let the one master that is left go on alone, when the others are lost for ever
+    Recover(anew::Recover),
 }
 
 /// Where a master listens.
@@ -63,13 +66,13 @@ pub struct Addresses {
     dir: Dir,
     /// Name for people
     #[arg(long)]
-    name: String,
+    pub(super) name: String,
     /// Address and port for masters and agents
     #[arg(long, value_name = "ADDR:PORT")]
-    cluster_addr: SocketAddr,
+    pub(super) cluster_addr: SocketAddr,
     /// Address and port for people and programs
     #[arg(long, value_name = "ADDR:PORT")]
-    public_addr: SocketAddr,
+    pub(super) public_addr: SocketAddr,
     /// A further public address, which masters of one machine may share
     #[arg(long, value_name = "ADDR:PORT")]
     shared_addr: Option<SocketAddr>,
@@ -122,11 +125,17 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Drain(act) => client::master::drain(act).await,
         Command::Transfer(act) => client::master::transfer(act).await,
         Command::Autopilot(command) => client::master::autopilot(command).await,
+        Command::Recover(ask) => anew::recover(ask).await,
     }
 }
 
 impl Addresses {
-    fn file(&self) -> MasterFile {
+    /// The directory that is meant.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir.dir
+    }
+
+    pub(super) fn file(&self) -> MasterFile {
         let mut names = self.public_names.clone();
         names.push(self.public_addr.ip().to_string());
         names.extend(self.shared_addr.map(|addr| addr.ip().to_string()));

@@ -1,6 +1,8 @@
-//! The two roles of a machine: master and agent.
+//! The two roles of a machine: master and agent, and clusters that begin anew.
 
+pub mod again;
 pub mod agent;
+pub mod anew;
 pub mod config;
 pub mod master;
 mod removed;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use docklet_control::model::WorkerStatus;
+use docklet_control::model::{Lineage, WorkerStatus};
 use docklet_control::view::{self, DrillNotice};
 use docklet_raft::RaftStatus;
 use serde::Serialize;
@@ -19,6 +19,8 @@ pub(crate) struct Status {
     /// Name of the master that leads; none while there is an election.
     leader: Option<String>,
     raft: RaftStatus,
+    /// Where the cluster comes from if it began anew.
+    lineage: Option<Lineage>,
     workers_up: usize,
     workers: usize,
     vclusters: usize,
@@ -45,6 +47,7 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Sta
         user: asker.user.name.to_string(),
         master: portal.name.to_string(),
         raft,
+        lineage: state.lineage,
         workers_up: up.count(),
         workers: state.workers.len(),
         vclusters: state.vclusters_of(asker.user.id).count(),
