@@ -16,6 +16,7 @@ use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
 use crate::host::{Act, Host, Observation};
 use crate::masters::{self, MasterLink, Tell, Told};
+use crate::members::Members;
 use crate::plan::{Plan, plan, report};
 use crate::{door, inventory};
 
@@ -39,7 +40,10 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
     let (images, images_watch) = watch::channel(host.images().list()?);
     let (told, receive_told) = mpsc::channel(16);
     let (tell, receive_tell) = mpsc::channel(64);
+    let members = Members::default();
+    known.iter().for_each(|known| members.learn(known));
     let link = MasterLink {
+        members: members.clone(),
         facts: inventory::facts(config.capacity.clone()),
         images: images_watch,
         told,
@@ -47,7 +51,7 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
         known: known.clone(),
         config: config.clone(),
     };
-    let door = door::serve(config, host.clone(), images.clone(), tell.clone()).await?;
+    let door = door::serve(config, host.clone(), images.clone(), tell.clone(), members).await?;
     let mut agent = Agent::new(host, known, tell, images);
     let keep = move |assignment: &Assignment| masters::store(&path, assignment);
     tokio::select! {

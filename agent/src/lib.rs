@@ -15,6 +15,7 @@ pub mod images;
 pub mod inventory;
 pub mod lxc;
 pub mod masters;
+pub mod members;
 pub mod network;
 pub mod plan;
 pub mod rootfs;

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::AgentConfig;
 use crate::fault::AgentFault;
+use crate::members::Members;
 
 /// A heartbeat this often.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -45,6 +46,7 @@ pub enum Told {
 /// The link's own state.
 pub struct MasterLink {
     pub config: AgentConfig,
+    pub members: Members,
     pub facts: WorkerFacts,
     /// Digests of images here, as of now.
     pub images: watch::Receiver<Vec<Digest>>,
@@ -87,7 +89,11 @@ impl MasterLink {
     /// Follows one master until the link breaks; ends well only when the loop is gone.
     async fn follow(&mut self, dialer: &Dialer, addr: &str) -> Result<(), LinkFault> {
         let expect = Expect::Role(PeerRole::Master);
-        let mut channel = dialer.dial(addr, expect, Purpose::Agent).await?;
+        let (peer, mut channel) = dialer.dial_known(addr, expect, Purpose::Agent).await?;
+        if self.members.was_removed(&peer) {
+            let text = format!("master {} was removed from the cluster", peer.id);
+            return Err(LinkFault::Remote(text));
+        }
         let hello = FromAgent::Hello {
             worker: WorkerId(self.config.credentials.identity.id),
             facts: self.facts.clone(),
@@ -126,6 +132,7 @@ impl MasterLink {
     async fn take(&mut self, message: ToAgent) -> Result<bool, LinkFault> {
         match message {
             ToAgent::Assignment(assignment) if assignment.index >= self.index() => {
+                self.members.learn(&assignment);
                 self.known = Some((*assignment).clone());
                 Ok(self.told.send(Told::Assignment(assignment)).await.is_ok())
             }

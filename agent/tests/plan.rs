@@ -54,6 +54,7 @@ fn assigned(vnodes: Vec<AssignedVnode>) -> Assignment {
         index: LogIndex(10),
         worker: WorkerId(5),
         masters: Vec::new(),
+        master_ids: Vec::new(),
         networks: if vnodes.is_empty() {
             Vec::new()
         } else {

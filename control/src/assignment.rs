@@ -8,7 +8,9 @@ use imbl::OrdSet;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::VnodeSize;
-use crate::id::{Digest, Epoch, LogIndex, NetworkId, UserId, VclusterId, VnodeId, WorkerId};
+use crate::id::{
+    Digest, Epoch, LogIndex, MasterId, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
+};
 use crate::model::vnode::MacAddress;
 use crate::model::{ClusterId, ImageSpec, Network, Vnode, VnodeWanted};
 use crate::state::State;
@@ -24,6 +26,9 @@ pub struct Assignment {
     pub worker: WorkerId,
     /// Cluster listeners of all masters, to dial next time.
     pub masters: Vec<String>,
+    /// Ids of all masters: who is missing here and older than `index` was removed.
+    #[serde(default)]
+    pub master_ids: Vec<MasterId>,
     /// Vnodes that must be there, running or stopped, or must go. One that is not listed must not exist.
     pub vnodes: Vec<AssignedVnode>,
     /// Segments of those vnodes.
@@ -103,6 +108,7 @@ pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignmen
             .values()
             .map(|m| m.cluster_addr.clone())
             .collect(),
+        master_ids: state.masters.keys().copied().collect(),
         vnodes: vnodes
             .iter()
             .filter_map(|v| assigned_vnode(state, v))

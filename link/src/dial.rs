@@ -14,6 +14,7 @@ use crate::credentials::Credentials;
 use crate::fault::LinkFault;
 use crate::frame::{Channel, Hello, Purpose, WIRE_VERSION};
 use crate::gate::{Gate, Gated};
+use crate::identity::Identity;
 use crate::tls::{self, Expect};
 
 /// How long reaching another process may take.
@@ -55,11 +56,27 @@ impl Dialer {
         expect: Expect,
         purpose: Purpose,
     ) -> Result<Dialled, LinkFault> {
+        let dialled = self.dial_known(addr, expect, purpose).await;
+        dialled.map(|(_, channel)| channel)
+    }
+
+    /// The same, and who it is that was reached.
+    ///
+    /// # Errors
+    /// It cannot be reached in time, or is another.
+    pub async fn dial_known(
+        &self,
+        addr: &str,
+        expect: Expect,
+        purpose: Purpose,
+    ) -> Result<(Identity, Dialled), LinkFault> {
         let config = tls::client_config(&self.own, expect)?;
         let reach = async {
             self.gate.passable().await;
             let tcp = self.gate.through(connect_tcp(addr).await?);
-            greet(handshake(addr, tcp, config).await?, purpose).await
+            let stream = handshake(addr, tcp, config).await?;
+            let peer = peer_of(&stream)?;
+            Ok((peer, greet(stream, purpose).await?))
         };
         in_time(reach).await
     }
@@ -89,6 +106,14 @@ pub async fn dial_join(addr: &str, ca_fingerprint: [u8; 32]) -> Result<Dialled, 
         greet(handshake(addr, tcp, config).await?, Purpose::Join).await
     })
     .await
+}
+
+/// Whom the certificate of the other side names.
+fn peer_of<S>(stream: &TlsStream<S>) -> Result<Identity, LinkFault> {
+    let (_, connection) = stream.get_ref();
+    let chain = connection.peer_certificates().unwrap_or_default();
+    let missing = || LinkFault::Identity("no certificate".to_owned());
+    Identity::of_certificate(chain.first().ok_or_else(missing)?)
 }
 
 async fn greet(

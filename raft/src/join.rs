@@ -47,8 +47,6 @@ pub enum JoinKind {
 #[derive(Serialize, Deserialize)]
 pub struct JoinRequest {
     secret: [u8; 32],
-    /// Lets a lost answer be asked for again without spending the token twice.
-    request: RequestId,
     csr_pem: String,
     kind: JoinKind,
 }
@@ -81,7 +79,6 @@ pub async fn join(
     let signing = SigningRequest::new().map_err(unknown)?;
     let request = JoinRequest {
         secret: token.secret,
-        request: RequestId(rand::random()),
         csr_pem: signing.csr_pem,
         kind,
     };
@@ -165,12 +162,10 @@ impl Master {
         ask: JoinRequest,
     ) -> Result<Result<JoinAnswer, Refusal>, String> {
         let secret = SecretHash(Sha256::digest(ask.secret).into());
+        let request = request_of(&ask);
         let command = join_command(secret, ask.kind);
         let actor = Actor::Door(self.id());
-        let receipt = match self
-            .propose(actor, ask.request, command, JOIN_DEADLINE)
-            .await
-        {
+        let receipt = match self.propose(actor, request, command, JOIN_DEADLINE).await {
             Ok(receipt) => receipt,
             Err(ProposeFault::Refused(refusal)) => return Ok(Err(refusal)),
             Err(fault @ ProposeFault::Unknown(_)) => return Err(fault.to_string()),
@@ -199,6 +194,18 @@ impl Master {
             index: receipt.index,
         }))
     }
+}
+
+/// A machine that asks again, as its answer was lost, has the same secret and key: it gets the same place, and the
+/// token is not spent twice. Nobody else can ask for that place.
+fn request_of(ask: &JoinRequest) -> RequestId {
+    let mut hasher = Sha256::new();
+    hasher.update(b"docklet join ");
+    hasher.update(ask.secret);
+    hasher.update(ask.csr_pem.as_bytes());
+    let digest: [u8; 32] = hasher.finalize().into();
+    let half = std::array::from_fn(|byte| digest[byte]);
+    RequestId(u128::from_be_bytes(half))
 }
 
 fn cluster_addrs(frozen: &Frozen) -> Vec<String> {

@@ -27,6 +27,7 @@ use crate::config::AgentConfig;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
 use crate::masters::Tell;
+use crate::members::Members;
 
 /// Handshakes may take this long.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
@@ -41,6 +42,7 @@ pub(crate) struct Door {
     pub(crate) images: watch::Sender<Vec<Digest>>,
     pub(crate) tell: mpsc::Sender<Tell>,
     pub(crate) terminals: terminal::Terminals,
+    pub(crate) members: Members,
 }
 
 impl Door {
@@ -66,6 +68,7 @@ pub async fn serve(
     host: Arc<LinuxHost>,
     images: watch::Sender<Vec<Digest>>,
     tell: mpsc::Sender<Tell>,
+    members: Members,
 ) -> Result<impl Future<Output = ()>, AgentFault> {
     let tls = tls::server_config(&config.credentials)?;
     let listener = TcpListener::bind(config.data_listen)
@@ -80,6 +83,7 @@ pub async fn serve(
         images,
         tell,
         terminals: terminal::Terminals::default(),
+        members,
     });
     Ok(async move {
         loop {
@@ -113,7 +117,8 @@ async fn connection(
         let check = |request: &Request, response: Response| {
             let uri = request.uri();
             let route = route(uri.path(), uri.query().unwrap_or_default());
-            match route.filter(|route| route.is_open_to(peer)) {
+            let removed = peer.is_some_and(|peer| door.members.was_removed(&peer));
+            match route.filter(|route| !removed && route.is_open_to(peer)) {
                 Some(route) => {
                     asked = Some(route);
                     Ok(response)
@@ -122,16 +127,30 @@ async fn connection(
             }
         };
         let socket = tokio_tungstenite::accept_hdr_async(stream, check).await?;
-        Ok::<_, AgentFault>((asked, socket))
+        Ok::<_, AgentFault>((peer, asked, socket))
     };
-    let (asked, socket) = tokio::time::timeout(HANDSHAKE_DEADLINE, handshake)
+    let (peer, asked, socket) = tokio::time::timeout(HANDSHAKE_DEADLINE, handshake)
         .await
         .map_err(|_| LinkFault::Deadline(5_000))??;
+    tokio::select! {
+        ended = serve_route(&door, socket, asked) => ended,
+        () = door.members.removal_of(peer) => {
+            tracing::info!("connection cut: the master at its other end was removed");
+            Ok(())
+        }
+    }
+}
+
+async fn serve_route(
+    door: &Arc<Door>,
+    socket: Socket,
+    asked: Option<Route>,
+) -> Result<(), AgentFault> {
     match asked {
-        Some(Route::Terminal(open)) => terminal::serve(&door, socket, open).await,
-        Some(Route::Exec) => exec::serve(&door, socket).await,
-        Some(Route::GetImage(digest)) => images::give(&door, socket, digest).await,
-        Some(Route::PutImage(digest)) => images::take(&door, socket, digest).await,
+        Some(Route::Terminal(open)) => terminal::serve(door, socket, open).await,
+        Some(Route::Exec) => exec::serve(door, socket).await,
+        Some(Route::GetImage(digest)) => images::give(door, socket, digest).await,
+        Some(Route::PutImage(digest)) => images::take(door, socket, digest).await,
         None => Ok(()),
     }
 }

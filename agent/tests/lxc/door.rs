@@ -7,12 +7,14 @@ use docklet_agent::door;
 use docklet_agent::host::Act;
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::masters::Tell;
-use docklet_control::id::VnodeId;
+use docklet_agent::members::Members;
+use docklet_control::assignment::Assignment;
+use docklet_control::id::{LogIndex, MasterId, VnodeId};
 use docklet_control::model::VnodeWanted::Running;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::tls::Expect;
 use docklet_link::{Authority, Credentials, Dialer};
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -34,6 +36,7 @@ pub struct Open {
     pub host: Arc<LinuxHost>,
     pub ca: Authority,
     pub told: mpsc::Receiver<Tell>,
+    pub members: Members,
 }
 
 impl Open {
@@ -42,12 +45,14 @@ impl Open {
         let worker = Worker::new(&ca, 5);
         let host = worker.open();
         round(&host, &worker.assignment(vec![worker.vnode(7, Running)])).await;
-        let told = serve(&worker, &host).await;
+        let members = Members::default();
+        let told = serve(&worker, &host, members.clone()).await;
         Self {
             worker,
             host,
             ca,
             told,
+            members,
         }
     }
 
@@ -62,10 +67,10 @@ impl Open {
     }
 }
 
-async fn serve(worker: &Worker, host: &Arc<LinuxHost>) -> mpsc::Receiver<Tell> {
+async fn serve(worker: &Worker, host: &Arc<LinuxHost>, members: Members) -> mpsc::Receiver<Tell> {
     let (images, _) = watch::channel(Vec::new());
     let (tell, told) = mpsc::channel(8);
-    let door = door::serve(worker.config.clone(), host.clone(), images, tell);
+    let door = door::serve(worker.config.clone(), host.clone(), images, tell, members);
     tokio::spawn(door.await.expect("a free port"));
     told
 }
@@ -143,6 +148,41 @@ fn only_masters_use_the_port_and_agents_only_fetch() {
             dial(foreign, "/exec").await.is_err(),
             "another authority's master"
         );
+        open.end().await;
+    });
+}
+
+#[test]
+fn a_removed_master_is_refused_and_its_open_connections_are_cut() {
+    in_own_network(async {
+        let open = Open::new().await;
+        let learn = |index, masters: &[u64]| {
+            open.members.learn(&Assignment {
+                index: LogIndex(index),
+                master_ids: masters.iter().map(|id| MasterId(*id)).collect(),
+                ..open.worker.assignment(Vec::new())
+            });
+        };
+        let master = |id| signed(&open.ca, PeerRole::Master, id);
+        learn(50, &[1, 30, 40]);
+        let mut staying = dial(master(30), "/exec").await.expect("a member");
+        let mut going = dial(master(40), "/exec").await.expect("a member");
+        learn(51, &[1, 30]);
+        let cut = tokio::time::timeout(DEADLINE, going.next()).await;
+        let cut = cut.expect("in time");
+        assert!(
+            !matches!(cut, Some(Ok(ref said)) if !said.is_close()),
+            "{cut:?}"
+        );
+        let refused = Err("404 Not Found".to_owned());
+        assert_eq!(dial(master(40), "/exec").await.map(|_| ()), refused);
+        assert!(
+            dial(master(60), "/exec").await.is_ok(),
+            "it may have joined since"
+        );
+        let run = r#"{"vnode":7,"epoch":10,"argv":["true"]}"#;
+        staying.send(Message::text(run)).await.expect("still open");
+        assert_eq!(text(&mut staying).await["exit"]["code"], 0);
         open.end().await;
     });
 }

@@ -130,6 +130,7 @@ impl Worker {
             index: LogIndex(1),
             worker: WorkerId(self.config.credentials.identity.id),
             masters: Vec::new(),
+            master_ids: Vec::new(),
             networks: networks.into_iter().collect(),
             images: vec![image],
             vnodes,
