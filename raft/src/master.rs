@@ -418,6 +418,7 @@ impl Master {
             term: metrics.current_term,
             leader: metrics.current_leader.map(MasterId),
             members: members.collect(),
+            changing: membership.get_joint_config().len() > 1,
             last_log: LogIndex(metrics.last_log_index.unwrap_or(0)),
             applied: self.local().index,
             state_hash: String::new(),

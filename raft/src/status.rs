@@ -28,6 +28,8 @@ pub struct RaftStatus {
     /// The leader it follows; none while there is an election.
     pub leader: Option<MasterId>,
     pub members: Vec<MemberStatus>,
+    /// Whether votes are being given or taken: until that is done a majority of the old voters counts too.
+    pub changing: bool,
     /// Last entry on its disk.
     pub last_log: LogIndex,
     /// Last entry in its state.

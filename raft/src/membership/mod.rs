@@ -67,7 +67,7 @@ async fn tend(master: &Master) {
 async fn remove_due(master: &Master, gone: MasterId) {
     let ask = Remove {
         actor: Actor::Duty,
-        request: RequestId(rand::random()),
+        request: RequestId::issued(master.local().index, rand::random()),
         master: gone,
         force: false,
     };

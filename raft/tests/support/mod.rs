@@ -207,6 +207,21 @@ pub async fn joined(token: &JoinSecret, dir: &Path, name: &str) -> Member {
     Member::run(dir, &addr).await
 }
 
+/// A group of so many voters, each with a directory of its own.
+pub async fn voters_of(dirs: &[TempDir]) -> Vec<Member> {
+    let mut members = vec![first(dirs[0].path()).await];
+    let token = token(&members[0], PeerRole::Master, 9).await;
+    for (number, dir) in dirs.iter().enumerate().skip(1) {
+        let name = format!("m{}", number + 1);
+        members.push(joined(&token, dir.path(), &name).await);
+    }
+    // Until the change is complete the first one alone could stop all others.
+    let settled = |member: &Member| !member.master.brief_status().changing;
+    let all = |member: &Member| voters(member) == dirs.len() && settled(member);
+    wait_for("all to vote", || members.iter().all(all)).await;
+    members
+}
+
 pub async fn three(dirs: &[TempDir; 3]) -> [Member; 3] {
     let one = first(dirs[0].path()).await;
     let token = token(&one, PeerRole::Master, 2).await;
