@@ -8,6 +8,7 @@ pub mod fault;
 pub mod frame;
 pub mod gate;
 pub mod identity;
+pub mod keepalive;
 pub mod listener;
 pub mod rpc;
 pub mod tls;
