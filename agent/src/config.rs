@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use docklet_control::model::WorkerCapacity;
 use docklet_link::Credentials;
@@ -23,6 +24,8 @@ pub struct AgentConfig {
     pub cgroup_prefix: String,
     /// What it offers.
     pub capacity: WorkerCapacity,
+    /// A terminal at which nobody has looked for so long is ended.
+    pub terminal_alone: Duration,
     /// The program that re-executes itself as helper, normally this one.
     pub helper: PathBuf,
 }

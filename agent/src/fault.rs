@@ -38,6 +38,8 @@ pub enum AgentFault {
     NotHere(u64),
     #[error("vnode {0} does not run")]
     NotRunning(u64),
+    #[error("all {0} terminals that a vnode may have are in use: close one first")]
+    TooManyTerminals(usize),
     #[error("{0} is not understood")]
     Protocol(String),
     #[error("link")]

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -89,6 +90,7 @@ async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
         cgroup_prefix: ask.cgroup_prefix,
         memory_mib: ask.memory_mib,
         cpu_milli: ask.cpu_milli,
+        terminal_alone_s: config::terminal_alone_s(),
     };
     let kind = JoinKind::Agent {
         name: ask.name,
@@ -141,6 +143,7 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
         data_listen: file.data_listen,
         underlay: file.underlay,
         cgroup_prefix: file.cgroup_prefix,
+        terminal_alone: Duration::from_secs(file.terminal_alone_s),
         helper: std::env::current_exe().context("find this program")?,
     };
     let mut stop = signal(SignalKind::terminate())?;

@@ -95,6 +95,13 @@ pub struct AgentFile {
     pub memory_mib: Option<u32>,
     /// CPU to offer, in thousandths of a core; all that there is if absent.
     pub cpu_milli: Option<u32>,
+    /// A terminal at which nobody has looked for so long is ended, in seconds: a week if absent.
+    #[serde(default = "terminal_alone_s")]
+    pub terminal_alone_s: u64,
+}
+
+pub fn terminal_alone_s() -> u64 {
+    7 * 24 * 3_600
 }
 
 fn cgroup_prefix() -> String {
@@ -128,16 +135,58 @@ fn parse<T: DeserializeOwned>(
     // The file alone first: its errors carry lines.
     let _: T = toml::from_str(text)?;
     let mut table: toml::Table = toml::from_str(text)?;
+    let known = keys_of::<T>();
     for (key, value) in overrides {
-        if let Some(old) = table.get_mut(&key) {
-            let typed = toml::from_str::<toml::Table>(&format!("v = {value}"));
-            *old = match typed.ok().and_then(|mut typed| typed.remove("v")) {
-                Some(typed) if !old.is_str() => typed,
-                Some(_) | None => toml::Value::String(value),
-            };
+        // The environment has other words that begin so, as DOCKLET_CONTEXT.
+        if known.contains(&key.as_str()) {
+            let value = typed(value, table.get(&key));
+            table.insert(key, value);
         }
     }
     table.try_into()
+}
+
+/// A value of the environment: a string where the file has one, else whatever TOML reads in it.
+fn typed(value: String, old: Option<&toml::Value>) -> toml::Value {
+    let read = toml::from_str::<toml::Table>(&format!("v = {value}")).ok();
+    match read.and_then(|mut read| read.remove("v")) {
+        Some(read) if !old.is_some_and(toml::Value::is_str) => read,
+        Some(_) | None => toml::Value::String(value),
+    }
+}
+
+/// The keys that a file of this kind may have, in it or not.
+fn keys_of<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut keys: &'static [&'static str] = &[];
+    // It is asked for its keys only, and gets no value.
+    drop(T::deserialize(KeysAsked(&mut keys)));
+    keys
+}
+
+/// Notes the fields that a structure asks for, and ends there.
+struct KeysAsked<'k>(&'k mut &'static [&'static str]);
+
+impl<'de> serde::Deserializer<'de> for KeysAsked<'_> {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: serde::de::Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom("a file is a structure"))
+    }
+
+    fn deserialize_struct<V: serde::de::Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = fields;
+        self.deserialize_any(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
 }
 
 /// Writes a configuration file.
@@ -188,5 +237,13 @@ mod tests {
         );
         let file = file.expect("good");
         assert_eq!((file.heartbeat_ms, file.name.as_str()), (77, "m9"));
+    }
+
+    #[test]
+    fn the_environment_sets_what_the_file_leaves_out_and_nothing_that_is_no_key() {
+        let others = [("heartbeat_ms", "77"), ("context", "/x"), ("dev_dir", "/y")];
+        let file = read(GOOD, &others).expect("good");
+        assert_eq!(file.heartbeat_ms, 77);
+        assert!(read(GOOD, &[("heartbeat_ms", "soon")]).is_err());
     }
 }

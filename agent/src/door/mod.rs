@@ -7,6 +7,7 @@ pub mod images;
 mod pty;
 mod ring;
 mod terminal;
+mod terminals;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use docklet_control::id::{Digest, Epoch, VnodeId};
 use docklet_link::identity::{Identity, PeerRole};
-use docklet_link::{LinkFault, listener, tls};
+use docklet_link::{LinkFault, keepalive, listener, tls};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::server::TlsStream;
@@ -32,6 +33,10 @@ use crate::members::Members;
 /// Handshakes may take this long.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 
+/// Terminals that nobody looks at are looked for this often.
+const LOOK_EVERY_MIN: Duration = Duration::from_millis(50);
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(60);
+
 /// An accepted connection.
 pub(crate) type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
@@ -41,7 +46,7 @@ pub(crate) struct Door {
     pub(crate) host: Arc<LinuxHost>,
     pub(crate) images: watch::Sender<Vec<Digest>>,
     pub(crate) tell: mpsc::Sender<Tell>,
-    pub(crate) terminals: terminal::Terminals,
+    pub(crate) terminals: terminals::Terminals,
     pub(crate) members: Members,
 }
 
@@ -77,32 +82,50 @@ pub async fn serve(
             addr: config.data_listen.to_string(),
             source,
         })?;
+    keepalive::set(&listener)?;
     let door = Arc::new(Door {
         config,
         host,
         images,
         tell,
-        terminals: terminal::Terminals::default(),
+        terminals: terminals::Terminals::default(),
         members,
     });
     Ok(async move {
-        loop {
-            match listener.accept().await {
-                Ok((tcp, _)) => {
-                    let (door, tls) = (door.clone(), tls.clone());
-                    tokio::spawn(async move {
-                        if let Err(fault) = connection(door, tcp, tls).await {
-                            tracing::debug!(fault = fault.full_text(), "connection ended");
-                        }
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "accept failed");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
+        tokio::select! {
+            () = accept(&door, listener, tls) => {}
+            () = end_lonely(&door) => {}
         }
     })
+}
+
+async fn accept(door: &Arc<Door>, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
+    loop {
+        match listener.accept().await {
+            Ok((tcp, _)) => {
+                let (door, tls) = (door.clone(), tls.clone());
+                tokio::spawn(async move {
+                    if let Err(fault) = connection(door, tcp, tls).await {
+                        tracing::debug!(fault = fault.full_text(), "connection ended");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Ends terminals that nobody has looked at for as long as the configuration allows.
+async fn end_lonely(door: &Door) {
+    let longest = door.config.terminal_alone;
+    let look_every = (longest / 4).clamp(LOOK_EVERY_MIN, LOOK_EVERY_MAX);
+    loop {
+        tokio::time::sleep(look_every).await;
+        door.terminals.end_lonely(longest);
+    }
 }
 
 async fn connection(

@@ -9,15 +9,18 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use docklet_control::id::{Epoch, VnodeId};
 use futures_util::{SinkExt, StreamExt};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::ring::Ring;
+use super::terminals::{Viewers, Viewing, lock};
 use super::{Door, Socket, attach, pty};
 use crate::fault::AgentFault;
 use crate::lxc::{AttachRequest, Container, HelperRequest};
@@ -27,9 +30,6 @@ use crate::vnode_dir::container_name;
 const RING_BYTES: usize = 1 << 20;
 /// Bytes of one message.
 const CHUNK_BYTES: usize = 32 << 10;
-/// Sessions of one vnode at once.
-const SESSIONS_MAX: usize = 32;
-
 /// What a viewer asks for.
 pub(super) struct Open {
     session: String,
@@ -67,20 +67,23 @@ struct Progress {
 }
 
 /// One shell and what it printed.
-struct Session {
-    vnode: VnodeId,
+pub(super) struct Session {
+    pub(super) vnode: VnodeId,
     epoch: Epoch,
     master: File,
     ring: Mutex<Ring>,
     progress: watch::Sender<Progress>,
+    /// The helper, which leads the session of the shell.
+    leader: Pid,
+    pub(super) viewers: Mutex<Viewers>,
 }
 
-/// All sessions of this worker.
-#[derive(Default)]
-pub(crate) struct Terminals(Mutex<HashMap<String, Arc<Session>>>);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Session {
+    /// Ends the shell as a terminal does whose line is cut: its leader goes, and the kernel tells what is in front.
+    pub(super) fn hang_up(&self) {
+        // It may have ended at this very moment.
+        let _ = killpg(self.leader, Signal::SIGHUP);
+    }
 }
 
 /// Text messages of a viewer.
@@ -107,22 +110,28 @@ pub(super) async fn serve(door: &Arc<Door>, socket: Socket, open: Open) -> Resul
 /// The session of that name, or a new one.
 async fn attach(door: &Arc<Door>, open: &Open) -> Result<Arc<Session>, AgentFault> {
     door.check_runs(open.vnode, open.epoch)?;
-    let known = lock(&door.terminals.0).get(&open.session).cloned();
-    if let Some(session) = known {
-        // The name alone opens nothing: it must be a session of the vnode that the master has checked.
-        if session.vnode != open.vnode || session.epoch != open.epoch {
-            return Err(AgentFault::NotHere(open.vnode.0));
-        }
+    if let Some(session) = known(door, open)? {
         return Ok(session);
     }
-    let of_vnode = |session: &&Arc<Session>| session.vnode == open.vnode;
-    if lock(&door.terminals.0).values().filter(of_vnode).count() >= SESSIONS_MAX {
-        return Err(AgentFault::Protocol(format!(
-            "a {}th terminal: close one first; it",
-            SESSIONS_MAX + 1
-        )));
+    // One after the other: two viewers who come at once for a new session get one shell, not two.
+    let _alone = door.terminals.opening.lock().await;
+    if let Some(session) = known(door, open)? {
+        return Ok(session);
     }
+    door.terminals.make_room(open.vnode)?;
     start(door, open).await
+}
+
+/// The session of that name, if there is one. The name alone opens nothing: it must be a session of the vnode that the
+/// master has checked.
+fn known(door: &Door, open: &Open) -> Result<Option<Arc<Session>>, AgentFault> {
+    let Some(session) = door.terminals.get(&open.session) else {
+        return Ok(None);
+    };
+    if session.vnode != open.vnode || session.epoch != open.epoch {
+        return Err(AgentFault::NotHere(open.vnode.0));
+    }
+    Ok(Some(session))
 }
 
 async fn start(door: &Arc<Door>, open: &Open) -> Result<Arc<Session>, AgentFault> {
@@ -140,8 +149,10 @@ async fn start(door: &Arc<Door>, open: &Open) -> Result<Arc<Session>, AgentFault
         master,
         ring: Mutex::new(Ring::new(RING_BYTES)),
         progress: watch::Sender::new(progress),
+        leader: Pid::from_raw(i32::try_from(child.id()).map_err(std::io::Error::other)?),
+        viewers: Mutex::default(),
     });
-    lock(&door.terminals.0).insert(open.session.clone(), session.clone());
+    door.terminals.insert(&open.session, session.clone());
     let (reader, name, door) = (session.clone(), open.session.clone(), door.clone());
     std::thread::Builder::new()
         .name("terminal".to_owned())
@@ -150,7 +161,7 @@ async fn start(door: &Arc<Door>, open: &Open) -> Result<Arc<Session>, AgentFault
             reader
                 .progress
                 .send_modify(|progress| progress.exit_code = Some(code));
-            lock(&door.terminals.0).remove(&name);
+            door.terminals.remove(&name, &reader);
         })?;
     Ok(session)
 }
@@ -212,6 +223,7 @@ fn read_to_end(session: &Session, mut child: Child) -> i32 {
 
 /// Sends what there is from `from` on and then what comes; passes input on.
 async fn view(mut socket: Socket, session: &Arc<Session>, from: u64) -> Result<(), AgentFault> {
+    let _viewing = Viewing::begin(&session.viewers);
     let (oldest, end) = {
         let ring = lock(&session.ring);
         (ring.oldest(), ring.end())

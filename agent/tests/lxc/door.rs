@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use docklet_agent::door;
 use docklet_agent::host::Act;
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::masters::Tell;
 use docklet_agent::members::Members;
+use docklet_agent::{AgentConfig, door};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{LogIndex, MasterId, VnodeId};
 use docklet_control::model::VnodeWanted::Running;
@@ -41,8 +41,14 @@ pub struct Open {
 
 impl Open {
     pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With another configuration than most tests have.
+    pub async fn with(change: impl FnOnce(&mut AgentConfig)) -> Self {
         let ca = Authority::create(CLUSTER).expect("an authority");
-        let worker = Worker::new(&ca, 5);
+        let mut worker = Worker::new(&ca, 5);
+        change(&mut worker.config);
         let host = worker.open();
         round(&host, &worker.assignment(vec![worker.vnode(7, Running)])).await;
         let members = Members::default();

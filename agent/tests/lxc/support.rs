@@ -91,6 +91,7 @@ impl Worker {
             underlay: IpAddr::V4(Ipv4Addr::LOCALHOST),
             cgroup_prefix: format!("docklet-test-{}-{number}", std::process::id()),
             capacity: WorkerCapacity::default(),
+            terminal_alone: Duration::from_secs(3_600),
             helper: env!("CARGO_BIN_EXE_docklet-agent-helper").into(),
         };
         Self {

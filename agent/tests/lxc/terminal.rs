@@ -1,5 +1,8 @@
 //! Terminals of a vnode, through the data port.
 
+use std::fs;
+use std::time::Duration;
+
 use docklet_agent::host::Act;
 use docklet_control::id::VnodeId;
 use docklet_control::model::VnodeWanted::Running;
@@ -9,7 +12,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::door::{Came, Open, Socket, dial, next, text};
-use crate::support::{in_own_network, perform, round, session, signed};
+use crate::support::{in_own_network, perform, processes_of, round, session, signed, until};
 
 /// Scroll-back that a terminal keeps.
 const RING_BYTES: u64 = 1 << 20;
@@ -170,6 +173,68 @@ fn a_terminal_has_the_size_that_its_viewer_says() {
         viewer.until_line("50 132").await;
         open.end().await;
     });
+}
+
+#[test]
+fn a_terminal_at_which_nobody_looks_for_too_long_is_ended() {
+    in_own_network(async {
+        let alone = Duration::from_millis(300);
+        let open = Open::with(|config| config.terminal_alone = alone).await;
+        let mut viewed = open.terminal(&session(1), 0).await;
+        let mut left = open.terminal(&session(2), 0).await;
+        for (viewer, line) in [(&mut viewed, "up-42"), (&mut left, "up-42")] {
+            viewer.type_in("echo up-$((40+2))\n").await;
+            viewer.until_line(line).await;
+        }
+        assert_eq!(shells(&open), 2);
+        drop(left);
+        until("end of the one that was left", || {
+            (shells(&open) == 1).then_some(())
+        });
+        viewed.type_in("echo on-$((40+3))\n").await;
+        viewed.until_line("on-43").await;
+        let again = open.terminal(&session(2), 0).await;
+        assert_eq!(again.oldest, 0, "the name now means another shell");
+        open.end().await;
+    });
+}
+
+#[test]
+fn one_terminal_too_many_takes_the_place_of_the_one_left_longest() {
+    const MOST: u8 = 32;
+    in_own_network(async {
+        let open = Open::new().await;
+        let mut viewers = Vec::new();
+        for number in 0..MOST {
+            viewers.push(open.terminal(&session(number), 0).await);
+        }
+        let path = format!("/terminal/{}?vnode=7&epoch=10", session(MOST));
+        let refused = text(&mut open.socket(&path).await).await;
+        let cause = refused["refused"]["cause"].as_str().expect("a cause");
+        assert_eq!(
+            cause,
+            "all 32 terminals that a vnode may have are in use: close one first"
+        );
+
+        // That somebody has left is noticed a moment later.
+        drop(viewers.remove(3));
+        let admitted =
+            async { while !text(&mut open.socket(&path).await).await["attached"].is_object() {} };
+        tokio::time::timeout(Duration::from_secs(10), admitted)
+            .await
+            .expect("room for one more");
+        until("end of the one that was left", || {
+            (shells(&open) == usize::from(MOST)).then_some(())
+        });
+        open.end().await;
+    });
+}
+
+/// Shells that run in vnodes of the worker.
+fn shells(open: &Open) -> usize {
+    let pids = processes_of(open.worker.uid_base).into_iter();
+    let names = pids.filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).ok());
+    names.filter(|name| name.trim_end() == "sh").count()
 }
 
 #[test]
