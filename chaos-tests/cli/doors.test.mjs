@@ -1,12 +1,12 @@
 // Bad input at every door: each refusal says why and what to do next, in the form that the door promises.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http2 from "node:http2";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { Cluster, program } from "../harness.mjs";
+import { Cluster, program, until } from "../harness.mjs";
 
 const cluster = new Cluster(23);
 let scratch;
@@ -84,6 +84,28 @@ test("a login says what was wrong with it", () => {
   assert.ok(!existsSync(env.DOCKLET_CONTEXT), "nothing is remembered");
 });
 
+test("who guesses passwords waits, and the owner gets in", async () => {
+  const env = { ...cluster.env, DOCKLET_CONTEXT: path.join(scratch, "owner.toml") };
+  const login = ["login", "--server", cluster.masters[0], "--ca", `${cluster.dir}/ca.pem`, "--user", "admin"];
+  const wrong = path.join(scratch, "wrong");
+  writeFileSync(wrong, "not this one");
+  const guess = () => cluster.try([...login, "--password-file", wrong], { env, timeout: 60_000 });
+  for (let attempt = 0; attempt < 7; attempt += 1) assert.equal(guess().code, 5);
+  let begun = performance.now();
+  const owner = JSON.stringify({ user: "admin", password: cluster.password() });
+  const elsewhere = await ask("POST", "/api/v1/login", owner, json, { localAddress: "127.0.0.2" });
+  assert.equal(elsewhere.status, 200);
+  assert.ok(performance.now() - begun < 1_500, "the owner comes from elsewhere and does not wait");
+  begun = performance.now();
+  const got = cluster.try([...login, "--password-file", cluster.passwordFile()], { env, timeout: 60_000 });
+  assert.equal(got.code, 0, got.stderr);
+  assert.ok(performance.now() - begun > 1_500, "even the owner waits where the guesses came from");
+
+  const many = Array.from({ length: 12 }, () => ask("POST", "/api/v1/login", JSON.stringify({ user: "ann", password: "guess" }), json));
+  const statuses = (await Promise.all(many)).map(({ status }) => status);
+  assert.ok(statuses.includes(429) && statuses.includes(401), `${statuses}`);
+});
+
 test("a damaged context says how to mend it", () => {
   const text = readFileSync(cluster.env.DOCKLET_CONTEXT, "utf8");
   const cases = [
@@ -98,6 +120,18 @@ test("a damaged context says how to mend it", () => {
     refused(["status"], code, pattern, env);
     refused(["exec", "lab/host-0", "--", "true"], code, pattern, env);
   }
+});
+
+test("a join token admits only what it is for, and only if it is real", () => {
+  const dir = path.join(scratch, "w9");
+  const join = (token) => ["agent", "join", token, "--dir", dir, "--name", "w9", "--data-addr", "127.0.0.1:9"];
+  const { token: master } = cluster.json("token", "create", "--role", "master");
+  const { token: agent } = cluster.json("token", "create", "--role", "agent");
+  const forged = agent.replace(/.$/, (last) => (last === "0" ? "1" : "0"));
+  for (const worthless of [master, forged]) refused(join(worthless), 5, /this join token is unknown, used up, expired or for another role: have an admin/);
+  refused(join("rubbish"), 2, /a join token has five parts .*: copy the whole of it/);
+  assert.ok(!existsSync(path.join(dir, "own.key")), "nothing of an agent is there");
+  assert.equal(cluster.json("worker", "list").length, 2);
 });
 
 test("a cluster that is refused leaves nothing in the way of the next attempt", () => {
@@ -118,9 +152,9 @@ test("a configuration file with an unknown key is refused with its line", () => 
 });
 
 // A request over HTTP/2, as browsers make it: answers status, headers and body.
-function ask(method, route, body = "", headers = {}) {
+function ask(method, route, body = "", headers = {}, from = {}) {
   const token = /^token = "(.*)"$/m.exec(readFileSync(cluster.env.DOCKLET_CONTEXT, "utf8"))[1];
-  const session = http2.connect(cluster.masters[0], { ca: readFileSync(`${cluster.dir}/ca.pem`) });
+  const session = http2.connect(cluster.masters[0], { ca: readFileSync(`${cluster.dir}/ca.pem`), ...from });
   return new Promise((resolve, reject) => {
     session.on("error", reject);
     const stream = session.request({ ":method": method, ":path": route, authorization: `Bearer ${token}`, ...headers }, { endStream: body === "" });
@@ -184,6 +218,24 @@ test("a refusal reaches its asker though it came before the body", async () => {
     const answer = await ask("POST", "/api/v1/vclusters", "x".repeat(100_000), { authorization: "Bearer wrong" });
     assert.equal(answer.status, 401);
   }
+});
+
+test("who vanishes without a word is noticed, by masters and by workers", async () => {
+  const running = spawn(program, ["exec", "lab/host-0", "--", "sleep", "60"], { env: cluster.env, stdio: "ignore" });
+  const watched = (netns, port) => {
+    const inside = netns ? ["netns", "exec", netns] : [];
+    const [command, ...args] = [...(netns ? ["ip", ...inside] : []), "ss", "-tnoH", "state", "established", `sport = :${port}`];
+    return spawnSync(command, args, { encoding: "utf8" }).stdout.split("\n").filter(Boolean);
+  };
+  const places = [[null, new URL(cluster.masters[0]).port], [`dkdev${cluster.instance}-w1`, 7443]];
+  for (const [netns, port] of places) {
+    // While bytes are under way there is another timer.
+    await until(`keepalive at ${port}`, () => {
+      const lines = watched(netns, port);
+      return lines.length > 0 && lines.every((line) => /timer:\(keepalive,/.test(line));
+    });
+  }
+  running.kill();
 });
 
 test("whatever a page refuses is a page", async () => {

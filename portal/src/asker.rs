@@ -1,6 +1,7 @@
 //! Who asks: a person with a session, by cookie or by bearer token. And logging in and out.
 
-use std::time::Duration;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
@@ -188,17 +189,39 @@ pub(crate) struct Opened {
 /// Checks name and password and opens a session.
 pub(crate) async fn log_in(
     portal: &Portal,
+    client: IpAddr,
     name: &str,
     password: String,
     kind: SessionKind,
 ) -> Result<Opened, Problem> {
+    let attempt = portal.brake.attempt(name, client, Instant::now());
+    let attempt = attempt.ok_or_else(Problem::too_many_logins)?;
+    tokio::time::sleep(attempt.wait).await;
+    let user = check_password(portal, name, password).await?;
+    let Some(user) = user else {
+        attempt.failed(Instant::now());
+        return Err(Refusal::CredentialsWrong.into());
+    };
+    attempt.passed();
+    open_session(portal, user, kind).await
+}
+
+/// The account of that name, if this is its password. Takes as long if there is none.
+async fn check_password(
+    portal: &Portal,
+    name: &str,
+    password: String,
+) -> Result<Option<User>, Problem> {
     let frozen = portal.master.read(OWN_WRITE_DEADLINE).await?;
     let user = Name::parse("user", name)
         .ok()
         .and_then(|name| frozen.state.user_named(&name).cloned());
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let fits = password::verify(password, hash).await;
-    let user = user.filter(|_| fits).ok_or(Refusal::CredentialsWrong)?;
+    Ok(user.filter(|_| fits))
+}
+
+async fn open_session(portal: &Portal, user: User, kind: SessionKind) -> Result<Opened, Problem> {
     let secret = hex::encode(rand::random::<[u8; 32]>());
     let ttl = match kind {
         SessionKind::Browser => BROWSER_TTL,

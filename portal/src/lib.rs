@@ -7,6 +7,7 @@ pub mod agents_door;
 mod api;
 mod asker;
 mod assets;
+mod brake;
 mod dispatch;
 mod events;
 mod images;

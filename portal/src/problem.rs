@@ -70,6 +70,16 @@ impl Problem {
         }
     }
 
+    /// Too many attempts of this account and address are on their way already.
+    pub(crate) fn too_many_logins() -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code: "too_many_logins",
+            detail: "too many logins to this account from your address wait already: try again in a minute"
+                .to_owned(),
+        }
+    }
+
     /// The request itself is malformed.
     pub(crate) fn malformed(what: &str, cause: impl ToString) -> Self {
         Refusal::Malformed {

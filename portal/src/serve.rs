@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum_server::tls_rustls::RustlsConfig;
-use docklet_link::{Credentials, Dialer};
+use docklet_link::{Credentials, Dialer, keepalive};
 use docklet_raft::Master;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::brake::Brake;
 use crate::dispatch::Dispatcher;
 use crate::router;
 
@@ -36,6 +37,7 @@ pub struct Portal {
     pub(crate) name: Arc<str>,
     pub(crate) dialer: Dialer,
     pub(crate) credentials: Credentials,
+    pub(crate) brake: Brake,
 }
 
 /// Serves all listeners until dropped.
@@ -50,13 +52,20 @@ pub async fn serve(config: PortalConfig) -> std::io::Result<()> {
         master: config.master,
         dispatcher: config.dispatcher,
         name: config.name.into(),
+        brake: Brake::default(),
     };
     let router = router::router(portal);
     let mut servers = tokio::task::JoinSet::new();
     for addr in config.listen {
         let listener = shared_listener(addr)?;
         let server = axum_server::from_tcp_rustls(listener, tls.clone())?;
-        servers.spawn(server.serve(router.clone().into_make_service()));
+        servers.spawn(
+            server.serve(
+                router
+                    .clone()
+                    .into_make_service_with_connect_info::<SocketAddr>(),
+            ),
+        );
     }
     while let Some(ended) = servers.join_next().await {
         ended.map_err(std::io::Error::other)??;
@@ -73,6 +82,7 @@ fn shared_listener(addr: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     }?;
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(true)?;
+    keepalive::set(&socket)?;
     socket.bind(addr)?;
     socket.listen(1_024)?.into_std()
 }

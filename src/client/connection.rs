@@ -196,7 +196,7 @@ pub fn class(status: StatusCode) -> Class {
         401 | 403 => Class::Denied,
         404 | 410 => Class::NotFound,
         400 | 405..=408 | 411..=422 => Class::Invalid,
-        409 => Class::Conflict,
+        409 | 429 => Class::Conflict,
         502..=504 => Class::Unavailable,
         _ => Class::Fault,
     }

@@ -1,7 +1,9 @@
 //! Logging in and out; accounts.
 
+use std::net::SocketAddr;
+
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use docklet_control::Command;
 use docklet_control::id::LogIndex;
 use docklet_control::model::{Receipt, Role, SessionKind};
@@ -29,9 +31,11 @@ pub(crate) struct LoggedIn {
 
 pub(crate) async fn log_in(
     State(portal): State<Portal>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
     Body(body): Body<LogIn>,
 ) -> Result<Json<LoggedIn>, Problem> {
-    let opened = asker::log_in(&portal, &body.user, body.password, SessionKind::Token).await?;
+    let (client, kind) = (client.ip(), SessionKind::Token);
+    let opened = asker::log_in(&portal, client, &body.user, body.password, kind).await?;
     Ok(Json(LoggedIn {
         token: opened.secret,
         index: opened.index,

@@ -1,6 +1,8 @@
 //! Logging in and out.
 
-use axum::extract::{Form, State};
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, Form, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::Command;
@@ -48,11 +50,13 @@ pub(crate) struct LogIn {
 
 pub(crate) async fn submit(
     State(portal): State<Portal>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Form(form): Form<LogIn>,
 ) -> Result<Response, Problem> {
     refuse_foreign(&headers)?;
-    let opened = asker::log_in(&portal, &form.user, form.password, SessionKind::Browser).await;
+    let (client, kind) = (client.ip(), SessionKind::Browser);
+    let opened = asker::log_in(&portal, client, &form.user, form.password, kind).await;
     let opened = match opened {
         Ok(opened) => opened,
         Err(problem) => {
