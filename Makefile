@@ -7,7 +7,7 @@ DOCKLET := target/debug/docklet
 ASSETS := portal/assets/dist/style.css
 CARGO_DENY := 0.20.2
 
-.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos lint bless measured bench-start bench-store bench-failover clean
+.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos test-sim sim sim-many sim-binary lint bless measured bench-start bench-store bench-failover clean
 
 help: ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -32,10 +32,10 @@ down: ## Stop the dev cluster; its data stays
 status: ## Show the dev cluster's processes
 	$(DOCKLET) dev status
 
-test: build test-rust test-chaos test-cli test-browser ## Run all tests: unit, stories, model, Raft on redb, faults, real LXC, browser
+test: build test-rust test-sim test-chaos test-cli test-browser ## Run all tests: unit, stories, model, Raft on redb, simulation, faults, real LXC, browser
 
 test-rust: $(ASSETS) ## Unit tests, stories, model, Raft
-	cargo test --locked --workspace --exclude docklet-chaos-tests
+	cargo test --locked --workspace --exclude docklet-chaos-tests --exclude docklet-simulation
 
 test-chaos: build ## Masters killed, frozen and cut off, histories checked: a short run
 	cargo test --locked -p docklet-chaos-tests -- --nocapture
@@ -43,6 +43,26 @@ test-chaos: build ## Masters killed, frozen and cut off, histories checked: a sh
 chaos: build ## The same at full length, with times held against their bars
 	CHAOS_BARS=1 CHAOS_LEADER_KILLS=30 CHAOS_TOTAL_KILLS=10 CHAOS_FREEZES=50 CHAOS_FREEZE_MS=10000 CHAOS_STOPS=30 CHAOS_CUTS=10 \
 	cargo test --locked -p docklet-chaos-tests -- --nocapture
+
+SIM := target/sim/sim
+SEED ?= 1
+FIRST ?= 1
+N ?= 2000
+SECONDS_OF_SEEDS ?= 40
+
+sim-binary:
+	cargo build --locked --profile sim -p docklet-simulation
+
+test-sim: sim-binary ## Simulated clusters under seeded faults: those that once found something, then new seeds for 40 s
+	$(SIM) twice $(SEED)
+	$(SIM) stories
+	$(SIM) many $(FIRST) $(N) $(SECONDS_OF_SEEDS)
+
+sim: sim-binary ## Replay one simulated cluster: make sim SEED=7; RUST_LOG=docklet_raft=debug tells more
+	$(SIM) run $(SEED)
+
+sim-many: sim-binary ## Simulate many clusters: make sim-many N=2000, from FIRST=1 on; stops at the first that fails
+	$(SIM) many $(FIRST) $(N)
 
 test-cli: build ## The whole by command line, on a cluster of its own
 	node --test --test-concurrency=1 chaos-tests/cli/*.test.mjs

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Every room and the rooms that it may know.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("control", &[]),
     ("link", &[]),
     ("raft", &["control", "link"]),
@@ -12,6 +12,10 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("portal", &["control", "link", "raft"]),
     (".", &["agent", "control", "link", "portal", "raft"]),
     ("chaos-tests", &["control", "link", "raft"]),
+    (
+        "chaos-tests/simulation",
+        &["chaos-tests", "control", "link", "raft"],
+    ),
 ];
 
 /// What must not get into control: it reads no clock, draws no number, does no I/O.

@@ -50,3 +50,7 @@ pub use world::{Asking, Clock, Dial, Dialling, World};
 /// What of the parts inside this room is worth a line in the log. Which master does not answer is told once, not at each
 /// heartbeat.
 pub const LOG_DIRECTIVES: &str = "openraft=warn,openraft::core::heartbeat=error";
+
+/// What of this room tells which rare paths were taken, for whoever counts them.
+pub const PATHS_DIRECTIVES: &str =
+    "docklet_raft=info,openraft::engine=info,openraft::progress::entry::update=warn";

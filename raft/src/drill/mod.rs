@@ -11,7 +11,7 @@ mod target;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use docklet_control::command::ENTRY_VERSION;
 use docklet_control::decide::{Decision, decide};
@@ -25,6 +25,7 @@ use docklet_control::{Actor, Command, Entry, Refusal};
 use docklet_link::Gate;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 pub use answer::answer;
 pub use stop::dispatch as drill_helper;
