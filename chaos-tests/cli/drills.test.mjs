@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { after, before, beforeEach, test } from "node:test";
 import { Cluster, program, until } from "../harness.mjs";
 
-const cluster = new Cluster(51);
+const cluster = new Cluster(22);
 
 before(() => cluster.up());
 beforeEach(async () => {
@@ -74,7 +75,8 @@ test("without a quorum nobody writes, vnodes go on, and writes come back by them
 });
 
 test("the operator's terminal is killed in the middle: the drill ends and heals by itself", async () => {
-  const { terminal, view } = await attached("leader-loss", ...bounds("3s", "3s"));
+  // Long enough before the fault for its own probes to be in the record.
+  const { terminal, view } = await attached("leader-loss", "--for", "3s", "--max-gap", "3s", "--announce", "2s", "--yes");
   terminal.kill("SIGKILL");
   const end = await ended(view.id);
   tell(end);
@@ -101,6 +103,41 @@ test("aborted without a quorum, by another command", async () => {
   tell(end);
   assert.equal(end.verdict, "aborted", end.reasons.join("; "));
   terminal.kill("SIGKILL");
+});
+
+test("a backup is restored beside the cluster, on a master that does not lead, and nobody notices", () => {
+  cluster.run("vc", "create", "kept", "--vnodes", "2", "--wait");
+  const leader = cluster.leader();
+  const ran = drill("restore", ...bounds("60s", "3s"));
+  passed(ran);
+  const { id, restored, steps, figures, faults } = ran.view;
+  console.log(`restored: ${JSON.stringify(restored)}`);
+  assert.ok(restored.same_state && restored.index >= id && restored.bytes > 1_000);
+  assert.equal(figures.elections, 0);
+  assert.deepEqual(faults, []);
+  const by = steps.find(({ text }) => text.includes("restored it beside the cluster")).text.split(" ")[0];
+  assert.ok(["m1", "m2", "m3"].includes(by) && by !== leader, by);
+  for (const master of ["m1", "m2", "m3"]) assert.ok(!existsSync(`${cluster.dir}/${master}/rehearsal`), "nothing is left of it");
+  assert.match(cluster.run("drill", "list"), new RegExp(`${id} +restore .* passed`));
+  assert.match(cluster.run("drill", "show", String(id)), /restored in +\d/);
+  assert.deepEqual(cluster.json("vc", "list").map(({ name }) => name), ["kept"]);
+  cluster.run("vc", "delete", "kept", "--wait");
+});
+
+test("a master killed while it tries a backup out: the drill fails, ends by itself, and nothing is left after a start", async () => {
+  const { terminal, view } = await attached("restore", ...bounds("5s", "5s"));
+  const restorer = ["m1", "m2", "m3"].find((name) => name !== view.leader_before);
+  cluster.kill(restorer);
+  const end = await ended(view.id, 60_000);
+  tell(end);
+  assert.equal(end.verdict, "failed", "it did not do it, or did not say what it has");
+  assert.ok(end.reasons.length > 0);
+  assert.equal(end.figures.probes_lost, 0);
+  terminal.kill("SIGKILL");
+  cluster.run("dev", "up");
+  await until("a cluster that is well", () => cluster.try(["drill", "restore", "--max-gap", "100s"], { input: "" }).stderr.includes("say --yes"));
+  passed(drill("restore", ...bounds("60s", "5s")));
+  for (const master of ["m1", "m2", "m3"]) assert.ok(!existsSync(`${cluster.dir}/${master}/rehearsal`), "nothing is left of either");
 });
 
 test("a second drill, one that costs more than is accepted, and one on an unwell cluster are refused", async () => {

@@ -5,7 +5,7 @@ use docklet_control::drill::course::{Next, Seen, next};
 use docklet_control::id::{DrillId, MasterId, UnixMs, UserId};
 use docklet_control::model::drill::{
     Drill, DrillAbort, DrillBegun, DrillCut, DrillKind, DrillMark, DrillPlan, DrillStage,
-    DrillStep, FaultEnd, FaultReport, ProbeLog, Prober,
+    DrillStep, FaultEnd, FaultReport, ProbeLog, Prober, RestoreReport,
 };
 use docklet_control::model::runs::Runs;
 use docklet_control::quorum::Seat;
@@ -221,6 +221,26 @@ fn checking_begins_when_all_is_whole_and_no_later_than_it_may() {
         checks(None),
         "3 does not come back"
     );
+}
+
+#[test]
+fn a_restore_is_done_when_it_was_reported_by_one_that_does_not_lead() {
+    let mut drill = begun(DrillKind::Restore, &[], 1);
+    assert_eq!(drill.restorer(), Some(MasterId(1)), "it is alone");
+    drill.plan.probers = vec![MasterId(1), MasterId(2)];
+    assert_eq!(drill.restorer(), Some(MasterId(2)));
+    assert_eq!(begun(DrillKind::Partition, &[3], 1).restorer(), None);
+    assert_eq!(at(&drill, &seen(1, &[]), 12_000), Next::Wait);
+    assert_eq!(at(&drill, &seen(1, &[]), 21_201), checks(None), "in vain");
+    drill.restored = Some(RestoreReport {
+        master: MasterId(2),
+        outcome: Err("its disk is full".to_owned()),
+    });
+    drill.steps.push(DrillStep {
+        at: UnixMs(11_900),
+        what: DrillMark::Restored,
+    });
+    assert_eq!(at(&drill, &seen(1, &[]), 12_000), checks(Some(100)));
 }
 
 #[test]

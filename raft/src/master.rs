@@ -90,8 +90,14 @@ impl Master {
     /// # Errors
     /// The files are damaged or in use.
     pub async fn start(config: MasterConfig) -> Result<Self, RaftFault> {
-        let dir = config.data_dir.join(STORE_DIR);
-        let disk = blocking(move || Ok(HostDisk::open(&dir)?)).await?;
+        let dir = config.data_dir.clone();
+        let open = move || {
+            let disk = HostDisk::open(&dir.join(STORE_DIR))?;
+            // Nobody else has the directory now.
+            drill::remove_leftovers(&dir);
+            Ok(disk)
+        };
+        let disk = blocking(open).await?;
         let settings = Settings {
             identity: config.credentials.identity,
             timing: config.timing,

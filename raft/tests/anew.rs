@@ -11,7 +11,7 @@ use docklet_control::{Actor, Command};
 use docklet_link::Credentials;
 use docklet_link::identity::PeerRole;
 use docklet_raft::backup;
-use docklet_raft::offline::{NewMaster, OfflineFault, inspect, recover, rehearse, restore};
+use docklet_raft::offline::{Leash, NewMaster, OfflineFault, inspect, recover, rehearse, restore};
 use docklet_raft::{JoinKind, join};
 use support::{
     Member, PATIENCE, agree, dirs, first, free_addr, joined, three, token, voters, wait_for,
@@ -339,8 +339,11 @@ async fn a_backup_is_tried_out_beside_the_cluster_that_it_is_of() {
         one.write(&format!("user-{number}")).await;
     }
     let before = one.master.local();
+    let leash = Leash::default();
     let place = scratch.path().join("rehearsal");
-    let rehearsed = rehearse(&one.master, &place).await.expect("rehearsed");
+    let rehearsed = rehearse(&one.master, &place, &leash.end())
+        .await
+        .expect("rehearsed");
     assert!(
         rehearsed.same_state && rehearsed.bytes > 1_000,
         "{rehearsed:?}"
@@ -352,4 +355,9 @@ async fn a_backup_is_tried_out_beside_the_cluster_that_it_is_of() {
         before.state,
         "and nothing has changed"
     );
+    let let_go = leash.end();
+    drop(leash);
+    let ended = rehearse(&one.master, &place, &let_go).await;
+    assert!(ended.is_err(), "{ended:?}");
+    assert!(!place.exists(), "nothing is left of it either");
 }

@@ -269,3 +269,52 @@ async fn what_costs_more_than_was_accepted_heals_at_once_and_has_failed() {
         "{aborted:?}"
     );
 }
+
+/// Where a master in this directory tries a backup out.
+fn scratch(dir: &TempDir) -> std::path::PathBuf {
+    dir.path().join("rehearsal")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_is_restored_beside_the_cluster_by_one_that_does_not_lead() {
+    let dirs = dirs();
+    std::fs::create_dir(scratch(&dirs[1])).expect("what a killed master leaves");
+    let members = well(&dirs).await;
+    let leads = leader(&members);
+    for number in 0..20 {
+        members[0].write(&format!("user-{number}")).await;
+    }
+    let id = start(&members[1], ask(DrillKind::Restore, 30_000, 5_000))
+        .await
+        .expect("announced");
+    let (drill, ending) = ended(&members.each_ref(), id).await;
+    assert_eq!(ending.verdict, Verdict::Passed, "{:?}", ending.reasons);
+    let report = drill.restored.expect("reported");
+    assert_ne!(report.master, leads, "who leads has writes to look after");
+    let figures = report.outcome.expect("restored");
+    assert!(figures.same_state && figures.bytes > 1_000, "{figures:?}");
+    assert!(figures.index.0 >= id.0, "it is of what there is now");
+    assert!(drill.healed_ms.is_some() && ending.figures.elections == 0);
+    for dir in &dirs {
+        assert!(!scratch(dir).exists(), "nothing is left of it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_cannot_be_done_has_failed_and_says_why() {
+    let dirs = dirs();
+    let members = well(&dirs).await;
+    for dir in &dirs {
+        std::fs::write(scratch(dir), "in the way").expect("written");
+    }
+    let id = start(&members[0], ask(DrillKind::Restore, 5_000, 5_000))
+        .await
+        .expect("announced");
+    let (_, ending) = ended(&members.each_ref(), id).await;
+    assert_eq!(ending.verdict, Verdict::Failed, "{:?}", ending.reasons);
+    assert!(
+        matches!(ending.reasons.as_slice(), [DrillReason::NotRestored { cause }] if cause.contains("rehearsal")),
+        "{:?}",
+        ending.reasons
+    );
+}

@@ -217,6 +217,7 @@ fn told(fault: OfflineFault, about: &Path) -> anyhow::Error {
         OfflineFault::Nameless { .. } | OfflineFault::AcceptDiffers { .. } => Class::Invalid,
         OfflineFault::NoMaster { .. } => Class::NotFound,
         OfflineFault::Empty
+        | OfflineFault::EndedEarly
         | OfflineFault::Store(_)
         | OfflineFault::Link(_)
         | OfflineFault::File { .. }

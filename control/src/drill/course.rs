@@ -125,8 +125,14 @@ fn healing(drill: &Drill, seen: &Seen, now: UnixMs) -> Next {
     })
 }
 
-/// When the last fault was over, as far as it was reported.
+/// When the last fault was over, or the backup tried out, as far as it was reported.
 fn over_at(drill: &Drill) -> Option<UnixMs> {
+    if drill.plan.kind == DrillKind::Restore {
+        let mut steps = drill.steps.iter();
+        return steps
+            .find(|step| step.what == DrillMark::Restored)
+            .map(|step| step.at);
+    }
     let begun = drill.begun.as_ref()?;
     let held_ms = drill.faults.iter().filter_map(|f| f.held_ms).max()?;
     Some(begun.at.plus_ms(Drill::LEAD_MS.saturating_add(held_ms)))

@@ -200,6 +200,18 @@ impl Drill {
         self.targets(master) && !self.faults.iter().any(|fault| fault.master == master)
     }
 
+    /// Who tries the backup out: a master that does not lead, so that writes are where the work is not. None before it
+    /// began, and in drills of other kinds.
+    #[must_use]
+    pub fn restorer(&self) -> Option<MasterId> {
+        let begun = self.begun.as_ref();
+        let leader = begun
+            .filter(|_| self.plan.kind == DrillKind::Restore)?
+            .leader;
+        let mut probers = self.plan.probers.iter().copied();
+        Some(probers.find(|prober| *prober != leader).unwrap_or(leader))
+    }
+
     /// When the fault is over at the latest; none before it began.
     #[must_use]
     pub fn fault_ends_at(&self) -> Option<UnixMs> {

@@ -160,10 +160,14 @@ fn milliseconds(what: &str, text: &str) -> Result<u64, Problem> {
     }
 }
 
-const KINDS: [(&str, &str); 3] = [
+const KINDS: [(&str, &str); 4] = [
     ("leader-loss", "Leader lost: its process stops"),
     ("partition", "Partition: one master is cut off"),
     ("quorum-loss", "Quorum lost: most masters are cut off"),
+    (
+        "restore",
+        "Nothing: a backup is restored beside the cluster",
+    ),
 ];
 const CUTS: [(&str, &str); 3] = [
     ("both", "both ways"),
@@ -197,7 +201,7 @@ fn order(asker: &Asker, form: &NewDrill) -> Markup {
                 input #fault name="fault_s" inputmode="decimal" value=(form.fault_s) required;
                 label for="gap" { "Accepted time without writes, in seconds" }
                 input #gap name="gap_max_s" inputmode="decimal" value=(form.gap_max_s) required aria-describedby="gap-hint";
-                p.hint #gap-hint { "Refused if it is expected to take longer, healed at once if it does. While a quorum is lost nobody writes: accept at least that time and three seconds more." }
+                p.hint #gap-hint { "Refused if it is expected to take longer, healed at once if it does. While a quorum is lost nobody writes: accept at least that time and three seconds more. A restore costs no writes; give it up to a minute." }
                 label for="announce" { "Announced before, in seconds" }
                 input #announce name="announce_s" inputmode="decimal" value=(form.announce_s) required;
                 div.actions { button.button type="submit" { "Announce the drill" } }
@@ -331,6 +335,7 @@ fn detail(portal: &Portal, asker: &Asker, view: &DrillView) -> Markup {
             }
             @for reason in &view.reasons { p.notice.refused { (reason) "." } }
             (figures(view))
+            (tried_out(view))
             (bounds(view))
             (timeline(view))
             (measured(view))
@@ -354,6 +359,23 @@ fn figures(view: &DrillView) -> Markup {
                 div { dt { "Leader" } dd { (view.leader_before.as_deref().unwrap_or("—")) " → " (view.leader_after.as_deref().unwrap_or("—")) } }
                 div { dt { "Acknowledged and lost" } dd { (figures.probes_lost) " of " (figures.probes_acked) } }
                 div { dt { "Vnodes running" } dd { (figures.vnodes_before) " → " (figures.vnodes_after) } }
+            }
+        }
+    }
+}
+
+/// What became of the backup, in a restore.
+fn tried_out(view: &DrillView) -> Markup {
+    html! {
+        @if let Some(restored) = &view.restored {
+            h2 { "The backup" }
+            dl.facts {
+                div { dt { "Taken in" } dd { (duration(restored.backup_ms)) } }
+                div { dt { "After entry" } dd { (restored.index) } }
+                div { dt { "Bytes" } dd { (restored.bytes) } }
+                div { dt { "Restored in" } dd { (duration(restored.restore_ms)) } }
+                div { dt { "Wrote after" } dd { (duration(restored.write_ms)) } }
+                div { dt { "Same state" } dd { @if restored.same_state { "yes" } @else { "no" } } }
             }
         }
     }

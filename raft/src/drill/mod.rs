@@ -1,11 +1,12 @@
 //! This master's part in a drill: it follows the record and does what its role asks for. A target does the fault to
-//! itself ([`target`]), a prober measures from outside ([`probe`]), the leader moves the drill on ([`lead`]), and
-//! everybody answers the others' questions ([`answer`]).
+//! itself ([`target`]), one that does not lead tries a backup out ([`restore`]), a prober measures from outside
+//! ([`probe`]), the leader moves the drill on ([`lead`]), and everybody answers the others' questions ([`answer`]).
 
 mod answer;
 mod lead;
 mod lifeline;
 mod probe;
+mod restore;
 mod stop;
 mod target;
 
@@ -28,6 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 pub use answer::answer;
+pub use restore::remove_leftovers;
 pub use stop::dispatch as drill_helper;
 
 use crate::fault::{ProposeFault, RaftFault};
@@ -60,6 +62,8 @@ pub struct Desk {
     /// What gauges measure by.
     clock: Instant,
     at_hand: Mutex<AtHand>,
+    /// Held while a backup is tried out.
+    rehearsing: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What this master has at hand of the drill that is under way.
@@ -91,6 +95,7 @@ impl Desk {
             started_at: now,
             clock: Instant::now(),
             at_hand: Mutex::default(),
+            rehearsing: Arc::default(),
         }
     }
 
@@ -287,10 +292,16 @@ impl Part {
     }
 
     fn go_on(&mut self, master: &Master, drill: &Drill) {
-        let hurt = drill.stage == DrillStage::Fault && drill.targets(master.id());
-        if hurt && !self.ordered {
+        if drill.stage != DrillStage::Fault || self.ordered {
+            return;
+        }
+        let (master, drill) = (master.clone(), drill.clone());
+        if drill.targets(master.id()) {
             self.ordered = true;
-            self.tasks.spawn(target::run(master.clone(), drill.clone()));
+            self.tasks.spawn(target::run(master, drill));
+        } else if drill.restorer() == Some(master.id()) {
+            self.ordered = true;
+            self.tasks.spawn(restore::run(master, drill));
         }
     }
 }

@@ -105,7 +105,7 @@ async fn cut_off(
 }
 
 /// Waits until this very master hears that the drill is aborted: from the others, if it hears them, or from a person.
-async fn is_told(master: &Master, drill: &Drill) {
+pub(super) async fn is_told(master: &Master, drill: &Drill) {
     let asked_here = async {
         while !master.inner.desk.is_unwanted(drill.id) {
             tokio::time::sleep(LOOK_EVERY).await;

@@ -62,6 +62,8 @@ pub enum OfflineFault {
     },
     #[error("the restored cluster is not what the backup says: {0}")]
     Differs(String),
+    #[error("it was ended before it was done")]
+    EndedEarly,
 }
 
 impl OfflineFault {

@@ -17,7 +17,7 @@ use openraft::vote::RaftLeaderIdExt;
 
 pub use fault::OfflineFault;
 pub use recover::{Survivor, inspect, recover};
-pub use rehearse::{Rehearsal, rehearse};
+pub use rehearse::{Leash, Leashed, Rehearsal, rehearse};
 pub use restore::{NewMaster, Restored, restore};
 
 use crate::types::{LogId, MasterAddress, Membership, Types};

@@ -2,8 +2,11 @@
 //! can reach, and must have the same state and accept a write.
 
 use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use docklet_control::id::{LogIndex, RequestId, SecretHash, UnixMs};
@@ -19,6 +22,8 @@ use crate::settings::Timing;
 use crate::store::rows::HistoryLimits;
 use crate::store::{Frozen, blocking};
 
+/// How often it is looked whether the rehearsal is to end early.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A cluster of one elects itself and answers within this.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -38,15 +43,62 @@ pub struct Rehearsal {
     pub same_state: bool,
 }
 
+/// Ends a rehearsal early when it is dropped.
+#[derive(Debug, Default)]
+pub struct Leash(Arc<AtomicBool>);
+
+/// The rehearsal's end of it.
+#[derive(Clone, Debug)]
+pub struct Leashed(Arc<AtomicBool>);
+
+impl Leash {
+    /// What the rehearsal gets.
+    #[must_use]
+    pub fn end(&self) -> Leashed {
+        Leashed(self.0.clone())
+    }
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Leashed {
+    /// # Errors
+    /// Nobody holds the leash any more.
+    fn check(&self) -> Result<(), OfflineFault> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(OfflineFault::EndedEarly);
+        }
+        Ok(())
+    }
+
+    async fn is_let_go(&self) -> OfflineFault {
+        loop {
+            if let Err(fault) = self.check() {
+                return fault;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
 /// Takes a backup of what `master` has now into `scratch`, which must not be there, restores it in there, and lets the
-/// cluster that comes of it accept a write. Removes `scratch`.
+/// cluster that comes of it accept a write. Removes `scratch`, whatever came of it: so it must not be dropped before it
+/// has ended, which it does soon after the leash was let go.
 ///
 /// # Errors
 /// The first step that failed.
-pub async fn rehearse(master: &Master, scratch: &Path) -> Result<Rehearsal, OfflineFault> {
+pub async fn rehearse(
+    master: &Master,
+    scratch: &Path,
+    leash: &Leashed,
+) -> Result<Rehearsal, OfflineFault> {
     let made = docklet_link::credentials::private_dir(scratch);
     let rehearsed = match made {
-        Ok(()) => rehearse_in(master, scratch).await,
+        Ok(()) => rehearse_in(master, scratch, leash).await,
         Err(fault) => Err(fault.into()),
     };
     let path = scratch.to_owned();
@@ -56,11 +108,15 @@ pub async fn rehearse(master: &Master, scratch: &Path) -> Result<Rehearsal, Offl
     Ok(rehearsal)
 }
 
-async fn rehearse_in(master: &Master, scratch: &Path) -> Result<Rehearsal, OfflineFault> {
+async fn rehearse_in(
+    master: &Master,
+    scratch: &Path,
+    leash: &Leashed,
+) -> Result<Rehearsal, OfflineFault> {
     let (frozen, at) = (master.local(), master.now());
     let file = scratch.join("rehearsal.backup");
     let begun = Instant::now();
-    let taken = take(frozen.clone(), at, &file).await?;
+    let taken = take(frozen.clone(), at, &file, leash.clone()).await?;
     let backup_ms = ms(begun);
     let begun = Instant::now();
     let dir = scratch.join("master");
@@ -70,9 +126,14 @@ async fn rehearse_in(master: &Master, scratch: &Path) -> Result<Rehearsal, Offli
         public_addr: "127.0.0.1:2".to_owned(),
         files: Vec::new(),
     };
+    leash.check()?;
     let restored = restore(&file, &dir, new, at).await?;
+    leash.check()?;
     let alone = start(&dir).await?;
-    let answered = answer(&alone, &restored, begun).await;
+    let answered = tokio::select! {
+        answered = answer(&alone, &restored, begun) => answered,
+        fault = leash.is_let_go() => Err(fault),
+    };
     alone.shutdown().await;
     let (restore_ms, write_ms) = answered?;
     let (wanted, found) = (frozen.hash(), restored.backup.header.hash);
@@ -90,14 +151,37 @@ fn ms(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-async fn take(frozen: Frozen, at: UnixMs, file: &Path) -> Result<Backup, OfflineFault> {
+/// A file that cannot be written to when the leash is let go.
+struct OnLeash {
+    file: std::fs::File,
+    leash: Leashed,
+}
+
+impl Write for OnLeash {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.leash.check().map_err(std::io::Error::other)?;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+async fn take(
+    frozen: Frozen,
+    at: UnixMs,
+    file: &Path,
+    leash: Leashed,
+) -> Result<Backup, OfflineFault> {
     let path = file.to_owned();
     let write = move || {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
-        let mut out = options.open(&path)?;
+        let file = options.open(&path)?;
+        let mut out = OnLeash { file, leash };
         let taken = backup::write(&frozen, at, &mut out);
-        out.sync_all()?;
+        out.file.sync_all()?;
         Ok(taken)
     };
     let taken = blocking(write).await;

@@ -39,6 +39,8 @@ pub enum Command {
     },
     /// Cut off so many masters that nobody can write for a while
     QuorumLoss(Bounds),
+    /// Take a backup and restore it beside the cluster, on a master that does not lead; nothing is broken
+    Restore(Bounds),
     /// List drills, the newest first
     List(Print),
     /// Show what a drill did and what it cost
@@ -65,9 +67,9 @@ pub enum Cut {
 /// What a drill may take.
 #[derive(Args)]
 pub struct Bounds {
-    /// How long the fault lasts at most, as 5s or 500ms
-    #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = milliseconds)]
-    fault_ms: u64,
+    /// How long the fault lasts at most, as 5s or 500ms [default: 5s; 1m for restore]
+    #[arg(long = "for", value_name = "TIME", value_parser = milliseconds)]
+    fault_ms: Option<u64>,
     /// How long no write may be acknowledged [default: 3s; 3s more than the fault for quorum-loss]
     #[arg(long = "max-gap", value_name = "TIME", value_parser = milliseconds)]
     gap_max_ms: Option<u64>,
@@ -85,6 +87,10 @@ pub struct Bounds {
     print: Print,
 }
 
+/// The fault's time, unless said otherwise.
+const FAULT_MS: u64 = 5_000;
+/// A restore hurts nobody, and a large one takes its time.
+const RESTORE_MS: u64 = 60_000;
 /// Beyond the fault itself, unless said otherwise.
 const GAP_MS: u64 = 3_000;
 
@@ -101,16 +107,19 @@ fn milliseconds(text: &str) -> Result<u64, String> {
 
 impl Bounds {
     fn ask(&self, kind: DrillKind, target: Option<String>, cut: DrillCut) -> DrillAsk {
-        let beyond_ms = match kind {
-            DrillKind::QuorumLoss => self.fault_ms,
-            DrillKind::LeaderLoss | DrillKind::Partition | DrillKind::Restore => 0,
+        let (usual_ms, lost) = match kind {
+            DrillKind::QuorumLoss => (FAULT_MS, true),
+            DrillKind::LeaderLoss | DrillKind::Partition => (FAULT_MS, false),
+            DrillKind::Restore => (RESTORE_MS, false),
         };
+        let fault_ms = self.fault_ms.unwrap_or(usual_ms);
+        let beyond_ms = if lost { fault_ms } else { 0 };
         DrillAsk {
             kind,
             target,
             cut,
             announce_ms: self.announce_ms,
-            fault_ms: self.fault_ms,
+            fault_ms,
             gap_max_ms: self.gap_max_ms.unwrap_or(beyond_ms + GAP_MS),
         }
     }
@@ -138,6 +147,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::QuorumLoss(bounds) => {
             let ask = bounds.ask(DrillKind::QuorumLoss, None, DrillCut::Both);
+            order(connection, &ask, &bounds).await
+        }
+        Command::Restore(bounds) => {
+            let ask = bounds.ask(DrillKind::Restore, None, DrillCut::Both);
             order(connection, &ask, &bounds).await
         }
         Command::List(print) => show::list(&connection, print).await,

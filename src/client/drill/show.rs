@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use docklet_control::model::drill::Verdict;
+use docklet_control::model::drill::{RestoreFigures, Verdict};
 use docklet_control::view::DrillView;
 use docklet_control::view::drill::duration;
 
@@ -76,6 +76,9 @@ fn rows(view: &DrillView) -> Rows {
     if view.figures.is_some_and(|figures| figures.probes_acked > 0) {
         measured(view, &mut add);
     }
+    if let Some(restored) = &view.restored {
+        tried_out(restored, &mut add);
+    }
     for prober in &view.probers {
         let told = format!(
             "{} of {} acknowledged, gap {}",
@@ -103,6 +106,22 @@ fn rows(view: &DrillView) -> Rows {
         add(&format!("+{after}"), step.text.clone());
     }
     rows
+}
+
+fn tried_out(restored: &RestoreFigures, add: &mut impl FnMut(&str, String)) {
+    add(
+        "backup taken in",
+        format!(
+            "{} (entry {}, {} bytes)",
+            duration(restored.backup_ms),
+            restored.index,
+            restored.bytes
+        ),
+    );
+    add("restored in", duration(restored.restore_ms));
+    add("wrote after", duration(restored.write_ms));
+    let same = if restored.same_state { "yes" } else { "no" };
+    add("same state", same.to_owned());
 }
 
 fn measured(view: &DrillView, add: &mut impl FnMut(&str, String)) {

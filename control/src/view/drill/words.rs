@@ -163,19 +163,23 @@ impl Words<'_> {
         match mark {
             DrillMark::Announced => "announced to everybody".to_owned(),
             DrillMark::Begun { runner } => {
-                format!("fault ordered; {} runs the drill", self.master(*runner))
+                let ordered = match self.drill.plan.kind {
+                    DrillKind::Restore => "restore",
+                    DrillKind::LeaderLoss | DrillKind::Partition | DrillKind::QuorumLoss => "fault",
+                };
+                format!("{ordered} ordered; {} runs the drill", self.master(*runner))
             }
             DrillMark::TakenOver { runner } => {
                 format!("{} leads now and runs the drill", self.master(*runner))
             }
             DrillMark::Healed { master } => self.healed(*master),
-            DrillMark::Restored => "backup restored".to_owned(),
+            DrillMark::Restored => self.restored(),
             DrillMark::Aborted => {
                 let why = self.drill.aborted.as_ref().map(|abort| self.abort(abort));
                 format!("aborted: {}", why.unwrap_or_default())
             }
             DrillMark::Checking => match self.drill.healed_ms {
-                Some(ms) => format!("all masters had caught up {} after the fault", duration(ms)),
+                Some(ms) => format!("all masters had caught up {} later", duration(ms)),
                 None => "not all masters have caught up".to_owned(),
             },
             DrillMark::Measured { prober } => {
@@ -185,6 +189,23 @@ impl Words<'_> {
                 Some(ending) => format!("verdict: {}", ending.verdict.word()),
                 None => "ended".to_owned(),
             },
+        }
+    }
+
+    fn restored(&self) -> String {
+        let Some(report) = &self.drill.restored else {
+            return "the backup was tried out".to_owned();
+        };
+        let master = self.master(report.master);
+        match &report.outcome {
+            Ok(figures) => format!(
+                "{master} took a backup of entry {} in {}, restored it beside the cluster in {} and wrote to it after {} more",
+                figures.index,
+                duration(figures.backup_ms),
+                duration(figures.restore_ms),
+                duration(figures.write_ms)
+            ),
+            Err(cause) => format!("{master} could not restore the backup: {cause}"),
         }
     }
 
