@@ -54,6 +54,8 @@ enum Command {
     Backup(client::backup::Command),
     /// Make a new cluster from a backup, with this machine as its first master
     Restore(role::anew::Restore),
+    /// Look back: the state as it was, as far as you may see it, and what differs between two moments
+    State(client::state::State),
     /// Follow what happens
     Events(client::events::Events),
     /// Break something on purpose, within bounds, and see what it costs
@@ -114,6 +116,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Image(command) => image::run(command).await,
         Command::Backup(command) => client::backup::run(command).await,
         Command::Restore(ask) => role::anew::restore(ask).await,
+        Command::State(state) => client::state::run(state).await,
         Command::Events(events) => client::events::run(events).await,
         Command::Drill(command) => client::drill::run(command).await,
         Command::Completion { shell } => {

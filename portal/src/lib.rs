@@ -16,6 +16,7 @@ mod live;
 mod masters;
 mod pages;
 mod password;
+mod past;
 mod problem;
 mod router;
 mod serve;

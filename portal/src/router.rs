@@ -102,6 +102,8 @@ fn api_routes() -> Router<Portal> {
             get(terminal::program),
         )
         .route("/backup", post(api::backup::take))
+        .route("/state", get(api::state::show))
+        .route("/state/diff", get(api::state::diff))
         .route("/drills", get(api::drill::list).post(api::drill::start))
         .route("/drills/forecast", post(api::drill::forecast))
         .route("/drills/{id}", get(api::drill::show))

@@ -9,10 +9,11 @@ use docklet_raft::Master;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::Semaphore;
 
 use crate::brake::Brake;
 use crate::dispatch::Dispatcher;
-use crate::router;
+use crate::{past, router};
 
 /// What the doors of one master need.
 pub struct PortalConfig {
@@ -38,6 +39,8 @@ pub struct Portal {
     pub(crate) dialer: Dialer,
     pub(crate) credentials: Credentials,
     pub(crate) brake: Brake,
+    /// Turns to look back.
+    pub(crate) looks: Arc<Semaphore>,
 }
 
 /// Serves all listeners until dropped.
@@ -53,6 +56,7 @@ pub async fn serve(config: PortalConfig) -> std::io::Result<()> {
         dispatcher: config.dispatcher,
         name: config.name.into(),
         brake: Brake::default(),
+        looks: Arc::new(Semaphore::new(past::LOOKS_MAX)),
     };
     let router = router::router(portal);
     let mut servers = tokio::task::JoinSet::new();

@@ -12,6 +12,7 @@ pub mod master;
 pub mod output;
 pub mod shell;
 pub mod socket;
+pub mod state;
 pub mod vc;
 
 use crate::exit::{Class, Failure};

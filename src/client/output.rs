@@ -96,7 +96,7 @@ impl Rows {
 }
 
 /// Text without what could steer a terminal.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 

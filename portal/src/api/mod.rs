@@ -5,6 +5,7 @@ pub(crate) mod drill;
 pub(crate) mod machine;
 pub(crate) mod master;
 pub(crate) mod session;
+pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod vcluster;
 

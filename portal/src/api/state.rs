@@ -1,0 +1,129 @@
+//! The state as the asker may see it, now or as it was, and what differs between two moments.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use docklet_control::id::{LogIndex, UnixMs};
+use docklet_control::view::state::{self, NameDiff, Noun, StateDiff, StateView};
+use serde::{Deserialize, Serialize};
+
+use crate::asker::Asker;
+use crate::past::{self, Moment, Oldest, Past};
+use crate::problem::Problem;
+use crate::serve::Portal;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct At {
+    /// An entry's number, a time, or how long ago; now if absent.
+    at: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Shown {
+    #[serde(flatten)]
+    when: When,
+    /// How far back this master can look.
+    oldest: Oldest,
+    state: StateView,
+}
+
+/// After which entry, and when that was stamped.
+#[derive(Serialize)]
+struct When {
+    index: LogIndex,
+    at: Option<UnixMs>,
+}
+
+impl When {
+    fn of(past: &Past) -> Self {
+        Self {
+            index: past.index,
+            at: past.at,
+        }
+    }
+}
+
+pub(crate) async fn show(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Query(query): Query<At>,
+) -> Result<Json<Shown>, Problem> {
+    let moment = query.at.map(|text| text.parse()).transpose()?;
+    let _turn = past::turn(&portal.looks).await?;
+    let past = past::look(&portal, &asker, moment).await?;
+    let (when, oldest) = (When::of(&past), past::oldest(&portal.master).await?);
+    let state = aside(move || past::view(&past, &asker)).await?;
+    Ok(Json(Shown {
+        when,
+        oldest,
+        state,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Between {
+    from: String,
+    /// Now if absent.
+    to: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Compared {
+    from: When,
+    to: When,
+    diff: StateDiff,
+}
+
+pub(crate) async fn diff(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Query(query): Query<Between>,
+) -> Result<Json<Compared>, Problem> {
+    let from: Moment = query.from.parse()?;
+    let to = query.to.map(|text| text.parse()).transpose()?;
+    let _turn = past::turn(&portal.looks).await?;
+    let from = past::look(&portal, &asker, Some(from)).await?;
+    let to = past::look(&portal, &asker, to).await?;
+    let moments = (When::of(&from), When::of(&to));
+    let diff = aside(move || compared(&from, &to, &asker)).await?;
+    Ok(Json(Compared {
+        from: moments.0,
+        to: moments.1,
+        diff,
+    }))
+}
+
+/// A large state takes a moment to be made readable: on a thread of its own.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Problem {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "fault",
+            detail: format!(
+                "the state could not be made readable ({error}): try again, and tell an admin"
+            ),
+        })
+}
+
+/// What differs, with the receipts in between if time goes forward.
+fn compared(from: &Past, to: &Past, asker: &Asker) -> StateDiff {
+    let view = |past: &Past| state::show(&past.state, &asker.user);
+    let mut diff = state::diff(&view(from), &view(to));
+    let receipts = state::receipts(&asker.frozen.state, &asker.user, to.index);
+    let later = receipts.into_iter().filter(|(index, _)| {
+        let index = index.parse::<LogIndex>();
+        index.is_ok_and(|index| index > from.index)
+    });
+    let later: BTreeMap<String, NameDiff> = later
+        .map(|(index, fields)| (index, NameDiff::Added(fields)))
+        .collect();
+    if !later.is_empty() {
+        diff.0.insert(Noun::Receipts, later);
+    }
+    diff
+}
