@@ -1,59 +1,24 @@
 // The whole in a real Chromium: log in, create, watch it turn green, use a terminal, lose the leader and go on.
 
-import axe from "axe-core";
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
-import path from "node:path";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
-import { Cluster, root, until } from "../harness.mjs";
+import { Cluster, until } from "../harness.mjs";
+import { Pages, shoot } from "./pages.mjs";
 
 const cluster = new Cluster(12);
-const shots = path.join(root, "target", "screenshots");
-let browser;
+const pages = new Pages(cluster);
+const newPage = (options) => pages.newPage(options);
+const logIn = (page) => pages.logIn(page);
 
 before(async () => {
-  mkdirSync(shots, { recursive: true });
   cluster.up();
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
+  await pages.open();
 });
 
 after(async () => {
-  await browser?.close();
+  await pages.close();
   cluster.down();
 });
-
-async function newPage(options = {}) {
-  const context = await browser.newContext({ baseURL: cluster.portal, ignoreHTTPSErrors: true, ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
-  page.complaints = [];
-  page.on("console", (message) => message.type() === "error" && page.complaints.push(message.text()));
-  page.on("pageerror", (error) => page.complaints.push(String(error)));
-  return page;
-}
-
-const shoot = (page, name) => page.screenshot({ path: path.join(shots, `${name}.png`) });
-
-async function logIn(page) {
-  await page.goto("/");
-  await page.waitForURL(/\/login$/);
-  await page.fill("#user", "admin");
-  await page.fill("#password", cluster.password());
-  await page.click("button[type=submit]");
-  await page.getByText("Welcome, admin").waitFor();
-}
-
-// What a reader with a screen reader, without a mouse or with weak eyes would stumble over.
-async function barriers(page) {
-  // The page's own policy allows no foreign script; a test may.
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"] }));
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`);
-}
 
 const text = (page) => page.evaluate(() => window.dockletTerminal?.text() ?? "");
 const shows = (page, pattern, timeoutMs) => until(`terminal text ${pattern}`, async () => pattern.test(await text(page)), timeoutMs);
@@ -131,25 +96,7 @@ test("an open page says what happened to the leader, without a reload", async ()
 });
 
 test("every page is fine in light and dark, wide and narrow", async () => {
-  for (const colorScheme of ["light", "dark"]) {
-    for (const [name, width] of [["wide", 1280], ["narrow", 390]]) {
-      const page = await newPage({ colorScheme, viewport: { width, height: 800 } });
-      await page.goto("/login");
-      await shoot(page, `login-${colorScheme}-${name}`);
-      assert.deepEqual(await barriers(page), [], `login, ${colorScheme}, ${name}`);
-      await logIn(page);
-      for (const route of ["", "vclusters", "new/vcluster", "nothing", "vclusters/lab", "workers", "masters", "images", "terminal/lab/host-0"]) {
-        await page.goto(`/${route}`);
-        await shoot(page, `${route.replaceAll("/", "-") || "home"}-${colorScheme}-${name}`);
-        assert.deepEqual(await barriers(page), [], `${route}, ${colorScheme}, ${name}`);
-        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(overflow <= 0, `${route} is ${overflow} px too wide when ${name}`);
-      }
-      const missing = (complaint) => !complaint.includes("404");
-      assert.deepEqual(page.complaints.filter(missing), []);
-      await page.context().close();
-    }
-  }
+  await pages.areFine(["", "vclusters", "new/vcluster", "nothing", "vclusters/lab", "workers", "masters", "images", "terminal/lab/host-0"]);
 });
 
 test("a phone has the keys that its keyboard lacks", async () => {
