@@ -34,7 +34,7 @@ pub(crate) fn chart(drills: &[DrillView]) -> Markup {
     let top_ms = round_up(highest.max().unwrap_or(1));
     html! {
         figure.chart {
-            svg viewBox={"0 0 " (WIDTH) " " (HEIGHT)} role="img" aria-labelledby="chart-title" {
+            svg viewBox={"0 0 " (WIDTH) " " (HEIGHT)} role="group" aria-labelledby="chart-title" {
                 title #chart-title { "Longest time without an acknowledged write, by drill" }
                 @for part in 0..=2_u64 { (line(part, top_ms)) }
                 @for (place, bar) in (0_u64..).zip(&bars) { (column(place, bars.len() as u64, bar, top_ms)) }
