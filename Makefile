@@ -41,7 +41,7 @@ test-chaos: build ## Masters killed, frozen and cut off, histories checked: a sh
 	cargo test --locked -p docklet-chaos-tests -- --nocapture
 
 chaos: build ## The same at full length, with times held against their bars
-	CHAOS_BARS=1 CHAOS_LEADER_KILLS=30 CHAOS_TOTAL_KILLS=10 CHAOS_FREEZES=50 CHAOS_FREEZE_MS=10000 CHAOS_STOPS=30 CHAOS_CUTS=10 \
+	CHAOS_BARS=1 CHAOS_LEADER_KILLS=30 CHAOS_TOTAL_KILLS=10 CHAOS_FREEZES=50 CHAOS_FREEZE_MS=10000 CHAOS_STOPS=30 CHAOS_CUTS=10 CHAOS_FOLLOWERS=100 CHAOS_FOLLOW_KILLS=20 \
 	cargo test --locked -p docklet-chaos-tests -- --nocapture
 
 SIM := target/sim/sim

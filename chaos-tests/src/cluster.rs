@@ -11,7 +11,7 @@ use docklet_control::id::{LogIndex, SecretHash, UserId};
 use docklet_control::model::JoinRole;
 use docklet_control::{Actor, Command as Asked};
 use docklet_link::identity::PeerRole;
-use docklet_link::{Credentials, JoinSecret};
+use docklet_link::{Authority, Credentials, JoinSecret};
 use docklet_raft::{RaftStatus, StoreClient};
 
 use crate::disk::{Disk, DiskKind};
@@ -25,12 +25,18 @@ const POLL: Duration = Duration::from_millis(10);
 /// The account that `master init` makes.
 pub const ADMIN: Actor = Actor::User(UserId(1));
 
+/// Its name and password.
+pub const ADMIN_NAME: &str = "admin";
+pub const ADMIN_PASSWORD: &str = "a password for a test";
+
 /// What a cluster is like.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
     pub masters: usize,
     /// Variables in the masters' environment.
     pub environment: Vec<(String, String)>,
+    /// Variables of single masters.
+    pub own_environment: Vec<(usize, String, String)>,
     /// Masters with a disk of their own.
     pub disks: Vec<(usize, DiskKind)>,
 }
@@ -40,6 +46,7 @@ impl Default for ClusterOptions {
         Self {
             masters: 3,
             environment: Vec::new(),
+            own_environment: Vec::new(),
             disks: Vec::new(),
         }
     }
@@ -49,6 +56,7 @@ impl Default for ClusterOptions {
 pub struct Cluster {
     program: PathBuf,
     environment: Vec<(String, String)>,
+    own_environment: Vec<(usize, String, String)>,
     masters: Members,
     disks: BTreeMap<usize, Disk>,
 }
@@ -65,6 +73,7 @@ impl Cluster {
         let mut cluster = Self {
             program: program()?,
             environment: options.environment,
+            own_environment: options.own_environment,
             disks: BTreeMap::new(),
             masters: Members::prepare(count)?,
         };
@@ -78,7 +87,7 @@ impl Cluster {
 
     async fn form(&mut self, count: usize) -> anyhow::Result<()> {
         let password = self.masters.dir().join("admin-password");
-        fs::write(&password, "a password for a test\n")?;
+        fs::write(&password, ADMIN_PASSWORD)?;
         let mut init = self.command(0, &["master", "init"]);
         init.args(self.addresses(0))
             .arg("--admin-password-file")
@@ -123,6 +132,8 @@ impl Cluster {
     fn command(&self, master: usize, arguments: &[&str]) -> Command {
         let mut command = self.masters.command(master, &self.program);
         command.args(arguments).envs(self.environment.clone());
+        let own = self.own_environment.iter().filter(|own| own.0 == master);
+        command.envs(own.map(|(_, key, value)| (key, value)));
         command
     }
 
@@ -163,6 +174,13 @@ impl Cluster {
         format!("{}:7000", self.network().address(master))
     }
 
+    /// Every master's public listener.
+    #[must_use]
+    pub fn public_addrs(&self) -> Vec<String> {
+        let addr = |master| format!("{}:8443", self.network().address(master));
+        (0..self.count()).map(addr).collect()
+    }
+
     /// The network between them.
     #[must_use]
     pub fn network(&self) -> &Network {
@@ -175,8 +193,14 @@ impl Cluster {
         &mut self.masters
     }
 
-    fn credentials(&self) -> anyhow::Result<Credentials> {
+    /// A master's credentials.
+    pub fn credentials(&self) -> anyhow::Result<Credentials> {
         Ok(Credentials::load(&self.dir_of(0))?)
+    }
+
+    /// The cluster's authority.
+    pub fn authority(&self) -> anyhow::Result<Authority> {
+        Ok(Credentials::authority(&self.dir_of(0))?)
     }
 
     /// A client of all masters, with so many connections to each that it uses.

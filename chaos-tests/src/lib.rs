@@ -8,17 +8,19 @@ mod disk;
 mod etcd;
 mod etcd_client;
 pub mod fixture;
+pub mod follow;
 mod history;
 mod load;
 mod members;
 mod network;
 mod process;
+mod public;
 pub mod report;
 mod slot;
 pub mod usage;
 mod watch;
 
-pub use cluster::{ADMIN, Cluster, ClusterOptions, PATIENCE};
+pub use cluster::{ADMIN, ADMIN_NAME, ADMIN_PASSWORD, Cluster, ClusterOptions, PATIENCE};
 pub use disk::{Disk, DiskKind};
 pub use etcd::Etcd;
 pub use etcd_client::EtcdClient;
@@ -26,6 +28,7 @@ pub use history::{Did, History, Verdict};
 pub use load::{Load, LoadOptions, Loaded, Reads};
 pub use members::Members;
 pub use network::Network;
+pub use public::{Events, Public, Told};
 pub use watch::Watch;
 
 /// A count from the environment, for runs that are longer than CI's.

@@ -100,6 +100,22 @@ impl Credentials {
         })
     }
 
+    /// What [`Self::load`] would read if these were the files.
+    ///
+    /// # Errors
+    /// One is no PEM, or the certificate has no identity.
+    pub fn of_pem(ca: &str, own: &str, own_key: &str) -> Result<Self, LinkFault> {
+        let certificate = parsed(Path::new("own.pem"), own.as_bytes())?;
+        let path = PathBuf::from("own.key");
+        let key = PrivateKeyDer::from_pem_slice(own_key.as_bytes());
+        Ok(Self {
+            identity: Identity::of_certificate(&certificate)?,
+            ca: parsed(Path::new("ca.pem"), ca.as_bytes())?,
+            certificate,
+            key: key.map_err(|_| LinkFault::Pem { path })?,
+        })
+    }
+
     /// The authority with its key, on a master.
     ///
     /// # Errors
@@ -121,7 +137,11 @@ impl Credentials {
 }
 
 fn certificate(path: &Path) -> Result<CertificateDer<'static>, LinkFault> {
-    CertificateDer::from_pem_slice(&read(path)?).map_err(|_| LinkFault::Pem {
+    parsed(path, &read(path)?)
+}
+
+fn parsed(path: &Path, pem: &[u8]) -> Result<CertificateDer<'static>, LinkFault> {
+    CertificateDer::from_pem_slice(pem).map_err(|_| LinkFault::Pem {
         path: path.to_owned(),
     })
 }

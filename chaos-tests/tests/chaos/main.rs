@@ -6,6 +6,7 @@
 mod bars;
 mod checker;
 mod disks;
+mod following;
 mod freezes;
 mod handovers;
 mod kills;
