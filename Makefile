@@ -7,7 +7,7 @@ DOCKLET := target/debug/docklet
 ASSETS := portal/assets/dist/style.css
 CARGO_DENY := 0.20.2
 
-.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos test-sim sim sim-many sim-binary lint bless measured bench-start bench-store bench-failover clean
+.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos test-sim sim sim-many sim-binary lint bless measured bench-start bench-store bench-failover bench-follow clean
 
 help: ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -92,6 +92,9 @@ bench-store: measured ## The store beside etcd: rates, latencies, memory, restar
 
 bench-failover: measured ## From a fault of the leader to the next accepted write, beside etcd (FAULTS=50)
 	target/measure/bench_failover
+
+bench-follow: measured ## From a change to the worker that follows, 10,000 of them on one master, and memory (FOLLOWERS=10000 SAMPLES=2000)
+	target/measure/bench_follow
 
 clean: ## Delete what was built
 	cargo clean

@@ -96,6 +96,12 @@ impl Members {
         self.children.iter().flatten().map(Child::id).collect()
     }
 
+    /// The pid of one that runs.
+    #[must_use]
+    pub fn pid(&self, member: usize) -> Option<u32> {
+        self.children[member].as_ref().map(Child::id)
+    }
+
     /// Kills one, without warning.
     pub fn kill(&mut self, member: usize) -> anyhow::Result<()> {
         let child = self.child(member)?;
