@@ -83,6 +83,11 @@ bench-start: build ## Time from `vc create --wait` to running, beside a bare lxc
 	cargo build --locked --release
 	node chaos-tests/bench/start.mjs
 
+.PHONY: golden
+golden: ## Record what the present cluster version writes, once, beside the recordings of those before
+	RECORD=1 cargo test --locked -p docklet-control --test stories recorded
+	RECORD=1 cargo test --locked -p docklet-raft --lib recorded
+
 measured: $(ASSETS)
 	scripts/setup-bench
 	cargo build --locked --profile measure -p docklet -p docklet-chaos-tests

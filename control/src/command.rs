@@ -11,15 +11,15 @@ use crate::id::{
     WorkerId,
 };
 use crate::model::{
-    Autopilot, ClusterId, ImageSpec, JoinRole, Role, SessionKind, WorkerCapacity, WorkerFacts,
-    WorkerStatus,
+    Autopilot, ClusterId, ClusterVersion, ImageSpec, JoinRole, Program, Role, SessionKind,
+    WorkerCapacity, WorkerFacts, WorkerStatus,
 };
 use crate::place::Obstacle;
 use crate::quorum::Seat;
 use crate::report::VnodeReport;
 
-/// Version of [`Entry`] that this code writes; older ones decode for ever.
-pub const ENTRY_VERSION: u16 = 1;
+/// Version of the entries of a cluster whose version has not risen yet; entries of all versions decode for ever.
+pub const ENTRY_VERSION: u16 = ClusterVersion::FIRST.0;
 
 /// Who asks. Doors establish it; the fold trusts it and asks [`crate::permit`] what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub enum Actor {
 /// One proposal as it stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// See [`ENTRY_VERSION`].
+    /// The cluster's version when it was stamped, for programs that are too old to read the rest.
     pub version: u16,
     /// Same request, same effect, once.
     pub request: RequestId,
@@ -190,6 +190,16 @@ pub enum Command {
         master: MasterId,
         last: LogIndex,
     },
+    /// A master says what program it runs.
+    ReportProgram {
+        program: Program,
+    },
+    /// Every master knows this version of the cluster.
+    RaiseVersion {
+        to: ClusterVersion,
+    },
+    /// A backup is taken by whoever asks. Since version 2.
+    RecordBackup,
 }
 
 /// What the first master knows when it makes a cluster.
@@ -242,6 +252,9 @@ impl Command {
             Self::ReportDivergence { .. } => "ReportDivergence",
             Self::RestoreCluster { .. } => "RestoreCluster",
             Self::RecoverCluster { .. } => "RecoverCluster",
+            Self::ReportProgram { .. } => "ReportProgram",
+            Self::RaiseVersion { .. } => "RaiseVersion",
+            Self::RecordBackup => "RecordBackup",
         }
     }
 

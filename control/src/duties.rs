@@ -9,6 +9,7 @@ use crate::id::{Epoch, UnixMs, WorkerId};
 use crate::model::{Placement, Vnode, VnodeWanted, Worker, WorkerStatus};
 use crate::place::{self, Obstacle};
 use crate::state::State;
+use crate::version;
 
 /// Vnodes placed by one entry at most; the rest follow in the next.
 const PLACED_MAX: usize = 500;
@@ -28,6 +29,7 @@ pub fn due(state: &State, soft: &Soft, now: UnixMs) -> Vec<Command> {
     let mut commands = marks(state, soft, now);
     commands.extend(placements(state));
     commands.extend(expiry(state, now));
+    commands.extend(version::due(state));
     commands
 }
 

@@ -8,9 +8,9 @@ use crate::id::{
     Digest, LogIndex, MasterId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::model::{
-    Autopilot, Counters, Image, JoinToken, Lineage, Master, Network, Placement, Replacement,
-    Session, Settings, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Worker,
-    WorkerFacts, WorkerStatus,
+    Autopilot, ClusterVersion, Counters, Image, JoinToken, LastBackup, Lineage, Master, Network,
+    Placement, Program, Replacement, Session, Settings, User, Vcluster, VclusterWanted, Vnode,
+    VnodeSeen, VnodeWanted, Worker, WorkerFacts, WorkerStatus,
 };
 use crate::name::Name;
 use crate::place::Obstacle;
@@ -140,6 +140,15 @@ pub enum Event {
         lineage: Lineage,
         master: MasterId,
         counters: Counters,
+    },
+    ProgramReported {
+        program: Program,
+    },
+    VersionRaised {
+        version: ClusterVersion,
+    },
+    BackupTaken {
+        backup: LastBackup,
     },
 }
 

@@ -7,6 +7,7 @@ use crate::model::drill::{Drill, DrillBegun, DrillStage};
 use crate::model::{VclusterWanted, VnodeWanted};
 use crate::place;
 use crate::state::State;
+use crate::version;
 
 /// Every broken invariant, one sentence each; empty for a sound state.
 #[must_use]
@@ -19,6 +20,7 @@ pub fn broken(state: &State) -> Vec<String> {
     subnets_are_disjoint(state, &mut broken);
     masters_remain(state, &mut broken);
     drills_are_sound(state, &mut broken);
+    programs_know_enough(state, &mut broken);
     rows_rebuild_the_state(state, &mut broken);
     broken
 }
@@ -30,6 +32,7 @@ pub fn broken_by(before: &State, after: &State) -> Vec<String> {
     new_promises_fit_workers(before, after, &mut broken);
     masters_never_return(before, after, &mut broken);
     drills_go_forward(before, after, &mut broken);
+    versions_rise(before, after, &mut broken);
     broken
 }
 
@@ -69,6 +72,25 @@ fn masters_remain(state: &State, broken: &mut Vec<String>) {
                 replacement.old
             ));
         }
+    }
+}
+
+/// Only members have said what they run, and none of it is too old for what the cluster has agreed on.
+fn programs_know_enough(state: &State, broken: &mut Vec<String>) {
+    for program in state.programs.values() {
+        let member = state.masters.contains_key(&program.master);
+        if !member || program.knows < state.version() {
+            broken.push(format!("master {} runs what it must not", program.master));
+        }
+    }
+}
+
+/// What was agreed on stays so, and rises only to what every master knows.
+fn versions_rise(before: &State, after: &State, broken: &mut Vec<String>) {
+    let (old, new) = (before.version(), after.version());
+    let known = |master| version::known_by(after, master) >= new;
+    if new < old || new > old && !after.masters.values().all(known) {
+        broken.push(format!("the version went from {old} to {new}"));
     }
 }
 

@@ -31,6 +31,7 @@ pub mod report;
 pub mod rows;
 pub mod state;
 pub mod touched;
+pub mod version;
 pub mod view;
 
 pub use apply::{Applied, apply};

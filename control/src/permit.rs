@@ -17,6 +17,8 @@ enum Needs {
     Duty,
     /// The worker that the command is about.
     ThisWorker(crate::id::WorkerId),
+    /// The master that the command is about.
+    ThisMaster(crate::id::MasterId),
     /// Any person.
     Person,
     /// A person who is an admin.
@@ -46,7 +48,10 @@ fn needs(command: &Command) -> Needs {
         Command::DescribeWorker { worker, .. }
         | Command::ReportImage { worker, .. }
         | Command::ReportVnodes { worker, .. } => Needs::ThisWorker(*worker),
+        Command::ReportProgram { program } => Needs::ThisMaster(program.master),
+        Command::RaiseVersion { .. } => Needs::Duty,
         Command::CreateJoinToken { .. }
+        | Command::RecordBackup
         | Command::CreateUser { .. }
         | Command::RegisterImage { .. }
         | Command::ReplaceMaster { .. }
@@ -94,6 +99,7 @@ pub fn check(state: &State, actor: Actor, command: &Command) -> Result<(), Refus
     let allowed_if = |allowed: bool, needed: &str| allowed.then_some(()).ok_or(refused(needed));
     match needs(command) {
         Needs::Door => allowed_if(matches!(actor, Actor::Door(_)), "a master's door"),
+        Needs::ThisMaster(master) => allowed_if(actor == Actor::Door(master), "that master"),
         Needs::Duty => allowed_if(actor == Actor::Duty, "the leader's duties"),
         Needs::ThisWorker(worker) => allowed_if(actor == Actor::Worker(worker), "that worker"),
         Needs::Person => person(state, actor).map(|_| ()),
@@ -216,7 +222,10 @@ fn sees(asker: &User, event: &Event) -> bool {
         | Event::MasterReplacementForgotten { .. }
         | Event::AutopilotSet { .. }
         | Event::ClusterRestored { .. }
-        | Event::ClusterRecovered { .. } => asker.role == Role::Admin,
+        | Event::ClusterRecovered { .. }
+        | Event::ProgramReported { .. }
+        | Event::VersionRaised { .. }
+        | Event::BackupTaken { .. } => asker.role == Role::Admin,
     }
 }
 
@@ -255,7 +264,10 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::MasterReplacementForgotten { .. }
         | Event::AutopilotSet { .. }
         | Event::ClusterRestored { .. }
-        | Event::ClusterRecovered { .. } => {}
+        | Event::ClusterRecovered { .. }
+        | Event::ProgramReported { .. }
+        | Event::VersionRaised { .. }
+        | Event::BackupTaken { .. } => {}
         Event::Drill(_) | Event::MasterDiverged { .. } => {}
     }
     event

@@ -90,6 +90,22 @@ pub enum Refusal {
         "{action} is not for a running cluster: stop the masters, then use `docklet restore` for a new cluster from a backup, or `docklet master recover` where the other masters are lost"
     )]
     OnlyOffline { action: String },
+    #[error(
+        "{action} needs cluster version {needs}, and this cluster has {has}: it rises by itself as soon as every master runs a Docklet that knows it; `docklet master list` says which does not"
+    )]
+    VersionTooLow {
+        action: String,
+        needs: u16,
+        has: u16,
+    },
+    #[error(
+        "this Docklet knows cluster versions up to {knows}, and the cluster has {agreed}: this master can take no part in it, and nothing was changed; install a Docklet as new as the other masters run, and start it again"
+    )]
+    ProgramTooOld { knows: u16, agreed: u16 },
+    #[error(
+        "the cluster's version cannot rise to {to}: it is not known to {by}, and nothing was changed: upgrade or remove those first, then it rises by itself"
+    )]
+    VersionHeldBack { to: u16, by: String },
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -136,6 +152,9 @@ impl Refusal {
             Self::Drill(refusal) => refusal.code(),
             Self::RequestTooOld => "request_too_old",
             Self::OnlyOffline { .. } => "only_offline",
+            Self::VersionTooLow { .. } => "version_too_low",
+            Self::ProgramTooOld { .. } => "program_too_old",
+            Self::VersionHeldBack { .. } => "version_held_back",
         }
     }
 
@@ -165,7 +184,10 @@ impl Refusal {
             | Self::CannotLead { .. }
             | Self::MasterReplacedAlready { .. }
             | Self::RequestTooOld
-            | Self::OnlyOffline { .. } => RefusalClass::Conflict,
+            | Self::OnlyOffline { .. }
+            | Self::VersionTooLow { .. }
+            | Self::ProgramTooOld { .. }
+            | Self::VersionHeldBack { .. } => RefusalClass::Conflict,
             Self::Drill(refusal) => refusal.class(),
         }
     }

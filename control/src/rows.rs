@@ -44,11 +44,14 @@ pub enum Table {
     Replacements = 15,
     Drills = 16,
     Lineage = 17,
+    Agreed = 18,
+    Programs = 19,
+    LastBackup = 20,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -66,6 +69,9 @@ impl Table {
         Self::Replacements,
         Self::Drills,
         Self::Lineage,
+        Self::Agreed,
+        Self::Programs,
+        Self::LastBackup,
     ];
 
     /// The table with this number.
@@ -139,6 +145,19 @@ macro_rules! for_each_map {
             remove_replacement
         );
         $with!(Drills, drills, DrillId, put_drill, remove_drill);
+        $with!(Programs, programs, MasterId, put_program, remove_program);
+    };
+}
+
+/// Calls `$with!(Table, field)` for each table that has one row at most. What is new goes to the end: masters of two
+/// versions must have one order.
+macro_rules! for_each_single {
+    ($with:ident) => {
+        $with!(Settings, settings);
+        $with!(Autopilot, autopilot);
+        $with!(Lineage, lineage);
+        $with!(Agreed, agreed);
+        $with!(LastBackup, last_backup);
     };
 }
 
@@ -146,18 +165,15 @@ macro_rules! for_each_map {
 #[must_use]
 pub fn diff(old: &State, new: &State) -> Vec<RowChange> {
     let mut changes = Vec::new();
-    let (settings, counters) = (Table::Settings, Table::Counters);
-    diff_single(
-        settings,
-        old.settings.as_ref(),
-        new.settings.as_ref(),
-        &mut changes,
-    );
-    diff_single(counters, counters_row(old), counters_row(new), &mut changes);
-    let (before, after) = (old.autopilot.as_ref(), new.autopilot.as_ref());
-    diff_single(Table::Autopilot, before, after, &mut changes);
-    let (before, after) = (old.lineage.as_ref(), new.lineage.as_ref());
-    diff_single(Table::Lineage, before, after, &mut changes);
+    macro_rules! diff_one {
+        ($table:ident, $field:ident) => {
+            let (before, after) = (old.$field.as_ref(), new.$field.as_ref());
+            diff_single(Table::$table, before, after, &mut changes);
+        };
+    }
+    let (before, after) = (counters_row(old), counters_row(new));
+    diff_single(Table::Counters, before, after, &mut changes);
+    for_each_single!(diff_one);
     macro_rules! diff_table {
         ($table:ident, $field:ident, $key:ty, $put:ident, $remove:ident) => {
             diff_map(Table::$table, &old.$field, &new.$field, &mut changes);
@@ -169,15 +185,19 @@ pub fn diff(old: &State, new: &State) -> Vec<RowChange> {
 
 /// Every row of a state in the order of the tables and keys, one at a time: table, key and value.
 pub fn iter(state: &State) -> impl Iterator<Item = (Table, Vec<u8>, Vec<u8>)> + Send + '_ {
-    let settings = state.settings.iter().map(value_bytes);
-    let settings = settings.map(|value| (Table::Settings, Vec::new(), value));
     let counters = counters_row(state).map(|row| (Table::Counters, Vec::new(), value_bytes(row)));
-    let autopilot = state.autopilot.iter().map(value_bytes);
-    let autopilot = autopilot.map(|value| (Table::Autopilot, Vec::new(), value));
-    let lineage = state.lineage.iter().map(value_bytes);
-    let lineage = lineage.map(|value| (Table::Lineage, Vec::new(), value));
-    let singles = settings.chain(counters).chain(autopilot).chain(lineage);
-    let mut tables: Vec<Rows<'_>> = vec![Box::new(singles)];
+    let mut tables: Vec<Rows<'_>> = Vec::new();
+    macro_rules! push_one {
+        ($table:ident, $field:ident) => {
+            let row = state.$field.iter().map(value_bytes);
+            tables.push(Box::new(
+                row.map(|value| (Table::$table, Vec::new(), value)),
+            ));
+        };
+    }
+    for_each_single!(push_one);
+    // After the settings.
+    tables.insert(1, Box::new(counters.into_iter()));
     macro_rules! push_table {
         ($table:ident, $field:ident, $key:ty, $put:ident, $remove:ident) => {
             let rows = state.$field.iter();
@@ -192,11 +212,13 @@ pub fn iter(state: &State) -> impl Iterator<Item = (Table, Vec<u8>, Vec<u8>)> + 
 /// How many rows a state has. Counts and encodes nothing.
 #[must_use]
 pub fn count(state: &State) -> u64 {
-    let singles = usize::from(state.settings.is_some())
-        + usize::from(counters_row(state).is_some())
-        + usize::from(state.autopilot.is_some())
-        + usize::from(state.lineage.is_some());
-    let mut count = singles as u64;
+    let mut count = u64::from(counters_row(state).is_some());
+    macro_rules! count_one {
+        ($table:ident, $field:ident) => {
+            count += u64::from(state.$field.is_some());
+        };
+    }
+    for_each_single!(count_one);
     macro_rules! count_table {
         ($table:ident, $field:ident, $key:ty, $put:ident, $remove:ident) => {
             count += state.$field.len() as u64;
@@ -291,18 +313,17 @@ pub fn put(state: &mut State, table: Table, value: &[u8]) -> Result<(), RowFault
             }
         };
     }
-    if table == Table::Settings {
-        state.settings = Some(decode(table, value)?);
+    macro_rules! put_one {
+        ($table:ident, $field:ident) => {
+            if table == Table::$table {
+                state.$field = Some(decode(table, value)?);
+            }
+        };
     }
     if table == Table::Counters {
         state.counters = decode(table, value)?;
     }
-    if table == Table::Autopilot {
-        state.autopilot = Some(decode(table, value)?);
-    }
-    if table == Table::Lineage {
-        state.lineage = Some(decode(table, value)?);
-    }
+    for_each_single!(put_one);
     for_each_map!(put_table);
     Ok(())
 }
@@ -329,18 +350,17 @@ pub fn remove(state: &mut State, table: Table, key: &[u8]) -> Result<(), RowFaul
             }
         };
     }
-    if table == Table::Settings {
-        state.settings = None;
+    macro_rules! remove_one {
+        ($table:ident, $field:ident) => {
+            if table == Table::$table {
+                state.$field = None;
+            }
+        };
     }
     if table == Table::Counters {
         state.counters = Counters::default();
     }
-    if table == Table::Autopilot {
-        state.autopilot = None;
-    }
-    if table == Table::Lineage {
-        state.lineage = None;
-    }
+    for_each_single!(remove_one);
     for_each_map!(remove_from);
     Ok(())
 }

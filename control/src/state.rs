@@ -11,8 +11,9 @@ use crate::id::{
     VnodeId, WorkerId,
 };
 use crate::model::{
-    Autopilot, Counters, Drill, Image, JoinToken, Lineage, Master, Network, Receipt, Replacement,
-    Session, Settings, User, Vcluster, Vnode, VnodeWanted, Worker,
+    Agreed, Autopilot, ClusterVersion, Counters, Drill, Image, JoinToken, LastBackup, Lineage,
+    Master, Network, Program, Receipt, Replacement, Session, Settings, User, Vcluster, Vnode,
+    VnodeWanted, Worker,
 };
 use crate::name::Name;
 
@@ -27,6 +28,12 @@ pub struct State {
     pub autopilot: Option<Autopilot>,
     /// None in a cluster that began with its first entry and was never recovered.
     pub lineage: Option<Lineage>,
+    /// None while the cluster has the version that every cluster begins with.
+    pub agreed: Option<Agreed>,
+    /// What masters run, as they said.
+    pub programs: OrdMap<MasterId, Program>,
+    /// None before the first.
+    pub last_backup: Option<LastBackup>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: OrdMap<MasterId, Replacement>,
     pub join_tokens: OrdMap<SecretHash, JoinToken>,
@@ -66,6 +73,13 @@ impl State {
     #[must_use]
     pub fn user_named(&self, name: &Name) -> Option<&User> {
         self.users.get(self.lookup.user_by_name.get(name)?)
+    }
+
+    /// The version of what may be written.
+    #[must_use]
+    pub fn version(&self) -> ClusterVersion {
+        let agreed = self.agreed.map(|agreed| agreed.version);
+        agreed.unwrap_or(ClusterVersion::FIRST)
     }
 
     /// The policy that holds.
@@ -203,6 +217,14 @@ impl State {
 
     pub(crate) fn remove_master(&mut self, id: &MasterId) {
         self.masters.remove(id);
+    }
+
+    pub(crate) fn put_program(&mut self, program: Program) {
+        self.programs.insert(program.master, program);
+    }
+
+    pub(crate) fn remove_program(&mut self, master: &MasterId) {
+        self.programs.remove(master);
     }
 
     pub(crate) fn put_replacement(&mut self, replacement: Replacement) {

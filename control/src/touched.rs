@@ -122,6 +122,9 @@ impl<'s> Tracing<'s> {
         self.touched.shared |= before.settings != after.settings
             || before.autopilot != after.autopilot
             || before.lineage != after.lineage
+            || before.agreed != after.agreed
+            || before.programs != after.programs
+            || before.last_backup != after.last_backup
             || before.masters != after.masters
             || before.replacements != after.replacements
             || before.join_tokens != after.join_tokens

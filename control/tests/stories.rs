@@ -18,6 +18,7 @@
 //! `"~word"` stands for the SHA-256 of the word. `after other.txt` in the first line starts where another story ends. `BLESS=1 cargo test -p docklet-control --test stories` writes the results anew.
 
 mod check;
+mod golden;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

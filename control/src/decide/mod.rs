@@ -8,6 +8,7 @@ mod master;
 mod person;
 mod setup;
 mod vcluster;
+mod version;
 mod vnode;
 
 use crate::command::{Command, Entry};
@@ -54,6 +55,7 @@ pub fn decide(state: &State, index: LogIndex, entry: &Entry) -> Result<Decision,
         return Err(Refusal::ClusterMissing);
     }
     permit::check(state, entry.actor, &entry.command)?;
+    crate::version::check(state, &entry.command)?;
     let ground = Ground {
         state,
         index,
@@ -170,6 +172,9 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
             generation::restore(ground, *cluster, *last, &new)
         }
         Command::RecoverCluster { master, last } => generation::recover(ground, *master, *last),
+        Command::ReportProgram { program } => version::report_program(ground, program),
+        Command::RaiseVersion { to } => version::raise(ground, *to),
+        Command::RecordBackup => version::record_backup(ground),
     }
 }
 

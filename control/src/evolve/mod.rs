@@ -11,6 +11,7 @@ mod vnode;
 
 use crate::event::{Change, Event};
 use crate::id::UnixMs;
+use crate::model::Agreed;
 use crate::state::State;
 
 /// The state after `event`, which the leader stamped with `at`.
@@ -53,7 +54,10 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         }
         Event::VnodeSeen { about, seen } => vnode::seen(&mut state, at, about.vnode, seen),
         Event::VnodeRemoved { about } => vnode::removed(&mut state, about.vnode),
-        Event::MasterRemoved { master, .. } => state.remove_master(&master),
+        Event::MasterRemoved { master, .. } => {
+            state.remove_master(&master);
+            state.remove_program(&master);
+        }
         Event::MasterReplacementWanted { replacement } => state.put_replacement(replacement),
         Event::MasterReplacementJoined { old, new } => {
             master::replacement_joined(&mut state, old, new);
@@ -66,11 +70,15 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
             counters,
         } => {
             state.settings = Some(settings);
+            state.last_backup = None;
             master::went_on_alone(&mut state, lineage, counters);
         }
         Event::ClusterRecovered {
             lineage, counters, ..
         } => master::went_on_alone(&mut state, lineage, counters),
+        Event::ProgramReported { program } => state.put_program(program),
+        Event::VersionRaised { version } => state.agreed = Some(Agreed { version, at }),
+        Event::BackupTaken { backup } => state.last_backup = Some(backup),
         Event::Drill(event) => drill::evolve(&mut state, at, event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}

@@ -14,6 +14,7 @@ pub mod session;
 pub mod settings;
 pub mod user;
 pub mod vcluster;
+pub mod version;
 pub mod vnode;
 pub mod worker;
 
@@ -30,5 +31,6 @@ pub use session::{Session, SessionKind};
 pub use settings::{ClusterId, Counters, Settings};
 pub use user::{Role, User};
 pub use vcluster::{Vcluster, VclusterWanted};
+pub use version::{Agreed, ClusterVersion, LastBackup, Program};
 pub use vnode::{Placement, Vnode, VnodeSeen, VnodeWanted};
 pub use worker::{Gpu, Worker, WorkerCapacity, WorkerFacts, WorkerStatus};

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{LogIndex, MasterId, UnixMs};
-use crate::model::{Autopilot, Master};
+use crate::model::{Autopilot, ClusterVersion, Master};
 use crate::quorum::{self, Seat};
 use crate::state::State;
+use crate::version;
 
 /// What a master tells of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +78,9 @@ pub struct MasterView {
     pub lag: Option<u64>,
     pub applied: Option<LogIndex>,
     pub version: Option<String>,
+    /// The newest version of the cluster that its program knows.
+    #[serde(default = "first")]
+    pub knows: ClusterVersion,
     pub certificate_expires_at: Option<UnixMs>,
     /// Whether its state is the leader's.
     pub state_agrees: Option<bool>,
@@ -96,12 +100,21 @@ pub struct GroupView {
     /// What an admin should know, one sentence each.
     pub warnings: Vec<String>,
     pub autopilot: Autopilot,
+    /// What all of them write.
+    #[serde(default = "first")]
+    pub cluster_version: ClusterVersion,
+}
+
+/// What a master that tells nothing of versions knows.
+fn first() -> ClusterVersion {
+    ClusterVersion::FIRST
 }
 
 /// The masters, by id.
 #[must_use]
 pub fn group(state: &State, observed: &Observed) -> GroupView {
     let mut warnings = quorum::warnings(state, &observed.seats);
+    warnings.extend(version::warning(state));
     if observed.leader.is_none() {
         warnings.push("Nobody leads at the moment: what is shown may be old.".to_owned());
     }
@@ -120,6 +133,7 @@ pub fn group(state: &State, observed: &Observed) -> GroupView {
             .collect(),
         warnings,
         autopilot: state.autopilot(),
+        cluster_version: state.version(),
     }
 }
 
@@ -138,7 +152,10 @@ fn show(state: &State, observed: &Observed, master: &Master) -> MasterView {
         silent_ms: seat.map(|seat| seat.silent_ms),
         lag: seat.map(|seat| seat.lag),
         applied: facts.map(|facts| facts.applied),
-        version: facts.map(|facts| facts.version.clone()),
+        version: facts
+            .map(|facts| facts.version.clone())
+            .or_else(|| state.programs.get(&master.id).map(|said| said.name.clone())),
+        knows: version::known_by(state, master),
         certificate_expires_at: facts.and_then(|facts| facts.certificate_expires_at),
         state_agrees: observed.state_agrees.get(&master.id).copied(),
         to_be_replaced: replacement.is_some(),

@@ -3,7 +3,7 @@
 mod views;
 
 use docklet_control::assignment::assignment;
-use docklet_control::command::ENTRY_VERSION;
+use docklet_control::event::Event;
 use docklet_control::evolve::evolve_all;
 use docklet_control::id::{LogIndex, RequestId, UnixMs};
 use docklet_control::model::Outcome;
@@ -18,6 +18,8 @@ pub struct Log {
     pub index: LogIndex,
     /// Kept up change by change, as a master does.
     hash: StateHash,
+    /// All of it.
+    pub entries: Vec<(LogIndex, Entry)>,
     /// Changes as a master writes them down.
     changes: Vec<Vec<u8>>,
 }
@@ -41,7 +43,7 @@ impl Log {
     ) -> Result<Applied, String> {
         let index = LogIndex(self.index.0 + 1);
         let entry = Entry {
-            version: ENTRY_VERSION,
+            version: self.state.version().0,
             request: request.unwrap_or(RequestId(u128::from(index.0))),
             at,
             actor,
@@ -60,6 +62,7 @@ impl Log {
         self.state = applied.state.clone();
         self.hash = self.hash.after(&changed);
         self.changes.push(written(&applied.change)?);
+        self.entries.push((index, entry));
         self.check_state()?;
         Ok(applied)
     }
@@ -120,6 +123,11 @@ fn check_touched(before: &State, applied: &Applied) -> Result<(), String> {
         let of = |state| assignment(state, *worker, LogIndex(0));
         let told = touched.concerns_worker(*worker) || of(before) == of(after);
         demand(told, &format!("worker {worker} is not told"))?;
+    }
+    // It changes no row: who follows is told of it with what comes next.
+    let diverged = |event: &Event| matches!(event, Event::MasterDiverged { .. });
+    if applied.change.events.iter().any(diverged) {
+        return Ok(());
     }
     for user in after.users.values() {
         let sees = permit::visible_change(user, &applied.change).is_some();

@@ -10,8 +10,8 @@ use docklet_control::id::{
     Digest, Epoch, LogIndex, MasterId, SecretHash, UserId, VclusterId, VnodeId, WorkerId,
 };
 use docklet_control::model::{
-    Autopilot, ClusterId, ImageSpec, JoinRole, Role, SessionKind, VnodeSeen, WorkerCapacity,
-    WorkerFacts, WorkerStatus,
+    Autopilot, ClusterId, ClusterVersion, ImageSpec, JoinRole, Program, Role, SessionKind,
+    VnodeSeen, WorkerCapacity, WorkerFacts, WorkerStatus,
 };
 use docklet_control::place::{Dimension, Obstacle};
 use docklet_control::quorum::Seat;
@@ -155,6 +155,7 @@ fn of_admins() -> BoxedStrategy<Command> {
             }
         }),
         removal(),
+        Just(Command::RecordBackup),
         (master(), secret(), number()).prop_map(|(master, secret_hash, ttl_ms)| {
             Command::ReplaceMaster {
                 master,
@@ -226,6 +227,9 @@ fn of_doors() -> BoxedStrategy<Command> {
                 cluster_addr: addr.to_owned(), public_addr: addr.to_owned(),
             }
         }),
+        1 => (master(), text(), 0..5_u16).prop_map(|(master, name, knows)| {
+            program(master, name, knows)
+        }),
         1 => (master(), number()).prop_map(|(master, last)| {
             Command::RecoverCluster { master, last: LogIndex(last) }
         }),
@@ -250,6 +254,7 @@ fn of_duties() -> BoxedStrategy<Command> {
         2 => (placed, prop::collection::vec(unplaced, 0..4))
             .prop_map(|(placed, unplaced)| Command::PlaceVnodes { placed, unplaced }),
         1 => Just(Command::ForgetExpired),
+        1 => (0..5_u16).prop_map(|to| Command::RaiseVersion { to: ClusterVersion(to) }),
         1 => removal(),
     ]
     .boxed()
@@ -276,6 +281,17 @@ fn of_workers() -> BoxedStrategy<(Actor, Command)> {
             .prop_map(as_itself),
     ]
     .boxed()
+}
+
+fn program(master: MasterId, name: String, knows: u16) -> Command {
+    let knows = ClusterVersion(knows);
+    Command::ReportProgram {
+        program: Program {
+            master,
+            name,
+            knows,
+        },
+    }
 }
 
 fn report() -> impl Strategy<Value = VnodeReport> {

@@ -1,0 +1,113 @@
+//! How many kinds of each thing the code can write, and which of them were seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use docklet_control::command::Command;
+use docklet_control::drill::command::DrillCommand;
+use docklet_control::drill::event::DrillEvent;
+use docklet_control::drill::refusal::DrillRefusal;
+use docklet_control::event::Event;
+use docklet_control::model::Outcome;
+use docklet_control::rows::Table;
+use docklet_control::{Applied, Entry, Refusal};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// No enumeration has more.
+const KINDS_MAX: u8 = 120;
+
+/// How many there are, by what they are kinds of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kinds(BTreeMap<String, usize>);
+
+impl Kinds {
+    /// Counts them by asking the decoder which numbers it knows.
+    pub fn of_this_code() -> Self {
+        let counts = [
+            ("commands", count::<Command>()),
+            ("drill-commands", count::<DrillCommand>()),
+            ("events", count::<Event>()),
+            ("drill-events", count::<DrillEvent>()),
+            ("refusals", count::<Refusal>()),
+            ("drill-refusals", count::<DrillRefusal>()),
+            ("tables", Table::ALL.len()),
+        ];
+        Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
+    }
+
+    pub fn write(&self) -> String {
+        let counts = self.0.iter().map(|(of, count)| format!("{of}={count}"));
+        counts.collect::<Vec<_>>().join(" ")
+    }
+
+    pub fn parse(text: &str) -> Self {
+        let counts = text.split(' ').map(|part| {
+            let (of, count) = part.split_once('=').expect("kinds are counted");
+            (of.to_owned(), count.parse().expect("a count"))
+        });
+        Self(counts.collect())
+    }
+}
+
+/// A number that is no kind gives another error than one whose fields are missing.
+fn count<T: DeserializeOwned>() -> usize {
+    let known = |number: &u8| {
+        let read = postcard::from_bytes::<T>(&[*number]);
+        !matches!(read, Err(postcard::Error::SerdeDeCustom))
+    };
+    let count = (0..KINDS_MAX).take_while(known).count();
+    assert!(count > 1 && count < usize::from(KINDS_MAX), "{count} kinds");
+    count
+}
+
+/// What was seen, by what it is a kind of.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(BTreeMap<&'static str, BTreeSet<String>>);
+
+impl Seen {
+    pub fn entry(&mut self, entry: &Entry, applied: &Applied) {
+        self.one("commands", &name(&entry.command));
+        if let Command::Drill(drill) = &entry.command {
+            self.one("drill-commands", &name(drill));
+        }
+        for event in &applied.change.events {
+            self.one("events", &name(event));
+            if let Event::Drill(drill) = event {
+                self.one("drill-events", &name(drill));
+            }
+        }
+        if let Outcome::Refused(refusal) = &applied.receipt.outcome {
+            self.one("refusals", refusal.code());
+        }
+    }
+
+    pub fn table(&mut self, number: u8) {
+        self.one("tables", &number.to_string());
+    }
+
+    fn one(&mut self, of: &'static str, name: &str) {
+        self.0.entry(of).or_default().insert(name.to_owned());
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.values().map(BTreeSet::len).sum()
+    }
+
+    /// Of what not every kind was seen, with those that were. Not all refusals can be told in a story.
+    pub fn missing(&self, kinds: &Kinds) -> Vec<String> {
+        let told = kinds.0.iter().filter(|(of, _)| !of.ends_with("refusals"));
+        let lacking = told.filter_map(|(of, count)| {
+            let seen = self.0.get(of.as_str()).cloned().unwrap_or_default();
+            (seen.len() != *count).then(|| format!("{count} {of}, seen are {seen:?}"))
+        });
+        lacking.collect()
+    }
+}
+
+/// The name of an enumeration's variant, as JSON has it.
+fn name<T: Serialize>(value: &T) -> String {
+    let value = serde_json::to_value(value).expect("commands and events are plain data");
+    let with_fields = || value.as_object().and_then(|fields| fields.keys().next());
+    let name = value.as_str().or_else(|| Some(with_fields()?));
+    name.expect("a variant has a name").to_owned()
+}
