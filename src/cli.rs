@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use docklet_control::model::ClusterVersion;
 
 use crate::client::output::Format;
 use crate::{client, dev, image, role};
@@ -100,7 +101,7 @@ impl Cli {
 }
 
 /// Runs the command.
-pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Dev(command) => dev::run(command).await,
         Command::Login(login) => client::login::run(login).await,
@@ -108,7 +109,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Vc(command) => client::vc::run(command).await,
         Command::Exec(exec) => client::exec::run(exec).await,
         Command::Shell(shell) => client::shell::run(shell).await,
-        Command::Master(command) => role::master::run(command).await,
+        Command::Master(command) => role::master::run(command, knows).await,
         Command::Agent(command) => role::agent::run(command).await,
         Command::Worker(command) => client::machine::worker(command).await,
         Command::Token(command) => client::machine::token(command).await,

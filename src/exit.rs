@@ -22,6 +22,8 @@ pub enum Class {
     Timeout = 7,
     /// This machine's master was removed from its cluster: starting it again is in vain.
     Removed = 8,
+    /// This program knows less than what its cluster has agreed on: only a newer one can be a master of it.
+    TooOld = 9,
 }
 
 /// A failure with its class.

@@ -1,61 +1,9 @@
-//! The one binary: parses the command line and wires the rooms together. Decides nothing.
-
-mod cli;
-mod client;
-mod dev;
-mod exit;
-mod image;
-mod role;
+//! The binary.
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use docklet_control::model::ClusterVersion;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
-    // First of all, while there is one thread: this process may be a helper of the agent.
-    if let Some(code) = docklet_agent::lxc::helper::dispatch(&arguments) {
-        return code;
-    }
-    // Or the one that holds a stopped master's lifeline.
-    if let Some(code) = docklet_raft::drill_helper(&arguments) {
-        return code;
-    }
-    let cli = cli::Cli::parse();
-    start_logging(&cli);
-    if !cli.is_daemon() {
-        end_with_the_reader();
-    }
-    // Fails only if a provider is installed already, and then there is one.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return exit::report(&error.into()),
-    };
-    match runtime.block_on(cli::run(cli)) {
-        Ok(code) => code,
-        Err(error) => exit::report(&error),
-    }
-}
-
-/// A command whose reader has seen enough ends quietly, as in `docklet events | head`.
-fn end_with_the_reader() {
-    use nix::sys::signal::{SigHandler, Signal, signal};
-    // SAFETY: the default handler is no code of this program.
-    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
-}
-
-fn start_logging(cli: &cli::Cli) {
-    use tracing_subscriber::EnvFilter;
-    let default = if cli.is_daemon() {
-        format!("info,{}", docklet_raft::LOG_DIRECTIVES)
-    } else {
-        "error".to_owned()
-    };
-    let filter = EnvFilter::try_from_env("DOCKLET_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+    docklet::run(ClusterVersion::CURRENT)
 }

@@ -6,12 +6,13 @@ use crate::fault::RaftFault;
 use crate::master::Master;
 
 impl Master {
-    /// Waits until this master can take part no more, because its disk failed or lies; answers why. It acknowledges
-    /// nothing from then on.
+    /// Waits until this master can take part no more, because its disk failed or lies, or because its program is too
+    /// old; answers why. It acknowledges nothing from then on.
     pub async fn failed(&self) -> RaftFault {
         tokio::select! {
             // Raft ends because of the store, which knows more of the cause.
             biased;
+            refusal = self.inner.view.refused() => RaftFault::TooOld(refusal),
             fault = self.store_failed() => fault,
             fault = self.raft_ended() => fault,
         }

@@ -44,9 +44,17 @@ pub enum RaftFault {
     Behind { wanted: LogIndex, applied: LogIndex },
     #[error("{0}")]
     Stopped(String),
+    /// The cluster has agreed on what this program does not know.
+    #[error(transparent)]
+    TooOld(Refusal),
 }
 
 impl RaftFault {
+    /// What went wrong on another thread, as it went wrong there.
+    pub(crate) fn of_thread(error: std::io::Error) -> Self {
+        error.downcast().unwrap_or_else(Self::Io)
+    }
+
     /// Whether the rows on disk are to blame: then the state can be taken anew from the other masters.
     pub(crate) fn is_of_rows(&self) -> bool {
         if let Self::Io(error) = self {

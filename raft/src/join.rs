@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docklet_control::id::{LogIndex, RequestId, SecretHash};
-use docklet_control::model::WorkerCapacity;
 use docklet_control::model::receipt::Subject;
-use docklet_control::{Actor, Command, Refusal};
+use docklet_control::model::{ClusterVersion, WorkerCapacity};
+use docklet_control::{Actor, Command, Refusal, version};
 use docklet_link::authority::SigningRequest;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::listener::{Handler, handler};
@@ -34,6 +34,8 @@ pub enum JoinKind {
         name: String,
         cluster_addr: String,
         public_addr: String,
+        /// The newest version of a cluster that its program knows.
+        knows: ClusterVersion,
     },
     Agent {
         name: String,
@@ -156,11 +158,22 @@ impl Master {
         answer(self.clone(), method, body).await
     }
 
+    /// Who would be of no use as a master keeps its token.
+    fn knows_enough(&self, kind: &JoinKind) -> Result<(), Refusal> {
+        match kind {
+            JoinKind::Master { knows, .. } => version::admit(&self.local().state, *knows),
+            JoinKind::Agent { .. } => Ok(()),
+        }
+    }
+
     async fn admit(
         &self,
         authority: &Authority,
         ask: JoinRequest,
     ) -> Result<Result<JoinAnswer, Refusal>, String> {
+        if let Err(refusal) = self.knows_enough(&ask.kind) {
+            return Ok(Err(refusal));
+        }
         let secret = SecretHash(Sha256::digest(ask.secret).into());
         let request = request_of(&ask);
         let command = join_command(secret, ask.kind);
@@ -219,6 +232,7 @@ fn join_command(secret_hash: SecretHash, kind: JoinKind) -> Command {
             name,
             cluster_addr,
             public_addr,
+            knows: _,
         } => Command::JoinMaster {
             secret_hash,
             name,

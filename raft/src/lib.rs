@@ -30,6 +30,7 @@ mod standing;
 mod status;
 mod store;
 mod types;
+mod version;
 mod wire;
 mod world;
 

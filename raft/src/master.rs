@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use docklet_control::command::{ENTRY_VERSION, InitCluster};
+use docklet_control::command::InitCluster;
 use docklet_control::decide::decide;
 use docklet_control::duties::Soft;
 use docklet_control::id::{LogIndex, MasterId, RequestId, UnixMs};
-use docklet_control::model::Receipt;
+use docklet_control::model::{ClusterVersion, Program, Receipt};
 use docklet_control::{Actor, Command, Entry, Refusal};
 use docklet_link::{Credentials, Dialer, Gate, Identity};
 use openraft::async_runtime::watch::WatchReceiver;
@@ -37,7 +37,7 @@ use crate::store::{Frozen, blocking};
 use crate::types::{MasterAddress, Proposal, Types};
 use crate::wire;
 use crate::world::{World, machine_clock};
-use crate::{agreement, drill, duties, links, membership, rebuild, standing};
+use crate::{agreement, drill, duties, links, membership, rebuild, standing, version};
 
 /// Where in the data directory the log and the state are.
 pub(crate) const STORE_DIR: &str = "store";
@@ -50,6 +50,8 @@ pub struct MasterConfig {
     pub timing: Timing,
     /// How far back the history may reach.
     pub history: HistoryLimits,
+    /// The newest version of a cluster that this program knows.
+    pub knows: ClusterVersion,
 }
 
 pub(crate) struct Inner {
@@ -74,6 +76,8 @@ pub(crate) struct Inner {
     /// Held while a removal is decided.
     pub(crate) removing: tokio::sync::Mutex<()>,
     pub(crate) last_view: LastView,
+    /// What this master runs.
+    pub(crate) program: Program,
     /// Of this master's certificate, where there is one.
     pub(crate) certificate_expires_at: OnceLock<UnixMs>,
 }
@@ -88,7 +92,7 @@ impl Master {
     /// Opens the files and takes part in the group as far as it is known there.
     ///
     /// # Errors
-    /// The files are damaged or in use.
+    /// The files are damaged or in use, or this program is too old for them.
     pub async fn start(config: MasterConfig) -> Result<Self, RaftFault> {
         let dir = config.data_dir.clone();
         let open = move || {
@@ -103,6 +107,7 @@ impl Master {
             timing: config.timing,
             history: config.history,
             sizes: Sizes::default(),
+            knows: config.knows,
         };
         let expires_at_ms = config.credentials.expires_at_ms();
         let (gate, dialer) = (Gate::default(), Dialer::new(config.credentials));
@@ -179,6 +184,11 @@ impl Master {
                 removing: tokio::sync::Mutex::default(),
                 last_view: LastView::default(),
                 certificate_expires_at: OnceLock::new(),
+                program: Program {
+                    master: MasterId(own.id),
+                    name: env!("CARGO_PKG_VERSION").to_owned(),
+                    knows: settings.knows,
+                },
                 tasks: Mutex::default(),
             }),
         };
@@ -197,6 +207,7 @@ impl Master {
             tokio::spawn(rebuild::remember_masters(self.clone())),
             tokio::spawn(standing::tell_removals(self.clone())),
             tokio::spawn(drill::run(self.clone())),
+            tokio::spawn(version::report(self.clone())),
         ];
         let mut kept = self
             .inner
@@ -294,10 +305,11 @@ impl Master {
 
     /// On the leader: stamps the command and replicates it.
     pub(crate) async fn propose_here(&self, ask: &wire::Propose) -> Result<Receipt, RaftFault> {
+        let entry = stamp(&self.local(), ask, self.now());
         let written = self
             .inner
             .raft
-            .client_write(Proposal(Arc::new(stamp(ask, self.now()))))
+            .client_write(Proposal(Arc::new(entry)))
             .await;
         let written = written.map_err(|error| RaftFault::Raft(error.to_string()))?;
         written
@@ -438,13 +450,13 @@ pub(crate) fn try_out(frozen: &Frozen, ask: &wire::Propose, now: UnixMs) -> Opti
         return None;
     }
     let index = LogIndex(frozen.index.0 + 1);
-    decide(&frozen.state, index, &stamp(ask, now)).err()
+    decide(&frozen.state, index, &stamp(frozen, ask, now)).err()
 }
 
 /// The entry that the leader makes of a command.
-fn stamp(ask: &wire::Propose, now: UnixMs) -> Entry {
+fn stamp(frozen: &Frozen, ask: &wire::Propose, now: UnixMs) -> Entry {
     Entry {
-        version: ENTRY_VERSION,
+        version: frozen.state.version().0,
         request: ask.request,
         at: now,
         actor: ask.actor,
@@ -462,12 +474,12 @@ async fn open_store(
     let threads = disk.work() == Work::Threads;
     let open = move || {
         let _entered = runtime.enter();
-        let (machine, view) = Machine::open(disk.as_ref(), settings.history)?;
+        let (machine, view) = Machine::open(disk.as_ref(), settings.history, settings.knows)?;
         let log = LogStore::open(disk, settings.sizes.segment_bytes)?;
         Ok((log, machine, view))
     };
     if threads {
-        Ok(blocking(open).await?)
+        blocking(open).await.map_err(RaftFault::of_thread)
     } else {
         open()
     }

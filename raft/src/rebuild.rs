@@ -7,9 +7,9 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use docklet_control::State;
 use docklet_control::id::LogIndex;
 use docklet_control::rows::{self, StateHash, Table};
+use docklet_control::{State, version};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
@@ -115,6 +115,7 @@ pub async fn run(world: &World, settings: Settings) -> Result<(), RaftFault> {
         }
         tokio::time::sleep(RETRY_AFTER).await;
     };
+    version::admit(&frozen.state, settings.knows).map_err(RaftFault::TooOld)?;
     if disk.list()?.iter().any(|name| name == FILE) {
         disk.rename(FILE, DAMAGED)?;
         disk.sync_names()?;

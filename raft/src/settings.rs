@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use docklet_control::model::ClusterVersion;
 use docklet_link::Identity;
 use openraft::{Config, SnapshotPolicy};
 
@@ -63,6 +64,8 @@ pub struct Settings {
     /// How far back the history may reach.
     pub history: HistoryLimits,
     pub sizes: Sizes,
+    /// The newest version of a cluster that this program knows.
+    pub knows: ClusterVersion,
 }
 
 impl Settings {

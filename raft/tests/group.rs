@@ -5,7 +5,7 @@ mod support;
 use std::net::IpAddr;
 
 use docklet_control::id::RequestId;
-use docklet_control::model::{Role, WorkerCapacity};
+use docklet_control::model::{ClusterVersion, Role, WorkerCapacity};
 use docklet_control::{Command, Refusal};
 use docklet_link::Credentials;
 use docklet_link::identity::PeerRole;
@@ -121,6 +121,7 @@ async fn a_token_admits_once_and_only_in_its_role() {
         name: "m2".to_owned(),
         cluster_addr: "127.0.0.1:7".to_owned(),
         public_addr: "127.0.0.1:8".to_owned(),
+        knows: ClusterVersion::FIRST,
     };
     let before = one.master.local().state.masters.len();
     refused(

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use docklet_control::id::{MasterId, RequestId, SecretHash};
+use docklet_control::model::ClusterVersion;
 use docklet_control::view::{self, MasterRole};
 use docklet_control::{Command, Refusal};
 use docklet_link::JoinSecret;
@@ -200,6 +201,7 @@ impl Group {
             name: name.clone(),
             cluster_addr: addr.to_owned(),
             public_addr: "127.0.0.1:1".to_owned(),
+            knows: ClusterVersion::FIRST,
         };
         match join(&other, kind(), dir.path()).await {
             Err(ProposeFault::Refused(Refusal::MasterNameHeld { id, .. })) => {

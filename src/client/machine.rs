@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use docklet_control::model::{Lineage, WorkerStatus};
+use docklet_control::model::{ClusterVersion, LastBackup, Lineage, WorkerStatus};
 use docklet_control::view::{DrillNotice, WorkerView};
 use docklet_raft::RaftStatus;
 use reqwest::Method;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::connection::Connection;
-use super::output::{Format, Rows, instant, line, print};
+use super::output::{Format, Rows, instant, line, print, remark};
 use crate::cli::{MachineRole, Print};
 
 /// Answer of `/status`.
@@ -29,10 +29,27 @@ pub struct Status {
     pub vnodes: usize,
     /// What everybody is told.
     pub notice: Option<DrillNotice>,
+    /// What all masters write.
+    #[serde(default = "first_version")]
+    pub cluster_version: ClusterVersion,
+    /// Who keeps that from rising.
+    #[serde(default)]
+    pub version_warning: Option<String>,
+    /// The last one that was recorded.
+    #[serde(default)]
+    pub last_backup: Option<LastBackup>,
+}
+
+/// That of masters which tell of none.
+fn first_version() -> ClusterVersion {
+    ClusterVersion::FIRST
 }
 
 pub async fn status(format: Print) -> anyhow::Result<ExitCode> {
     let status: Status = Connection::open()?.get("/status").await?;
+    if let Some(warning) = &status.version_warning {
+        remark(&format!("Warning: {warning}"));
+    }
     print(format.format, &status, |status| {
         let mut rows = Rows::new(&["what", "value"]);
         let mut add = |what: &str, value: String| rows.add([what.to_owned(), value]);
@@ -54,6 +71,7 @@ pub async fn status(format: Print) -> anyhow::Result<ExitCode> {
             leader.unwrap_or_else(|| "none: election under way".to_owned()),
         );
         add("voters", voters.to_string());
+        add("cluster version", status.cluster_version.to_string());
         add("term", status.raft.term.to_string());
         add("applied entry", status.raft.applied.to_string());
         add("state hash", status.raft.state_hash.clone());
@@ -66,6 +84,12 @@ pub async fn status(format: Print) -> anyhow::Result<ExitCode> {
         );
         add("your vclusters", status.vclusters.to_string());
         add("your vnodes", status.vnodes.to_string());
+        if let Some(backup) = &status.last_backup {
+            add(
+                "last backup",
+                format!("{}, of entry {}", instant(backup.at), backup.index),
+            );
+        }
         if let Some(notice) = &status.notice {
             add("notice", notice.text.clone());
         }

@@ -106,6 +106,7 @@ pub async fn list(format: Print) -> anyhow::Result<ExitCode> {
             "last contact",
             "state",
             "version",
+            "knows",
             "certificate until",
             "cluster address",
             "public address",
@@ -118,7 +119,7 @@ pub async fn list(format: Print) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(master: &MasterView) -> [String; 10] {
+fn row(master: &MasterView) -> [String; 11] {
     let known = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let leads = master.role == MasterRole::Leader;
     let contact = master.silent_ms.filter(|_| !leads).map(|ms| match ms {
@@ -141,6 +142,7 @@ fn row(master: &MasterView) -> [String; 10] {
         known(contact),
         known(state.map(str::to_owned)),
         known(master.version.clone()),
+        master.knows.to_string(),
         known(master.certificate_expires_at.map(instant)),
         master.cluster_addr.clone(),
         master.public_addr.clone(),

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use docklet_control::Refusal;
 use docklet_control::command::InitCluster;
 use docklet_control::id::MasterId;
-use docklet_control::model::ClusterId;
+use docklet_control::model::{ClusterId, ClusterVersion};
 use docklet_link::authority::SigningRequest;
 use docklet_link::frame::Purpose;
 use docklet_link::identity::{Identity, PeerRole};
@@ -114,11 +115,11 @@ pub struct Join {
     addresses: Addresses,
 }
 
-pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+pub async fn run(command: Command, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Init(init) => initialise(init).await,
-        Command::Join(join) => join_cluster(join).await,
-        Command::Run(dir) => serve(&dir.dir).await,
+        Command::Init(init) => initialise(init, knows).await,
+        Command::Join(join) => join_cluster(join, knows).await,
+        Command::Run(dir) => serve(&dir.dir, knows).await,
         Command::List(print) => client::master::list(print).await,
         Command::Remove(remove) => client::master::remove(remove).await,
         Command::Replace(replace) => client::master::replace(replace).await,
@@ -188,11 +189,11 @@ pub fn failure(fault: ProposeFault) -> anyhow::Error {
     }
 }
 
-async fn initialise(init: Init) -> anyhow::Result<ExitCode> {
+async fn initialise(init: Init, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
     init.addresses.refuse_used()?;
     let dir = &init.addresses.dir.dir;
     refuse_filled(dir)?;
-    let made = make_cluster(&init, dir).await;
+    let made = make_cluster(&init, dir, knows).await;
     if made.is_err() {
         // It was absent or empty: what is there now is half a master, and in the way of the next attempt.
         drop(std::fs::remove_dir_all(dir));
@@ -218,7 +219,7 @@ fn refuse_filled(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn make_cluster(init: &Init, dir: &Path) -> anyhow::Result<()> {
+async fn make_cluster(init: &Init, dir: &Path, knows: ClusterVersion) -> anyhow::Result<()> {
     let password = std::fs::read_to_string(&init.admin_password_file);
     let password =
         password.with_context(|| format!("read {}", init.admin_password_file.display()))?;
@@ -235,6 +236,7 @@ async fn make_cluster(init: &Init, dir: &Path) -> anyhow::Result<()> {
         credentials,
         Timing::default(),
         HistoryLimits::default(),
+        knows,
     )
     .await?;
     let initialised = master.initialize(first_entry(init, identity, hash)).await;
@@ -276,19 +278,23 @@ async fn start(
     credentials: Credentials,
     timing: Timing,
     history: HistoryLimits,
+    knows: ClusterVersion,
 ) -> anyhow::Result<Master> {
     let config = MasterConfig {
         data_dir: dir.to_owned(),
         credentials,
         timing,
         history,
+        knows,
     };
-    Master::start(config)
-        .await
-        .with_context(|| format!("start the master in {}", dir.display()))
+    match Master::start(config).await {
+        Ok(master) => Ok(master),
+        Err(RaftFault::TooOld(refusal)) => Err(too_old(dir, &refusal)),
+        Err(fault) => Err(fault).with_context(|| format!("start the master in {}", dir.display())),
+    }
 }
 
-async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
+async fn join_cluster(ask: Join, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
     ask.addresses.refuse_used()?;
     let dir = &ask.addresses.dir.dir;
     let token: JoinSecret = ask.token.parse().map_err(super::agent::bad_token)?;
@@ -296,6 +302,7 @@ async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
         name: ask.addresses.name.clone(),
         cluster_addr: ask.addresses.cluster_addr.to_string(),
         public_addr: ask.addresses.public_addr.to_string(),
+        knows,
     };
     let answer = join(&token, kind, dir).await.map_err(failure)?;
     config::write(&dir.join("master.toml"), &ask.addresses.file())?;
@@ -308,14 +315,21 @@ async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
+async fn serve(dir: &Path, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
     removed::refuse(dir)?;
     let file: MasterFile = config::read(&dir.join("master.toml"))?;
     let credentials = Credentials::load(dir)?;
     let authority = Credentials::authority(dir)?;
     let (certificate_pem, key_pem) = authority.sign_public(&file.public_names)?;
     let listener = ClusterListener::bind(&file.cluster_listen.to_string(), &credentials).await?;
-    let master = start(dir, credentials.clone(), file.timing(), file.history()).await?;
+    let master = start(
+        dir,
+        credentials.clone(),
+        file.timing(),
+        file.history(),
+        knows,
+    )
+    .await?;
     let listener = listener.through(master.gate());
     master.may_be_stopped(std::env::current_exe().context("find this program")?);
     let mut doors = master.doors(authority);
@@ -381,11 +395,20 @@ fn begin_anew() -> anyhow::Error {
 
 /// What there is to say when the store failed: the cause, what it means, and what to do.
 fn store_failed(dir: &Path, fault: RaftFault) -> anyhow::Error {
+    if let RaftFault::TooOld(refusal) = &fault {
+        return too_old(dir, refusal);
+    }
     anyhow::Error::new(fault).context(format!(
         "this master has stopped, because its store in {} failed; nothing acknowledged is lost, and the other masters \
          go on while most of them run. Free or replace that disk and start this master again",
         dir.display()
     ))
+}
+
+/// What there is to say when this program knows less than the cluster has agreed on.
+fn too_old(dir: &Path, refusal: &Refusal) -> anyhow::Error {
+    let text = format!("the master in {} does not run: {refusal}", dir.display());
+    Failure::new(Class::TooOld, text).into()
 }
 
 /// Serves; when told to stop, it hands leadership over while the doors are still open, then closes them.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use docklet_chaos_tests::History;
 use docklet_control::command::InitCluster;
 use docklet_control::id::{LogIndex, MasterId, UserId};
-use docklet_control::model::ClusterId;
+use docklet_control::model::{ClusterId, ClusterVersion};
 use docklet_link::{Identity, PeerRole};
 use docklet_raft::disk::MemoryDisk;
 use docklet_raft::{Settings, StoreClient};
@@ -330,6 +330,7 @@ fn settings(profile: &Profile, identity: Identity) -> Settings {
         timing: profile.timing,
         history: profile.history,
         sizes: profile.sizes,
+        knows: ClusterVersion::FIRST,
     }
 }
 

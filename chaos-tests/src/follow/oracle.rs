@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use docklet_control::assignment::assignment;
 use docklet_control::evolve::evolve_all;
 use docklet_control::id::{LogIndex, UserId};
-use docklet_control::model::User;
+use docklet_control::model::{ClusterVersion, User};
 use docklet_control::view::state::{StateView, show};
 use docklet_control::{Change, State, permit};
 use docklet_link::{Credentials, frame};
@@ -215,6 +215,7 @@ async fn open(dir: &Path, upto: LogIndex) -> anyhow::Result<Master> {
         credentials: Credentials::load(dir)?,
         timing: Timing::default(),
         history: HistoryLimits::default(),
+        knows: ClusterVersion::CURRENT,
     };
     let master = Master::start(config).await?;
     let begun = Instant::now();

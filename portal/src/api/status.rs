@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use docklet_control::model::{Lineage, WorkerStatus};
+use docklet_control::model::{ClusterVersion, LastBackup, Lineage, Role, WorkerStatus};
+use docklet_control::version;
 use docklet_control::view::{self, DrillNotice};
 use docklet_raft::RaftStatus;
 use serde::Serialize;
@@ -27,6 +28,12 @@ pub(crate) struct Status {
     vnodes: usize,
     /// The drill that is announced or under way.
     notice: Option<DrillNotice>,
+    /// What all masters write.
+    cluster_version: ClusterVersion,
+    /// Who keeps that from rising, for admins; none if nobody does.
+    version_warning: Option<String>,
+    /// The last backup that was recorded, for admins.
+    last_backup: Option<LastBackup>,
 }
 
 pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Status> {
@@ -35,6 +42,7 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Sta
         .workers
         .values()
         .filter(|w| w.status == WorkerStatus::Up);
+    let is_admin = asker.user.role == Role::Admin;
     let raft = portal.master.status();
     let leader = raft.leader.and_then(|id| state.masters.get(&id));
     Json(Status {
@@ -57,5 +65,8 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Sta
             .filter(|v| v.owner == asker.user.id)
             .count(),
         notice: view::drill::notice(state),
+        cluster_version: state.version(),
+        version_warning: version::warning(state).filter(|_| is_admin),
+        last_backup: state.last_backup.filter(|_| is_admin),
     })
 }

@@ -59,6 +59,7 @@ fn table(portal: &Portal, asker: &Asker, group: &GroupView) -> Markup {
             dl.facts {
                 div { dt { "Leader" } dd { (leader.map_or("election under way", |m| m.name.as_str())) } }
                 div { dt { "Term" } dd { (group.term) } }
+                div { dt { "Cluster version" } dd { (group.cluster_version) } }
                 div { dt { "Served by" } dd { (portal.name) } }
                 div { dt { "A silent voter gives way after" } dd {
                     @match dead_after { Some(seconds) => { (seconds) " s, if a learner waits" } None => "never" }
@@ -90,7 +91,10 @@ fn row(asker: &Asker, master: &MasterView) -> Markup {
             td data-label="Lag" { (lag(master)) }
             td data-label="Last contact" { (contact(master)) }
             td data-label="State" { (state.unwrap_or("—")) }
-            td data-label="Version" { (master.version.as_deref().unwrap_or("—")) }
+            td data-label="Version" {
+                (master.version.as_deref().unwrap_or("—"))
+                p.hint { "knows cluster version " (master.knows) }
+            }
             td data-label="Certificate" {
                 @match master.certificate_expires_at { Some(at) => { "until " (instant(at)) } None => "—" }
             }

@@ -11,7 +11,7 @@ use docklet_control::command::InitCluster;
 use docklet_control::id::{Digest, LogIndex, MasterId, RequestId, SecretHash, UserId, WorkerId};
 use docklet_control::model::receipt::Subject;
 use docklet_control::model::{
-    ClusterId, ImageSpec, JoinRole, Receipt, WorkerCapacity, WorkerFacts,
+    ClusterId, ClusterVersion, ImageSpec, JoinRole, Receipt, WorkerCapacity, WorkerFacts,
 };
 use docklet_control::{Actor, Command};
 use docklet_link::authority::SigningRequest;
@@ -55,6 +55,7 @@ impl Alone {
             credentials,
             timing: Timing::default(),
             history: HistoryLimits::default(),
+            knows: ClusterVersion::CURRENT,
         };
         let master = Master::start(config).await.expect("start");
         let own = Credentials::authority(dir.path()).expect("authority");

@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read};
 
+use docklet_control::model::ClusterVersion;
 use docklet_control::rows::{self, StateHash, Table};
 use docklet_control::{State, invariants};
 use sha2::{Digest, Sha256};
@@ -169,7 +170,7 @@ fn read_header<R: Read>(source: &mut Source<R>) -> Result<BackupHeader, BackupFa
     }
     let header: BackupHeader = postcard::from_bytes(&body)
         .map_err(|error| damaged(HEAD_BYTES as u64, format!("the header is none ({error})")))?;
-    let known = docklet_control::command::ENTRY_VERSION;
+    let known = ClusterVersion::CURRENT.0;
     if header.cluster_version > known {
         let found = header.cluster_version;
         return Err(BackupFault::ClusterNewer { found, known });

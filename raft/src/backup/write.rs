@@ -49,7 +49,7 @@ fn header(frozen: &Frozen, at: UnixMs) -> Result<BackupHeader, BackupFault> {
         at,
         hash: frozen.hash(),
         rows: rows::count(&frozen.state),
-        cluster_version: docklet_control::command::ENTRY_VERSION,
+        cluster_version: frozen.state.version().0,
         program: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }

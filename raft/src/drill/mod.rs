@@ -14,7 +14,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use docklet_control::command::ENTRY_VERSION;
 use docklet_control::decide::{Decision, decide};
 use docklet_control::drill::command::{DrillCommand, GroupView};
 use docklet_control::drill::gauge::Gauge;
@@ -184,7 +183,7 @@ impl Master {
     pub fn what_if(&self, actor: Actor, command: Command) -> Result<Decision, Refusal> {
         let frozen = self.local();
         let entry = Entry {
-            version: ENTRY_VERSION,
+            version: frozen.state.version().0,
             request: RequestId::default(),
             at: self.now(),
             actor,

@@ -53,7 +53,7 @@ fn begin(
     command: Command,
 ) -> Result<Applied, OfflineFault> {
     let entry = Entry {
-        version: docklet_control::command::ENTRY_VERSION,
+        version: state.version().0,
         request: RequestId(rand::random()),
         at,
         actor: Actor::Door(MasterId(index.0)),

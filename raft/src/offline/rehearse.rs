@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use docklet_control::id::{LogIndex, RequestId, SecretHash, UnixMs};
-use docklet_control::model::{JoinRole, Role};
+use docklet_control::model::{ClusterVersion, JoinRole, Role};
 use docklet_control::rows::StateHash;
 use docklet_control::{Actor, Command, State};
 use docklet_link::Credentials;
@@ -194,6 +194,7 @@ async fn start(dir: &Path) -> Result<Master, OfflineFault> {
         credentials: Credentials::load(dir)?,
         timing: Timing::default(),
         history: HistoryLimits::default(),
+        knows: ClusterVersion::CURRENT,
     };
     Ok(Master::start(config).await?)
 }

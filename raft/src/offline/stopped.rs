@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use docklet_control::id::{LogIndex, MasterId, UnixMs};
+use docklet_control::model::ClusterVersion;
 use docklet_control::{Change, Command, State, apply, generation};
 use openraft::entry::RaftEntry;
 use openraft::storage::RaftLogStorage;
@@ -49,6 +50,7 @@ impl Stopped {
     /// It is in use or damaged, or there was never an entry.
     pub async fn open(disk: Arc<dyn Disk>) -> Result<Self, OfflineFault> {
         let rows = RowStore::open(disk.as_ref(), KEEP_ALL)?;
+        rows.admit(ClusterVersion::CURRENT)?;
         let frozen = rows.load()?;
         let mut log = LogStore::open(disk, SEGMENT_BYTES)?;
         let found = log.get_log_state().await.map_err(RaftFault::Io)?;

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use docklet_control::Refusal;
 use docklet_control::State;
 use docklet_control::id::LogIndex;
 use tokio::sync::{oneshot, watch};
@@ -41,6 +42,8 @@ pub struct Progress {
     points: Mutex<VecDeque<Point>>,
     /// Why the state cannot be written any more.
     failure: watch::Sender<Option<Arc<RaftFault>>>,
+    /// Why this program must not go on with it.
+    refusal: watch::Sender<Option<Refusal>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -55,6 +58,7 @@ impl Progress {
             published: watch::Sender::new(frozen),
             points: Mutex::default(),
             failure: watch::Sender::new(None),
+            refusal: watch::Sender::new(None),
         }
     }
 
@@ -71,6 +75,17 @@ impl Progress {
     /// Tells when the state cannot be written any more, and why.
     pub fn failure(&self) -> watch::Receiver<Option<Arc<RaftFault>>> {
         self.failure.subscribe()
+    }
+
+    /// This program must not go on with the state.
+    pub fn refuse(&self, refusal: Refusal) {
+        tracing::error!(%refusal, "this master stops");
+        self.refusal.send_replace(Some(refusal));
+    }
+
+    /// Tells when this program must not go on, and why.
+    pub fn refusal(&self) -> watch::Receiver<Option<Refusal>> {
+        self.refusal.subscribe()
     }
 
     fn works(&self) -> Result<(), RaftFault> {

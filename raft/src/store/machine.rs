@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use docklet_control::event::Change;
 use docklet_control::id::{LogIndex, UnixMs};
-use docklet_control::model::Receipt;
+use docklet_control::model::{ClusterVersion, Receipt};
 use docklet_control::rows::{StateHash, diff};
-use docklet_control::{State, apply};
+use docklet_control::{Refusal, State, apply, version};
 use futures_util::{Stream, StreamExt};
 use openraft::entry::RaftEntry;
 use openraft::storage::{EntryResponder, RaftStateMachine};
@@ -41,6 +41,8 @@ pub struct MachineView {
     progress: Arc<Progress>,
     checkpoints: Checkpoints,
     threads: bool,
+    /// What this program knows.
+    knows: ClusterVersion,
 }
 
 impl MachineView {
@@ -57,6 +59,22 @@ impl MachineView {
     /// Tells when the state cannot be written any more, and why.
     pub fn failure(&self) -> watch::Receiver<Option<Arc<RaftFault>>> {
         self.progress.failure()
+    }
+
+    /// This program must not go on with the state.
+    pub fn refuse(&self, refusal: Refusal) {
+        self.progress.refuse(refusal);
+    }
+
+    /// Comes back when this program must not go on, with the reason.
+    pub async fn refused(&self) -> Refusal {
+        let mut refusal = self.progress.refusal();
+        let refused = refusal.wait_for(Option::is_some).await;
+        match refused.ok().and_then(|refusal| refusal.clone()) {
+            Some(refusal) => refusal,
+            // The sender lives as long as this view.
+            None => std::future::pending().await,
+        }
     }
 
     /// Comes back when everything that was applied before is durable.
@@ -162,6 +180,15 @@ impl MachineView {
         self.off(move || rows.stamp(index)).await
     }
 
+    /// Refuses a state that the cluster agreed to write in a version beyond what this program knows: it would fold what
+    /// comes next into another state than the others.
+    fn admit(&self, state: &State) -> io::Result<()> {
+        version::admit(state, self.knows).map_err(|refusal| {
+            self.refuse(refusal.clone());
+            io::Error::other(refusal)
+        })
+    }
+
     /// Runs disk work off the asynchronous threads, where there are such.
     pub(crate) async fn off<T: Send + 'static>(
         &self,
@@ -179,15 +206,21 @@ impl Machine {
     /// Opens the state on `disk` and goes on where it was last brought there.
     ///
     /// # Errors
-    /// The file is damaged or cannot be opened.
-    pub fn open(disk: &dyn Disk, limits: HistoryLimits) -> Result<(Self, MachineView), RaftFault> {
+    /// The file is damaged or cannot be opened, or this program knows too little for it.
+    pub fn open(
+        disk: &dyn Disk,
+        limits: HistoryLimits,
+        knows: ClusterVersion,
+    ) -> Result<(Self, MachineView), RaftFault> {
         let rows = Arc::new(RowStore::open(disk, limits)?);
+        rows.admit(knows)?;
         let progress = Arc::new(Progress::starting(rows.load()?));
         let work = disk.work();
         let view = MachineView {
             checkpoints: Checkpoints::start(progress.clone(), rows.clone(), work == Work::Threads)?,
             rows,
             progress,
+            knows,
             threads: work == Work::Threads,
         };
         if matches!(work, Work::Tasks(_)) {
@@ -272,6 +305,7 @@ impl RaftStateMachine<Types> for Machine {
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
             let receipt = batch.apply(&entry);
+            self.view.admit(&batch.state)?;
             answers.extend(responder.map(|responder| (responder, receipt)));
         }
         let after = Frozen {
@@ -306,6 +340,7 @@ impl RaftStateMachine<Types> for Machine {
         meta: &SnapshotMeta,
         snapshot: Frozen,
     ) -> Result<(), io::Error> {
+        self.view.admit(&snapshot.state)?;
         let frozen = Frozen {
             index: LogIndex(meta.last_log_id.map_or(0, |id| id.index())),
             applied: meta.last_log_id,

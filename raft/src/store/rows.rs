@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use docklet_control::event::Change;
 use docklet_control::id::{LogIndex, UnixMs};
+use docklet_control::model::ClusterVersion;
 use docklet_control::rows::{self, RowChange, StateHash, Table};
 use docklet_control::state::State;
+use docklet_control::version;
 use redb::{
     Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
     WriteTransaction,
@@ -120,6 +122,21 @@ impl RowStore {
         disk.rename(NEW_FILE, FILE)?;
         disk.sync_names()?;
         Ok(Self { database, limits })
+    }
+
+    /// Refuses a state that the cluster wrote in a version beyond `knows`: before any other row is read, since there may
+    /// be some that this program cannot read.
+    ///
+    /// # Errors
+    /// `TooOld`; or the disk failed.
+    pub fn admit(&self, knows: ClusterVersion) -> Result<(), RaftFault> {
+        let transaction = self.database.begin_read()?;
+        let table = transaction.open_table(ROWS)?;
+        let mut state = State::default();
+        if let Some(row) = table.get((Table::Agreed as u8, [].as_slice()))? {
+            rows::put(&mut state, Table::Agreed, row.value())?;
+        }
+        version::admit(&state, knows).map_err(RaftFault::TooOld)
     }
 
     /// Reads the whole state, and checks it against its hash.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use docklet_control::command::InitCluster;
 use docklet_control::id::{LogIndex, MasterId, RequestId, SecretHash, UserId};
-use docklet_control::model::{Autopilot, ClusterId, JoinRole, Role};
+use docklet_control::model::{Autopilot, ClusterId, ClusterVersion, JoinRole, Role};
 use docklet_control::{Actor, Command};
 use docklet_link::authority::SigningRequest;
 use docklet_link::identity::{Identity, PeerRole};
@@ -39,10 +39,24 @@ impl Member {
 
     /// The same, with a history of this extent.
     pub async fn run_keeping(dir: &Path, listen: &str, history: HistoryLimits) -> Self {
+        Self::run_as(dir, listen, history, ClusterVersion::FIRST).await
+    }
+
+    /// The same, by a program that knows so much.
+    pub async fn run_knowing(dir: &Path, listen: &str, knows: ClusterVersion) -> Self {
+        Self::run_as(dir, listen, HistoryLimits::default(), knows).await
+    }
+
+    async fn run_as(
+        dir: &Path,
+        listen: &str,
+        history: HistoryLimits,
+        knows: ClusterVersion,
+    ) -> Self {
         let credentials = Credentials::load(dir).expect("the member has joined");
         let listener = bind(listen, &credentials).await;
         let addr = listener.local_addr().expect("address").to_string();
-        let master = start(dir, &credentials, history).await;
+        let master = start(dir, &credentials, history, knows).await;
         let authority = Credentials::authority(dir).expect("authority");
         let listener = listener.through(master.gate());
         let serve = listener.serve(master.doors(authority), master.deny());
@@ -102,7 +116,12 @@ async fn bind(addr: &str, credentials: &Credentials) -> ClusterListener {
 }
 
 /// Starts a master, as soon as the one that used the directory before has let go of it.
-async fn start(dir: &Path, credentials: &Credentials, history: HistoryLimits) -> Master {
+async fn start(
+    dir: &Path,
+    credentials: &Credentials,
+    history: HistoryLimits,
+    knows: ClusterVersion,
+) -> Master {
     let begun = Instant::now();
     loop {
         let config = MasterConfig {
@@ -110,6 +129,7 @@ async fn start(dir: &Path, credentials: &Credentials, history: HistoryLimits) ->
             credentials: credentials.clone(),
             timing: Timing::default(),
             history,
+            knows,
         };
         match Master::start(config).await {
             Ok(master) => return master,
@@ -202,6 +222,7 @@ pub async fn joined(token: &JoinSecret, dir: &Path, name: &str) -> Member {
         name: name.to_owned(),
         cluster_addr: addr.clone(),
         public_addr: "127.0.0.1:1".to_owned(),
+        knows: ClusterVersion::FIRST,
     };
     join(token, kind, dir).await.expect("join");
     Member::run(dir, &addr).await

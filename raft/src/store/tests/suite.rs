@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use docklet_control::model::ClusterVersion;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use tempfile::TempDir;
@@ -14,7 +15,12 @@ use crate::store::rows::HistoryLimits;
 use crate::types::Types;
 
 fn open(disk: Arc<dyn Disk>) -> (LogStore, Machine) {
-    let (machine, _) = Machine::open(disk.as_ref(), HistoryLimits::default()).expect("a state");
+    let (machine, _) = Machine::open(
+        disk.as_ref(),
+        HistoryLimits::default(),
+        ClusterVersion::CURRENT,
+    )
+    .expect("a state");
     let log = LogStore::open(disk, SMALL_SEGMENT).expect("a log");
     (log, machine)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use docklet_control::command::{ENTRY_VERSION, InitCluster};
 use docklet_control::id::{LogIndex, MasterId, RequestId, UnixMs, UserId};
-use docklet_control::model::{ClusterId, Role};
+use docklet_control::model::{ClusterId, ClusterVersion, Role};
 use docklet_control::{Actor, Command, Entry, State, apply};
 use futures_util::stream;
 use openraft::EntryPayload;
@@ -100,7 +100,7 @@ impl Store {
     }
 
     pub fn open_on(disk: Arc<dyn Disk>, limits: HistoryLimits) -> Result<Self, RaftFault> {
-        let (machine, view) = Machine::open(disk.as_ref(), limits)?;
+        let (machine, view) = Machine::open(disk.as_ref(), limits, ClusterVersion::CURRENT)?;
         let log = LogStore::open(disk, SMALL_SEGMENT)?;
         Ok(Self { log, machine, view })
     }
