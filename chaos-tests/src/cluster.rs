@@ -39,6 +39,8 @@ pub struct ClusterOptions {
     pub own_environment: Vec<(usize, String, String)>,
     /// Masters with a disk of their own.
     pub disks: Vec<(usize, DiskKind)>,
+    /// What they run at first; the program under test if absent.
+    pub program: Option<PathBuf>,
 }
 
 impl Default for ClusterOptions {
@@ -48,13 +50,15 @@ impl Default for ClusterOptions {
             environment: Vec::new(),
             own_environment: Vec::new(),
             disks: Vec::new(),
+            program: None,
         }
     }
 }
 
 /// Some masters, numbered from 0.
 pub struct Cluster {
-    program: PathBuf,
+    /// What each master runs.
+    programs: Vec<PathBuf>,
     environment: Vec<(String, String)>,
     own_environment: Vec<(usize, String, String)>,
     masters: Members,
@@ -70,8 +74,9 @@ impl Cluster {
     /// A cluster of choice; all its masters vote.
     pub async fn start_with(options: ClusterOptions) -> anyhow::Result<Self> {
         let count = options.masters;
+        let program = options.program.map_or_else(program, Ok)?;
         let mut cluster = Self {
-            program: program()?,
+            programs: vec![program; count],
             environment: options.environment,
             own_environment: options.own_environment,
             disks: BTreeMap::new(),
@@ -130,7 +135,7 @@ impl Cluster {
     }
 
     fn command(&self, master: usize, arguments: &[&str]) -> Command {
-        let mut command = self.masters.command(master, &self.program);
+        let mut command = self.masters.command(master, &self.programs[master]);
         command.args(arguments).envs(self.environment.clone());
         let own = self.own_environment.iter().filter(|own| own.0 == master);
         command.envs(own.map(|(_, key, value)| (key, value)));
@@ -226,6 +231,11 @@ impl Cluster {
         let dir = self.dir_of(master).display().to_string();
         let command = self.command(master, &["master", "run", "--dir", &dir]);
         self.masters.start(master, command)
+    }
+
+    /// From its next start on, a master runs this program.
+    pub fn install(&mut self, master: usize, program: PathBuf) {
+        self.programs[master] = program;
     }
 
     /// Kills a master, without warning.
@@ -374,8 +384,18 @@ fn is_settled(seen: &[(usize, RaftStatus)]) -> bool {
     leader.applied == leader.last_log && seen.iter().all(|(_, status)| caught_up(status))
 }
 
+/// The program whose masters know one cluster version less: an example, which Cargo builds with this package's tests.
+pub fn program_before() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("find this program")?;
+    let built = own
+        .ancestors()
+        .map(|dir| dir.join("examples/docklet_before"));
+    let found = built.skip(1).take(2).find(|path| path.is_file());
+    found.context("not built: run `cargo build -p docklet-chaos-tests --examples` first")
+}
+
 /// The program under test: `DOCKLET_PROGRAM`, or what was built beside this one.
-pub(crate) fn program() -> anyhow::Result<PathBuf> {
+pub fn program() -> anyhow::Result<PathBuf> {
     if let Some(given) = std::env::var_os("DOCKLET_PROGRAM") {
         return Ok(given.into());
     }

@@ -20,7 +20,9 @@ mod slot;
 pub mod usage;
 mod watch;
 
-pub use cluster::{ADMIN, ADMIN_NAME, ADMIN_PASSWORD, Cluster, ClusterOptions, PATIENCE};
+pub use cluster::{
+    ADMIN, ADMIN_NAME, ADMIN_PASSWORD, Cluster, ClusterOptions, PATIENCE, program, program_before,
+};
 pub use disk::{Disk, DiskKind};
 pub use etcd::Etcd;
 pub use etcd_client::EtcdClient;

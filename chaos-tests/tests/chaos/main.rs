@@ -11,6 +11,7 @@ mod freezes;
 mod handovers;
 mod kills;
 mod partitions;
+mod versions;
 
 use std::sync::Arc;
 
