@@ -58,7 +58,7 @@ export class Pages {
         await this.logIn(page);
         for (const route of routes) {
           await page.goto(`/${route}`);
-          await shoot(page, `${route.replaceAll("/", "-") || "home"}-${colorScheme}-${name}`);
+          await shoot(page, `${route.replaceAll(/[^a-z0-9]+/g, "-") || "home"}-${colorScheme}-${name}`);
           assert.deepEqual(await barriers(page), [], `${route}, ${colorScheme}, ${name}`);
           const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           assert.ok(overflow <= 0, `${route} is ${overflow} px too wide when ${name}`);

@@ -1,5 +1,6 @@
 //! Looking back: which moment is meant, and the state as it was then.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use docklet_control::State;
 use docklet_control::id::{LogIndex, UnixMs};
-use docklet_control::view::state::{self, Noun, StateView};
+use docklet_control::view::state::{self, NameDiff, Noun, StateDiff, StateView};
 use docklet_raft::Master;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -170,6 +171,11 @@ fn now() -> UnixMs {
     UnixMs(u64::try_from(ms).unwrap_or(0))
 }
 
+/// Whether a field of this name is milliseconds since 1970.
+pub(crate) fn is_instant(field: &str) -> bool {
+    field == "at" || field.ends_with("_at") || field.ends_with("_since")
+}
+
 /// A time as people read it.
 pub(crate) fn instant(at: UnixMs) -> String {
     let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
@@ -210,6 +216,39 @@ pub(crate) fn view(past: &Past, asker: &Asker) -> StateView {
         view.0.insert(Noun::Receipts, receipts);
     }
     view
+}
+
+/// A large state takes a moment to be made readable: on a thread of its own.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Problem {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "fault",
+            detail: format!(
+                "the state could not be made readable ({error}): try again, and tell an admin"
+            ),
+        })
+}
+
+/// What differs, with the receipts in between if time goes forward.
+pub(crate) fn compared(from: &Past, to: &Past, asker: &Asker) -> StateDiff {
+    let view = |past: &Past| state::show(&past.state, &asker.user);
+    let mut diff = state::diff(&view(from), &view(to));
+    let receipts = state::receipts(&asker.frozen.state, &asker.user, to.index);
+    let later = receipts.into_iter().filter(|(index, _)| {
+        let index = index.parse::<LogIndex>();
+        index.is_ok_and(|index| index > from.index)
+    });
+    let later: BTreeMap<String, NameDiff> = later
+        .map(|(index, fields)| (index, NameDiff::Added(fields)))
+        .collect();
+    if !later.is_empty() {
+        diff.0.insert(Noun::Receipts, later);
+    }
+    diff
 }
 
 #[cfg(test)]

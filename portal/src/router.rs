@@ -76,6 +76,7 @@ fn page_routes() -> Router<Portal> {
         )
         .route("/workers", get(pages::worker::list))
         .route("/images", get(pages::image::list))
+        .route("/past", get(pages::state::show))
         .route("/live/{*page}", get(live::stream))
         .route("/assets/{name}", get(assets::serve))
 }

@@ -1,12 +1,9 @@
 //! The state as the asker may see it, now or as it was, and what differs between two moments.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use docklet_control::id::{LogIndex, UnixMs};
-use docklet_control::view::state::{self, NameDiff, Noun, StateDiff, StateView};
+use docklet_control::view::state::{StateDiff, StateView};
 use serde::{Deserialize, Serialize};
 
 use crate::asker::Asker;
@@ -55,7 +52,7 @@ pub(crate) async fn show(
     let _turn = past::turn(&portal.looks).await?;
     let past = past::look(&portal, &asker, moment).await?;
     let (when, oldest) = (When::of(&past), past::oldest(&portal.master).await?);
-    let state = aside(move || past::view(&past, &asker)).await?;
+    let state = past::aside(move || past::view(&past, &asker)).await?;
     Ok(Json(Shown {
         when,
         oldest,
@@ -89,41 +86,10 @@ pub(crate) async fn diff(
     let from = past::look(&portal, &asker, Some(from)).await?;
     let to = past::look(&portal, &asker, to).await?;
     let moments = (When::of(&from), When::of(&to));
-    let diff = aside(move || compared(&from, &to, &asker)).await?;
+    let diff = past::aside(move || past::compared(&from, &to, &asker)).await?;
     Ok(Json(Compared {
         from: moments.0,
         to: moments.1,
         diff,
     }))
-}
-
-/// A large state takes a moment to be made readable: on a thread of its own.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Problem {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            code: "fault",
-            detail: format!(
-                "the state could not be made readable ({error}): try again, and tell an admin"
-            ),
-        })
-}
-
-/// What differs, with the receipts in between if time goes forward.
-fn compared(from: &Past, to: &Past, asker: &Asker) -> StateDiff {
-    let view = |past: &Past| state::show(&past.state, &asker.user);
-    let mut diff = state::diff(&view(from), &view(to));
-    let receipts = state::receipts(&asker.frozen.state, &asker.user, to.index);
-    let later = receipts.into_iter().filter(|(index, _)| {
-        let index = index.parse::<LogIndex>();
-        index.is_ok_and(|index| index > from.index)
-    });
-    let later: BTreeMap<String, NameDiff> = later
-        .map(|(index, fields)| (index, NameDiff::Added(fields)))
-        .collect();
-    if !later.is_empty() {
-        diff.0.insert(Noun::Receipts, later);
-    }
-    diff
 }

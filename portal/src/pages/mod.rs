@@ -9,6 +9,7 @@ pub(crate) mod image;
 pub(crate) mod login;
 pub(crate) mod master;
 pub(crate) mod notice;
+pub(crate) mod state;
 pub(crate) mod terminal;
 pub(crate) mod vcluster;
 pub(crate) mod worker;
@@ -48,6 +49,7 @@ impl Page<'_> {
                     nav aria-label="Main" {
                         (self.link("/vclusters", "Vclusters"))
                         (self.link("/images", "Images"))
+                        (self.link("/past", "Past"))
                         @if asker.user.role == Role::Admin {
                             (self.link("/workers", "Workers"))
                             (self.link("/masters", "Masters"))
