@@ -272,10 +272,12 @@ fn hash_rows(
 }
 
 fn open_database(disk: &dyn Disk, name: &str) -> Result<Database, RaftFault> {
-    let file = RedbFile(disk.open(name)?);
+    let file = disk.open(name)?;
+    // What a killed process wrote and did not sync is found here, and relied on from now on.
+    file.sync_data()?;
     Ok(Builder::new()
         .set_cache_size(CACHE_BYTES)
-        .create_with_backend(file)?)
+        .create_with_backend(RedbFile(file))?)
 }
 
 /// Opens the tables of the history, so that they are there for readers.

@@ -198,6 +198,11 @@ impl Segments {
             None => segment::prepare(disk.as_ref(), sequence, segment_bytes)?,
         };
         contents.files.insert(sequence, file.clone());
+        // A process that was killed leaves what it wrote, to be read and not yet on disk. From now on it is relied on.
+        for file in contents.files.values() {
+            file.sync_data()?;
+        }
+        disk.sync_names()?;
         let len = usize::try_from(file.len()?).map_err(io::Error::other)?;
         if end.torn {
             // What an unfinished write left must never be taken for a record later.

@@ -4,13 +4,14 @@
 use std::io;
 
 use docklet_control::State;
+use docklet_control::id::LogIndex;
 use openraft::RaftLogReader;
 use openraft::entry::RaftEntry;
-use openraft::storage::RaftLogStorage;
+use openraft::storage::{LogState, RaftLogStorage};
 
 use super::support::{Store, after, entry, id, runtime};
 use crate::disk::{Fault, MemoryDisk};
-use crate::types::{LogId, Vote};
+use crate::types::{LogId, Types, Vote};
 
 /// What the store has said is done.
 #[derive(Clone, Debug, Default)]
@@ -218,5 +219,31 @@ fn a_full_disk_stops_the_store_and_loses_nothing() {
         }
         disk.set_fault(None);
         runtime().block_on(check(&disk, &done, &asked));
+    }
+}
+
+/// What a start finds.
+async fn found(disk: &MemoryDisk) -> (LogState<Types>, Option<Vote>, LogIndex) {
+    let mut store = Store::open(disk).unwrap_or_else(|fault| panic!("does not open: {fault:?}"));
+    let state = store.log.get_log_state().await.expect("read");
+    let vote = store.log.read_vote().await.expect("read");
+    (state, vote, store.applied())
+}
+
+#[test]
+fn what_a_start_finds_survives_a_loss_of_power_right_after_it() {
+    let operations = operations_of_a_life();
+    for at in 0..operations {
+        let disk = MemoryDisk::default();
+        disk.set_fault(Some(Fault::Failure { at }));
+        drop(life_on(&disk));
+        // The process was killed there; what it wrote and did not sync is there to be read.
+        disk.set_fault(None);
+        let before = runtime().block_on(found(&disk));
+        for seed in 0..3 {
+            let left = disk.after_power_loss(at * 100 + seed);
+            let after = runtime().block_on(found(&left));
+            assert_eq!(after, before, "killed at operation {at}");
+        }
     }
 }
