@@ -85,6 +85,8 @@ impl Settings {
             enable_pre_vote: Some(true),
             // The state is synced later than the log: a leader that comes back must first apply what it may have lost.
             enable_leader_restore: Some(false),
+            // A follower whose disk forgot the end of its log is given it again (docs/adr/0007).
+            allow_log_reversion: Some(true),
             ..Config::default()
         };
         let valid = config.validate();
