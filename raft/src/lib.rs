@@ -54,4 +54,4 @@ pub const LOG_DIRECTIVES: &str = "openraft=warn,openraft::core::heartbeat=error"
 
 /// What of this room tells which rare paths were taken, for whoever counts them.
 pub const PATHS_DIRECTIVES: &str =
-    "docklet_raft=info,openraft::engine=info,openraft::progress::entry::update=warn";
+    "docklet_raft=debug,openraft::engine=info,openraft::progress::entry::update=warn";

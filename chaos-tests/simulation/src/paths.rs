@@ -11,7 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::trace::Trace;
 
 /// What a line begins with or has in it, and what that stands for.
-const PATHS: [(&str, &str); 17] = [
+const PATHS: [(&str, &str); 18] = [
     ("new pre-candidate", "election: asked beforehand"),
     ("new candidate", "election: begun"),
     ("a quorum granted my vote", "election: won"),
@@ -19,6 +19,10 @@ const PATHS: [(&str, &str); 17] = [
     (
         "did not take over in time",
         "election: leadership taken back",
+    ),
+    (
+        "entries that others do not have",
+        "log: entries cut off that others did not have",
     ),
     (
         "follower log is reverted",

@@ -401,6 +401,7 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
         let from = last_log_id.map_or(0, |id| id.index() + 1);
+        tracing::debug!(from, "entries that others do not have are cut off");
         lock(&self.tail).truncate_from(from);
         self.ask_and_wait(|sender| Write::TruncateFrom(from, sender))
             .await
