@@ -80,6 +80,23 @@ function refusesHostile(good, dir) {
   assert.match(absent.stderr, /absent/);
 }
 
+// `docklet master recover` with directories that are not those of one cluster's masters: refused, and nothing is changed.
+function refusesWrongDirectories(dir) {
+  const told = (...args) => {
+    const ran = cluster.try(["master", "recover", ...args]);
+    return `${ran.code}: ${ran.stderr.replaceAll("docklet: ", "")}`;
+  };
+  assert.match(told("--dir", file("nowhere")), /^3: .*nowhere holds no master: give the directory/s);
+  assert.ok(!existsSync(file("nowhere")));
+  assert.match(told("--dir", `${cluster.dir}/w1`), /^3: .*w1 holds no master/s);
+  assert.match(told("--dir", dir, "--dir", `${cluster.dir}/m1`, "--accept-loss-after", "1"), /^2: one master goes on, so give the one --dir/);
+  assert.match(told("--dir", dir, "--accept-loss-after", "1"), /^2: the log ends with entry \d+, not with 1: accept .* with --accept-loss-after \d+/);
+  const other = cluster.try(["restore", file("other-cluster"), ...addresses(9, "x1", file("another"))]);
+  assert.equal(other.code, 0, other.stderr);
+  assert.match(told("--dir", dir, "--dir", file("another")), /^2: .*these directories are of different clusters/s);
+  assert.match(told("--dir", file("another"), "--accept-loss-after", "1"), /^4: master "x1" is the only voter, so its quorum is not lost: run it/);
+}
+
 const login = (server, ca, user, secret) => cluster.try(["login", "--server", `https://${server}`, "--ca", ca, "--user", user, "--password-file", secret]);
 
 async function loggedIn(server, ca, user, secret) {
@@ -193,11 +210,13 @@ test("the one master that is left goes on alone, and the old ones are out for ev
   const number = Number(left.slice(1));
   const runs = cluster.try(["master", "recover", "--dir", dir]);
   assert.match(runs.stderr, /in use by another process/);
+  await runAside(["backup", file("other-cluster")]);
   cluster.kill(...lost);
   for (const master of lost) cpSync(`${cluster.dir}/${master}`, file(`old-${master}`), { recursive: true });
   assert.equal(cluster.try(["backup", file("none")]).code, 6, "no quorum");
   cluster.kill(left);
 
+  refusesWrongDirectories(dir);
   const told = cluster.try(["master", "recover", "--dir", dir, "--dir", `${cluster.dir}/m1`, "--format", "json"]);
   assert.equal(told.code, 0, told.stderr);
   const survivors = JSON.parse(told.stdout);
