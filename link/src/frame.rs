@@ -15,6 +15,10 @@ pub const WIRE_VERSION: u16 = 1;
 /// Longest message. Whatever may be longer is sent in parts.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
 
+/// What a connection has room for in each direction before its messages need more: there may be thousands of them, and most say
+/// little.
+const BUFFER_BYTES: usize = 512;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Purpose {
@@ -61,13 +65,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
             .max_frame_length(FRAME_BYTES_MAX)
             .new_codec();
         Self {
-            framed: Framed::new(stream, codec),
+            framed: Framed::with_capacity(stream, codec, BUFFER_BYTES),
         }
     }
 
-    /// The frames themselves.
+    /// The frames themselves, with the usual room, for who says much.
     pub fn into_framed(self) -> Framed<S, LengthDelimitedCodec> {
-        self.framed
+        Framed::from_parts(self.framed.into_parts())
     }
 
     /// Sends one message.
