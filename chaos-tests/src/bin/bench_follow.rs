@@ -265,6 +265,12 @@ fn figures(followers: u32, times: &Times, kib_each: f64) -> Vec<Figure> {
     ]
 }
 
+/// Says how far it has come: with ten thousand each step takes its time.
+#[expect(clippy::print_stdout, reason = "people wait for it")]
+fn told(how_far: &str) {
+    println!("followers: {how_far}");
+}
+
 /// Lets this process, and the masters, which are its children, have so many files open.
 fn open_files(count: u64) -> anyhow::Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
@@ -282,15 +288,19 @@ async fn main() -> anyhow::Result<()> {
     open_files(u64::from(followers) + FILES_BESIDES)?;
     let mut scene = Scene::open().await?;
     let workers = scene.join(followers).await?;
+    told("joined");
     let first = workers.first().context("no followers")?.id;
     let before = scene.begin_anew().await?;
     let connecting = Instant::now();
     scene.connect(workers).await?;
     let connected_in = connecting.elapsed();
+    told("connected");
     scene.quiet().await?;
+    told("described");
     let after = scene.resident_mib()?;
     let vclusters = scene.vclusters(changing, first).await?;
     scene.quiet().await?;
+    told("given vnodes");
     let pids = scene.cluster.processes().pids();
     let (meter, broken) = (Meter::start(pids), scene.broken.load(Ordering::Relaxed));
     let times = scene.change(&vclusters, samples).await?;

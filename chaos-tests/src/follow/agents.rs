@@ -33,6 +33,8 @@ pub const IMAGE: Digest = Digest([7; 32]);
 /// As real agents do.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const SILENCE_MAX: Duration = Duration::from_secs(4);
+/// Machines that one token admits.
+const USES_MAX: u32 = 1_000;
 /// Workers that join at once.
 const JOINING: usize = 64;
 /// Between leaving one master and dialling the next.
@@ -59,21 +61,30 @@ pub struct Worker {
 impl Workers<'_> {
     /// Lets so many join.
     pub async fn join(&self, count: u32) -> anyhow::Result<Vec<Worker>> {
+        // One key serves them all: each has a certificate in its own name.
+        let signing = SigningRequest::new()?;
+        let mut workers = Vec::new();
+        for first in (0..count).step_by(USES_MAX as usize) {
+            let uses = USES_MAX.min(count - first);
+            let secret_hash = self.token(uses).await?;
+            let numbers = first..first + uses;
+            let joining = numbers.map(|number| self.join_one(secret_hash, number, &signing));
+            let joined = futures_util::stream::iter(joining).buffer_unordered(JOINING);
+            workers.extend(joined.try_collect::<Vec<Worker>>().await?);
+        }
+        Ok(workers)
+    }
+
+    async fn token(&self, uses: u32) -> anyhow::Result<SecretHash> {
         let secret_hash = SecretHash(rand::random());
         let token = Command::CreateJoinToken {
             secret_hash,
             role: JoinRole::Agent,
             ttl_ms: 3_600_000,
-            uses: count,
+            uses,
         };
         self.propose(ADMIN, token).await?;
-        // One key serves them all: each has a certificate in its own name.
-        let signing = SigningRequest::new()?;
-        let joining = (0..count).map(|number| self.join_one(secret_hash, number, &signing));
-        futures_util::stream::iter(joining)
-            .buffer_unordered(JOINING)
-            .try_collect()
-            .await
+        Ok(secret_hash)
     }
 
     async fn join_one(
