@@ -318,3 +318,32 @@ async fn a_restore_that_cannot_be_done_has_failed_and_says_why() {
         ending.reasons
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_is_aborted_leaves_nothing_and_the_next_one_passes() {
+    let dirs = dirs();
+    let members = well(&dirs).await;
+    let id = start(&members[0], ask(DrillKind::Restore, 60_000, 5_000))
+        .await
+        .expect("announced");
+    stage(&members[0], id, DrillStage::Fault).await;
+    let abort = Command::Drill(DrillCommand::Abort {
+        drill: id,
+        reason: DrillAbort::Asked { user: UserId(1) },
+    });
+    let request = RequestId(rand::random());
+    let aborted = members[0].master.propose(ADMIN, request, abort, PATIENCE);
+    aborted.await.expect("aborted");
+    let (drill, ending) = ended(&members.each_ref(), id).await;
+    assert_eq!(ending.verdict, Verdict::Aborted, "{:?}", ending.reasons);
+    assert!(drill.restored.is_none(), "{:?}", drill.restored);
+    wait_for("nothing to be left of it", || {
+        dirs.iter().all(|dir| !scratch(dir).exists())
+    })
+    .await;
+    let id = start(&members[0], ask(DrillKind::Restore, 60_000, 5_000))
+        .await
+        .expect("announced");
+    let (_, ending) = ended(&members.each_ref(), id).await;
+    assert_eq!(ending.verdict, Verdict::Passed, "{:?}", ending.reasons);
+}
