@@ -2,6 +2,7 @@
 //! data sync, and only then says that it is durable. The newest entries stay in memory too, so that replication
 //! does not read what was just written.
 
+mod newer;
 mod record;
 mod segment;
 mod segments;
@@ -216,7 +217,7 @@ impl LogStore {
             let entries = segments::read_entries(&on_disk, from, to)?;
             let decoded = entries
                 .iter()
-                .map(|bytes| decode(bytes))
+                .map(|bytes| newer::decode(bytes))
                 .collect::<Result<_, _>>();
             Ok(decoded?)
         };
