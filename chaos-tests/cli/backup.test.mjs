@@ -86,6 +86,13 @@ test("a backup taken while writes go on is of one state that the cluster really 
   assert.deepEqual(readdirSync(scratch).filter((name) => name.endsWith(".part")), [], "nothing half is left");
 });
 
+test("the last backup is shown to admins, and it is in itself", async () => {
+  const backup = cluster.json("backup", file("recorded"));
+  const { last_backup: last } = cluster.json("status");
+  assert.ok(last.index <= backup.index && Date.now() - last.at < 60_000, JSON.stringify(last));
+  assert.match(cluster.run("status"), /last backup/);
+});
+
 test("each master gives a backup, and the one that is taken next is newer", async () => {
   let index = 0;
   for (const [number, server] of cluster.masters.entries()) {

@@ -46,6 +46,18 @@ test("the list shows what the leader observes and what each tells of itself", as
   }
 });
 
+test("all masters know the newest cluster version, and the cluster has risen to it", async () => {
+  const { cluster_version: newest } = await until("the version to rise", () => {
+    const told = group();
+    return told.masters.every(({ knows }) => knows === told.cluster_version) && told.cluster_version > 1 && told;
+  });
+  const status = cluster.json("status");
+  assert.equal(status.cluster_version, newest);
+  assert.equal(status.version_warning, null, "nobody holds it back");
+  assert.ok(cluster.run("master", "list").includes("KNOWS"));
+  assert.match(cluster.run("status"), /cluster version/);
+});
+
 test("an admin chooses who leads, and what is no master is refused", () => {
   for (const name of ["m3", "m1", "m2"]) {
     cluster.run("master", "transfer", name);
@@ -97,6 +109,7 @@ test("the page does the same without scripts, and refuses forms of others", asyn
   assert.equal(page.status, 200);
   for (const name of ["m1", "m2", "m3"]) assert.match(page.text, new RegExp(`data-master="${name}"`));
   assert.match(page.text, /Last contact.*Certificate/s);
+  assert.match(page.text, /Cluster version.*knows cluster version \d/s);
   const leader = cluster.leader();
   const next = group().masters.find(({ role }) => role === "voter");
   const foreign = await visit(`/masters/${next.id}/transfer`, { cookie, form: { csrf: "0" } });

@@ -8,6 +8,7 @@ use crate::model::{
     VnodeWanted, WorkerStatus,
 };
 use crate::permit;
+use crate::version;
 
 impl Shown<'_> {
     pub(super) fn machines(&mut self) {
@@ -29,14 +30,26 @@ impl Shown<'_> {
                     settings.memory_overcommit_percent,
                 )
                 .number("worker_timeout_ms", settings.worker_timeout_ms)
+                .number("version", state.version().0)
+                .number_if(
+                    "last_backup_at",
+                    state.last_backup.map(|backup| backup.at.0),
+                )
+                .number_if(
+                    "last_backup_index",
+                    state.last_backup.map(|backup| backup.index.0),
+                )
                 .group("autopilot", policy.0);
             self.add(Noun::Cluster, settings.name.to_string(), "", fields.0);
         }
         for master in state.masters.values() {
             let replacement = state.replacements.get(&master.id);
             let successor = replacement.and_then(|replacement| replacement.new);
+            let program = state.programs.get(&master.id);
             let fields = Building::default()
                 .number("id", master.id.0)
+                .number("knows", version::known_by(state, master).0)
+                .text_if("program", program.map(|program| &program.name))
                 .text("cluster_addr", &master.cluster_addr)
                 .text("public_addr", &master.public_addr)
                 .number("joined_at", master.joined_at.0)
