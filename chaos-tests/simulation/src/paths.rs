@@ -10,6 +10,10 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::trace::Trace;
 
+/// A leader found that a follower has less than it once acknowledged. No disk of the simulation loses that, so somebody
+/// acknowledged too early.
+pub const FORGOTTEN: &str = "log: a follower had lost its end";
+
 /// What a line begins with or has in it, and what that stands for.
 const PATHS: [(&str, &str); 18] = [
     ("new pre-candidate", "election: asked beforehand"),
@@ -24,10 +28,7 @@ const PATHS: [(&str, &str); 18] = [
         "entries that others do not have",
         "log: entries cut off that others did not have",
     ),
-    (
-        "follower log is reverted",
-        "log: a follower had lost its end",
-    ),
+    ("follower log is reverted", FORGOTTEN),
     ("purge log, last_purged", "log: purged"),
     (
         "the log cannot be written",

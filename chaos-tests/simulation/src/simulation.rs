@@ -23,6 +23,7 @@ use crate::network::{Network, Place};
 use crate::observe::Observations;
 use crate::operator::{Bulletin, News, Operator, Wish};
 use crate::oracle::{Oracle, Promises};
+use crate::paths::FORGOTTEN;
 use crate::profile::Profile;
 use crate::stream::SimDial;
 use crate::trace::Trace;
@@ -244,6 +245,9 @@ impl Simulation {
         // A panic explains whatever follows from it.
         if let Some(panic) = crate::panicked() {
             return Err(Violation::of(Law::Panics, panic));
+        }
+        if self.trace.has_met(FORGOTTEN) {
+            return Err(Violation::of(Law::OnDisk, FORGOTTEN));
         }
         let newest = self.oracle.newest();
         self.weather.supervise(&mut self.machines, &newest)?;

@@ -83,6 +83,11 @@ impl Trace {
         }
     }
 
+    /// Whether this was met.
+    pub fn has_met(&self, what: &str) -> bool {
+        self.told().met.contains_key(what)
+    }
+
     /// What was met, and how often.
     pub fn met(&self) -> BTreeMap<String, u64> {
         self.told().met.clone()

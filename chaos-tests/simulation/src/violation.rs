@@ -13,6 +13,8 @@ pub enum Law {
     OneEffect,
     /// Whoever comes to lead has all that was ever committed.
     LeadersHaveAll,
+    /// What a master acknowledged stays on its disk.
+    OnDisk,
     /// At equal entries states are equal.
     EqualStates,
     /// The rules of `control::invariants` hold in and between states.
