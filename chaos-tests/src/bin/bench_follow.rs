@@ -39,6 +39,11 @@ const SIZE: VnodeSize = VnodeSize {
     pids_max: 8,
 };
 
+/// Ten thousand heartbeats a second, on both their ends, may be too much for a small machine: then less often.
+fn heartbeat() -> Duration {
+    Duration::from_millis(count("HEARTBEAT_MS", 1_000))
+}
+
 fn capacity() -> WorkerCapacity {
     WorkerCapacity {
         cpu_milli: SIZE.cpu_milli,
@@ -80,6 +85,7 @@ impl Scene {
             authority: &self.cluster.authority()?,
             cluster: self.cluster.credentials()?.identity.cluster,
             capacity: capacity(),
+            heartbeat: heartbeat(),
         };
         joining.join(number).await
     }
@@ -312,7 +318,8 @@ async fn main() -> anyhow::Result<()> {
         "of those with a vnode that changes": changing,
         "changes": samples,
         "how": "three masters; all follow one that does not lead, each over a connection and with a certificate of its \
-                own, a heartbeat each second; the changes one after the other, through another connection",
+                own, heartbeats besides; the changes one after the other, through another connection",
+        "heartbeat_ms": heartbeat().as_millis(),
         "resident_mib": {"before": before, "all follow": after, "after the changes": at_the_end},
         "connected_in_s": connected_in.as_secs_f64(),
         "links_that_broke": {"before": broken, "until the end": scene.broken.load(Ordering::Relaxed)},

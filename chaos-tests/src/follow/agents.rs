@@ -31,7 +31,8 @@ use crate::cluster::{ADMIN, PATIENCE};
 pub const IMAGE: Digest = Digest([7; 32]);
 
 /// As real agents do.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// As real agents do too.
 const SILENCE_MAX: Duration = Duration::from_secs(4);
 /// Machines that one token admits.
 const USES_MAX: u32 = 1_000;
@@ -49,6 +50,8 @@ pub struct Workers<'c> {
     pub cluster: [u8; 16],
     /// Of each.
     pub capacity: WorkerCapacity,
+    /// Each says this often that it is there.
+    pub heartbeat: Duration,
 }
 
 /// One worker.
@@ -56,6 +59,7 @@ pub struct Worker {
     pub id: WorkerId,
     dialer: Dialer,
     facts: WorkerFacts,
+    heartbeat: Duration,
 }
 
 impl Workers<'_> {
@@ -114,6 +118,7 @@ impl Workers<'_> {
         Ok(Worker {
             id: worker.id,
             dialer: Dialer::new(credentials),
+            heartbeat: self.heartbeat,
             facts: WorkerFacts {
                 capacity: self.capacity.clone(),
                 kernel: "6".to_owned(),
@@ -155,7 +160,7 @@ impl Worker {
             images: vec![IMAGE],
         };
         channel.send(&hello).await?;
-        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        let mut heartbeat = tokio::time::interval(self.heartbeat);
         let mut silent_at = Instant::now() + SILENCE_MAX;
         loop {
             tokio::select! {

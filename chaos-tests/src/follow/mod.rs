@@ -8,7 +8,7 @@ mod viewers;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-pub use agents::{AgentRecord, IMAGE, Worker, Workers, follow_about};
+pub use agents::{AgentRecord, HEARTBEAT, IMAGE, Worker, Workers, follow_about};
 pub use arrivals::{Arrival, Arrivals};
 pub use oracle::{Tally, Truth};
 pub use viewers::{Pace, Step, ViewerRecord, stall, view};

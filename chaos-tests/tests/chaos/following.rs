@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docklet_chaos_tests::follow::{
-    AgentRecord, Arrivals, IMAGE, Pace, Tally, Truth, ViewerRecord, Workers, follow_about, stall,
-    view,
+    AgentRecord, Arrivals, HEARTBEAT, IMAGE, Pace, Tally, Truth, ViewerRecord, Workers,
+    follow_about, stall, view,
 };
 use docklet_chaos_tests::{
     ADMIN, ADMIN_NAME, ADMIN_PASSWORD, ClusterOptions, LoadOptions, PATIENCE, Public, count,
@@ -113,6 +113,7 @@ impl Followers {
             authority: &scene.cluster.authority().expect("the authority"),
             cluster: credentials.identity.cluster,
             capacity: capacity(),
+            heartbeat: HEARTBEAT,
         };
         let joined = joining.join(u32::try_from(agents).expect("few")).await;
         let joined = joined.expect("workers");
