@@ -334,7 +334,7 @@ fn settings(profile: &Profile, identity: Identity) -> Settings {
         timing: profile.timing,
         history: profile.history,
         sizes: profile.sizes,
-        knows: ClusterVersion::FIRST,
+        knows: ClusterVersion::CURRENT,
     }
 }
 
