@@ -127,6 +127,16 @@ fn wanted(part: &str) -> bool {
     parts.split(',').any(|given| given == part)
 }
 
+/// Whether this row is to be run: `ROWS=write64,read64` picks some, all by default.
+fn asked_for(row: &Row) -> bool {
+    let kind = match row.work {
+        Work::Write => "write",
+        Work::Read => "read",
+    };
+    let name = format!("{kind}{}", row.clients);
+    std::env::var("ROWS").map_or(true, |rows| rows.split(',').any(|given| given == name))
+}
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let mut rows = Vec::new();
@@ -135,7 +145,7 @@ async fn main() -> anyhow::Result<()> {
         let (mut ours, mut peer) = (Ours::start().await?, Peer::start().await?);
         ours.prepare().await?;
         peer.prepare().await?;
-        for row in &ROWS {
+        for row in ROWS.iter().filter(|row| asked_for(row)) {
             let pairs = pairs(row, &ours, &peer).await?;
             worst_foreign = worst_foreign.max(foreign(&pairs));
             rows.extend(figures(row, &pairs));
