@@ -20,33 +20,34 @@ pub struct Applied {
     pub receipt: Receipt,
 }
 
-/// Applies `entry` at `index`. A refused entry changes nothing but the receipts.
+/// Applies `entry` at `index`. A refused entry changes nothing but the receipts. The state is taken whole: what
+/// nobody else holds of it is changed in place.
 #[must_use]
-pub fn apply(state: &State, index: LogIndex, entry: &Entry) -> Applied {
-    if let Some(receipt) = state.receipt_of(entry.request) {
+pub fn apply(state: State, index: LogIndex, entry: &Entry) -> Applied {
+    if let Some(receipt) = state.receipt_of(entry.request).cloned() {
         return Applied {
-            state: state.clone(),
+            state,
             change: change(index, entry, Vec::new()),
-            receipt: receipt.clone(),
+            receipt,
         };
     }
     let decided = if state.may_have_forgotten(entry.request, index) {
         Err(Refusal::RequestTooOld)
     } else {
-        decide(state, index, entry)
+        decide(&state, index, entry)
     };
     let (outcome, events) = match decided {
         Ok(decision) => (Outcome::Accepted(decision.subject), decision.events),
         Err(refusal) => (Outcome::Refused(refusal), Vec::new()),
     };
     let change = change(index, entry, events);
-    let mut next = evolve_all(state.clone(), &change);
+    let mut next = evolve_all(state, &change);
     let receipt = Receipt {
         request: entry.request,
         index,
         at: entry.at,
         actor: entry.actor,
-        command: entry.command.name().to_owned(),
+        command: entry.command.name().into(),
         outcome,
     };
     if entry.command.leaves_receipt() {
@@ -64,7 +65,7 @@ fn change(index: LogIndex, entry: &Entry, events: Vec<Event>) -> Change {
         index,
         at: entry.at,
         actor: entry.actor,
-        command: entry.command.name().to_owned(),
+        command: entry.command.name().into(),
         events,
     }
 }
@@ -90,15 +91,15 @@ mod tests {
     fn a_retry_after_its_receipt_is_forgotten_is_refused_and_not_done_again() {
         let kept = Receipt::KEPT_MAX as u64;
         let first = RequestId::issued(LogIndex(3), 7);
-        let mut state = apply(&State::default(), LogIndex(4), &entry(first)).state;
+        let mut state = apply(State::default(), LogIndex(4), &entry(first)).state;
         let outcome = |state: &State, index, request| {
-            apply(state, LogIndex(index), &entry(request))
+            apply(state.clone(), LogIndex(index), &entry(request))
                 .receipt
                 .outcome
         };
         for index in 5..4 + kept {
             let request = RequestId::issued(LogIndex(index - 1), index);
-            state = apply(&state, LogIndex(index), &entry(request)).state;
+            state = apply(state, LogIndex(index), &entry(request)).state;
         }
         assert_eq!(
             outcome(&state, 4 + kept, first),
@@ -106,7 +107,7 @@ mod tests {
             "kept"
         );
         let next = RequestId::issued(LogIndex(3 + kept), 1);
-        state = apply(&state, LogIndex(4 + kept), &entry(next)).state;
+        state = apply(state, LogIndex(4 + kept), &entry(next)).state;
         assert_eq!(
             outcome(&state, 5 + kept, first),
             Outcome::Refused(Refusal::RequestTooOld)

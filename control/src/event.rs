@@ -1,5 +1,7 @@
 //! What happened: the only thing that changes the state, and what everybody follows.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::command::Actor;
@@ -196,7 +198,7 @@ pub struct Change {
     /// Who asked.
     pub actor: Actor,
     /// Name of the command.
-    pub command: String,
+    pub command: Cow<'static, str>,
     /// What happened.
     pub events: Vec<Event>,
 }

@@ -28,6 +28,7 @@ pub mod place;
 pub mod quorum;
 pub mod refusal;
 pub mod report;
+pub mod row_map;
 pub mod rows;
 pub mod state;
 pub mod touched;

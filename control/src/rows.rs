@@ -6,8 +6,6 @@
 
 use std::ops::Deref;
 
-use imbl::OrdMap;
-use imbl::ordmap::DiffItem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -18,6 +16,7 @@ use crate::id::{
 };
 use crate::model::Counters;
 use crate::name::Name;
+use crate::row_map::RowMap;
 use crate::state::State;
 
 /// Version of rows that this code writes.
@@ -253,29 +252,19 @@ fn diff_single<T: Serialize + PartialEq>(
 
 fn diff_map<K, V>(
     table: Table,
-    old: &OrdMap<K, V>,
-    new: &OrdMap<K, V>,
+    old: &RowMap<K, V>,
+    new: &RowMap<K, V>,
     changes: &mut Vec<RowChange>,
 ) where
-    K: Ord + Clone + Serialize,
-    V: Clone + PartialEq + Serialize,
+    K: Ord + Serialize,
+    V: PartialEq + Serialize,
 {
-    for item in old.diff(new) {
-        let (key, before, after) = match item {
-            DiffItem::Add(key, value) => (key, None, Some(value)),
-            DiffItem::Update {
-                old: (key, before),
-                new: (_, after),
-            } => (key, Some(before), Some(after)),
-            DiffItem::Remove(key, value) => (key, Some(value), None),
-        };
-        changes.push(RowChange {
-            table,
-            key: key_bytes(key),
-            before: before.map(value_bytes),
-            after: after.map(value_bytes),
-        });
-    }
+    changes.extend(old.differing(new).map(|row| RowChange {
+        table,
+        key: key_bytes(row.key),
+        before: row.before.map(value_bytes),
+        after: row.after.map(value_bytes),
+    }));
 }
 
 fn key_bytes<T: Serialize>(key: &T) -> Vec<u8> {

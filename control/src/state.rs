@@ -16,6 +16,7 @@ use crate::model::{
     VnodeWanted, Worker,
 };
 use crate::name::Name;
+use crate::row_map::RowMap;
 
 /// Everything that the cluster knows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,7 +24,7 @@ pub struct State {
     /// None until the cluster is initialised.
     pub settings: Option<Settings>,
     pub counters: Counters,
-    pub masters: OrdMap<MasterId, Master>,
+    pub masters: RowMap<MasterId, Master>,
     /// None until an admin changes it: then the default holds.
     pub autopilot: Option<Autopilot>,
     /// None in a cluster that began with its first entry and was never recovered.
@@ -31,25 +32,25 @@ pub struct State {
     /// None while the cluster has the version that every cluster begins with.
     pub agreed: Option<Agreed>,
     /// What masters run, as they said.
-    pub programs: OrdMap<MasterId, Program>,
+    pub programs: RowMap<MasterId, Program>,
     /// None before the first.
     pub last_backup: Option<LastBackup>,
     /// Masters that shall go when another has come, by the one that goes.
-    pub replacements: OrdMap<MasterId, Replacement>,
-    pub join_tokens: OrdMap<SecretHash, JoinToken>,
-    pub workers: OrdMap<WorkerId, Worker>,
-    pub users: OrdMap<UserId, User>,
-    pub sessions: OrdMap<SecretHash, Session>,
-    pub images: OrdMap<Digest, Image>,
+    pub replacements: RowMap<MasterId, Replacement>,
+    pub join_tokens: RowMap<SecretHash, JoinToken>,
+    pub workers: RowMap<WorkerId, Worker>,
+    pub users: RowMap<UserId, User>,
+    pub sessions: RowMap<SecretHash, Session>,
+    pub images: RowMap<Digest, Image>,
     /// What an image's name means now: the name again and the digest.
-    pub image_names: OrdMap<Name, (Name, Digest)>,
-    pub networks: OrdMap<NetworkId, Network>,
-    pub vclusters: OrdMap<VclusterId, Vcluster>,
-    pub vnodes: OrdMap<VnodeId, Vnode>,
+    pub image_names: RowMap<Name, (Name, Digest)>,
+    pub networks: RowMap<NetworkId, Network>,
+    pub vclusters: RowMap<VclusterId, Vcluster>,
+    pub vnodes: RowMap<VnodeId, Vnode>,
     /// Receipts by the entry that they are for; the oldest are dropped.
-    pub receipts: OrdMap<LogIndex, Receipt>,
+    pub receipts: RowMap<LogIndex, Receipt>,
     /// Drills, the newest last; the oldest are dropped.
-    pub drills: OrdMap<DrillId, Drill>,
+    pub drills: RowMap<DrillId, Drill>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }
@@ -123,14 +124,14 @@ impl State {
     /// The drill that is under way: there is one at a time.
     #[must_use]
     pub fn running_drill(&self) -> Option<&Drill> {
-        let (_, newest) = self.drills.get_max()?;
+        let (_, newest) = self.drills.last()?;
         newest.runs().then_some(newest)
     }
 
     /// Whether the request may have been decided so long ago that its receipt is forgotten.
     #[must_use]
     pub fn may_have_forgotten(&self, request: RequestId, next: LogIndex) -> bool {
-        let oldest = self.receipts.get_min().map(|(index, _)| *index);
+        let oldest = self.receipts.first().map(|(index, _)| *index);
         let full = self.receipts.len() >= Receipt::KEPT_MAX;
         // An id that is random as a whole claims to know entries that are yet to come.
         full && request.known() < next && oldest.is_some_and(|oldest| request.known() < oldest)
@@ -204,7 +205,7 @@ impl State {
 impl State {
     /// Forgets what became of requests: a state of the past is for looking at, not for going on from.
     pub fn forget_receipts(&mut self) {
-        self.receipts = OrdMap::new();
+        self.receipts = RowMap::default();
         self.lookup.receipt_by_request = OrdMap::new();
     }
 }
@@ -372,10 +373,10 @@ impl State {
             .insert(receipt.request, receipt.index);
         self.receipts.insert(receipt.index, receipt);
         while self.receipts.len() > Receipt::KEPT_MAX {
-            let Some((index, _)) = self.receipts.get_min().cloned() else {
+            let Some(oldest) = self.receipts.first().map(|(index, _)| *index) else {
                 return;
             };
-            self.remove_receipt(&index);
+            self.remove_receipt(&oldest);
         }
     }
 

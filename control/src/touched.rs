@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use imbl::ordmap::DiffItem;
-use imbl::{OrdMap, ordset};
+use imbl::ordset;
 
 use crate::assignment::holders_before;
 use crate::id::{Digest, NetworkId, UserId, VclusterId, WorkerId};
 use crate::model::{Image, Network, Role, User, Vcluster, Vnode, VnodeWanted, Worker};
+use crate::row_map::RowMap;
 use crate::state::State;
 
 /// Who is concerned.
@@ -83,18 +83,11 @@ struct Tracing<'s> {
 type Pair<'s, V> = (Option<&'s V>, Option<&'s V>);
 
 /// The rows that differ.
-fn differing<'s, K: Ord + Clone, V: Clone + PartialEq>(
-    before: &'s OrdMap<K, V>,
-    after: &'s OrdMap<K, V>,
+fn differing<'s, K: Ord, V: PartialEq>(
+    before: &'s RowMap<K, V>,
+    after: &'s RowMap<K, V>,
 ) -> impl Iterator<Item = Pair<'s, V>> {
-    before.diff(after).map(|item| match item {
-        DiffItem::Add(_, new) => (None, Some(new)),
-        DiffItem::Update {
-            old: (_, old),
-            new: (_, new),
-        } => (Some(old), Some(new)),
-        DiffItem::Remove(_, old) => (Some(old), None),
-    })
+    before.differing(after).map(|row| (row.before, row.after))
 }
 
 /// What is there of a row before and after.

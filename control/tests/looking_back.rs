@@ -25,7 +25,7 @@ impl Past {
             actor,
             command,
         };
-        let applied = apply(self.now(), index, &entry);
+        let applied = apply(self.now().clone(), index, &entry);
         self.0.push(applied.state);
         index
     }

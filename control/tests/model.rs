@@ -148,7 +148,7 @@ impl Model {
     }
 
     fn aim(&self, command: &mut Command) {
-        let newest = self.log.state.drills.get_max();
+        let newest = self.log.state.drills.last();
         let newest = newest.map_or(DrillId(0), |(id, _)| *id);
         hostile::drill::aim(command, newest);
     }

@@ -34,7 +34,7 @@ pub fn print_receipt(format: Format, receipt: &Receipt) -> anyhow::Result<()> {
     print(format, receipt, |receipt| {
         let mut rows = Rows::new(&["accepted", "entry", "at"]);
         rows.add([
-            receipt.command.clone(),
+            receipt.command.to_string(),
             receipt.index.to_string(),
             instant(receipt.at),
         ]);

@@ -233,6 +233,8 @@ async fn open(dir: &Path, upto: LogIndex) -> anyhow::Result<Master> {
 
 #[cfg(test)]
 mod tests {
+    use docklet_control::Event;
+    use docklet_control::evolve::evolve;
     use docklet_control::id::UnixMs;
     use docklet_control::model::Role;
 
@@ -240,7 +242,6 @@ mod tests {
 
     /// Entries 2, 5 and 7 changed something that a viewer is told of.
     fn truth() -> Truth {
-        let mut state = State::default();
         let admin = User {
             id: UserId(1),
             name: docklet_control::name::Name::parse("user", "admin").expect("a name"),
@@ -248,7 +249,10 @@ mod tests {
             password_hash: String::new(),
             created_at: UnixMs::default(),
         };
-        state.users.insert(admin.id, admin.clone());
+        let created = Event::UserCreated {
+            user: admin.clone(),
+        };
+        let state = evolve(State::default(), UnixMs::default(), &created);
         Truth {
             admin,
             changes: [2, 5, 7].map(|index| (LogIndex(index), index)).into(),

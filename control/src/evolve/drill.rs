@@ -72,7 +72,7 @@ pub(super) fn evolve(state: &mut State, at: UnixMs, event: DrillEvent) {
 
 fn forget_oldest(state: &mut State) {
     while state.drills.len() > Drill::KEPT_MAX {
-        let Some(oldest) = state.drills.get_min().map(|(id, _)| *id) else {
+        let Some(oldest) = state.drills.first().map(|(id, _)| *id) else {
             return;
         };
         state.remove_drill(&oldest);

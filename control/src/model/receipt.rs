@@ -1,5 +1,7 @@
 //! Receipts: what became of a request, kept so that the same request never has a second effect.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::command::Actor;
@@ -48,7 +50,7 @@ pub struct Receipt {
     /// Who asked.
     pub actor: Actor,
     /// Name of the command.
-    pub command: String,
+    pub command: Cow<'static, str>,
     /// What it came to.
     pub outcome: Outcome,
 }

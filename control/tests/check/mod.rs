@@ -49,7 +49,7 @@ impl Log {
             actor,
             command,
         };
-        let applied = apply(&self.state, index, &entry);
+        let applied = apply(self.state.clone(), index, &entry);
         self.check_repeats(&entry, index, &applied)?;
         let changed = rows::diff(&self.state, &applied.state);
         check_extent(&self.state, &entry, &applied, &changed)?;
@@ -71,7 +71,7 @@ impl Log {
     fn check_repeats(&self, entry: &Entry, index: LogIndex, first: &Applied) -> Result<(), String> {
         let bytes = written(entry)?;
         let read: Entry = postcard::from_bytes(&bytes).map_err(|fault| fault.to_string())?;
-        let second = apply(&self.state, index, &read);
+        let second = apply(self.state.clone(), index, &read);
         demand(read == *entry, "the entry reads back as another one")?;
         demand(second == *first, "the same entry came to something else")
     }

@@ -108,7 +108,7 @@ fn replayed(log: &Recorded, seen: &mut Seen) -> Result<State, String> {
     for kept in &log.entries {
         let at = |what: &str| format!("{}, entry {}: {what}", log.name, kept.index);
         let entry: Entry = exactly(&kept.entry).map_err(|fault| at(&fault))?;
-        let applied = apply(&state, LogIndex(kept.index), &entry);
+        let applied = apply(state.clone(), LogIndex(kept.index), &entry);
         seen.entry(&entry, &applied);
         if bytes(&applied.change) != kept.change {
             return Err(at("something else happens"));
@@ -205,7 +205,7 @@ fn recorded(name: &str, entries: &[(LogIndex, Entry)]) -> Recorded {
     let mut state = State::default();
     let mut kept = Vec::new();
     for (index, entry) in entries {
-        let applied = apply(&state, *index, entry);
+        let applied = apply(state.clone(), *index, entry);
         kept.push(Kept {
             index: index.0,
             entry: bytes(entry),

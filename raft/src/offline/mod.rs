@@ -59,7 +59,7 @@ fn begin(
         actor: Actor::Door(MasterId(index.0)),
         command,
     };
-    let applied = apply(state, index, &entry);
+    let applied = apply(state.clone(), index, &entry);
     match applied.receipt.accepted() {
         Ok(_) => Ok(applied),
         Err(refusal) => Err(OfflineFault::Refused(refusal.clone())),

@@ -152,7 +152,8 @@ impl Tail {
                 self.membership = Arc::new(members);
             }
             EntryPayload::Normal(proposal) => {
-                let applied = apply(&self.state, LogIndex(entry.index()), &proposal.0);
+                let state = std::mem::take(&mut self.state);
+                let applied = apply(state, LogIndex(entry.index()), &proposal.0);
                 self.at = Some(proposal.0.at);
                 self.state = applied.state;
                 if !applied.change.events.is_empty() {

@@ -78,7 +78,7 @@ fn everything_in_the_log_counts_and_the_past_can_be_looked_at_as_before() {
         let changes = page.expect("read").changes;
         let names: Vec<_> = changes
             .iter()
-            .map(|c| (c.index, c.command.as_str()))
+            .map(|c| (c.index, c.command.as_ref()))
             .collect();
         assert_eq!(
             names,

@@ -275,7 +275,8 @@ impl Batch {
                 None
             }
             EntryPayload::Normal(proposal) => {
-                let applied = apply(&self.state, self.index, &proposal.0);
+                let state = std::mem::take(&mut self.state);
+                let applied = apply(state, self.index, &proposal.0);
                 self.state = applied.state;
                 if !applied.change.events.is_empty() {
                     self.changes.push(applied.change);

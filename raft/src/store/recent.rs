@@ -141,7 +141,7 @@ mod tests {
             index: LogIndex(index),
             at: UnixMs(index),
             actor: Actor::Duty,
-            command: String::new(),
+            command: "".into(),
             events: Vec::new(),
         }
     }

@@ -84,7 +84,7 @@ pub fn after(state: &State, term: u64, index: u64) -> State {
     let EntryPayload::Normal(proposal) = entry(term, index).payload else {
         unreachable!("only normal entries are made here")
     };
-    apply(state, LogIndex(index), &proposal.0).state
+    apply(state.clone(), LogIndex(index), &proposal.0).state
 }
 
 /// A log and a state on one disk.
