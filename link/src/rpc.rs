@@ -8,39 +8,61 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, poll};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, unconstrained};
 use tokio::time::Instant;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 use crate::fault::LinkFault;
 use crate::frame::Channel;
 
+/// A head is no longer than this: two numbers and a byte.
+const HEAD_MAX: usize = 12;
 /// Messages that wait to be written, at most.
 const QUEUE_MAX: usize = 256;
 /// Calls that one connection may have under way at the serving side.
 const CALLS_MAX: usize = 1_024;
 
+/// What stands before a call's body.
 #[derive(Serialize, Deserialize)]
-struct Request {
+struct RequestHead {
     id: u64,
     method: u8,
-    body: Vec<u8>,
 }
 
+/// What stands before an answer's body, or before the words of a failure.
 #[derive(Serialize, Deserialize)]
-struct Response {
+struct ResponseHead {
     id: u64,
-    body: Result<Vec<u8>, String>,
+    failed: bool,
+}
+
+/// An answer's body, or the words of a failure.
+type Answer = Result<Bytes, String>;
+
+/// One message: a head, and the body as it is, so that it is not copied byte by byte.
+fn message<H: Serialize>(head: &H, body: &[u8]) -> Result<Bytes, LinkFault> {
+    let mut bytes = Vec::with_capacity(HEAD_MAX + body.len());
+    bytes = postcard::to_extend(head, bytes)?;
+    bytes.extend_from_slice(body);
+    Ok(bytes.into())
+}
+
+/// The head of a message and the body after it.
+fn split<H: DeserializeOwned>(message: Bytes) -> Result<(H, Bytes), LinkFault> {
+    let (head, body) = postcard::take_from_bytes(&message)?;
+    let body = message.slice_ref(body);
+    Ok((head, body))
 }
 
 /// Calls that wait for their answers.
 #[derive(Default)]
 struct Waiting {
-    calls: HashMap<u64, oneshot::Sender<Result<Vec<u8>, String>>>,
+    calls: HashMap<u64, oneshot::Sender<Answer>>,
     /// Since when something was asked and nothing at all answered, also if the asker has given up meanwhile.
     unanswered_since: Option<Instant>,
     /// The connection has ended.
@@ -100,30 +122,33 @@ impl Caller {
     pub async fn call(
         &self,
         method: u8,
-        body: Vec<u8>,
+        body: &[u8],
         deadline: Duration,
-    ) -> Result<Vec<u8>, LinkFault> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let receiver = self.expect_answer(id)?;
-        // Also if the caller gives up before.
-        let _forget = Forget { caller: self, id };
-        let request = postcard::to_stdvec(&Request { id, method, body })?;
-        let exchange = async {
-            let sent = self.outgoing.send(request.into()).await;
-            sent.map_err(|_| LinkFault::Closed)?;
-            receiver.await.map_err(|_| LinkFault::Closed)
-        };
-        let answer = tokio::time::timeout(deadline, exchange).await;
-        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        answer
-            .map_err(|_| LinkFault::Deadline(deadline_ms))??
-            .map_err(LinkFault::Remote)
+    ) -> Result<Bytes, LinkFault> {
+        let exchange = async { self.begin(method, body).await?.answer().await };
+        within(deadline, exchange).await
     }
 
-    fn expect_answer(
-        &self,
-        id: u64,
-    ) -> Result<oneshot::Receiver<Result<Vec<u8>, String>>, LinkFault> {
+    /// Sends a call of `method`. Calls that are sent one after the other begin in that order at the other side too.
+    ///
+    /// # Errors
+    /// A dead connection.
+    pub async fn begin(&self, method: u8, body: &[u8]) -> Result<Begun, LinkFault> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let begun = Begun {
+            answer: self.expect_answer(id)?,
+            _forget: Forget {
+                waiting: self.waiting.clone(),
+                id,
+            },
+        };
+        let request = message(&RequestHead { id, method }, body)?;
+        let sent = self.outgoing.send(request).await;
+        sent.map_err(|_| LinkFault::Closed)?;
+        Ok(begun)
+    }
+
+    fn expect_answer(&self, id: u64) -> Result<oneshot::Receiver<Answer>, LinkFault> {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = lock(&self.waiting);
         if waiting.dead {
@@ -135,16 +160,46 @@ impl Caller {
     }
 }
 
+/// A call that is sent. Dropping it gives the answer up.
+pub struct Begun {
+    answer: oneshot::Receiver<Answer>,
+    _forget: Forget,
+}
+
+impl Begun {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// The connection died, or the other side's failure as text.
+    pub async fn answer(self) -> Result<Bytes, LinkFault> {
+        let answer = self.answer.await.map_err(|_| LinkFault::Closed)?;
+        answer.map_err(LinkFault::Remote)
+    }
+}
+
 /// Forgets a call when nobody waits for its answer any more.
-struct Forget<'c> {
-    caller: &'c Caller,
+struct Forget {
+    waiting: Arc<Mutex<Waiting>>,
     id: u64,
 }
 
-impl Drop for Forget<'_> {
+impl Drop for Forget {
     fn drop(&mut self) {
-        lock(&self.caller.waiting).calls.remove(&self.id);
+        lock(&self.waiting).calls.remove(&self.id);
     }
+}
+
+/// Gives `exchange` so much time.
+///
+/// # Errors
+/// Its own, or that the time is over.
+pub async fn within<T>(
+    deadline: Duration,
+    exchange: impl Future<Output = Result<T, LinkFault>>,
+) -> Result<T, LinkFault> {
+    let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+    let answer = tokio::time::timeout(deadline, exchange).await;
+    answer.unwrap_or(Err(LinkFault::Deadline(deadline_ms)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -174,19 +229,23 @@ async fn read_responses<S: AsyncRead + Unpin>(
     waiting: &Mutex<Waiting>,
 ) {
     while let Some(Ok(bytes)) = stream.next().await {
-        let Ok(response) = postcard::from_bytes::<Response>(&bytes) else {
+        let Ok((head, body)) = split::<ResponseHead>(bytes.freeze()) else {
             break;
         };
-        let sender = answered(waiting, response.id);
-        if let Some(sender) = sender {
+        let answer = if head.failed {
+            Err(String::from_utf8_lossy(&body).into_owned())
+        } else {
+            Ok(body)
+        };
+        if let Some(sender) = answered(waiting, head.id) {
             // A caller whose deadline has passed does not listen any more.
-            drop(sender.send(response.body));
+            drop(sender.send(answer));
         }
     }
 }
 
 /// Who waits for this answer, if anybody still does.
-fn answered(waiting: &Mutex<Waiting>, id: u64) -> Option<oneshot::Sender<Result<Vec<u8>, String>>> {
+fn answered(waiting: &Mutex<Waiting>, id: u64) -> Option<oneshot::Sender<Answer>> {
     let mut waiting = lock(waiting);
     let sender = waiting.calls.remove(&id);
     let others_wait = !waiting.calls.is_empty();
@@ -194,11 +253,12 @@ fn answered(waiting: &Mutex<Waiting>, id: u64) -> Option<oneshot::Sender<Result<
     sender
 }
 
-/// Answers calls on a channel until it ends; each runs as a task of its own, and ends with the connection at latest.
+/// Answers calls on a channel until it ends. They begin in the order in which they were sent; what is not answered at
+/// once goes on as a task of its own, and ends with the connection at latest.
 pub async fn serve<S, F, Fut>(channel: Channel<S>, answer: F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Fn(u8, Vec<u8>) -> Fut + Send + Sync + 'static,
+    F: Fn(u8, Bytes) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<Vec<u8>, String>> + Send + 'static,
 {
     let (sink, mut stream) = channel.into_framed().split();
@@ -207,27 +267,29 @@ where
     let turns = Arc::new(tokio::sync::Semaphore::new(CALLS_MAX));
     let mut calls = JoinSet::new();
     while let Some(Ok(bytes)) = stream.next().await {
-        let Ok(request) = postcard::from_bytes::<Request>(&bytes) else {
+        let Ok((head, body)) = split::<RequestHead>(bytes.freeze()) else {
             tracing::warn!("a call cannot be read, closing the connection");
             break;
         };
         let Ok(turn) = turns.clone().acquire_owned().await else {
             break;
         };
-        let (outgoing, future) = (outgoing.clone(), answer(request.method, request.body));
+        let (outgoing, future) = (outgoing.clone(), answer(head.method, body));
         while calls.try_join_next().is_some() {}
-        calls.spawn(async move {
-            let body = future.await;
+        let mut call = Box::pin(async move {
+            let answer = future.await;
             drop(turn);
-            let response = Response {
-                id: request.id,
-                body,
-            };
-            if let Ok(bytes) = postcard::to_stdvec(&response) {
+            let (id, failed) = (head.id, answer.is_err());
+            let body = answer.unwrap_or_else(String::into_bytes);
+            if let Ok(response) = message(&ResponseHead { id, failed }, &body) {
                 // The caller is gone if this fails.
-                drop(outgoing.send(bytes.into()).await);
+                drop(outgoing.send(response).await);
             }
         });
+        // Without the budget of this task, which could put off one call and not the next.
+        if poll!(unconstrained(&mut call)).is_pending() {
+            calls.spawn(call);
+        }
     }
     writer.abort();
 }

@@ -1,8 +1,8 @@
 //! Who may reach whom, over real TLS on loopback.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use docklet_link::authority::SigningRequest;
@@ -41,7 +41,7 @@ fn echo() -> Handler {
             if method == 9 {
                 std::future::pending::<()>().await;
             }
-            Ok(body)
+            Ok(body.to_vec())
         })
     })
 }
@@ -70,7 +70,7 @@ async fn answered(addr: &str, own: Credentials, expect: Expect, purpose: Purpose
     match Dialer::new(own).dial(addr, expect, purpose).await {
         Ok(channel) => {
             let caller = Caller::new(channel);
-            let call = caller.call(1, b"x".to_vec(), Duration::from_secs(5));
+            let call = caller.call(1, b"x", Duration::from_secs(5));
             call.await.is_ok()
         }
         Err(_) => false,
@@ -123,17 +123,17 @@ async fn a_removed_peer_is_cut_off_at_once_and_others_are_not() {
     };
     let (goes, stays) = (caller(66).await, caller(2).await);
     let long = Duration::from_secs(60);
-    assert!(goes.call(1, Vec::new(), long).await.is_ok());
+    assert!(goes.call(1, &[], long).await.is_ok());
     let under_way = tokio::spawn({
         let goes = goes.clone();
-        async move { goes.call(9, Vec::new(), long).await }
+        async move { goes.call(9, &[], long).await }
     });
     removed.store(66, Ordering::SeqCst);
     removals.send_replace(());
     let ended = under_way.await.expect("no panic");
     assert!(matches!(ended, Err(LinkFault::Closed)), "{ended:?}");
-    assert!(stays.call(1, Vec::new(), long).await.is_ok());
-    let again = caller(66).await.call(1, Vec::new(), long).await;
+    assert!(stays.call(1, &[], long).await.is_ok());
+    let again = caller(66).await.call(1, &[], long).await;
     assert!(matches!(again, Err(LinkFault::Closed)), "{again:?}");
 }
 
@@ -175,10 +175,8 @@ async fn without_a_certificate_there_is_the_join_door_of_the_right_cluster_only(
     let fingerprint = authority::fingerprint(&signed(&ca, identity(PeerRole::Master, 9)).ca);
     let channel = dial::dial_join(&addr, fingerprint).await.expect("reached");
     let call = Caller::new(channel);
-    let answer = call
-        .call(1, b"hello".to_vec(), Duration::from_secs(5))
-        .await;
-    assert_eq!(answer.expect("answered"), b"hello");
+    let answer = call.call(1, b"hello", Duration::from_secs(5)).await;
+    assert_eq!(&answer.expect("answered")[..], b"hello");
     let mut wrong = fingerprint;
     wrong[0] ^= 1;
     assert!(dial::dial_join(&addr, wrong).await.is_err());
@@ -195,10 +193,10 @@ async fn a_call_ends_at_its_deadline_and_others_go_on() {
         .await
         .expect("reached");
     let caller = Caller::new(channel);
-    let late = caller.call(9, Vec::new(), Duration::from_millis(50)).await;
+    let late = caller.call(9, &[], Duration::from_millis(50)).await;
     assert!(matches!(late, Err(LinkFault::Deadline(50))), "{late:?}");
-    let next = caller.call(1, vec![1, 2], Duration::from_secs(5)).await;
-    assert_eq!(next.expect("answered"), [1, 2]);
+    let next = caller.call(1, &[1, 2], Duration::from_secs(5)).await;
+    assert_eq!(&next.expect("answered")[..], [1, 2]);
 }
 
 #[tokio::test]
@@ -207,9 +205,36 @@ async fn a_dead_peer_fails_the_calls_that_wait_for_it() {
     let caller = Caller::new(docklet_link::Channel::new(ours));
     let waiting = tokio::spawn({
         let caller = caller.clone();
-        async move { caller.call(1, Vec::new(), Duration::from_secs(60)).await }
+        async move { caller.call(1, &[], Duration::from_secs(60)).await }
     });
     drop(theirs);
     let result = waiting.await.expect("no panic");
     assert!(matches!(result, Err(LinkFault::Closed)), "{result:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_begin_in_the_order_in_which_they_were_sent() {
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let begun = Arc::new(Mutex::new(Vec::new()));
+    let seen = begun.clone();
+    let server = rpc::serve(docklet_link::Channel::new(theirs), move |_, body| {
+        let seen = seen.clone();
+        async move {
+            seen.lock().expect("no panic").push(body.to_vec());
+            // The rest of each goes on beside the others.
+            tokio::task::yield_now().await;
+            Ok(body.to_vec())
+        }
+    });
+    tokio::spawn(server);
+    let caller = Caller::new(docklet_link::Channel::new(ours));
+    let bodies: Vec<Vec<u8>> = (0..1_000_u32).map(|n| n.to_be_bytes().to_vec()).collect();
+    let mut under_way = Vec::new();
+    for body in &bodies {
+        under_way.push(caller.begin(1, body).await.expect("sent"));
+    }
+    for (call, body) in under_way.into_iter().zip(&bodies) {
+        assert_eq!(&call.answer().await.expect("answered")[..], &body[..]);
+    }
+    assert_eq!(*begun.lock().expect("no panic"), bodies);
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use docklet_control::id::{LogIndex, RequestId, SecretHash};
 use docklet_control::model::receipt::Subject;
 use docklet_control::model::{ClusterVersion, WorkerCapacity};
@@ -154,7 +155,7 @@ impl Master {
     ///
     /// # Errors
     /// What the caller is to hear instead of an answer.
-    pub async fn answer(&self, method: u8, body: Vec<u8>) -> Result<Vec<u8>, String> {
+    pub async fn answer(&self, method: u8, body: Bytes) -> Result<Vec<u8>, String> {
         answer(self.clone(), method, body).await
     }
 
@@ -255,7 +256,7 @@ fn join_command(secret_hash: SecretHash, kind: JoinKind) -> Command {
 }
 
 /// Answers one call of another master.
-async fn answer(master: Master, method: u8, body: Vec<u8>) -> Result<Vec<u8>, String> {
+async fn answer(master: Master, method: u8, body: Bytes) -> Result<Vec<u8>, String> {
     let raft = &master.inner.raft;
     let text = |error: &dyn std::fmt::Display| error.to_string();
     match method {

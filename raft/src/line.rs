@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use docklet_link::LinkFault;
 use docklet_link::identity::{Identity, PeerRole};
-use docklet_link::rpc::Caller;
+use docklet_link::rpc::{Begun, Caller, within};
 use docklet_link::tls::Expect;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -70,16 +70,16 @@ impl Line {
         body: &A,
         deadline: Duration,
     ) -> Result<R, LinkFault> {
-        let body = postcard::to_stdvec(body)?;
-        let exchange = async {
-            let caller = self.caller().await?;
-            caller.call(method, body, deadline).await
-        };
-        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        let bytes = tokio::time::timeout(deadline, exchange)
-            .await
-            .map_err(|_| LinkFault::Deadline(deadline_ms))??;
+        let exchange = async { self.begin(method, body).await?.answer().await };
+        let bytes = within(deadline, exchange).await?;
         Ok(postcard::from_bytes(&bytes)?)
+    }
+
+    /// Sends a call of `method`, when there is a connection. Calls that are sent one after the other begin in that
+    /// order there too.
+    pub async fn begin<A: Serialize>(&self, method: u8, body: &A) -> Result<Begun, LinkFault> {
+        let body = postcard::to_stdvec(body)?;
+        self.caller().await?.begin(method, &body).await
     }
 
     /// Dials if there is no connection, and waits for nothing.
