@@ -5,22 +5,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docklet_link::LinkFault;
+use docklet_link::rpc::within;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt};
+use openraft::entry::RaftEntry;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
+
+use tokio::time::Instant;
 
 use crate::links::{Lines, Links};
 use crate::snapshot::{self, Packing};
 use crate::store::Frozen;
-use crate::types::{MasterAddress, Snapshot, Types, Vote};
+use crate::types::{LogId, MasterAddress, Snapshot, Types, Vote};
 use crate::wire;
 
 /// Entries on their way may take this long. openraft gives a heartbeat its own interval, and would give entries no
 /// more: a disk that syncs slower than that would never get any acknowledged.
 const ENTRIES_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Requests with entries that are under way to one master at a time.
+const IN_FLIGHT_MAX: usize = 16;
 
 /// What openraft sees of one master.
 pub struct Peer {
@@ -59,8 +69,73 @@ fn streaming_error(fault: LinkFault) -> StreamingError<Types> {
     StreamingError::Unreachable(Unreachable::new(&fault))
 }
 
+/// What a master said to some entries, and whether more may follow.
+type Said = (AppendAnswer, bool);
+
+type AppendAnswer = Result<StreamAppendResult<Types>, RPCError<Types>>;
+
+/// Sends entries. What comes back ends with the answer.
+async fn begin_append(
+    lines: Arc<Lines>,
+    rpc: AppendEntriesRequest<Types>,
+    deadline: Duration,
+) -> impl Future<Output = Said> {
+    let until = Instant::now() + deadline;
+    let previous = rpc.prev_log_id;
+    let last = rpc.entries.last().map(RaftEntry::log_id).or(previous);
+    let begun = within(deadline, lines.entries.begin(wire::APPEND, &rpc)).await;
+    async move {
+        let left = until.saturating_duration_since(Instant::now());
+        let answer = within(left, async { begun?.answer().await }).await;
+        let decoded = answer.and_then(|bytes| Ok(postcard::from_bytes(&bytes)?));
+        said(decoded, previous, last)
+    }
+}
+
+fn said(
+    answer: Result<AppendEntriesResponse<Types>, LinkFault>,
+    previous: Option<LogId>,
+    last: Option<LogId>,
+) -> Said {
+    match answer {
+        // Nothing stands before the first entry that could differ.
+        Ok(AppendEntriesResponse::Conflict) if previous.is_none() => {
+            let fault = LinkFault::Remote("a conflict before the first entry".to_owned());
+            (Err(rpc_error(fault)), false)
+        }
+        Ok(response) => {
+            let result = response.into_stream_result(previous, last);
+            let all = result.as_ref().is_ok_and(|upto| *upto == last);
+            (Ok(result), all)
+        }
+        Err(fault) => (Err(rpc_error(fault)), false),
+    }
+}
+
 impl RaftNetworkV2<Types> for Peer {
     type SnapshotData = Frozen;
+
+    /// While one request is synced there, the next are under way.
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<BoxStream<'s, AppendAnswer>, RPCError<Types>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + Send + Unpin + 'static,
+    {
+        let deadline = ENTRIES_DEADLINE.max(option.hard_ttl());
+        let lines = self.lines.clone();
+        let begun = input.then(move |rpc| begin_append(lines.clone(), rpc, deadline));
+        let answers = Box::pin(begun.buffered(IN_FLIGHT_MAX));
+        // The stream ends with the first answer that is not: all of it is there.
+        let until_failed = stream::unfold(Some(answers), |answers| async move {
+            let mut answers = answers?;
+            let (answer, goes_on) = answers.next().await?;
+            Some((answer, goes_on.then_some(answers)))
+        });
+        Box::pin(std::future::ready(Ok(until_failed.boxed())))
+    }
 
     async fn append_entries(
         &mut self,
