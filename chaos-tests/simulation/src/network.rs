@@ -1,6 +1,6 @@
 //! The network between machines: connections like TCP's, on which everything arrives in order and late, or not at all
-//! while a way is cut; and in seeds that want it worse, single messages that get lost, overtake each other, or come
-//! twice. Machines that lost power do not answer; those that run without a master refuse.
+//! while a way is cut; and in seeds that want it worse, single messages that get lost or come twice. None overtakes another
+//! of its connection: the masters rely on that, as TLS lets them. Machines that lost power do not answer; those that run without a master refuse.
 
 mod transit;
 
@@ -31,8 +31,6 @@ pub struct Conditions {
     /// Out of 1,000 messages so many get lost though the connection goes on.
     pub lost_permille: u32,
     pub twice_permille: u32,
-    /// Whether messages of one connection may overtake each other.
-    pub unordered: bool,
 }
 
 /// The network; clones are the same one.
@@ -65,7 +63,7 @@ impl Network {
             conditions,
             sequence: 0,
             parcels: BTreeMap::new(),
-            held: Vec::new(),
+            held: BTreeMap::new(),
             cut: BTreeSet::new(),
             connections: BTreeMap::new(),
             doors: BTreeMap::new(),
@@ -144,7 +142,7 @@ impl Network {
     pub fn heal(&self) {
         let mut inner = self.lock();
         inner.cut.clear();
-        for parcel in std::mem::take(&mut inner.held) {
+        for parcel in std::mem::take(&mut inner.held).into_values() {
             inner.send(parcel);
         }
     }
@@ -192,11 +190,12 @@ impl Network {
     fn deliver_one(&self, now: u64) -> Option<Option<Waker>> {
         let mut inner = self.lock();
         let first = inner.parcels.first_entry()?;
-        if first.key().0 > now {
+        let (due, sequence) = *first.key();
+        if due > now {
             return None;
         }
         let parcel = first.remove();
-        Some(inner.arrive(parcel, self))
+        Some(inner.arrive(sequence, parcel, self))
     }
 
     /// Writes whole messages, each with its length before it.
@@ -209,14 +208,8 @@ impl Network {
         if ends[side].ended {
             return false;
         }
-        let unordered = inner.conditions.unordered;
-        let messages: Vec<&[u8]> = if unordered {
-            messages(bytes)
-        } else {
-            vec![bytes]
-        };
-        for message in messages {
-            let copies = if unordered { inner.copies() } else { 1 };
+        for message in messages(bytes) {
+            let copies = inner.copies();
             if copies == 0 {
                 inner.break_later(connection);
             }

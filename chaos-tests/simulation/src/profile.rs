@@ -124,22 +124,13 @@ fn pick<T: Copy>(dice: &mut SmallRng, from: &[T]) -> T {
 }
 
 fn conditions(dice: &mut SmallRng) -> Conditions {
-    let unordered = dice.random_bool(0.25);
+    let worse = dice.random_bool(0.25);
     Conditions {
         delay_ms: pick(dice, &[(1, 1), (1, 5), (1, 20), (5, 60)]),
         late_one_in: pick(dice, &[0, 1_000, 100]),
         late_ms: pick(dice, &[50, 400, 2_000]),
-        lost_permille: if unordered {
-            pick(dice, &[0, 5, 50])
-        } else {
-            0
-        },
-        twice_permille: if unordered {
-            pick(dice, &[0, 20, 200])
-        } else {
-            0
-        },
-        unordered,
+        lost_permille: if worse { pick(dice, &[0, 5, 50]) } else { 0 },
+        twice_permille: if worse { pick(dice, &[0, 20, 200]) } else { 0 },
     }
 }
 

@@ -75,8 +75,8 @@ pub(super) struct Inner {
     pub(super) conditions: Conditions,
     pub(super) sequence: u64,
     pub(super) parcels: BTreeMap<(u64, u64), Parcel>,
-    /// What waits for a way that is cut.
-    pub(super) held: Vec<Parcel>,
+    /// What waits for a way that is cut, in the order in which it was sent.
+    pub(super) held: BTreeMap<u64, Parcel>,
     pub(super) cut: BTreeSet<(Place, Place)>,
     pub(super) connections: BTreeMap<u64, [End; 2]>,
     pub(super) doors: BTreeMap<String, Door>,
@@ -120,8 +120,8 @@ impl Inner {
             return;
         }
         if self.cut.contains(&(parcel.from, parcel.to)) {
-            self.trace.count("network: held up by a cut way");
-            self.held.push(parcel);
+            self.sequence += 1;
+            self.hold(self.sequence, parcel);
             return;
         }
         let due = self.trace.now_ms() + self.delay().max(1);
@@ -143,32 +143,35 @@ impl Inner {
     }
 
     fn send_by(&mut self, mut due: u64, parcel: Parcel) {
-        let unordered = self.conditions.unordered;
         if let What::Data {
             connection, side, ..
         }
         | What::Close { connection, side } = &parcel.what
             && let Some(ends) = self.connections.get_mut(connection)
         {
-            let closes = matches!(parcel.what, What::Close { .. });
             let end = &mut ends[*side];
-            if !unordered || closes {
-                due = due.max(end.last_due);
-            } else if due < end.last_due {
-                self.trace.count("network: message overtook another");
-            }
-            end.last_due = due.max(end.last_due);
+            due = due.max(end.last_due);
+            end.last_due = due;
         }
         self.sequence += 1;
         self.parcels.insert((due, self.sequence), parcel);
     }
 
+    fn hold(&mut self, sequence: u64, parcel: Parcel) {
+        self.trace.count("network: held up by a cut way");
+        self.held.insert(sequence, parcel);
+    }
+
     /// Something has come through. Answers who is to be woken.
-    pub(super) fn arrive(&mut self, parcel: Parcel, network: &Network) -> Option<Waker> {
+    pub(super) fn arrive(
+        &mut self,
+        sequence: u64,
+        parcel: Parcel,
+        network: &Network,
+    ) -> Option<Waker> {
         let (from, to) = (parcel.from, parcel.to);
         if self.cut.contains(&(from, to)) {
-            self.trace.count("network: held up by a cut way");
-            self.held.push(parcel);
+            self.hold(sequence, parcel);
             return None;
         }
         if self.dark.contains(&to) {
