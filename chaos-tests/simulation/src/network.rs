@@ -1,6 +1,7 @@
 //! The network between machines: connections like TCP's, on which everything arrives in order and late, or not at all
-//! while a way is cut; and in seeds that want it worse, single messages that get lost or come twice. None overtakes another
-//! of its connection: the masters rely on that, as TLS lets them. Machines that lost power do not answer; those that run without a master refuse.
+//! while a way is cut; and in seeds that want it worse, connections fall silent one way and break some time later. No
+//! message overtakes another of its connection, gets lost before a later one, or comes twice: the masters rely on that,
+//! as TCP and TLS let them. Machines that lost power do not answer; those that run without a master refuse.
 
 mod transit;
 
@@ -28,9 +29,8 @@ pub struct Conditions {
     /// One message in so many is very late; 0 is none.
     pub late_one_in: u32,
     pub late_ms: u64,
-    /// Out of 1,000 messages so many get lost though the connection goes on.
-    pub lost_permille: u32,
-    pub twice_permille: u32,
+    /// Out of 1,000 messages so many are the first that do not arrive, nor does any after them.
+    pub silent_permille: u32,
 }
 
 /// The network; clones are the same one.
@@ -209,18 +209,15 @@ impl Network {
             return false;
         }
         for message in messages(bytes) {
-            let copies = inner.copies();
-            if copies == 0 {
-                inner.break_later(connection);
+            if inner.falls_silent(connection, 1 - side) {
+                break;
             }
-            for _ in 0..copies {
-                let what = What::Data {
-                    connection,
-                    side: 1 - side,
-                    bytes: message.to_vec(),
-                };
-                inner.send(Parcel { from, to, what });
-            }
+            let what = What::Data {
+                connection,
+                side: 1 - side,
+                bytes: message.to_vec(),
+            };
+            inner.send(Parcel { from, to, what });
         }
         true
     }

@@ -129,8 +129,7 @@ fn conditions(dice: &mut SmallRng) -> Conditions {
         delay_ms: pick(dice, &[(1, 1), (1, 5), (1, 20), (5, 60)]),
         late_one_in: pick(dice, &[0, 1_000, 100]),
         late_ms: pick(dice, &[50, 400, 2_000]),
-        lost_permille: if worse { pick(dice, &[0, 5, 50]) } else { 0 },
-        twice_permille: if worse { pick(dice, &[0, 20, 200]) } else { 0 },
+        silent_permille: if worse { pick(dice, &[1, 3, 10]) } else { 0 },
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct End {
     pub(super) ended: bool,
     /// This end was dropped.
     pub(super) gone: bool,
+    /// Nothing more arrives here, though the connection has not broken yet.
+    pub(super) silent: bool,
     /// When the last message to this end arrives.
     pub(super) last_due: u64,
 }
@@ -37,6 +39,7 @@ impl End {
             waker: None,
             ended: false,
             gone: false,
+            silent: false,
             last_due: 0,
         }
     }
@@ -89,17 +92,21 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    pub(super) fn copies(&mut self) -> usize {
-        let thrown = self.dice.random_range(0..1_000);
-        if thrown < self.conditions.lost_permille {
-            self.trace.count("network: message lost");
-            0
-        } else if thrown < self.conditions.lost_permille + self.conditions.twice_permille {
-            self.trace.count("network: message doubled");
-            2
-        } else {
-            1
+    /// Whether a message to this end does not arrive, because the connection is silent or falls silent now.
+    pub(super) fn falls_silent(&mut self, connection: u64, side: usize) -> bool {
+        let unlucky = self.dice.random_range(0..1_000) < self.conditions.silent_permille;
+        let Some(ends) = self.connections.get_mut(&connection) else {
+            return true;
+        };
+        if ends[side].silent {
+            return true;
         }
+        if unlucky {
+            ends[side].silent = true;
+            self.trace.count("network: connection fell silent");
+            self.break_later(connection);
+        }
+        unlucky
     }
 
     fn delay(&mut self) -> u64 {
@@ -128,8 +135,8 @@ impl Inner {
         self.send_by(due, parcel);
     }
 
-    /// The connection breaks, in a while, at both ends: nothing gets lost on one that goes on for ever.
-    pub(super) fn break_later(&mut self, connection: u64) {
+    /// The connection breaks, in a while, at both ends: none is silent for ever.
+    fn break_later(&mut self, connection: u64) {
         let Some(ends) = self.connections.get(&connection) else {
             return;
         };
