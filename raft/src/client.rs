@@ -28,6 +28,8 @@ const HEDGE_AFTER: Duration = Duration::from_millis(200);
 const FRESH_FOR: Duration = Duration::from_millis(500);
 /// Finding out anew may take this long; then the id says what was known before.
 const ASK_DEADLINE: Duration = Duration::from_secs(2);
+/// Who has never heard of any entry asks so often: in a cluster that has many, an id that knows of none is refused.
+const FIRST_ASKS: usize = 10;
 /// When every master failed, they are asked again after this.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
@@ -103,11 +105,21 @@ impl StoreClient {
     /// newest, so a client that has heard of none for a while asks first.
     pub async fn new_request(&self) -> RequestId {
         let mut known = *lock(&self.known);
-        let stale = known.learned.is_none_or(|at| at.elapsed() > FRESH_FOR);
-        if stale && let Ok(status) = self.ask_around(ASK_DEADLINE, status).await {
-            known = self.learn(status.applied);
+        if known.learned.is_some_and(|at| at.elapsed() > FRESH_FOR) {
+            known = self.ask_index(known).await;
+        }
+        for _ in 0..FIRST_ASKS {
+            if known.learned.is_none() {
+                known = self.ask_index(known).await;
+            }
         }
         RequestId::issued(known.index, rand::random())
+    }
+
+    /// What is known after a question, which may bring nothing new.
+    async fn ask_index(&self, known: Known) -> Known {
+        let asked = self.ask_around(ASK_DEADLINE, status).await;
+        asked.map_or(known, |status| self.learn(status.applied))
     }
 
     /// Notes that there is this entry.

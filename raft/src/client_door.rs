@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use docklet_control::name::Name;
 
-use crate::fault::ProposeFault;
+use crate::fault::{ProposeFault, RaftFault};
 use crate::master::Master;
 use crate::wire;
 
@@ -23,7 +23,10 @@ pub async fn propose(master: &Master, through: wire::ProposeThrough) -> wire::Pr
         .await;
     match proposed {
         Ok(receipt) => wire::Proposed::Accepted(receipt),
-        Err(ProposeFault::Refused(refusal)) => wire::Proposed::Refused(refusal),
+        // That the request is too old is an answer: to ask again would bring the same.
+        Err(
+            ProposeFault::Refused(refusal) | ProposeFault::Unknown(RaftFault::Forgotten(refusal)),
+        ) => wire::Proposed::Refused(refusal),
         Err(ProposeFault::Unknown(fault)) => wire::Proposed::Unknown(fault.to_string()),
     }
 }
