@@ -1,5 +1,7 @@
 //! Calls to other masters, in the form in which openraft makes them.
 
+mod sparing;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,7 @@ use openraft::raft::{
 
 use tokio::time::Instant;
 
+use self::sparing::{Patience, sparing};
 use crate::links::{Lines, Links};
 use crate::snapshot::{self, Packing};
 use crate::store::Frozen;
@@ -126,7 +129,8 @@ impl RaftNetworkV2<Types> for Peer {
     {
         let deadline = ENTRIES_DEADLINE.max(option.hard_ttl());
         let lines = self.lines.clone();
-        let begun = input.then(move |rpc| begin_append(lines.clone(), rpc, deadline));
+        let begun = sparing(input, Patience::USUAL)
+            .then(move |rpc| begin_append(lines.clone(), rpc, deadline));
         let answers = Box::pin(begun.buffered(IN_FLIGHT_MAX));
         // The stream ends with the first answer that is not: all of it is there.
         let until_failed = stream::unfold(Some(answers), |answers| async move {
