@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::fault::RaftFault;
 use crate::store::Frozen;
 use crate::store::log::{LogStore, SEGMENT_BYTES};
+use crate::store::pace::Pace;
 use crate::store::rows::{HistoryLimits, RowStore};
 use crate::types::{LogEntry, LogId, Membership, Vote};
 
@@ -138,7 +139,7 @@ impl Stopped {
             base: self.frozen.base.clone(),
         };
         self.rows
-            .checkpoint(&self.frozen.base, &after, &tail.changes)?;
+            .checkpoint(&self.frozen.base, &after, &tail.changes, Pace::straight())?;
         Ok(index)
     }
 }

@@ -11,6 +11,7 @@ use docklet_control::State;
 use docklet_control::id::LogIndex;
 use tokio::sync::{oneshot, watch};
 
+use super::pace::Pace;
 use super::recent::Recent;
 use super::rows::RowStore;
 use super::{Base, Frozen};
@@ -143,14 +144,14 @@ impl Progress {
     }
 
     /// Makes everything that was applied durable.
-    fn checkpoint(&self, rows: &RowStore) -> Result<(), RaftFault> {
+    fn checkpoint(&self, rows: &RowStore, pace: Pace) -> Result<(), RaftFault> {
         let (base, after) = (self.base(), self.frozen());
         if base.index == after.index {
             return Ok(());
         }
         let changes = self.recent().range(base.index, after.index);
         let changes = changes.expect("changes are kept until a checkpoint has them");
-        let made = rows.checkpoint(&base, &after, &changes)?;
+        let made = rows.checkpoint(&base, &after, &changes, pace)?;
         *lock(&self.base) = Arc::new(made);
         self.recent().checkpointed(after.index);
         Ok(())
@@ -202,7 +203,7 @@ impl Checkpoints {
     /// The disk failed.
     pub async fn flush(&self) -> Result<(), RaftFault> {
         let Some(thread) = &self.thread else {
-            return checkpoint(&self.progress, &self.rows, &self.turn);
+            return checkpoint(&self.progress, &self.rows, &self.turn, Pace::straight());
         };
         let (sender, receiver) = oneshot::channel();
         thread.send(Some(sender)).map_err(|_| stopped())?;
@@ -258,11 +259,16 @@ fn stopped() -> RaftFault {
 }
 
 /// One checkpoint, unless the disk has failed before.
-fn checkpoint(progress: &Progress, rows: &RowStore, turn: &Mutex<()>) -> Result<(), RaftFault> {
+fn checkpoint(
+    progress: &Progress,
+    rows: &RowStore,
+    turn: &Mutex<()>,
+    pace: Pace,
+) -> Result<(), RaftFault> {
     let _turn = lock(turn);
     progress.works()?;
     progress
-        .checkpoint(rows)
+        .checkpoint(rows, pace)
         .map_err(|fault| progress.failed(fault))
 }
 
@@ -284,7 +290,13 @@ fn run(
             .into_iter()
             .chain(asked.try_iter().flatten())
             .collect();
-        let made = checkpoint(progress, rows, turn).map_err(Arc::new);
+        let in_haste = !answers.is_empty() || progress.recent().waiting() > WAITING_MANY;
+        let pace = if in_haste {
+            Pace::straight()
+        } else {
+            Pace::giving_way()
+        };
+        let made = checkpoint(progress, rows, turn, pace).map_err(Arc::new);
         for answer in answers {
             // Whoever asked has been cancelled if this fails.
             drop(answer.send(made.clone()));

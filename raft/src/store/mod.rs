@@ -6,6 +6,7 @@
 pub mod checkpoint;
 pub mod log;
 pub mod machine;
+pub mod pace;
 mod past;
 pub mod recent;
 pub mod rows;

@@ -19,6 +19,7 @@ use redb::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::pace::Pace;
 use super::{Base, Frozen};
 use crate::disk::{Disk, RedbFile};
 use crate::fault::RaftFault;
@@ -191,15 +192,16 @@ impl RowStore {
         base: &Base,
         after: &Frozen,
         changes: &[Arc<Change>],
+        mut pace: Pace,
     ) -> Result<Base, RaftFault> {
         let changed = rows::diff(&base.state, &after.state);
         let hash = base.hash.after(&changed);
         let mut transaction = self.database.begin_write()?;
         transaction.set_quick_repair(true);
-        write_rows(&transaction, &changed)?;
+        write_rows(&transaction, &changed, &mut pace)?;
         let mut applied = read_applied(&transaction.open_table(META)?)?;
         let at = changes.last().map(|change| change.at);
-        let bytes = write_history(&transaction, changes)?
+        let bytes = write_history(&transaction, changes, &mut pace)?
             + write_undo(&transaction, after.index, &changed)?;
         let checkpoint = Checkpoint {
             from: base.index.0,
@@ -326,9 +328,14 @@ fn insert<T: Serialize>(
     Ok(bytes.len() as u64)
 }
 
-fn write_rows(transaction: &WriteTransaction, changed: &[RowChange]) -> Result<(), RaftFault> {
+fn write_rows(
+    transaction: &WriteTransaction,
+    changed: &[RowChange],
+    pace: &mut Pace,
+) -> Result<(), RaftFault> {
     let mut table = transaction.open_table(ROWS)?;
     for change in changed {
+        pace.step();
         let key = (change.table as u8, change.key.as_slice());
         match &change.after {
             Some(value) => table.insert(key, value.as_slice())?,
@@ -341,8 +348,10 @@ fn write_rows(transaction: &WriteTransaction, changed: &[RowChange]) -> Result<(
 fn write_history(
     transaction: &WriteTransaction,
     changes: &[Arc<Change>],
+    pace: &mut Pace,
 ) -> Result<u64, RaftFault> {
     changes.chunks(PIECE).try_fold(0, |bytes, piece| {
+        pace.steps(piece.len());
         let last = piece.last().map_or(0, |change| change.index.0);
         let piece: Vec<&Change> = piece.iter().map(Arc::as_ref).collect();
         Ok(bytes + insert(transaction, HISTORY, last, &piece)?)

@@ -23,6 +23,9 @@ pub fn sequence_of(name: &str) -> Option<u64> {
     name.strip_prefix("log-")?.parse().ok()
 }
 
+/// A segment is filled with zeros in pieces of this length.
+static BLOCK: [u8; 256 << 10] = [0; 256 << 10];
+
 /// Makes a segment that is ready to be written.
 pub fn prepare(
     disk: &dyn Disk,
@@ -30,10 +33,12 @@ pub fn prepare(
     segment_bytes: usize,
 ) -> io::Result<Arc<dyn DiskFile>> {
     let file = disk.open(&name(sequence))?;
-    let mut zeros = vec![0; segment_bytes];
-    zeros[..FIRST_RECORD].copy_from_slice(&MAGIC);
     file.set_len(0)?;
-    file.write_at(0, &zeros)?;
+    for offset in (0..segment_bytes).step_by(BLOCK.len()) {
+        let len = BLOCK.len().min(segment_bytes - offset);
+        file.write_at(offset as u64, &BLOCK[..len])?;
+    }
+    file.write_at(0, &MAGIC)?;
     file.sync_data()?;
     disk.sync_names()?;
     Ok(file)
