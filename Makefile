@@ -7,7 +7,7 @@ DOCKLET := target/debug/docklet
 ASSETS := portal/assets/dist/style.css
 CARGO_DENY := 0.20.2
 
-.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos test-sim sim sim-many sim-binary lint bless measured bench-start bench-store bench-failover bench-follow clean
+.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos test-sim sim sim-many sim-binary lint bless measured bench-start bench-workers bench-store bench-failover bench-follow clean
 
 help: ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -79,9 +79,13 @@ lint: $(ASSETS) ## Formatting and clippy; room arrows are in test-rust and deny
 bless: ## Rewrite the expected parts of the story files
 	BLESS=1 cargo test --locked -p docklet-control --test stories
 
-bench-start: build ## Time from `vc create --wait` to running, beside a bare lxc-start of the same rootfs
+bench-start: build ## Time from `vc create --wait` to running, beside lxc-start and incus launch of the same rootfs
 	cargo build --locked --release
-	node chaos-tests/bench/start.mjs
+	PARTS=create node chaos-tests/bench/workers.mjs
+
+bench-workers: build ## Workers beside bare LXC and Incus (PARTS=create,exec,scale,agent,hold PAIRS=15 BULK_PAIRS=3 HOLD=500)
+	cargo build --locked --release
+	node chaos-tests/bench/workers.mjs
 
 .PHONY: golden
 golden: ## Record what the present cluster version writes, once, beside the recordings of those before

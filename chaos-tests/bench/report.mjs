@@ -1,0 +1,71 @@
+// How benchmarks tell what they measured: a table, and target/bench/NAME.json.
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+import { program, root } from "../harness.mjs";
+
+// Milliseconds that `act` takes.
+export async function timed(act) {
+  const begun = performance.now();
+  await act();
+  return performance.now() - begun;
+}
+
+export const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+const round = (number) => Math.round(number * 100) / 100;
+
+// One measure beside a peer, pair by pair. `goal` is a ratio: ours to the peer's at most if `most`, the peer's to ours at least if `times`.
+export function compared(measure, unit, ours, peer, { most, times } = {}) {
+  const ratios = ours.map((value, pair) => (times ? peer[pair] / value : value / peer[pair]));
+  const middle = median(ratios);
+  return {
+    measure: times ? `${measure} (times faster)` : measure,
+    ours: round(median(ours)),
+    peer: round(median(peer)),
+    unit,
+    ratio_median: round(middle),
+    ratio_min: round(Math.min(...ratios)),
+    ratio_max: round(Math.max(...ratios)),
+    goal: times ?? most ?? null,
+    met: times ? middle >= times : most ? middle <= most : null,
+  };
+}
+
+// One measure without a peer.
+export function alone(measure, unit, values, { most, least } = {}) {
+  const middle = median(values);
+  return {
+    measure,
+    ours: round(middle),
+    peer: null,
+    unit,
+    ratio_median: null,
+    ratio_min: null,
+    ratio_max: null,
+    goal: most ?? least ?? null,
+    met: most ? middle <= most : least ? middle >= least : null,
+  };
+}
+
+function version(command, ...args) {
+  try {
+    return execFileSync(command, args, { encoding: "utf8" }).trim().split("\n")[0];
+  } catch {
+    return null;
+  }
+}
+
+// Prints the table and writes target/bench/NAME.json.
+export function report(name, measures, details = {}) {
+  const head = {
+    machine: { cores: os.cpus().length, cpu: os.cpus()[0]?.model, memory_mib: Math.round(os.totalmem() / 2 ** 20), kernel: os.release() },
+    versions: { docklet: version(program, "--version"), lxc: version("/usr/bin/lxc-start", "--version"), incus: version("/usr/bin/incus", "--version") },
+    ...details,
+  };
+  console.table(measures);
+  mkdirSync(path.join(root, "target", "bench"), { recursive: true });
+  writeFileSync(path.join(root, "target", "bench", `${name}.json`), `${JSON.stringify({ ...head, measures }, null, 2)}\n`);
+}
