@@ -13,8 +13,10 @@ use crate::door::images;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
 use crate::lxc::{HelperRequest, StartRequest, StopRequest, helper};
+use crate::network::names;
+use crate::network::plug::plug;
+use crate::rootfs;
 use crate::vnode_dir::{container_name, make_dir};
-use crate::{network, rootfs};
 
 /// CPU quotas are shares of this period.
 const CPU_PERIOD_US: u64 = 100_000;
@@ -36,10 +38,7 @@ pub(crate) fn prepare(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), Age
     let files = [
         ("hosts", hosts_text(&vnode.hosts)),
         ("hostname", format!("{}\n", vnode.hostname)),
-        (
-            "resolv.conf",
-            "# No name server outside of the vcluster yet.\n".to_owned(),
-        ),
+        ("resolv.conf", resolv_text(vnode)),
     ];
     for (name, text) in files {
         let path = dir.join("etc").join(name);
@@ -48,6 +47,12 @@ pub(crate) fn prepare(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), Age
     let image_root = host.images.rootfs(vnode.image);
     rootfs::mount_rootfs(&host.state, vnode, &image_root, &host.config.helper)?;
     host.state.remember(vnode)
+}
+
+/// Names are asked of the segment's gateway; short ones are meant within the vcluster.
+fn resolv_text(vnode: &AssignedVnode) -> String {
+    let (gateway, vcluster) = (vnode.gateway(), &vnode.vcluster_name);
+    format!("nameserver {gateway}\nsearch {vcluster}\n")
 }
 
 /// The hosts file of a vcluster's vnodes.
@@ -67,7 +72,7 @@ pub(crate) fn start(
     spec: &ImageSpec,
 ) -> Result<(), AgentFault> {
     kill_leftover(host, vnode.id)?;
-    network::plug(vnode)?;
+    plug(vnode)?;
     let request = HelperRequest::Start(StartRequest {
         lxc_path: host.state.lxc_path(),
         name: container_name(vnode.id),
@@ -113,13 +118,14 @@ fn container_config(
     set("lxc.idmap", format!("u 0 {} 65536", vnode.uid_base));
     set("lxc.idmap", format!("g 0 {} 65536", vnode.uid_base));
     set("lxc.net.0.type", "phys".to_owned());
-    set("lxc.net.0.link", network::container_device(vnode.id));
+    set("lxc.net.0.link", names::container_device(vnode.id));
     set("lxc.net.0.name", "eth0".to_owned());
     set("lxc.net.0.flags", "up".to_owned());
     set(
         "lxc.net.0.ipv4.address",
         format!("{}/{}", vnode.address, vnode.prefix),
     );
+    set("lxc.net.0.ipv4.gateway", vnode.gateway().to_string());
     set("lxc.tty.max", "0".to_owned());
     set("lxc.pty.max", "256".to_owned());
     set("lxc.console.path", "none".to_owned());

@@ -20,6 +20,8 @@ pub struct AgentConfig {
     pub data_listen: SocketAddr,
     /// Local end of VXLAN tunnels.
     pub underlay: IpAddr,
+    /// The file that names the name servers of this machine, as `/etc/resolv.conf`.
+    pub resolv_conf: PathBuf,
     /// First component of its containers' cgroups.
     pub cgroup_prefix: String,
     /// What it offers.

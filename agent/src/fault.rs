@@ -34,6 +34,8 @@ pub enum AgentFault {
     Image { digest: String, cause: String },
     #[error("no worker that holds image {0} can be reached")]
     ImageUnreachable(String),
+    #[error("all {0} links between this worker and gateways of segments are in use")]
+    LinksExhausted(u32),
     #[error("vnode {0} is not on this worker")]
     NotHere(u64),
     #[error("vnode {0} does not run")]

@@ -8,6 +8,7 @@ use docklet_control::model::{ImageSpec, VnodeSeen, VnodeWanted};
 use docklet_control::report::Reported;
 
 use crate::host::{Act, Observation, SeenVnode};
+use crate::network::dns::answer::zones;
 
 /// What to do: networks first, then each vnode's acts in order and vnodes beside each other, then what is left over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,13 +29,10 @@ impl Plan {
 /// Plans. `last` is the assignment of the last plan that was carried out, so that peers are set only when they change.
 #[must_use]
 pub fn plan(wanted: &Assignment, seen: &Observation, last: Option<&Assignment>) -> Plan {
-    let mut plan = Plan::default();
-    for network in &wanted.networks {
-        let unchanged = last.is_some_and(|last| last.networks.contains(network));
-        if !unchanged || !seen.networks.contains(&network.id) {
-            plan.networks.push(Act::EnsureNetwork(network.clone()));
-        }
-    }
+    let mut plan = Plan {
+        networks: network_acts(wanted, seen, last),
+        ..Plan::default()
+    };
     for vnode in &wanted.vnodes {
         let acts = vnode_acts(wanted, vnode, seen);
         if !acts.is_empty() {
@@ -48,6 +46,27 @@ pub fn plan(wanted: &Assignment, seen: &Observation, last: Option<&Assignment>) 
     }
     plan.sweep = sweep(wanted, seen, &plan);
     plan
+}
+
+/// Segments that are not as wanted, or not known to be, and names that changed.
+fn network_acts(wanted: &Assignment, seen: &Observation, last: Option<&Assignment>) -> Vec<Act> {
+    let mut acts = Vec::new();
+    let same_fabric = last.is_some_and(|last| last.fabric == wanted.fabric);
+    for network in &wanted.networks {
+        let id = network.id;
+        let unchanged = last.is_some_and(|last| last.networks.contains(network));
+        let whole = seen.networks.contains(&id) && !seen.torn.contains(&id);
+        let ensured = same_fabric && unchanged && whole;
+        if !ensured {
+            let fabric = wanted.fabric.clone();
+            acts.push(Act::EnsureNetwork(network.clone(), fabric));
+        }
+        let names = zones(wanted, id);
+        if !ensured || last.is_none_or(|last| zones(last, id) != names) {
+            acts.push(Act::TellNames(id, names));
+        }
+    }
+    acts
 }
 
 fn vnode_acts(wanted: &Assignment, vnode: &AssignedVnode, seen: &Observation) -> Vec<Act> {
@@ -80,6 +99,9 @@ fn run_acts(
         if current {
             if here.hosts != vnode.hosts {
                 acts.push(Act::WriteHosts(vnode.id, vnode.hosts.clone()));
+            }
+            if here.bandwidth != vnode.bandwidth {
+                acts.push(Act::LimitBandwidth(vnode.id, vnode.bandwidth));
             }
             return acts;
         }

@@ -7,13 +7,15 @@
 //!                 etc/          hosts, hostname, resolv.conf: mounted into it read-only
 //! STATE/lxc/v7/                 liblxc's own file and log
 //! STATE/lower/DIGEST-UIDBASE/   an image with shifted ids, while mounted
+//! STATE/gateways/g5             holds the network namespace of a segment's gateway
 //! ```
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use docklet_control::assignment::AssignedVnode;
-use docklet_control::id::{Digest, VnodeId};
+use docklet_control::id::{Digest, NetworkId, VnodeId};
 
 use crate::fault::AgentFault;
 
@@ -27,7 +29,7 @@ impl StateDir {
     /// # Errors
     /// They cannot be made.
     pub fn create(&self) -> Result<(), AgentFault> {
-        for dir in ["", "vnodes", "lxc", "lower", "images", "run"] {
+        for dir in ["", "vnodes", "lxc", "lower", "images", "run", "gateways"] {
             make_dir(&self.0.join(dir), 0o711)?;
         }
         Ok(())
@@ -51,6 +53,29 @@ impl StateDir {
     #[must_use]
     pub fn lower(&self, image: Digest, uid_base: u32) -> PathBuf {
         self.0.join("lower").join(format!("{image}-{uid_base}"))
+    }
+
+    /// Holds the network namespace of a segment's gateway.
+    #[must_use]
+    pub fn gateway(&self, network: NetworkId) -> PathBuf {
+        self.0.join("gateways").join(format!("g{network}"))
+    }
+
+    /// Segments of whose gateways there is anything here.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn gateways(&self) -> Result<BTreeSet<NetworkId>, AgentFault> {
+        let dir = self.0.join("gateways");
+        let named = |source| AgentFault::file("list", dir.clone())(source);
+        let mut ids = BTreeSet::new();
+        for entry in fs::read_dir(&dir).map_err(named)? {
+            let name = entry.map_err(named)?.file_name();
+            let name = name.to_string_lossy();
+            let id = name.strip_prefix('g').and_then(|id| id.parse().ok());
+            ids.extend(id.map(NetworkId));
+        }
+        Ok(ids)
     }
 
     #[must_use]

@@ -1,18 +1,20 @@
 //! The plan as a table: assigned, seen, acts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use docklet_agent::host::memory::MemoryHost;
 use docklet_agent::host::{Act, Host, Observation, SeenVnode};
 use docklet_agent::plan::{plan, report};
 use docklet_control::amount::VnodeSize;
-use docklet_control::assignment::{AssignedImage, AssignedNetwork, AssignedVnode, Assignment};
+use docklet_control::assignment::{
+    AssignedImage, AssignedNetwork, AssignedVnode, Assignment, Fabric,
+};
 use docklet_control::id::{
     Digest, Epoch, LogIndex, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
 };
 use docklet_control::model::vnode::MacAddress;
-use docklet_control::model::{ClusterId, ImageSpec, VnodeSeen, VnodeWanted};
+use docklet_control::model::{Bandwidth, ClusterId, ImageSpec, KbitPerS, VnodeSeen, VnodeWanted};
 use docklet_control::report::Reported;
 
 const IMAGE: Digest = Digest([7; 32]);
@@ -35,6 +37,7 @@ fn vnode(id: u64, wanted: VnodeWanted) -> AssignedVnode {
         prefix: 22,
         mac: MacAddress([10, 0, 0, 0, 0, 1]),
         hosts: vec![("host-0".to_owned(), Ipv4Addr::new(10, 64, 0, 2))],
+        bandwidth: Bandwidth::default(),
     }
 }
 
@@ -42,6 +45,8 @@ fn assigned(vnodes: Vec<AssignedVnode>) -> Assignment {
     let network = AssignedNetwork {
         id: NETWORK,
         peers: Vec::new(),
+        subnet: None,
+        ports: Vec::new(),
     };
     let image = AssignedImage {
         digest: IMAGE,
@@ -62,6 +67,7 @@ fn assigned(vnodes: Vec<AssignedVnode>) -> Assignment {
         },
         images: vec![image],
         vnodes,
+        fabric: Fabric::default(),
     }
 }
 
@@ -71,12 +77,14 @@ fn seen(vnodes: &[(u64, Option<u64>, bool)]) -> Observation {
             epoch: epoch.map(Epoch),
             running: *running,
             hosts: vnode(*id, VnodeWanted::Running).hosts,
+            bandwidth: Bandwidth::default(),
         };
         (VnodeId(*id), row)
     };
     Observation {
         vnodes: vnodes.iter().map(row).collect::<BTreeMap<_, _>>(),
         networks: [NETWORK].into(),
+        torn: BTreeSet::new(),
         images: [IMAGE].into(),
     }
 }
@@ -174,6 +182,42 @@ fn a_missing_image_is_fetched_first_and_a_changed_hosts_file_is_written_in_place
         steps(Some(VnodeWanted::Running), &other_hosts),
         ["write hosts"]
     );
+}
+
+#[test]
+fn another_bandwidth_is_set_while_it_runs() {
+    let mut other = seen(&[(1, Some(10), true)]);
+    let vnode = other.vnodes.get_mut(&VnodeId(1)).expect("seen");
+    vnode.bandwidth.sent = Some(KbitPerS(1_000));
+    assert_eq!(
+        steps(Some(VnodeWanted::Running), &other),
+        ["limit bandwidth"]
+    );
+}
+
+#[test]
+fn a_segment_is_ensured_when_it_is_torn_or_anything_about_it_changed_and_told_names_when_these_did()
+{
+    let here = seen(&[(1, Some(10), true)]);
+    let wanted = assigned(vec![vnode(1, VnodeWanted::Running)]);
+    let steps = |wanted: &Assignment, seen: &Observation, last: Option<&Assignment>| {
+        let acts = plan(wanted, seen, last).networks;
+        acts.iter().map(Act::step).collect::<Vec<_>>()
+    };
+    let whole = ["make network", "tell names"];
+    assert_eq!(steps(&wanted, &here, Some(&wanted)), [""; 0]);
+    assert_eq!(steps(&wanted, &here, None), whole);
+    let mut torn = here.clone();
+    torn.torn.insert(NETWORK);
+    assert_eq!(steps(&wanted, &torn, Some(&wanted)), whole);
+    let mut other = wanted.clone();
+    other.fabric.machines = vec![(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST)];
+    assert_eq!(steps(&other, &here, Some(&wanted)), whole);
+    let mut other = wanted.clone();
+    other.vnodes[0]
+        .hosts
+        .push(("host-1".to_owned(), Ipv4Addr::new(10, 64, 0, 3)));
+    assert_eq!(steps(&other, &here, Some(&wanted)), ["tell names"]);
 }
 
 #[test]

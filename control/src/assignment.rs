@@ -1,10 +1,11 @@
 //! What one worker must make true: a pure function of the state, level-triggered.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::ops::Bound;
 
 use imbl::OrdSet;
+use ipnetwork::Ipv4Network;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::VnodeSize;
@@ -12,7 +13,9 @@ use crate::id::{
     Digest, Epoch, LogIndex, MasterId, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::model::vnode::MacAddress;
-use crate::model::{ClusterId, ImageSpec, Network, Vnode, VnodeWanted};
+use crate::model::{
+    Bandwidth, ClusterId, ImageSpec, Network, PortNumber, PublicPort, Vnode, VnodeWanted,
+};
 use crate::state::State;
 
 /// Everything that one worker has to make true, and all it needs to know for that.
@@ -35,6 +38,21 @@ pub struct Assignment {
     pub networks: Vec<AssignedNetwork>,
     /// Images of those vnodes.
     pub images: Vec<AssignedImage>,
+    /// What those vnodes must not reach; empty where there are none.
+    #[serde(default)]
+    pub fabric: Fabric,
+}
+
+/// What the cluster itself runs on. Vnodes reach the outside through their gateways, and nothing of this but what is
+/// made for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fabric {
+    /// Addresses of all masters and workers, as ranges with their ends, ascending.
+    pub machines: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// All users' segments.
+    pub cluster_net: Option<Ipv4Network>,
+    /// Where masters serve people: open to vnodes too.
+    pub portals: Vec<SocketAddrV4>,
 }
 
 /// One vnode of an assignment.
@@ -59,6 +77,17 @@ pub struct AssignedVnode {
     pub mac: MacAddress,
     /// Names and addresses of all vnodes of its vcluster, itself included, by ordinal.
     pub hosts: Vec<(String, Ipv4Addr)>,
+    /// How much it may send and receive.
+    #[serde(default)]
+    pub bandwidth: Bandwidth,
+}
+
+impl AssignedVnode {
+    /// The address of its segment's gateway, which is also its name server.
+    #[must_use]
+    pub fn gateway(&self) -> Ipv4Addr {
+        Ipv4Network::new(self.address, self.prefix).map_or(self.address, Network::gateway_of)
+    }
 }
 
 /// One segment of an assignment.
@@ -68,6 +97,22 @@ pub struct AssignedNetwork {
     pub id: NetworkId,
     /// Underlay addresses of the other workers that have vnodes in it, ascending.
     pub peers: Vec<IpAddr>,
+    /// Its range of addresses; none if the master is too old to tell. Then it has no gateway.
+    #[serde(default)]
+    pub subnet: Option<Ipv4Network>,
+    /// Public ports of this worker's vnodes in it, ascending.
+    #[serde(default)]
+    pub ports: Vec<AssignedPort>,
+}
+
+/// One public port of an assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AssignedPort {
+    pub public: PublicPort,
+    /// The vnode's address.
+    pub address: Ipv4Addr,
+    /// The vnode's own port.
+    pub number: PortNumber,
 }
 
 /// One image of an assignment.
@@ -103,6 +148,7 @@ pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignmen
             .unwrap_or_default(),
         index,
         worker,
+        fabric: fabric_of(state, &vnodes),
         masters: state
             .masters
             .values()
@@ -143,7 +189,50 @@ fn assigned_vnode(state: &State, vnode: &Vnode) -> Option<AssignedVnode> {
         prefix: state.networks.get(&vcluster.network)?.subnet.prefix(),
         mac: vnode.mac(),
         hosts: hosts_of(state, vnode.vcluster),
+        bandwidth: state.bandwidth.unwrap_or_default(),
     })
+}
+
+/// Where there are no vnodes it is not needed: a worker that joins changes few others' assignments.
+fn fabric_of(state: &State, vnodes: &[&Vnode]) -> Fabric {
+    if vnodes.is_empty() {
+        return Fabric::default();
+    }
+    let outside = |address: &Ipv4Addr| !address.is_loopback() && !address.is_unspecified();
+    let at = |text: &String| text.parse::<SocketAddrV4>().ok();
+    let masters = state.masters.values();
+    let masters = masters.filter_map(|master| Some(*at(&master.cluster_addr)?.ip()));
+    let workers = state.workers.values().flat_map(|worker| {
+        let data = at(&worker.data_addr).map(|address| *address.ip());
+        let underlay = match worker.underlay {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        };
+        data.into_iter().chain(underlay)
+    });
+    let machines = masters.chain(workers).filter(outside).collect();
+    let portals = state.masters.values();
+    let portals = portals.filter_map(|master| at(&master.public_addr));
+    let portals: BTreeSet<SocketAddrV4> = portals.filter(|at| outside(at.ip())).collect();
+    Fabric {
+        machines: ranges(machines),
+        cluster_net: state.settings.as_ref().map(|settings| settings.cluster_net),
+        portals: portals.into_iter().collect(),
+    }
+}
+
+/// Neighbouring addresses are told as one range.
+fn ranges(addresses: BTreeSet<Ipv4Addr>) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+    let mut ranges: Vec<(Ipv4Addr, Ipv4Addr)> = Vec::new();
+    for address in addresses {
+        match ranges.last_mut() {
+            Some((_, last)) if u32::from(*last).checked_add(1) == Some(address.into()) => {
+                *last = address;
+            }
+            _ => ranges.push((address, address)),
+        }
+    }
+    ranges
 }
 
 /// Names and addresses of a vcluster's vnodes that are there to stay.
@@ -171,7 +260,25 @@ fn assigned_network(state: &State, network: &Network, worker: WorkerId) -> Assig
     AssignedNetwork {
         id: network.id,
         peers: peers.into_iter().collect(),
+        subnet: Some(network.subnet),
+        ports: ports_of(state, network, worker),
     }
+}
+
+fn ports_of(state: &State, network: &Network, worker: WorkerId) -> Vec<AssignedPort> {
+    let here = state
+        .vnodes_on(worker)
+        .filter(|vnode| vnode.owner == network.owner);
+    let ports = here.flat_map(|vnode| {
+        state.ports_of(vnode.id).map(|port| AssignedPort {
+            public: port.public,
+            address: vnode.address,
+            number: port.number,
+        })
+    });
+    let mut ports: Vec<AssignedPort> = ports.collect();
+    ports.sort_unstable();
+    ports
 }
 
 fn assigned_image(state: &State, digest: Digest, worker: WorkerId) -> Option<AssignedImage> {

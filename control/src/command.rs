@@ -11,8 +11,8 @@ use crate::id::{
     WorkerId,
 };
 use crate::model::{
-    Autopilot, ClusterId, ClusterVersion, ImageSpec, JoinRole, Program, Role, SessionKind,
-    WorkerCapacity, WorkerFacts, WorkerStatus,
+    Autopilot, Bandwidth, ClusterId, ClusterVersion, ImageSpec, JoinRole, PortNumber, Program,
+    Protocol, PublicPort, Role, SessionKind, WorkerCapacity, WorkerFacts, WorkerStatus,
 };
 use crate::place::Obstacle;
 use crate::quorum::Seat;
@@ -200,6 +200,21 @@ pub enum Command {
     },
     /// A backup is taken by whoever asks. Since version 2.
     RecordBackup,
+    /// Opens a port of a vnode to the outside: under this public port, or under one that is free. Since version 3.
+    AddPort {
+        vnode: VnodeId,
+        protocol: Protocol,
+        number: PortNumber,
+        public: Option<PortNumber>,
+    },
+    /// Closes a public port. Since version 3.
+    RemovePort {
+        public: PublicPort,
+    },
+    /// Limits what each vnode may send and receive. Since version 3.
+    LimitBandwidth {
+        bandwidth: Bandwidth,
+    },
 }
 
 /// What the first master knows when it makes a cluster.
@@ -255,6 +270,9 @@ impl Command {
             Self::ReportProgram { .. } => "ReportProgram",
             Self::RaiseVersion { .. } => "RaiseVersion",
             Self::RecordBackup => "RecordBackup",
+            Self::AddPort { .. } => "AddPort",
+            Self::RemovePort { .. } => "RemovePort",
+            Self::LimitBandwidth { .. } => "LimitBandwidth",
         }
     }
 

@@ -10,9 +10,9 @@ use crate::id::{
     Digest, LogIndex, MasterId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::model::{
-    Autopilot, ClusterVersion, Counters, Image, JoinToken, LastBackup, Lineage, Master, Network,
-    Placement, Program, Replacement, Session, Settings, User, Vcluster, VclusterWanted, Vnode,
-    VnodeSeen, VnodeWanted, Worker, WorkerFacts, WorkerStatus,
+    Autopilot, Bandwidth, ClusterVersion, Counters, Image, JoinToken, LastBackup, Lineage, Master,
+    Network, Placement, Port, Program, PublicPort, Replacement, Session, Settings, User, Vcluster,
+    VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Worker, WorkerFacts, WorkerStatus,
 };
 use crate::name::Name;
 use crate::place::Obstacle;
@@ -151,6 +151,16 @@ pub enum Event {
     },
     BackupTaken {
         backup: LastBackup,
+    },
+    PortAdded {
+        port: Port,
+    },
+    PortRemoved {
+        about: VnodeRef,
+        public: PublicPort,
+    },
+    BandwidthLimited {
+        bandwidth: Bandwidth,
     },
 }
 

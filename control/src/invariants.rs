@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::drill::{Drill, DrillBegun, DrillStage};
-use crate::model::{VclusterWanted, VnodeWanted};
+use crate::model::{Network, PublicPort, VclusterWanted, VnodeWanted};
 use crate::place;
 use crate::state::State;
 use crate::version;
@@ -18,6 +18,7 @@ pub fn broken(state: &State) -> Vec<String> {
     ordinals_are_unique(state, &mut broken);
     holders_are_workers(state, &mut broken);
     subnets_are_disjoint(state, &mut broken);
+    ports_lead_to_own_vnodes(state, &mut broken);
     masters_remain(state, &mut broken);
     drills_are_sound(state, &mut broken);
     programs_know_enough(state, &mut broken);
@@ -166,6 +167,45 @@ fn subnets_are_disjoint(state: &State, broken: &mut Vec<String>) {
     let subnets: BTreeSet<_> = state.networks.values().map(|n| n.subnet).collect();
     if subnets.len() != state.networks.len() {
         broken.push("two users have the same subnet".to_owned());
+    }
+    let neighbours = subnets.iter().zip(subnets.iter().skip(1));
+    for (one, next) in neighbours {
+        if one.broadcast() >= next.network() {
+            broken.push(format!("subnets {one} and {next} overlap"));
+        }
+    }
+    let Some(settings) = &state.settings else {
+        return;
+    };
+    for network in state.networks.values() {
+        let inside = settings.cluster_net.contains(network.subnet.network())
+            && settings.cluster_net.contains(network.subnet.broadcast());
+        if !inside {
+            broken.push(format!("subnet {} is not of cluster_net", network.subnet));
+        }
+        if network
+            .addresses
+            .contains_key(&Network::gateway_of(network.subnet))
+        {
+            broken.push(format!(
+                "a vnode has the gateway's address in {}",
+                network.subnet
+            ));
+        }
+    }
+}
+
+/// Each leads to a vnode that stays, of the same owner, and is one of those that are given out.
+fn ports_lead_to_own_vnodes(state: &State, broken: &mut Vec<String>) {
+    for port in state.ports.values() {
+        let vnode = state.vnodes.get(&port.vnode);
+        let leads = vnode.is_some_and(|vnode| {
+            vnode.wanted != VnodeWanted::Removed
+                && (vnode.owner, vnode.vcluster) == (port.owner, port.vcluster)
+        });
+        if !leads || !PublicPort::RANGE.contains(&port.public.number.0) {
+            broken.push(format!("public port {} leads nowhere", port.public));
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::command::{Actor, Command};
 use crate::drill::command::DrillCommand;
 use crate::event::{Change, Event};
-use crate::id::{UserId, VclusterId};
+use crate::id::{UserId, VclusterId, VnodeId};
 use crate::model::drill::Prober;
-use crate::model::{Role, User, Vcluster};
+use crate::model::{Port, PublicPort, Role, User, Vcluster, Vnode};
 use crate::refusal::Refusal;
 use crate::state::State;
 
@@ -29,6 +29,10 @@ enum Needs {
     Oneself(UserId),
     /// The owner of the vcluster, or an admin.
     OwnerOf(VclusterId),
+    /// The owner of the vnode, or an admin.
+    OwnerOfVnode(VnodeId),
+    /// The owner of the vnode to which a public port leads, or an admin.
+    OwnerOfPort(PublicPort),
     /// Whose session it is, or an admin.
     HolderOf(crate::id::SecretHash),
 }
@@ -65,6 +69,9 @@ fn needs(command: &Command) -> Needs {
         | Command::StopVcluster { vcluster }
         | Command::ScaleVcluster { vcluster, .. }
         | Command::DeleteVcluster { vcluster } => Needs::OwnerOf(*vcluster),
+        Command::AddPort { vnode, .. } => Needs::OwnerOfVnode(*vnode),
+        Command::RemovePort { public } => Needs::OwnerOfPort(*public),
+        Command::LimitBandwidth { .. } => Needs::Admin,
         Command::Drill(command) => drill_needs(command),
     }
 }
@@ -115,6 +122,8 @@ pub fn check(state: &State, actor: Actor, command: &Command) -> Result<(), Refus
             )
         }
         Needs::OwnerOf(vcluster) => visible_vcluster(state, actor, vcluster).map(|_| ()),
+        Needs::OwnerOfVnode(vnode) => visible_vnode(state, actor, vnode).map(|_| ()),
+        Needs::OwnerOfPort(public) => visible_port(state, actor, public).map(|_| ()),
         Needs::HolderOf(id) => {
             let asker = person(state, actor)?;
             let holds = state.sessions.get(&id).is_none_or(|s| s.user == asker.id);
@@ -162,6 +171,32 @@ pub fn visible_vcluster(state: &State, actor: Actor, id: VclusterId) -> Result<&
         .ok_or_else(|| Refusal::not_found("vcluster", id))
 }
 
+/// The vnode, if `actor` may see and change it.
+///
+/// # Errors
+/// `NotFound`, whether it does not exist or belongs to somebody else.
+pub fn visible_vnode(state: &State, actor: Actor, id: VnodeId) -> Result<&Vnode, Refusal> {
+    let asker = person(state, actor)?;
+    state
+        .vnodes
+        .get(&id)
+        .filter(|vnode| owns(asker, vnode.owner))
+        .ok_or_else(|| Refusal::not_found("vnode", id))
+}
+
+/// The open port, if `actor` may see and change it.
+///
+/// # Errors
+/// `NotFound`, whether it leads nowhere or to somebody else's vnode.
+pub fn visible_port(state: &State, actor: Actor, public: PublicPort) -> Result<&Port, Refusal> {
+    let asker = person(state, actor)?;
+    state
+        .ports
+        .get(&public)
+        .filter(|port| owns(asker, port.owner))
+        .ok_or_else(|| Refusal::not_found("public port", public))
+}
+
 /// Whether `asker` may see what belongs to `owner`.
 #[must_use]
 pub fn owns(asker: &User, owner: UserId) -> bool {
@@ -202,7 +237,9 @@ fn sees(asker: &User, event: &Event) -> bool {
         | Event::VnodePlaced { about, .. }
         | Event::VnodeUnplaceable { about, .. }
         | Event::VnodeSeen { about, .. }
-        | Event::VnodeRemoved { about } => owns(asker, about.owner),
+        | Event::VnodeRemoved { about }
+        | Event::PortRemoved { about, .. } => owns(asker, about.owner),
+        Event::PortAdded { port } => owns(asker, port.owner),
         Event::ImageRegistered { .. } => true,
         Event::Drill(event) => event.is_for_everybody() || asker.role == Role::Admin,
         Event::ClusterInitialised { .. }
@@ -225,7 +262,8 @@ fn sees(asker: &User, event: &Event) -> bool {
         | Event::ClusterRecovered { .. }
         | Event::ProgramReported { .. }
         | Event::VersionRaised { .. }
-        | Event::BackupTaken { .. } => asker.role == Role::Admin,
+        | Event::BackupTaken { .. }
+        | Event::BandwidthLimited { .. } => asker.role == Role::Admin,
     }
 }
 
@@ -267,7 +305,10 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::ClusterRecovered { .. }
         | Event::ProgramReported { .. }
         | Event::VersionRaised { .. }
-        | Event::BackupTaken { .. } => {}
+        | Event::BackupTaken { .. }
+        | Event::PortAdded { .. }
+        | Event::PortRemoved { .. }
+        | Event::BandwidthLimited { .. } => {}
         Event::Drill(_) | Event::MasterDiverged { .. } => {}
     }
     event

@@ -106,6 +106,10 @@ pub enum Refusal {
         "the cluster's version cannot rise to {to}: it is not known to {by}, and nothing was changed: upgrade or remove those first, then it rises by itself"
     )]
     VersionHeldBack { to: u16, by: String },
+    #[error(
+        "public port {public} leads somewhere already: choose another, or leave it out and take one that is free"
+    )]
+    PortTaken { public: String },
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -155,6 +159,7 @@ impl Refusal {
             Self::VersionTooLow { .. } => "version_too_low",
             Self::ProgramTooOld { .. } => "program_too_old",
             Self::VersionHeldBack { .. } => "version_held_back",
+            Self::PortTaken { .. } => "port_taken",
         }
     }
 
@@ -187,7 +192,8 @@ impl Refusal {
             | Self::OnlyOffline { .. }
             | Self::VersionTooLow { .. }
             | Self::ProgramTooOld { .. }
-            | Self::VersionHeldBack { .. } => RefusalClass::Conflict,
+            | Self::VersionHeldBack { .. }
+            | Self::PortTaken { .. } => RefusalClass::Conflict,
             Self::Drill(refusal) => refusal.class(),
         }
     }

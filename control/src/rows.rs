@@ -14,7 +14,7 @@ use crate::id::{
     Digest, DrillId, LogIndex, MasterId, NetworkId, SecretHash, UserId, VclusterId, VnodeId,
     WorkerId,
 };
-use crate::model::Counters;
+use crate::model::{Counters, PublicPort};
 use crate::name::Name;
 use crate::row_map::RowMap;
 use crate::state::State;
@@ -46,11 +46,13 @@ pub enum Table {
     Agreed = 18,
     Programs = 19,
     LastBackup = 20,
+    Ports = 21,
+    Bandwidth = 22,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -71,6 +73,8 @@ impl Table {
         Self::Agreed,
         Self::Programs,
         Self::LastBackup,
+        Self::Ports,
+        Self::Bandwidth,
     ];
 
     /// The table with this number.
@@ -145,6 +149,7 @@ macro_rules! for_each_map {
         );
         $with!(Drills, drills, DrillId, put_drill, remove_drill);
         $with!(Programs, programs, MasterId, put_program, remove_program);
+        $with!(Ports, ports, PublicPort, put_port, remove_port);
     };
 }
 
@@ -157,6 +162,7 @@ macro_rules! for_each_single {
         $with!(Lineage, lineage);
         $with!(Agreed, agreed);
         $with!(LastBackup, last_backup);
+        $with!(Bandwidth, bandwidth);
     };
 }
 

@@ -11,9 +11,9 @@ use crate::id::{
     VnodeId, WorkerId,
 };
 use crate::model::{
-    Agreed, Autopilot, ClusterVersion, Counters, Drill, Image, JoinToken, LastBackup, Lineage,
-    Master, Network, Program, Receipt, Replacement, Session, Settings, User, Vcluster, Vnode,
-    VnodeWanted, Worker,
+    Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, Drill, Image, JoinToken, LastBackup,
+    Lineage, Master, Network, Port, Program, PublicPort, Receipt, Replacement, Session, Settings,
+    User, Vcluster, Vnode, VnodeWanted, Worker,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -35,6 +35,8 @@ pub struct State {
     pub programs: RowMap<MasterId, Program>,
     /// None before the first.
     pub last_backup: Option<LastBackup>,
+    /// How much each vnode may send and receive; none while nobody has limited it.
+    pub bandwidth: Option<Bandwidth>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,
@@ -47,6 +49,8 @@ pub struct State {
     pub networks: RowMap<NetworkId, Network>,
     pub vclusters: RowMap<VclusterId, Vcluster>,
     pub vnodes: RowMap<VnodeId, Vnode>,
+    /// Vnodes' ports that are open to the outside.
+    pub ports: RowMap<PublicPort, Port>,
     /// Receipts by the entry that they are for; the oldest are dropped.
     pub receipts: RowMap<LogIndex, Receipt>,
     /// Drills, the newest last; the oldest are dropped.
@@ -66,6 +70,7 @@ struct Lookup {
     /// Workers with a vnode of an image.
     workers_by_image: OrdSet<(Digest, WorkerId)>,
     unplaced: OrdSet<VnodeId>,
+    ports_by_vnode: OrdSet<(VnodeId, PublicPort)>,
     receipt_by_request: OrdMap<RequestId, LogIndex>,
 }
 
@@ -191,6 +196,15 @@ impl State {
             .unplaced
             .iter()
             .filter_map(|id| self.vnodes.get(id))
+    }
+
+    /// Open ports of a vnode.
+    pub fn ports_of(&self, vnode: VnodeId) -> impl Iterator<Item = &Port> {
+        let range = (vnode, PublicPort::LEAST)..=(vnode, PublicPort::GREATEST);
+        self.lookup
+            .ports_by_vnode
+            .range(range)
+            .filter_map(|(_, public)| self.ports.get(public))
     }
 
     /// Vclusters of one owner, by name.
@@ -356,6 +370,18 @@ impl State {
         self.lookup.vnodes_by_worker.remove(&(worker, id));
         if !self.vnodes_on(worker).any(|other| other.image == image) {
             self.lookup.workers_by_image.remove(&(image, worker));
+        }
+    }
+
+    pub(crate) fn put_port(&mut self, port: Port) {
+        self.remove_port(&port.public);
+        self.lookup.ports_by_vnode.insert((port.vnode, port.public));
+        self.ports.insert(port.public, port);
+    }
+
+    pub(crate) fn remove_port(&mut self, public: &PublicPort) {
+        if let Some(port) = self.ports.remove(public) {
+            self.lookup.ports_by_vnode.remove(&(port.vnode, *public));
         }
     }
 

@@ -64,6 +64,7 @@ pub fn touched(before: &State, after: &State) -> Touched {
     tracing.networks();
     tracing.vclusters();
     tracing.vnodes();
+    tracing.ports();
     tracing.neighbours();
     tracing.touched
 }
@@ -107,10 +108,16 @@ impl<'s> Tracing<'s> {
 
     fn singles(&mut self) {
         let (before, after) = (self.before, self.after);
-        let cluster = |state: &State| state.settings.as_ref().map(|settings| settings.cluster);
+        let cluster = |state: &State| {
+            let settings = state.settings.as_ref();
+            settings.map(|settings| (settings.cluster, settings.cluster_net))
+        };
         self.touched.all_workers |= cluster(before) != cluster(after);
+        let bandwidth = |state: &State| state.bandwidth.unwrap_or_default();
+        self.touched.all_workers |= bandwidth(before) != bandwidth(after);
         for pair in differing(&before.masters, &after.masters) {
-            self.touched.all_workers |= differs(pair, |master| &master.cluster_addr);
+            self.touched.all_workers |=
+                differs(pair, |master| (&master.cluster_addr, &master.public_addr));
         }
         self.touched.shared |= before.settings != after.settings
             || before.autopilot != after.autopilot
@@ -118,6 +125,7 @@ impl<'s> Tracing<'s> {
             || before.agreed != after.agreed
             || before.programs != after.programs
             || before.last_backup != after.last_backup
+            || before.bandwidth != after.bandwidth
             || before.masters != after.masters
             || before.replacements != after.replacements
             || before.join_tokens != after.join_tokens
@@ -157,7 +165,17 @@ impl<'s> Tracing<'s> {
                 for worker in both(pair) {
                     self.machine(worker);
                 }
+                self.all_with_gateways();
             }
+        }
+    }
+
+    /// Every worker that has vnodes: their gateways keep them from all machines of the cluster.
+    fn all_with_gateways(&mut self) {
+        for state in self.states() {
+            let placed = state.vnodes.values().filter_map(|vnode| vnode.placement);
+            let workers = placed.map(|placed| placed.worker);
+            self.touched.workers.extend(workers);
         }
     }
 
@@ -279,6 +297,21 @@ impl<'s> Tracing<'s> {
                     let network = vnode.and_then(|vnode| state.network_of(vnode.owner));
                     self.networks.extend(network.map(|network| network.id));
                 }
+            }
+        }
+    }
+
+    fn ports(&mut self) {
+        for pair in differing(&self.before.ports, &self.after.ports) {
+            self.touched
+                .owners
+                .extend(both(pair).map(|port| port.owner));
+            for state in self.states() {
+                let vnodes = both(pair).filter_map(|port| state.vnodes.get(&port.vnode));
+                let placed = vnodes.filter_map(|vnode| vnode.placement);
+                self.touched
+                    .workers
+                    .extend(placed.map(|placed| placed.worker));
             }
         }
     }

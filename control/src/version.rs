@@ -14,6 +14,9 @@ use crate::state::State;
 pub fn needed(command: &Command) -> ClusterVersion {
     match command {
         Command::RecordBackup => ClusterVersion(2),
+        Command::AddPort { .. } | Command::RemovePort { .. } | Command::LimitBandwidth { .. } => {
+            ClusterVersion(3)
+        }
         Command::InitCluster(_)
         | Command::CreateJoinToken { .. }
         | Command::JoinMaster { .. }

@@ -15,8 +15,9 @@ use docklet_control::id::{
     Digest, Epoch, LogIndex, MasterId, NetworkId, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
 use docklet_control::model::{
-    Image, ImageSpec, Master, Network, Placement, Role, User, Vcluster, VclusterWanted, Vnode,
-    VnodeSeen, VnodeWanted, Worker, WorkerFacts, WorkerStatus,
+    Bandwidth, Image, ImageSpec, KbitPerS, Master, Network, Placement, Port, PortNumber, Protocol,
+    PublicPort, Role, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Worker,
+    WorkerFacts, WorkerStatus,
 };
 use docklet_control::name::Name;
 use docklet_control::touched::touched;
@@ -125,6 +126,13 @@ fn vnode(id: u64, vcluster: u64, image: u8) -> Vnode {
     }
 }
 
+fn public(number: u16) -> PublicPort {
+    PublicPort {
+        protocol: Protocol::Tcp,
+        number: PortNumber(number),
+    }
+}
+
 /// What may happen, given the state of the moment: events name what is there.
 #[derive(Clone, Debug)]
 enum Happening {
@@ -143,6 +151,9 @@ enum Happening {
     Placed(u64, u64),
     Seen(u64, VnodeSeen),
     Gone(u64),
+    PortAdded(u16, u64),
+    PortRemoved(u16),
+    Limited(u32),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -173,6 +184,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         8 => (vnode(), worker()).prop_map(|(id, worker)| Happening::Placed(id, worker)),
         2 => vnode().prop_map(|id| Happening::Seen(id, VnodeSeen::Running)),
         2 => vnode().prop_map(Happening::Gone),
+        3 => (1..4_u16, vnode()).prop_map(|(port, id)| Happening::PortAdded(port, id)),
+        2 => (1..4_u16).prop_map(Happening::PortRemoved),
+        1 => (1..3_u32).prop_map(Happening::Limited),
     ]
 }
 
@@ -248,6 +262,29 @@ fn event(state: &State, happening: Happening) -> Option<Event> {
             seen,
         },
         Happening::Gone(id) => Event::VnodeRemoved { about: about(id)? },
+        Happening::PortAdded(number, id) => {
+            let about = about(id)?;
+            Event::PortAdded {
+                port: Port {
+                    public: public(number),
+                    vnode: about.vnode,
+                    number: PortNumber(22),
+                    vcluster: about.vcluster,
+                    owner: about.owner,
+                    added_at: UnixMs(0),
+                },
+            }
+        }
+        Happening::PortRemoved(number) => Event::PortRemoved {
+            about: about(state.ports.get(&public(number))?.vnode.0)?,
+            public: public(number),
+        },
+        Happening::Limited(rate) => Event::BandwidthLimited {
+            bandwidth: Bandwidth {
+                sent: Some(KbitPerS(rate)),
+                received: None,
+            },
+        },
     })
 }
 
@@ -398,6 +435,22 @@ fn a_vnode_that_comes_concerns_who_knows_its_siblings_and_its_segment() {
     // Of another vcluster of the same owner, on a worker that is in the segment anyway.
     let came = [Happening::Vnode(6, 3, 1), Happening::Placed(6, 2)];
     assert_eq!(named(&state, came), [2]);
+}
+
+#[test]
+fn a_port_concerns_the_worker_of_its_vnode() {
+    let state = settled();
+    assert_eq!(named(&state, [Happening::PortAdded(1, 4)]), [3]);
+    let open = event(&state, Happening::PortAdded(1, 4)).expect("it is there");
+    let open = after(state, open);
+    assert_eq!(named(&open, [Happening::PortRemoved(1)]), [3]);
+    assert_eq!(named(&open, [Happening::PortAdded(1, 5)]), [3, 4]);
+}
+
+#[test]
+fn a_machine_that_comes_concerns_all_who_have_gateways() {
+    let state = settled();
+    assert_eq!(named(&state, [Happening::Worker(17, 9)]), [1, 2, 3, 4]);
 }
 
 #[test]

@@ -142,6 +142,7 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
         masters: file.masters,
         data_listen: file.data_listen,
         underlay: file.underlay,
+        resolv_conf: "/etc/resolv.conf".into(),
         cgroup_prefix: file.cgroup_prefix,
         terminal_alone: Duration::from_secs(file.terminal_alone_s),
         helper: std::env::current_exe().context("find this program")?,

@@ -1,11 +1,15 @@
 //! The real machine.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use docklet_control::assignment::AssignedVnode;
-use docklet_control::id::VnodeId;
+use docklet_control::assignment::{AssignedNetwork, AssignedVnode, Fabric};
+use docklet_control::id::{NetworkId, VnodeId};
+use docklet_control::model::{Bandwidth, Network};
 
 use super::{Act, Host, Observation, SeenVnode};
 use crate::act;
@@ -13,8 +17,10 @@ use crate::config::AgentConfig;
 use crate::fault::AgentFault;
 use crate::images::ImageStore;
 use crate::lxc::Container;
+use crate::network::dns::NameServers;
+use crate::network::{gateway, guard, names, plug, segment, shape, space, uplink};
+use crate::rootfs;
 use crate::vnode_dir::{StateDir, container_name};
-use crate::{network, rootfs};
 
 /// This machine, as far as it is this agent's.
 pub struct LinuxHost {
@@ -23,7 +29,13 @@ pub struct LinuxHost {
     pub(crate) images: ImageStore,
     /// For fetching images from within acts, which block.
     pub(crate) runtime: tokio::runtime::Handle,
+    name_servers: NameServers,
+    /// When our rules were last seen to be there.
+    rules_seen: Mutex<Option<Instant>>,
 }
+
+/// Our rules are looked for this often. Whoever restarts the worker's own firewall flushes them.
+const LOOK_FOR_RULES_EVERY: Duration = Duration::from_secs(2);
 
 impl LinuxHost {
     /// Takes up what an earlier agent left. Must be called within a runtime.
@@ -33,10 +45,18 @@ impl LinuxHost {
     pub fn open(config: AgentConfig) -> Result<Self, AgentFault> {
         let state = StateDir(config.state_dir.clone());
         state.create()?;
-        network::keep_bridges_apart()?;
+        segment::keep_bridges_apart()?;
+        if names::segments(&names::devices()?).is_empty() && state.gateways()?.is_empty() {
+            // Rules of a segment that was never made.
+            guard::remove()?;
+            uplink::remove()?;
+        }
+        let runtime = tokio::runtime::Handle::current();
         Ok(Self {
             images: ImageStore::open(state.images())?,
-            runtime: tokio::runtime::Handle::current(),
+            name_servers: NameServers::new(runtime.clone(), config.resolv_conf.clone()),
+            rules_seen: Mutex::default(),
+            runtime,
             state,
             config,
         })
@@ -61,6 +81,10 @@ impl LinuxHost {
         Ok(SeenVnode {
             epoch: placed.as_ref().map(|placed| placed.epoch),
             running: container.is_running() && container.init_pid().is_some(),
+            bandwidth: placed
+                .as_ref()
+                .map(|placed| placed.bandwidth)
+                .unwrap_or_default(),
             hosts: placed.map(|placed| placed.hosts).unwrap_or_default(),
         })
     }
@@ -82,8 +106,84 @@ impl LinuxHost {
 
     fn remove(&self, id: VnodeId) -> Result<(), AgentFault> {
         act::stop(self, id, 0)?;
-        network::unplug(id)?;
+        plug::unplug(id)?;
         rootfs::remove(&self.state, id)
+    }
+
+    fn limit(&self, id: VnodeId, bandwidth: Bandwidth) -> Result<(), AgentFault> {
+        let Some(mut placed) = self.state.placed(id) else {
+            return Err(AgentFault::NotHere(id.0));
+        };
+        shape::limit(id, bandwidth)?;
+        placed.bandwidth = bandwidth;
+        self.state.remember(&placed)
+    }
+
+    /// The guard first: at no moment is there a segment without it.
+    fn ensure_network(&self, network: &AssignedNetwork, fabric: &Fabric) -> Result<(), AgentFault> {
+        let vnodes = self.state.vnodes()?;
+        let placed = vnodes.iter().filter_map(|id| self.state.placed(*id));
+        let members: Vec<AssignedVnode> =
+            placed.filter(|vnode| vnode.network == network.id).collect();
+        let gateway = network.subnet.map(Network::gateway_of);
+        guard::ensure(network.id, gateway, &members)?;
+        segment::ensure(network, self.config.underlay)?;
+        let path = self.state.gateway(network.id);
+        if let Some(link) = gateway::ensure(&path, network, fabric)? {
+            uplink::ensure(link, &network.ports, fabric)?;
+            self.name_servers.ensure(&path, network)?;
+        }
+        Ok(())
+    }
+
+    /// The last segment takes our rules with it.
+    fn remove_network(&self, id: NetworkId) -> Result<(), AgentFault> {
+        self.name_servers.stop(id);
+        uplink::close(id)?;
+        gateway::remove(&self.state.gateway(id), id)?;
+        segment::remove(id)?;
+        guard::forget_segment(id)?;
+        let left = &names::segments(&names::devices()?) | &self.state.gateways()?;
+        if left.is_empty() {
+            guard::remove()?;
+            uplink::remove()?;
+        }
+        Ok(())
+    }
+
+    /// Segments of which a device, the gateway or our rules are missing. One that was made by an agent or for a master
+    /// too old to know gateways is whole without.
+    fn torn(
+        &self,
+        networks: &BTreeSet<NetworkId>,
+        gateways: &BTreeSet<NetworkId>,
+        devices: &BTreeSet<String>,
+    ) -> Result<BTreeSet<NetworkId>, AgentFault> {
+        if !networks.is_empty() && !self.rules_are_there(!gateways.is_empty())? {
+            return Ok(networks.clone());
+        }
+        let whole = |id: &NetworkId| {
+            let path = self.state.gateway(*id);
+            let gateway = [names::gateway_port(*id), names::gateway_link(*id)];
+            let segment = [names::bridge(*id), names::vxlan(*id)];
+            let has_gateway = !gateways.contains(id)
+                || space::is_held(&path) && gateway.iter().all(|name| devices.contains(name));
+            has_gateway && segment.iter().all(|name| devices.contains(name))
+        };
+        Ok(networks.iter().filter(|id| !whole(id)).copied().collect())
+    }
+
+    fn rules_are_there(&self, gateways: bool) -> Result<bool, AgentFault> {
+        let mut seen = self
+            .rules_seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if seen.is_some_and(|at| at.elapsed() < LOOK_FOR_RULES_EVERY) {
+            return Ok(true);
+        }
+        let there = uplink::tables_are_there(gateways)?;
+        *seen = there.then(Instant::now);
+        Ok(there)
     }
 
     fn prepare(&self, vnode: &AssignedVnode) -> Result<(), AgentFault> {
@@ -93,27 +193,34 @@ impl LinuxHost {
 
 impl Host for LinuxHost {
     fn observe(&self) -> Result<Observation, AgentFault> {
-        let devices = network::devices()?;
+        let devices = names::devices()?;
+        let gateways = self.state.gateways()?;
         let mut seen = Observation {
-            networks: network::segments(&devices),
+            networks: &names::segments(&devices) | &gateways,
             images: self.images.list()?.into_iter().collect(),
             ..Observation::default()
         };
         for id in self.state.vnodes()? {
             seen.vnodes.insert(id, self.seen(id)?);
         }
+        seen.torn = self.torn(&seen.networks, &gateways, &devices)?;
         Ok(seen)
     }
 
     fn act(&self, act: &Act) -> Result<(), AgentFault> {
         match act {
-            Act::EnsureNetwork(network) => network::ensure_segment(network, self.config.underlay),
-            Act::RemoveNetwork(id) => network::remove_segment(*id),
+            Act::EnsureNetwork(network, fabric) => self.ensure_network(network, fabric),
+            Act::TellNames(id, zones) => {
+                self.name_servers.tell(*id, zones.clone());
+                Ok(())
+            }
+            Act::RemoveNetwork(id) => self.remove_network(*id),
             Act::FetchImage(image) => act::fetch_image(self, image),
             Act::Prepare(vnode) => self.prepare(vnode),
             Act::Start(vnode, spec) => act::start(self, vnode, spec),
             Act::Stop(id, spec) => act::stop(self, *id, spec.stop_timeout_ms),
             Act::WriteHosts(id, hosts) => self.write_hosts(*id, hosts),
+            Act::LimitBandwidth(id, bandwidth) => self.limit(*id, *bandwidth),
             Act::Remove(id) => self.remove(*id),
             Act::SweepImages(used) => rootfs::sweep_lower(&self.state, used),
         }

@@ -47,9 +47,10 @@ impl Host for MemoryHost {
         }
         let mut seen = lock(&self.seen);
         match act {
-            Act::EnsureNetwork(network) => {
+            Act::EnsureNetwork(network, _) => {
                 seen.networks.insert(network.id);
             }
+            Act::TellNames(..) => {}
             Act::RemoveNetwork(id) => {
                 seen.networks.remove(id);
             }
@@ -61,6 +62,7 @@ impl Host for MemoryHost {
                     epoch: Some(vnode.epoch),
                     running: false,
                     hosts: vnode.hosts.clone(),
+                    bandwidth: vnode.bandwidth,
                 };
                 seen.vnodes.insert(vnode.id, prepared);
             }
@@ -69,6 +71,11 @@ impl Host for MemoryHost {
             Act::WriteHosts(id, hosts) => {
                 if let Some(vnode) = seen.vnodes.get_mut(id) {
                     vnode.hosts.clone_from(hosts);
+                }
+            }
+            Act::LimitBandwidth(id, bandwidth) => {
+                if let Some(vnode) = seen.vnodes.get_mut(id) {
+                    vnode.bandwidth = *bandwidth;
                 }
             }
             Act::Remove(id) => {

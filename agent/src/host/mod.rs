@@ -7,11 +7,12 @@ pub mod memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use docklet_control::assignment::{AssignedImage, AssignedNetwork, AssignedVnode};
+use docklet_control::assignment::{AssignedImage, AssignedNetwork, AssignedVnode, Fabric};
 use docklet_control::id::{Digest, Epoch, NetworkId, VnodeId};
-use docklet_control::model::ImageSpec;
+use docklet_control::model::{Bandwidth, ImageSpec};
 
 use crate::fault::AgentFault;
+use crate::network::dns::answer::Zone;
 
 /// What there is of one vnode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,20 +23,28 @@ pub struct SeenVnode {
     pub running: bool,
     /// Names and addresses in its hosts file.
     pub hosts: Vec<(String, Ipv4Addr)>,
+    /// Limits of its network device.
+    pub bandwidth: Bandwidth,
 }
 
 /// What is true on the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observation {
     pub vnodes: BTreeMap<VnodeId, SeenVnode>,
+    /// Segments of which there is anything.
     pub networks: BTreeSet<NetworkId>,
+    /// Segments of which something is missing.
+    pub torn: BTreeSet<NetworkId>,
     pub images: BTreeSet<Digest>,
 }
 
 /// One thing to do. Each may be repeated, and repairs what a crash in an earlier attempt left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
-    EnsureNetwork(AssignedNetwork),
+    /// Makes a segment and its gateway; from there nothing of the fabric is reached.
+    EnsureNetwork(AssignedNetwork, Fabric),
+    /// Tells a segment's gateway what names there are.
+    TellNames(NetworkId, Vec<Zone>),
     RemoveNetwork(NetworkId),
     FetchImage(AssignedImage),
     /// Makes its files and root file system.
@@ -43,6 +52,7 @@ pub enum Act {
     Start(Box<AssignedVnode>, ImageSpec),
     Stop(VnodeId, ImageSpec),
     WriteHosts(VnodeId, Vec<(String, Ipv4Addr)>),
+    LimitBandwidth(VnodeId, Bandwidth),
     /// Leaves nothing of it.
     Remove(VnodeId),
     /// Unmounts images that none of these vnodes uses.
@@ -54,13 +64,15 @@ impl Act {
     #[must_use]
     pub fn step(&self) -> &'static str {
         match self {
-            Self::EnsureNetwork(_) => "make network",
+            Self::EnsureNetwork(..) => "make network",
+            Self::TellNames(..) => "tell names",
             Self::RemoveNetwork(_) => "remove network",
             Self::FetchImage(_) => "fetch image",
             Self::Prepare(_) => "prepare files",
             Self::Start(..) => "start container",
             Self::Stop(..) => "stop container",
             Self::WriteHosts(..) => "write hosts",
+            Self::LimitBandwidth(..) => "limit bandwidth",
             Self::Remove(_) => "remove",
             Self::SweepImages(_) => "unmount images",
         }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{
-    CLUSTER, Worker, in_own_network, observe, perform, processes_of, round, until,
+    CLUSTER, Worker, command, in_own_network, observe, perform, processes_of, round, until,
 };
 use docklet_agent::host::Act;
 use docklet_agent::plan::plan;
@@ -33,7 +33,7 @@ fn a_vnode_is_made_within_its_limits_and_leaves_nothing() {
         let before = worker.traces(&[7]);
         let wanted = worker.assignment(vec![worker.vnode(7, Running)]);
         let steps = round(&host, &wanted).await;
-        assert_eq!(steps, ["make network", "prepare files", "start container"]);
+        assert_eq!(steps, ["make network", "tell names", START[0], START[1]]);
         assert_eq!(round(&host, &wanted).await, NOTHING, "it is as wanted");
         let seen = observe(&host).await.vnodes[&V7].clone();
         assert!(seen.running && seen.epoch == Some(Epoch(10)));
@@ -76,6 +76,31 @@ fn a_vnode_is_made_within_its_limits_and_leaves_nothing() {
             ["remove network", "unmount images"]
         );
         assert_eq!(worker.traces(&[7]), before);
+    });
+}
+
+#[test]
+fn a_vnode_has_its_way_out_and_its_name_server_at_the_gateway() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        round(&host, &worker.assignment(vec![worker.vnode(7, Running)])).await;
+        let init = worker.init_pid(V7).expect("an init").to_string();
+        let resolv = fs::read_to_string(format!("/proc/{init}/root/etc/resolv.conf"));
+        assert_eq!(
+            resolv.expect("a file"),
+            "nameserver 10.64.0.1\nsearch lab\n"
+        );
+        let inside = |words: &[&str]| {
+            let enter = ["-t", &init, "--net", "--"];
+            command("nsenter", &[&enter, words].concat())
+        };
+        let route = inside(&["ip", "route", "show", "default"]);
+        assert!(route.contains("via 10.64.0.1 dev eth0"), "{route}");
+        inside(&["busybox", "ping", "-c", "1", "-W", "5", "10.64.0.1"]);
+        let question = ["busybox", "nslookup", "-type=a", "host-0.lab", "10.64.0.1"];
+        assert!(inside(&question).contains("10.64.0.7"));
+        perform(&host, Act::Remove(V7)).await;
     });
 }
 

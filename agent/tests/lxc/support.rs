@@ -15,12 +15,14 @@ use docklet_agent::images::ImageStore;
 use docklet_agent::lxc::Container;
 use docklet_agent::plan::plan;
 use docklet_control::amount::{CpuMilli, MemoryMib, VnodeSize};
-use docklet_control::assignment::{AssignedImage, AssignedNetwork, AssignedVnode, Assignment};
+use docklet_control::assignment::{
+    AssignedImage, AssignedNetwork, AssignedVnode, Assignment, Fabric,
+};
 use docklet_control::id::{
     Digest, Epoch, LogIndex, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
 };
 use docklet_control::model::vnode::MacAddress;
-use docklet_control::model::{ClusterId, ImageSpec, VnodeWanted, WorkerCapacity};
+use docklet_control::model::{Bandwidth, ClusterId, ImageSpec, VnodeWanted, WorkerCapacity};
 use docklet_link::authority::SigningRequest;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::{Authority, Credentials};
@@ -89,6 +91,7 @@ impl Worker {
             masters: Vec::new(),
             data_listen: (Ipv4Addr::LOCALHOST, DATA_PORT).into(),
             underlay: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            resolv_conf: "/etc/resolv.conf".into(),
             cgroup_prefix: format!("docklet-test-{}-{number}", std::process::id()),
             capacity: WorkerCapacity::default(),
             terminal_alone: Duration::from_secs(3_600),
@@ -118,6 +121,8 @@ impl Worker {
         let network = AssignedNetwork {
             id: NETWORK,
             peers: Vec::new(),
+            subnet: Some("10.64.0.0/22".parse().expect("a subnet")),
+            ports: Vec::new(),
         };
         let image = AssignedImage {
             digest: self.image,
@@ -135,6 +140,7 @@ impl Worker {
             networks: networks.into_iter().collect(),
             images: vec![image],
             vnodes,
+            fabric: Fabric::default(),
         }
     }
 
@@ -162,6 +168,7 @@ impl Worker {
             prefix: 22,
             mac: MacAddress([0x0a, 0, 0, 0, 0, last]),
             hosts: vec![("host-0".to_owned(), address)],
+            bandwidth: Bandwidth::default(),
         }
     }
 
@@ -226,7 +233,7 @@ impl Worker {
                     .map(|dir| format!("cgroup {}", dir.display())),
             );
         }
-        for below in ["vnodes", "lxc", "lower", "run"] {
+        for below in ["vnodes", "lxc", "lower", "run", "gateways"] {
             let entries = fs::read_dir(self.state(below))
                 .expect("a directory")
                 .flatten();

@@ -6,6 +6,7 @@ mod image;
 mod machine;
 mod master;
 mod person;
+mod port;
 mod setup;
 mod vcluster;
 mod version;
@@ -175,6 +176,14 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::ReportProgram { program } => version::report_program(ground, program),
         Command::RaiseVersion { to } => version::raise(ground, *to),
         Command::RecordBackup => version::record_backup(ground),
+        Command::AddPort {
+            vnode,
+            protocol,
+            number,
+            public,
+        } => port::add(ground, *vnode, *protocol, *number, *public),
+        Command::RemovePort { public } => port::remove(ground, *public),
+        Command::LimitBandwidth { bandwidth } => port::limit_bandwidth(ground, *bandwidth),
     }
 }
 

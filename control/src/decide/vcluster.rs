@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipnetwork::Ipv4Network;
 
-use super::{Decision, Ground, in_range};
+use super::{Decision, Ground, in_range, port};
 use crate::amount::VnodeSize;
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::id::{NetworkId, UserId, VclusterId, VnodeId};
@@ -269,7 +269,8 @@ pub(super) fn scale(ground: Ground<'_>, id: VclusterId, vnodes: u32) -> Result<D
     check_count(vnodes)?;
     let live = ground.state.live_vnodes_of(id);
     let keep = vnodes as usize;
-    let mut events: Vec<Event> = live.iter().skip(keep).flat_map(|v| remove(v)).collect();
+    let gone = live.iter().skip(keep);
+    let mut events: Vec<Event> = gone.flat_map(|v| remove(ground, v)).collect();
     if live.len() < keep {
         let network = ground
             .state
@@ -291,7 +292,7 @@ pub(super) fn delete(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Ref
         let wanted = VclusterWanted::Deleted;
         events.push(Event::VclusterWantedChanged { about, wanted });
         let live = ground.state.live_vnodes_of(id);
-        events.extend(live.iter().flat_map(|vnode| remove(vnode)));
+        events.extend(live.iter().flat_map(|vnode| remove(ground, vnode)));
         let leaves_something = ground.state.vnodes_of(id).any(|v| v.placement.is_some());
         if !leaves_something {
             events.push(Event::VclusterDeleted { about });
@@ -300,11 +301,13 @@ pub(super) fn delete(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Ref
     Ok(Decision::new(Subject::Vcluster(id), events))
 }
 
-/// A vnode that no worker has is gone at once; the others when their worker says so.
-fn remove(vnode: &Vnode) -> Vec<Event> {
+/// A vnode that no worker has is gone at once; the others when their worker says so. Its ports are closed now.
+fn remove(ground: Ground<'_>, vnode: &Vnode) -> Vec<Event> {
     let about = VnodeRef::from(vnode);
-    match vnode.placement {
-        Some(_) => vec![wanted_changed(vnode, VnodeWanted::Removed)],
-        None => vec![Event::VnodeRemoved { about }],
-    }
+    let mut events: Vec<Event> = port::remove_all(ground.state, vnode).collect();
+    events.push(match vnode.placement {
+        Some(_) => wanted_changed(vnode, VnodeWanted::Removed),
+        None => Event::VnodeRemoved { about },
+    });
+    events
 }

@@ -6,6 +6,7 @@ mod image;
 mod machine;
 mod master;
 mod person;
+mod port;
 mod vcluster;
 mod vnode;
 
@@ -53,7 +54,10 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
             vnode::change(&mut state, about.vnode, |row| row.obstacles = obstacles);
         }
         Event::VnodeSeen { about, seen } => vnode::seen(&mut state, at, about.vnode, seen),
-        Event::VnodeRemoved { about } => vnode::removed(&mut state, about.vnode),
+        Event::VnodeRemoved { about } => {
+            port::vnode_removed(&mut state, about.vnode);
+            vnode::removed(&mut state, about.vnode);
+        }
         Event::MasterRemoved { master, .. } => {
             state.remove_master(&master);
             state.remove_program(&master);
@@ -79,6 +83,9 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::ProgramReported { program } => state.put_program(program),
         Event::VersionRaised { version } => state.agreed = Some(Agreed { version, at }),
         Event::BackupTaken { backup } => state.last_backup = Some(backup),
+        Event::PortAdded { port } => port::added(&mut state, port),
+        Event::PortRemoved { public, .. } => port::removed(&mut state, public),
+        Event::BandwidthLimited { bandwidth } => state.bandwidth = Some(bandwidth),
         Event::Drill(event) => drill::evolve(&mut state, at, event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}

@@ -1,12 +1,14 @@
 //! What the cluster knows: one file for each noun, plain data without rules.
 
 pub mod autopilot;
+pub mod bandwidth;
 pub mod drill;
 pub mod image;
 pub mod join_token;
 pub mod lineage;
 pub mod master;
 pub mod network;
+pub mod port;
 pub mod receipt;
 pub mod replacement;
 pub mod runs;
@@ -19,12 +21,14 @@ pub mod vnode;
 pub mod worker;
 
 pub use autopilot::Autopilot;
+pub use bandwidth::{Bandwidth, KbitPerS};
 pub use drill::Drill;
 pub use image::{Image, ImageSpec};
 pub use join_token::{JoinRole, JoinToken};
 pub use lineage::Lineage;
 pub use master::Master;
 pub use network::Network;
+pub use port::{Port, PortNumber, Protocol, PublicPort};
 pub use receipt::{Outcome, Receipt};
 pub use replacement::Replacement;
 pub use session::{Session, SessionKind};

@@ -20,3 +20,11 @@ pub struct Network {
     /// Addresses in use. An address is free again only when its vnode is gone from its worker.
     pub addresses: OrdMap<Ipv4Addr, VnodeId>,
 }
+
+impl Network {
+    /// The address of the segment's gateway, the same on every worker: the first that a host may have.
+    #[must_use]
+    pub fn gateway_of(subnet: Ipv4Network) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(subnet.network()).saturating_add(1))
+    }
+}

@@ -15,8 +15,8 @@ pub struct ClusterVersion(pub u16);
 impl ClusterVersion {
     /// What every cluster begins with.
     pub const FIRST: Self = Self(1);
-    /// The newest that this code knows. 2: backups leave a record.
-    pub const CURRENT: Self = Self(2);
+    /// The newest that this code knows. 2: backups leave a record. 3: what workers offer beyond plain containers.
+    pub const CURRENT: Self = Self(3);
 }
 
 impl fmt::Display for ClusterVersion {

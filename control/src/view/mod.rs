@@ -3,6 +3,7 @@
 pub mod drill;
 pub mod image;
 pub mod master;
+pub mod port;
 pub mod state;
 pub mod vcluster;
 pub mod worker;
@@ -10,6 +11,7 @@ pub mod worker;
 pub use drill::{DrillNotice, DrillView};
 pub use image::ImageView;
 pub use master::{GroupView, MasterRole, MasterView};
+pub use port::PortView;
 pub use state::StateView;
 pub use vcluster::{Phase, VclusterView, VnodeView};
 pub use worker::WorkerView;

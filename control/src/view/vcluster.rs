@@ -10,6 +10,7 @@ use crate::model::{User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted
 use crate::permit;
 use crate::place::{Dimension, Obstacle};
 use crate::state::State;
+use crate::view::port::{self, PortView};
 
 /// Where a vnode is on its way, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +84,9 @@ pub struct VclusterView {
     /// Vnodes running.
     pub running: u32,
     pub vnodes: Vec<VnodeView>,
+    /// Ports of them that are open to the outside.
+    #[serde(default)]
+    pub ports: Vec<PortView>,
     pub created_at: UnixMs,
     pub created_index: LogIndex,
 }
@@ -134,6 +138,7 @@ pub fn show(state: &State, vcluster: &Vcluster) -> VclusterView {
         phase: overall(vcluster.wanted, &vnodes),
         running: u32::try_from(running).unwrap_or(u32::MAX),
         vnodes,
+        ports: port::of_vcluster(state, vcluster.id),
         created_at: vcluster.created_at,
         created_index: vcluster.created_index,
     }

@@ -65,6 +65,8 @@ impl Own {
         own.add::<VnodeId>(Table::Vnodes, vnodes().map(|vnode| vnode.id));
         let placed = vnodes().filter_map(|vnode| vnode.placement);
         own.add::<WorkerId>(Table::Workers, placed.map(|placed| placed.worker));
+        let ports = state.ports.values().filter(|port| port.owner == user);
+        own.add(Table::Ports, ports.map(|port| port.public));
         let refused = vnodes().flat_map(|vnode| &vnode.obstacles);
         own.add::<WorkerId>(Table::Workers, refused.map(|obstacle| obstacle.worker));
         own

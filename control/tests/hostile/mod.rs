@@ -10,8 +10,9 @@ use docklet_control::id::{
     Digest, Epoch, LogIndex, MasterId, SecretHash, UserId, VclusterId, VnodeId, WorkerId,
 };
 use docklet_control::model::{
-    Autopilot, ClusterId, ClusterVersion, ImageSpec, JoinRole, Program, Role, SessionKind,
-    VnodeSeen, WorkerCapacity, WorkerFacts, WorkerStatus,
+    Autopilot, Bandwidth, ClusterId, ClusterVersion, ImageSpec, JoinRole, KbitPerS, PortNumber,
+    Program, Protocol, PublicPort, Role, SessionKind, VnodeSeen, WorkerCapacity, WorkerFacts,
+    WorkerStatus,
 };
 use docklet_control::place::{Dimension, Obstacle};
 use docklet_control::quorum::Seat;
@@ -119,6 +120,12 @@ fn of_people() -> BoxedStrategy<Command> {
         4 => (vcluster(), count())
             .prop_map(|(vcluster, vnodes)| Command::ScaleVcluster { vcluster, vnodes }),
         2 => vcluster().prop_map(|vcluster| Command::DeleteVcluster { vcluster }),
+        3 => (vnode(), protocol(), port(), prop::option::of(port())).prop_map(
+            |(vnode, protocol, number, public)| Command::AddPort { vnode, protocol, number, public }
+        ),
+        2 => (protocol(), port()).prop_map(|(protocol, number)| Command::RemovePort {
+            public: PublicPort { protocol, number },
+        }),
         1 => (user(), text())
             .prop_map(|(user, password_hash)| Command::ChangePassword { user, password_hash }),
         1 => secret().prop_map(|id| Command::CloseSession { id }),
@@ -156,6 +163,9 @@ fn of_admins() -> BoxedStrategy<Command> {
         }),
         removal(),
         Just(Command::RecordBackup),
+        (rate(), rate()).prop_map(|(sent, received)| Command::LimitBandwidth {
+            bandwidth: Bandwidth { sent, received },
+        }),
         (master(), secret(), number()).prop_map(|(master, secret_hash, ttl_ms)| {
             Command::ReplaceMaster {
                 master,
@@ -398,6 +408,30 @@ fn worker() -> impl Strategy<Value = WorkerId> {
 
 fn vnode() -> impl Strategy<Value = VnodeId> {
     prop_oneof![9 => 1..12_u64, 1 => Just(u64::MAX)].prop_map(VnodeId)
+}
+
+fn protocol() -> impl Strategy<Value = Protocol> {
+    select(vec![Protocol::Tcp, Protocol::Udp])
+}
+
+/// Few, so that they meet.
+fn port() -> impl Strategy<Value = PortNumber> {
+    select(vec![
+        0,
+        22,
+        80,
+        19_999,
+        20_000,
+        20_001,
+        29_999,
+        30_000,
+        u16::MAX,
+    ])
+    .prop_map(PortNumber)
+}
+
+fn rate() -> impl Strategy<Value = Option<KbitPerS>> {
+    prop::option::of(amount().prop_map(KbitPerS))
 }
 
 fn secret() -> impl Strategy<Value = SecretHash> {

@@ -31,6 +31,7 @@ pub enum Noun {
     Networks,
     Vclusters,
     Vnodes,
+    Ports,
     Drills,
     Receipts,
 }
@@ -50,6 +51,7 @@ impl Noun {
             Self::Networks => "networks",
             Self::Vclusters => "vclusters",
             Self::Vnodes => "vnodes",
+            Self::Ports => "ports",
             Self::Drills => "drills",
             Self::Receipts => "receipts",
         }
@@ -96,6 +98,7 @@ pub fn show(state: &State, asker: &User) -> StateView {
     shown.networks();
     shown.vclusters();
     shown.vnodes();
+    shown.ports();
     shown.view
 }
 

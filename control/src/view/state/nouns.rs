@@ -39,6 +39,20 @@ impl Shown<'_> {
                     "last_backup_index",
                     state.last_backup.map(|backup| backup.index.0),
                 )
+                .number_if(
+                    "sent_kbit_per_s",
+                    state
+                        .bandwidth
+                        .and_then(|of| of.sent)
+                        .map(|rate| rate.0.into()),
+                )
+                .number_if(
+                    "received_kbit_per_s",
+                    state
+                        .bandwidth
+                        .and_then(|of| of.received)
+                        .map(|rate| rate.0.into()),
+                )
                 .group("autopilot", policy.0);
             self.add(Noun::Cluster, settings.name.to_string(), "", fields.0);
         }
@@ -265,6 +279,20 @@ impl Shown<'_> {
                 .list("does_not_fit_on", obstacles)
                 .number("created_at", vnode.created_at.0);
             self.add(Noun::Vnodes, self.vnode(vnode), vnode.id, fields.0);
+        }
+    }
+
+    pub(super) fn ports(&mut self) {
+        let (state, asker) = (self.state, self.asker);
+        let ports = state.ports.values();
+        for port in ports.filter(|port| permit::owns(asker, port.owner)) {
+            let vnode = state.vnodes.get(&port.vnode);
+            let fields = Building::default()
+                .text_if("vnode", vnode.map(|vnode| self.vnode(vnode)))
+                .number("port", port.number.0)
+                .number("added_at", port.added_at.0);
+            let name = self.theirs(port.owner, &port.public.to_string());
+            self.add(Noun::Ports, name, port.public, fields.0);
         }
     }
 
