@@ -97,13 +97,14 @@ export class Cluster {
     const files = (dir) => (existsSync(dir) ? readdirSync(dir) : []);
     const cgroups = ["/sys/fs/cgroup", ...files("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}`)];
     return [1, 2].map((n) => ({
-      links: lines(inside(n, "ip", "-o", "link"), /dk[bxhc]\d/).map((line) => line.split(":")[1].trim()),
+      links: lines(inside(n, "ip", "-o", "link"), /dk[bxhcngu]\d/).map((line) => line.split(":")[1].trim()),
       nft: inside(n, "nft", "list", "tables"),
       mounts: lines(mounts, new RegExp(`${this.dir}/w${n}/`)).map((line) => line.split(" ")[4]),
       vnodes: files(`${this.dir}/w${n}/state/vnodes`),
       containers: files(`${this.dir}/w${n}/state/lxc`),
       lower: files(`${this.dir}/w${n}/state/lower`),
       run: files(`${this.dir}/w${n}/state/run`),
+      gateways: files(`${this.dir}/w${n}/state/gateways`),
       cgroups: cgroups.map((dir) => `${dir}/${worker(n)}`).filter(existsSync).flatMap((dir) => files(dir).filter((name) => /^v\d/.test(name))),
     }));
   }

@@ -33,6 +33,12 @@ enum Command {
     Exec(client::exec::Exec),
     /// Open a terminal in a vnode
     Shell(client::shell::Shell),
+    /// Ports of vnodes: open to the outside, list, close
+    #[command(subcommand)]
+    Port(client::port::Command),
+    /// How much vnodes may send and receive
+    #[command(subcommand)]
+    Bandwidth(client::port::BandwidthCommand),
     /// Masters: make, join, run, list
     #[command(subcommand)]
     Master(role::master::Command),
@@ -109,6 +115,8 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Vc(command) => client::vc::run(command).await,
         Command::Exec(exec) => client::exec::run(exec).await,
         Command::Shell(shell) => client::shell::run(shell).await,
+        Command::Port(command) => client::port::run(command).await,
+        Command::Bandwidth(command) => client::port::bandwidth(command).await,
         Command::Master(command) => role::master::run(command, knows).await,
         Command::Agent(command) => role::agent::run(command).await,
         Command::Worker(command) => client::machine::worker(command).await,

@@ -17,8 +17,9 @@ export async function timed(act) {
 export const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 const round = (number) => Math.round(number * 100) / 100;
 
-// One measure beside a peer, pair by pair. `goal` is a ratio: ours to the peer's at most if `most`, the peer's to ours at least if `times`.
-export function compared(measure, unit, ours, peer, { most, times } = {}) {
+// One measure beside a peer, pair by pair. `goal` is a ratio: ours to the peer's at most if `most`, the peer's to ours at least if
+// `times`, ours to the peer's at least if `least`.
+export function compared(measure, unit, ours, peer, { most, times, least } = {}) {
   const ratios = ours.map((value, pair) => (times ? peer[pair] / value : value / peer[pair]));
   const middle = median(ratios);
   return {
@@ -29,8 +30,8 @@ export function compared(measure, unit, ours, peer, { most, times } = {}) {
     ratio_median: round(middle),
     ratio_min: round(Math.min(...ratios)),
     ratio_max: round(Math.max(...ratios)),
-    goal: times ?? most ?? null,
-    met: times ? middle >= times : most ? middle <= most : null,
+    goal: times ?? most ?? least ?? null,
+    met: times ? middle >= times : most ? middle <= most : least ? middle >= least : null,
   };
 }
 

@@ -64,6 +64,8 @@ fn page_routes() -> Router<Portal> {
         .route("/new/vcluster", get(pages::vcluster::form))
         .route("/vclusters/{name}", get(pages::vcluster::show))
         .route("/vclusters/{name}/{action}", post(pages::vcluster::change))
+        .route("/vclusters/{name}/ports/add", post(pages::port::add))
+        .route("/vclusters/{name}/ports/remove", post(pages::port::remove))
         .route("/terminal/{vcluster}/{vnode}", get(pages::terminal::show))
         .route("/terminal/ws", get(terminal::browser))
         .route("/masters", get(pages::master::list))
@@ -101,6 +103,12 @@ fn api_routes() -> Router<Portal> {
         .route(
             "/vclusters/{name}/vnodes/{vnode}/terminal",
             get(terminal::program),
+        )
+        .route("/ports", get(api::port::list).post(api::port::add))
+        .route("/ports/{protocol}/{number}", delete(api::port::remove))
+        .route(
+            "/bandwidth",
+            get(api::port::bandwidth).put(api::port::limit_bandwidth),
         )
         .route("/backup", post(api::backup::take))
         .route("/state", get(api::state::show))

@@ -43,6 +43,22 @@ pub(crate) fn find_vcluster<'s>(
         .ok_or_else(missing)
 }
 
+/// The vnode `host-N` of a vcluster.
+pub(crate) fn find_vnode<'s>(
+    state: &'s State,
+    asker: &User,
+    vcluster: &str,
+    hostname: &str,
+) -> Result<&'s Vnode, Refusal> {
+    let vcluster = find_vcluster(state, asker, vcluster)?;
+    let live = state.live_vnodes_of(vcluster.id);
+    let mut named = live
+        .into_iter()
+        .filter(|vnode| vnode.hostname() == hostname);
+    let missing = || Refusal::not_found("vnode", hostname.escape_debug());
+    named.next().ok_or_else(missing)
+}
+
 /// The running vnode `host-N` of a vcluster. What this master's own state refuses, a current one may allow: the vnode
 /// may have started a moment ago.
 pub(crate) async fn locate(
@@ -65,10 +81,7 @@ fn locate_in(
     hostname: &str,
 ) -> Result<Located, Refusal> {
     let vcluster = find_vcluster(state, asker, vcluster)?;
-    let live = state.live_vnodes_of(vcluster.id);
-    let named = |vnode: &&&Vnode| vnode.hostname() == hostname;
-    let missing = || Refusal::not_found("vnode", hostname.escape_debug());
-    let vnode = live.iter().find(named).ok_or_else(missing)?;
+    let vnode = find_vnode(state, asker, &vcluster.id.to_string(), hostname)?;
     let phase = view::vcluster::show_vnode(state, vnode).phase;
     let asleep = || Refusal::VnodeNotRunning {
         vnode: format!("{}/{hostname}", vcluster.name),

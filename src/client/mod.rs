@@ -10,6 +10,7 @@ pub mod login;
 pub mod machine;
 pub mod master;
 pub mod output;
+pub mod port;
 pub mod shell;
 pub mod socket;
 pub mod state;

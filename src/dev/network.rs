@@ -1,6 +1,8 @@
-//! The network between the dev cluster's machines: a bridge, and a namespace for each worker.
+//! The network between the dev cluster's machines: a bridge, and a namespace for each worker. The bridge is also the
+//! workers' way out, as a router would be.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
@@ -40,8 +42,46 @@ pub fn ensure(layout: &Layout) -> anyhow::Result<()> {
             "-netns", namespace, "address", "add", &address, "dev", "uplink",
         ])?;
         must(&["-netns", namespace, "link", "set", "uplink", "up"])?;
+        let router = layout.bridge_address().to_string();
+        must(&[
+            "-netns", namespace, "route", "add", "default", "via", &router,
+        ])?;
     }
-    Ok(())
+    open_way_out(layout)
+}
+
+/// Workers are hidden behind this machine, in a table of their own.
+fn open_way_out(layout: &Layout) -> anyhow::Result<()> {
+    std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("forward for workers")?;
+    let (bridge, net) = (layout.bridge(), format!("{}/24", layout.bridge_address()));
+    nft(&format!(
+        "\
+add table ip {bridge}
+delete table ip {bridge}
+table ip {bridge} {{
+  chain hidden {{ type nat hook postrouting priority srcnat; policy accept;
+    ip saddr {net} oifname != \"{bridge}\" masquerade
+  }}
+}}
+"
+    ))
+}
+
+fn nft(commands: &str) -> anyhow::Result<()> {
+    let mut child = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("run nft (apt-get install nftables)")?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(commands.as_bytes())?;
+    }
+    let output = child.wait_with_output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    bail!("nft: {}", String::from_utf8_lossy(&output.stderr).trim())
 }
 
 /// Removes all of it. Everything that workers made in their namespaces goes with these.
@@ -62,7 +102,9 @@ pub fn remove(layout: &Layout) -> anyhow::Result<()> {
     if ip(&["link", "show", "dev", &bridge])? {
         must(&["link", "delete", &bridge])?;
     }
-    Ok(())
+    nft(&format!(
+        "add table ip {bridge}\ndelete table ip {bridge}\n"
+    ))
 }
 
 fn ip(arguments: &[&str]) -> anyhow::Result<bool> {

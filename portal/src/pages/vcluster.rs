@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::amount::{cores, count, mib};
 use super::berth::berths;
-use super::{Page, by_command, check_csrf, csrf, instant, phase, sentence};
+use super::{Page, by_command, check_csrf, csrf, instant, phase, port, sentence};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -272,6 +272,7 @@ pub(crate) fn show_fragments(asker: &Asker, name: &str) -> Vec<(String, Markup)>
         ("power".to_owned(), power(asker, &view, name)),
         ("facts".to_owned(), facts(&view)),
         ("vnodes".to_owned(), vnodes(&view, name)),
+        ("ports".to_owned(), port::table(asker, &view, name)),
     ]
 }
 
@@ -284,6 +285,7 @@ fn gone() -> Vec<(String, Markup)> {
         ("power".to_owned(), html! { div #power .gone {} }),
         ("facts".to_owned(), notice),
         ("vnodes".to_owned(), html! { div #vnodes {} }),
+        ("ports".to_owned(), html! { div #ports {} }),
     ]
 }
 
@@ -298,6 +300,7 @@ fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
         }
         (facts(view))
         (vnodes(view, name))
+        (port::section(asker, view, name))
         section.foot {
             (by_command(&format!("docklet vc show {name}")))
             (delete_form(asker, view, name))

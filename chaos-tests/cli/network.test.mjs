@@ -1,0 +1,79 @@
+// Gateways, names, public ports and limits by command line, on real containers.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { after, before, test } from "node:test";
+import { Cluster, until } from "../harness.mjs";
+
+const cluster = new Cluster(25);
+
+before(() => cluster.up());
+after(() => cluster.down());
+
+// What the vnode's web server says through a public port, asked from outside the workers.
+async function page(address) {
+  const answer = await fetch(`http://${address}/`, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
+  return answer && (await answer.text()).trim();
+}
+
+const serve = () => {
+  cluster.run("exec", "lab/host-1", "--", "sh", "-c", "mkdir -p /tmp/www && echo hello > /tmp/www/index.html && busybox httpd -p 80 -h /tmp/www");
+};
+
+test("vnodes find each other by name and the way out, and nothing of the cluster", () => {
+  cluster.run("vc", "create", "lab", "--vnodes", "2", "--wait");
+  const host = cluster.json("vc", "show", "lab").vnodes[1].address;
+  const found = cluster.run("exec", "lab/host-0", "--", "nslookup", "-type=a", "host-1.lab");
+  assert.ok(found.includes(host), found);
+  const missing = cluster.try(["exec", "lab/host-0", "--", "nslookup", "-type=a", "host-7.lab"]);
+  assert.match(missing.stdout + missing.stderr, /NXDOMAIN/);
+  const route = cluster.run("exec", "lab/host-0", "--", "ip", "route");
+  assert.match(route, /default via 10\.64\.0\.1 dev eth0/);
+  // The machine itself plays the outside at an address that no gateway knows.
+  execFileSync("ip", ["address", "add", "198.51.100.25/32", "dev", "lo"]);
+  try {
+    const ping = (address) => cluster.try(["exec", "lab/host-0", "--", "ping", "-c", "1", "-W", "1", address]).code;
+    assert.equal(ping("198.51.100.25"), 0, "the outside");
+    for (const closed of ["10.211.25.1", "10.211.25.11", "10.211.25.12", "100.64.0.2"]) {
+      assert.notEqual(ping(closed), 0, closed);
+    }
+  } finally {
+    execFileSync("ip", ["address", "del", "198.51.100.25/32", "dev", "lo"]);
+  }
+});
+
+test("a port leads to its vnode, through stops and kills, until it is closed", async () => {
+  serve();
+  const [port] = cluster.json("port", "add", "lab/host-1", "80");
+  assert.deepEqual([port.public, port.worker, port.address], [20_000, "w2", "10.211.25.12:20000"]);
+  await until("page", async () => (await page(port.address)) === "hello");
+  assert.equal(cluster.json("port", "add", "lab/host-1", "80").length, 1, "asked twice, open once");
+  const taken = cluster.try(["port", "add", "lab/host-0", "80", "--public", "20000"]);
+  assert.match(taken.stderr, /leads somewhere already/);
+
+  cluster.run("vc", "stop", "lab", "--wait");
+  cluster.run("vc", "start", "lab", "--wait");
+  serve();
+  await until("page after a restart of the vnode", async () => (await page(port.address)) === "hello");
+  cluster.kill("w2");
+  assert.equal(await page(port.address), "hello", "without its agent");
+  cluster.run("dev", "up");
+  await until("page after a restart of the agent", async () => (await page(port.address)) === "hello");
+
+  cluster.run("port", "remove", "20000");
+  await until("closed port", async () => (await page(port.address)) === undefined);
+  assert.deepEqual(cluster.json("port", "list"), []);
+});
+
+test("an admin limits what vnodes send, and nothing is left when they go", async () => {
+  cluster.run("bandwidth", "limit", "--sent", "10", "--received", "20");
+  assert.deepEqual(cluster.json("bandwidth", "show"), { sent: 10_000, received: 20_000 });
+  const inside = (...command) => execFileSync("ip", ["netns", "exec", "dkdev25-w1", ...command], { encoding: "utf8" });
+  await until("limits on the vnode's device", () => /rate 20Mbit/.test(inside("tc", "qdisc", "show")) && /rate 10Mbit/.test(inside("tc", "qdisc", "show")));
+  cluster.run("port", "add", "lab/host-0", "80", "--protocol", "udp");
+  cluster.run("vc", "delete", "lab", "--wait");
+  assert.deepEqual(cluster.json("port", "list"), []);
+  await until("clean workers", () => cluster.traces().every(({ links, nft, gateways }) => links.length + gateways.length + nft.length === 0), 10_000).catch(() => {
+    assert.deepEqual(cluster.traces(), []);
+  });
+});
