@@ -18,10 +18,10 @@ const cluster = new Cluster(INSTANCE);
 // Words that run what follows in the network namespace of a worker, or of a vnode's init.
 const ofWorker = (number) => ["nsenter", `--net=/run/netns/dkdev${INSTANCE}-w${number}`];
 function ofVnode(worker, vnode) {
-  const inside = `/dkdev${INSTANCE}-w${worker}/v${vnode}/`;
+  const inside = `/dkdev${INSTANCE}-w${worker}/v${vnode}/lxc.payload`;
   const runs = (pid) => {
     try {
-      return `${readFileSync(`/proc/${pid}/cgroup`, "utf8")}/`.includes(inside) && readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("/sbin/init");
+      return readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(inside);
     } catch {
       return false; // It ended meanwhile.
     }

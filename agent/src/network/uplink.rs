@@ -2,7 +2,8 @@
 //! our own table `ip docklet`, which goes with the last segment.
 //!
 //! A gateway may reach the outside and public ports, but no other gateway and nothing of the worker's own. Public ports
-//! are open at every address of the worker but loopback, from the worker itself too.
+//! are open at every address of the worker but loopback, from the worker itself too. The segments' own packets between
+//! workers are not tracked: each connection of a vnode would be one of the worker's, beyond all bounds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -72,17 +73,23 @@ add table ip docklet
 add map ip docklet tcp_ports { type inet_service : ipv4_addr; }
 add map ip docklet udp_ports { type inet_service : ipv4_addr; }
 add set ip docklet portals { type ipv4_addr . inet_service; }
+add chain ip docklet tunnel_in { type filter hook prerouting priority raw; policy accept; }
+add chain ip docklet tunnel_out { type filter hook output priority raw; policy accept; }
 add chain ip docklet public { type nat hook prerouting priority dstnat; policy accept; }
 add chain ip docklet public_here { type nat hook output priority -100; policy accept; }
 add chain ip docklet hidden { type nat hook postrouting priority srcnat; policy accept; }
 add chain ip docklet through { type filter hook forward priority filter; policy accept; }
 add chain ip docklet own { type filter hook input priority filter; policy accept; }
 flush set ip docklet portals
+flush chain ip docklet tunnel_in
+flush chain ip docklet tunnel_out
 flush chain ip docklet public
 flush chain ip docklet public_here
 flush chain ip docklet hidden
 flush chain ip docklet through
 flush chain ip docklet own
+add rule ip docklet tunnel_in udp dport 4789 notrack
+add rule ip docklet tunnel_out udp dport 4789 notrack
 add rule ip docklet public fib daddr type local ip daddr != 127.0.0.0/8 dnat to tcp dport map @tcp_ports
 add rule ip docklet public fib daddr type local ip daddr != 127.0.0.0/8 dnat to udp dport map @udp_ports
 add rule ip docklet public_here fib daddr type local ip daddr != 127.0.0.0/8 dnat to tcp dport map @tcp_ports

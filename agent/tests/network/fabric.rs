@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
+use docklet_agent::network::gateway::CONNECTIONS_MAX;
+
 use crate::site::{OUTSIDE, ROUTER, Site, Space};
 
 /// Which of these can be connected to.
@@ -98,6 +100,42 @@ fn vnodes_reach_the_outside_and_masters_portals_and_nothing_else_of_the_cluster(
 }
 
 #[test]
+fn connections_within_a_segment_are_none_of_the_workers() {
+    Site::run(|site| {
+        let nodes = [site.worker(1), site.worker(2)];
+        for (node, number) in nodes.iter().zip([1, 2]) {
+            node.ensure(&site, &site.network(5, &[1, 2], number));
+        }
+        let (one, other) = (nodes[0].guest(5, 11, 11), nodes[1].guest(5, 12, 12));
+        other.space.serve_udp(other.at(7), "other");
+        // The worker knows of connections at all: this one is of its own gateway.
+        site.outside.serve_udp((OUTSIDE, 80), "outside");
+        assert!(one.space.hear_udp((OUTSIDE, 80)).is_some());
+        for _ in 0..50 {
+            assert!(one.space.hear_udp(other.at(7)).is_some());
+        }
+        let tracked = || {
+            let path = "/proc/sys/net/netfilter/nf_conntrack_count";
+            let counted = nodes[0].space.within(|| std::fs::read_to_string(path));
+            counted
+                .expect("counted")
+                .trim()
+                .parse::<u32>()
+                .expect("a number")
+        };
+        let before = tracked();
+        assert!(before < 10, "{before} connections");
+        nodes[0]
+            .space
+            .nft("flush chain ip docklet tunnel_in\nflush chain ip docklet tunnel_out\n");
+        for _ in 0..50 {
+            assert!(one.space.hear_udp(other.at(7)).is_some());
+        }
+        assert!(tracked() > before + 10, "each is one without the rules");
+    });
+}
+
+#[test]
 fn a_flood_of_connections_stays_within_its_users_share() {
     Site::run(|site| {
         let node = site.worker(1);
@@ -105,25 +143,36 @@ fn a_flood_of_connections_stays_within_its_users_share() {
         node.ensure(&site, &site.network(6, &[1], 1));
         let (hog, neighbour) = (node.guest(5, 11, 11), node.guest(6, 12, 12));
         site.outside.serve_udp((OUTSIDE, 80), "outside");
-        // Each port of the outside is another connection.
         let socket = hog
             .space
             .within(|| std::net::UdpSocket::bind("0.0.0.0:0"))
             .expect("a socket");
-        for port in 1..=20_000_u16 {
-            // The outside says that nobody listens, which the next call tells.
-            let _ = socket.send_to(b"flood", (OUTSIDE, port));
-        }
-        let share =
-            usize::try_from(docklet_agent::network::gateway::CONNECTIONS_MAX).expect("small");
-        let known = node.space.within(|| {
-            std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count").expect("counted")
-        });
-        let known: usize = known.trim().parse().expect("a number");
+        let share = usize::try_from(CONNECTIONS_MAX).expect("small");
+        let flood = |first: u16| {
+            for port in first..first + 10_000 {
+                // Each port of the outside is another connection. It says that nobody listens, which the next call tells.
+                let _ = socket.send_to(b"flood", (OUTSIDE, port));
+            }
+            let counted = node
+                .space
+                .within(|| std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count"));
+            let counted = counted.expect("counted");
+            counted.trim().parse::<usize>().expect("a number")
+        };
+        let known = flood(1);
         assert!(
             known <= share + 64 && known > share / 2,
             "{known} connections"
         );
         assert!(neighbour.space.hear_udp((OUTSIDE, 80)).is_some());
+        // Without the bound one user fills the worker's own table.
+        node.fault(|| {
+            docklet_agent::network::space::within(&node.files.state("gateways/g5"), || {
+                let rules = "flush chain ip docklet counted\nadd rule ip docklet counted accept\n";
+                docklet_agent::command::run("nft", &["-f", "-"], rules)
+            })
+        });
+        let known = flood(20_001);
+        assert!(known > share + 1_000, "{known} connections");
     });
 }
