@@ -87,6 +87,11 @@ bench-workers: build ## Workers beside bare LXC and Incus (PARTS=create,exec,sca
 	cargo build --locked --release
 	node chaos-tests/bench/workers.mjs
 
+.PHONY: bench-meters
+bench-meters: build ## CPU and memory of an agent that measures a hundred vnodes (VNODES=100 SECONDS=30)
+	cargo build --locked --release
+	node chaos-tests/bench/meters.mjs
+
 .PHONY: golden
 golden: ## Record what the present cluster version writes, once, beside the recordings of those before
 	RECORD=1 cargo test --locked -p docklet-control --test stories recorded

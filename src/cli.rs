@@ -29,6 +29,9 @@ enum Command {
     /// Vclusters
     #[command(subcommand)]
     Vc(client::vc::Command),
+    /// Single vnodes: what one uses
+    #[command(subcommand)]
+    Vnode(client::vnode::Command),
     /// Run a program in a vnode
     Exec(client::exec::Exec),
     /// Open a terminal in a vnode
@@ -113,6 +116,7 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Login(login) => client::login::run(login).await,
         Command::Status(print) => client::machine::status(print).await,
         Command::Vc(command) => client::vc::run(command).await,
+        Command::Vnode(command) => client::vnode::run(command).await,
         Command::Exec(exec) => client::exec::run(exec).await,
         Command::Shell(shell) => client::shell::run(shell).await,
         Command::Port(command) => client::port::run(command).await,

@@ -17,8 +17,9 @@ use crate::host::linux::LinuxHost;
 use crate::host::{Act, Host, Observation};
 use crate::masters::{self, MasterLink, Tell, Told};
 use crate::members::Members;
+use crate::meter::Meter;
 use crate::plan::{Plan, plan, report};
-use crate::{door, inventory};
+use crate::{door, inventory, open_files};
 
 /// Vnodes that are acted upon at once.
 const PARALLEL: usize = 8;
@@ -34,7 +35,9 @@ const BACKOFF_MAX_S: u64 = 30;
 /// # Errors
 /// It cannot begin: state directory, data port or stored assignment are unusable.
 pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
+    open_files::raise()?;
     let host = Arc::new(LinuxHost::open(config.clone())?);
+    let meter = Meter::open(&config);
     let path = host.state().assignment();
     let known = masters::load(&path)?;
     let (images, images_watch) = watch::channel(host.images().list()?);
@@ -51,12 +54,21 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
         known: known.clone(),
         config: config.clone(),
     };
-    let door = door::serve(config, host.clone(), images.clone(), tell.clone(), members).await?;
+    let door = door::serve(
+        config,
+        host.clone(),
+        images.clone(),
+        tell.clone(),
+        members,
+        meter.clone(),
+    )
+    .await?;
     let mut agent = Agent::new(host, known, tell, images);
     let keep = move |assignment: &Assignment| masters::store(&path, assignment);
     tokio::select! {
         () = link.run() => {}
         () = door => {}
+        () = meter.run() => {}
         () = agent.reconcile(receive_told, keep) => {}
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! STATE/vnodes/v7/placed.json   what it was prepared for
 //!                 upper/ work/  its own layer, owned by the user's range of ids
 //!                 rootfs/       image and own layer together, while mounted
+//!                 meter         what it used, by `meter/history.rs`
 //!                 etc/          hosts, hostname, resolv.conf: mounted into it read-only
 //! STATE/lxc/v7/                 liblxc's own file and log
 //! STATE/lower/DIGEST-UIDBASE/   an image with shifted ids, while mounted

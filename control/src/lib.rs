@@ -21,6 +21,7 @@ pub mod evolve;
 pub mod generation;
 pub mod id;
 pub mod invariants;
+pub mod meter;
 pub mod model;
 pub mod name;
 pub mod permit;

@@ -20,6 +20,7 @@ function place({ id, html }) {
   if (!old || !fresh) return;
   const focused = old.contains(document.activeElement) && twin(document.activeElement);
   tellTimes(fresh);
+  tellUsage(fresh);
   old.replaceWith(fresh);
   if (focused) fresh.querySelector(focused)?.focus();
 }
@@ -29,6 +30,16 @@ function twin(element) {
   if (element.id) return `#${CSS.escape(element.id)}`;
   const [name, value] = element.hasAttribute("href") ? ["href", element.getAttribute("href")] : ["type", element.getAttribute("type")];
   return value === null ? null : `${element.localName}[${name}="${CSS.escape(value)}"]`;
+}
+
+// What vnodes use now, by their number: written beside each, also beside those that were drawn anew.
+let used = {};
+
+function tellUsage(root) {
+  for (const place of root.querySelectorAll("[data-usage]")) {
+    const text = used[place.dataset.usage] || "—";
+    if (place.textContent !== text) place.textContent = text;
+  }
 }
 
 // Times in the reader's own words and zone; the exact one is a touch away.
@@ -95,6 +106,10 @@ function follow(url) {
     source.addEventListener("fragment", (event) => {
       pulse.entry(event.lastEventId);
       place(JSON.parse(event.data));
+    });
+    source.addEventListener("usage", (event) => {
+      used = JSON.parse(event.data);
+      tellUsage(document);
     });
     source.addEventListener("hello", (event) => hello(JSON.parse(event.data)));
     source.addEventListener("error", () => {

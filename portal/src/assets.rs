@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// Built by `make assets` from portal/assets.
-const FILES: [(&str, &str, &[u8]); 4] = [
+const FILES: [(&str, &str, &[u8]); 5] = [
     (
         "icon.svg",
         "image/svg+xml",
@@ -20,6 +20,11 @@ const FILES: [(&str, &str, &[u8]); 4] = [
         "live.js",
         "text/javascript; charset=utf-8",
         include_bytes!("../assets/dist/live.js"),
+    ),
+    (
+        "chart.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("../assets/dist/chart.js"),
     ),
     (
         "terminal.js",

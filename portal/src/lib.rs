@@ -14,6 +14,8 @@ mod images;
 mod intake;
 mod live;
 mod masters;
+mod meters;
+mod metrics;
 mod pages;
 mod password;
 mod past;

@@ -1,19 +1,24 @@
 //! Live pages: whenever something changes that the viewer may see, the parts of the page that look different now are
 //! sent anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
+use docklet_control::id::VnodeId;
+use docklet_control::model::{Vcluster, Worker};
 use futures_util::Stream;
 use maud::Markup;
 
 use crate::asker::{Asker, holder};
 use crate::dispatch::Waking;
-use crate::pages::{drill, home, image, master, notice, vcluster, worker};
+use crate::meters::{self, Feed};
+use crate::pages::{drill, home, image, master, notice, usage, vcluster, worker};
 use crate::serve::Portal;
+use crate::worker::find_vcluster;
 
 /// Changes that come within this time are shown together.
 const GATHER: Duration = Duration::from_millis(40);
@@ -32,6 +37,9 @@ struct Viewer {
     sent: HashMap<String, String>,
     queue: Vec<Event>,
     greeted: Option<String>,
+    /// What the workers of the shown vnodes tell, as long as somebody looks.
+    feeds: Vec<Arc<Feed>>,
+    used: String,
 }
 
 /// The parts of a page, by the id of the element that they replace.
@@ -69,6 +77,8 @@ pub(crate) async fn stream(
         sent: HashMap::new(),
         queue: Vec::new(),
         greeted: None,
+        feeds: Vec::new(),
+        used: String::new(),
     };
     let events = futures_util::stream::unfold(viewer, |mut viewer| async move {
         let event = viewer.next().await?;
@@ -92,7 +102,9 @@ impl Viewer {
             self.asker.frozen = frozen;
             if std::mem::take(&mut self.stale) {
                 self.look();
+                self.follow_workers();
             }
+            self.tell_usage();
             self.greet();
         }
     }
@@ -120,6 +132,43 @@ impl Viewer {
                 self.queue.push(event.data(data.to_string()));
                 self.sent.insert(id, html);
             }
+        }
+    }
+
+    /// The vcluster that the page shows, if it shows one.
+    fn vcluster(&self) -> Option<&Vcluster> {
+        let name = self.page.strip_prefix("vclusters/")?;
+        find_vcluster(&self.asker.frozen.state, &self.asker.user, name).ok()
+    }
+
+    fn follow_workers(&mut self) {
+        let state = &self.asker.frozen.state;
+        let workers = self
+            .vcluster()
+            .map(|shown| meters::workers_of(state, shown));
+        let workers = workers.unwrap_or_default().into_iter();
+        let follow = |worker: &Worker| self.portal.meters.follow(&self.portal, worker.id);
+        self.feeds = workers.map(follow).collect();
+    }
+
+    /// Sends what each vnode uses now, if it reads differently.
+    fn tell_usage(&mut self) {
+        let Some(shown) = self.vcluster() else {
+            return;
+        };
+        let live = self.feeds.iter();
+        let live = live.filter_map(|feed| Some((feed.worker, feed.now()?)));
+        let live = live.collect();
+        let words: BTreeMap<VnodeId, String> =
+            meters::usage(&self.asker.frozen.state, shown, &live)
+                .into_iter()
+                .filter_map(|vnode| Some((vnode.id, usage::words(&vnode.usage?, vnode.size))))
+                .collect();
+        let data = serde_json::json!(words).to_string();
+        if data != self.used {
+            let event = Event::default().event("usage").data(data.clone());
+            self.queue.push(event);
+            self.used = data;
         }
     }
 

@@ -7,7 +7,7 @@ use axum::routing::{delete, get, post, put};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::serve::Portal;
-use crate::{api, assets, events, images, intake, live, pages, problem, terminal};
+use crate::{api, assets, events, images, intake, live, metrics, pages, problem, terminal};
 
 /// Scripts, styles and connections are this origin's own; nothing inline, nobody frames us.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -28,6 +28,10 @@ pub(crate) fn router(portal: Portal) -> Router {
                 .layer(map_request(intake::whole_body))
                 .merge(upload_routes())
                 .layer(map_response(problem::tell_all)),
+        )
+        .route(
+            "/metrics",
+            get(metrics::show).layer(map_response(problem::tell_all)),
         )
         .with_state(portal)
         .layer(map_request(intake::name_host))
@@ -63,6 +67,7 @@ fn page_routes() -> Router<Portal> {
         )
         .route("/new/vcluster", get(pages::vcluster::form))
         .route("/vclusters/{name}", get(pages::vcluster::show))
+        .route("/vclusters/{name}/usage", get(pages::usage::show))
         .route("/vclusters/{name}/{action}", post(pages::vcluster::change))
         .route("/vclusters/{name}/ports/add", post(pages::port::add))
         .route("/vclusters/{name}/ports/remove", post(pages::port::remove))
@@ -99,6 +104,15 @@ fn api_routes() -> Router<Portal> {
         .route("/vclusters/{name}/start", post(api::vcluster::start))
         .route("/vclusters/{name}/stop", post(api::vcluster::stop))
         .route("/vclusters/{name}/scale", post(api::vcluster::scale))
+        .route("/vclusters/{name}/usage", get(api::meter::vcluster_usage))
+        .route(
+            "/vclusters/{name}/history",
+            get(api::meter::vcluster_history),
+        )
+        .route(
+            "/vclusters/{name}/vnodes/{vnode}/history",
+            get(api::meter::vnode_history),
+        )
         .route("/vclusters/{name}/vnodes/{vnode}/exec", get(terminal::exec))
         .route(
             "/vclusters/{name}/vnodes/{vnode}/terminal",
@@ -126,6 +140,8 @@ fn api_routes() -> Router<Portal> {
         .route("/masters/{name}/drain", post(api::master::drain))
         .route("/masters/{name}/replace", post(api::master::replace))
         .route("/workers", get(api::machine::workers))
+        .route("/usage", get(api::meter::workers_usage))
+        .route("/workers/{name}/history", get(api::meter::worker_history))
         .route("/tokens", post(api::machine::create_token))
         .route("/users", post(api::session::create_user))
         .route("/images", get(images::list))

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::brake::Brake;
 use crate::dispatch::Dispatcher;
+use crate::meters::Meters;
 use crate::{past, router};
 
 /// What the doors of one master need.
@@ -39,6 +40,7 @@ pub struct Portal {
     pub(crate) dialer: Dialer,
     pub(crate) credentials: Credentials,
     pub(crate) brake: Brake,
+    pub(crate) meters: Meters,
     /// Turns to look back.
     pub(crate) looks: Arc<Semaphore>,
 }
@@ -56,6 +58,7 @@ pub async fn serve(config: PortalConfig) -> std::io::Result<()> {
         dispatcher: config.dispatcher,
         name: config.name.into(),
         brake: Brake::default(),
+        meters: Meters::default(),
         looks: Arc::new(Semaphore::new(past::LOOKS_MAX)),
     };
     let router = router::router(portal);

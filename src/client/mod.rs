@@ -14,7 +14,9 @@ pub mod port;
 pub mod shell;
 pub mod socket;
 pub mod state;
+pub mod usage;
 pub mod vc;
+pub mod vnode;
 
 use crate::exit::{Class, Failure};
 

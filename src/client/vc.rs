@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::output::{Format, Rows, instant, print, print_receipt, remark};
+use super::usage;
 use crate::cli::Print;
 use crate::exit::{Class, Failure};
 
@@ -28,6 +29,8 @@ pub enum Command {
         #[command(flatten)]
         print: Print,
     },
+    /// What each vnode uses now
+    Top(usage::Top),
     /// Start all vnodes
     Start(Change),
     /// Stop all vnodes; their files stay
@@ -100,6 +103,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let view: VclusterView = connection.get(&path(&vcluster)?).await?;
             show(print, &view)
         }
+        Command::Top(ask) => usage::top(&connection, &path(ask.vcluster())?, &ask).await,
         Command::Start(change) => act(&connection, change, "start", Value::Null).await,
         Command::Stop(change) => act(&connection, change, "stop", Value::Null).await,
         Command::Scale { change, vnodes } => {

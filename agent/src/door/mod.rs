@@ -4,6 +4,7 @@
 mod attach;
 mod exec;
 pub mod images;
+mod meters;
 mod pty;
 mod ring;
 mod terminal;
@@ -29,6 +30,7 @@ use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
 use crate::masters::Tell;
 use crate::members::Members;
+use crate::meter::Meter;
 
 /// Handshakes may take this long.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
@@ -48,6 +50,7 @@ pub(crate) struct Door {
     pub(crate) tell: mpsc::Sender<Tell>,
     pub(crate) terminals: terminals::Terminals,
     pub(crate) members: Members,
+    pub(crate) meter: Meter,
 }
 
 impl Door {
@@ -74,6 +77,7 @@ pub async fn serve(
     images: watch::Sender<Vec<Digest>>,
     tell: mpsc::Sender<Tell>,
     members: Members,
+    meter: Meter,
 ) -> Result<impl Future<Output = ()>, AgentFault> {
     let tls = tls::server_config(&config.credentials)?;
     let listener = TcpListener::bind(config.data_listen)
@@ -90,6 +94,7 @@ pub async fn serve(
         tell,
         terminals: terminals::Terminals::default(),
         members,
+        meter,
     });
     Ok(async move {
         tokio::select! {
@@ -174,6 +179,7 @@ async fn serve_route(
         Some(Route::Exec) => exec::serve(door, socket).await,
         Some(Route::GetImage(digest)) => images::give(door, socket, digest).await,
         Some(Route::PutImage(digest)) => images::take(door, socket, digest).await,
+        Some(Route::Meters) => meters::serve(door, socket).await,
         None => Ok(()),
     }
 }
@@ -190,6 +196,7 @@ enum Route {
     Exec,
     GetImage(Digest),
     PutImage(Digest),
+    Meters,
 }
 
 impl Route {
@@ -210,6 +217,7 @@ fn route(path: &str, query: &str) -> Option<Route> {
     match parts[..] {
         ["terminal", session] => terminal::Open::parse(session, &query).map(Route::Terminal),
         ["exec"] => Some(Route::Exec),
+        ["meters"] => Some(Route::Meters),
         ["images", digest] => {
             let digest = digest.parse().ok()?;
             match query.get("put") {

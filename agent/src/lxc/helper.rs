@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::container::Container;
 use super::mount;
 use crate::fault::AgentFault;
+use crate::open_files;
 
 /// First argument by which the program knows that it is to be the helper.
 pub const ARGUMENT: &str = "__lxc-helper";
@@ -92,7 +93,9 @@ pub fn dispatch(arguments: &[String]) -> Option<ExitCode> {
 }
 
 fn serve(request: &Path, answer: &Path) -> ExitCode {
-    let done = hear_all_signals().and_then(|()| perform(read_request(request)?));
+    let done = hear_all_signals()
+        .and_then(|()| open_files::lower())
+        .and_then(|()| perform(read_request(request)?));
     match done {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {

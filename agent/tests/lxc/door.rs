@@ -7,6 +7,7 @@ use docklet_agent::host::Act;
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::masters::Tell;
 use docklet_agent::members::Members;
+use docklet_agent::meter::Meter;
 use docklet_agent::{AgentConfig, door};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{LogIndex, MasterId, VnodeId};
@@ -76,7 +77,10 @@ impl Open {
 async fn serve(worker: &Worker, host: &Arc<LinuxHost>, members: Members) -> mpsc::Receiver<Tell> {
     let (images, _) = watch::channel(Vec::new());
     let (tell, told) = mpsc::channel(8);
-    let door = door::serve(worker.config.clone(), host.clone(), images, tell, members);
+    let meter = Meter::open(&worker.config);
+    let config = worker.config.clone();
+    let door = door::serve(config, host.clone(), images, tell, members, meter.clone());
+    tokio::spawn(async move { meter.run().await });
     tokio::spawn(door.await.expect("a free port"));
     told
 }
@@ -138,6 +142,7 @@ fn only_masters_use_the_port_and_agents_only_fetch() {
         let refused = Err("404 Not Found".to_owned());
         let cases = [
             (PeerRole::Agent, "/exec", refused.clone()),
+            (PeerRole::Agent, "/meters", refused.clone()),
             (PeerRole::Agent, terminal.as_str(), refused.clone()),
             (PeerRole::Agent, take.as_str(), refused),
             (PeerRole::Agent, give.as_str(), Ok(())),

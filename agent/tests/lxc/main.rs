@@ -4,5 +4,6 @@ mod containers;
 mod door;
 mod exec;
 mod images;
+mod meters;
 mod support;
 mod terminal;

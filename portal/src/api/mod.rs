@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod drill;
 pub(crate) mod machine;
 pub(crate) mod master;
+pub(crate) mod meter;
 pub(crate) mod port;
 pub(crate) mod session;
 pub(crate) mod state;

@@ -15,6 +15,20 @@ pub(crate) fn mib(mib: u64) -> String {
     format!("{} GiB", decimal(mib, 1_024))
 }
 
+/// Bytes, to a tenth of the unit that fits.
+pub(crate) fn bytes(bytes: f64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut amount = bytes.max(0.0);
+    let mut unit = 0;
+    while amount >= 1_023.95 && unit + 1 < UNITS.len() {
+        amount /= 1_024.0;
+        unit += 1;
+    }
+    let text = format!("{amount:.1}");
+    let text = text.strip_suffix(".0").unwrap_or(&text);
+    format!("{text} {}", UNITS[unit])
+}
+
 /// A count with its thousands set apart.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -50,6 +64,9 @@ mod tests {
         assert_eq!(mib(1_536), "1.5 GiB");
         assert_eq!(mib(12_052), "11.77 GiB");
         assert_eq!(mib(4_194_304), "4096 GiB");
+        assert_eq!(bytes(0.0), "0 B");
+        assert_eq!(bytes(1_536.0), "1.5 KiB");
+        assert_eq!(bytes(1_048_570.0), "1 MiB");
         assert_eq!(count(7), "7");
         assert_eq!(count(2_048), "2,048");
         assert_eq!(count(1_000_000), "1,000,000");

@@ -12,6 +12,7 @@ pub(crate) mod notice;
 pub(crate) mod port;
 pub(crate) mod state;
 pub(crate) mod terminal;
+pub(crate) mod usage;
 pub(crate) mod vcluster;
 pub(crate) mod worker;
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::amount::{cores, count, mib};
 use super::berth::berths;
-use super::{Page, by_command, check_csrf, csrf, instant, phase, port, sentence};
+use super::{Page, by_command, check_csrf, csrf, instant, phase, port, sentence, usage};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -256,7 +256,7 @@ pub(crate) async fn show(asker: Asker, Path(name): Path<String>) -> Result<Respo
         title: &view.name,
         asker: &asker,
         live,
-        script: None,
+        script: Some("/assets/chart.js"),
     };
     Ok(page.render(body).into_response())
 }
@@ -286,6 +286,7 @@ fn gone() -> Vec<(String, Markup)> {
         ("facts".to_owned(), notice),
         ("vnodes".to_owned(), html! { div #vnodes {} }),
         ("ports".to_owned(), html! { div #ports {} }),
+        ("usage".to_owned(), html! { section #usage {} }),
     ]
 }
 
@@ -301,6 +302,7 @@ fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
         (facts(view))
         (vnodes(view, name))
         (port::section(asker, view, name))
+        (usage::section(view, name))
         section.foot {
             (by_command(&format!("docklet vc show {name}")))
             (delete_form(asker, view, name))
@@ -387,7 +389,7 @@ fn vnodes(view: &VclusterView, name: &str) -> Markup {
     html! {
         div #vnodes {
             table {
-                thead { tr { th { "Vnode" } th { "State" } th { "Worker" } th { "Address" } th { span.unseen { "Actions" } } } }
+                thead { tr { th { "Vnode" } th { "State" } th { "Worker" } th { "Address" } th { "In use" } th { span.unseen { "Actions" } } } }
                 tbody { @for vnode in &view.vnodes { (vnode_row(vnode, name)) } }
             }
         }
@@ -404,6 +406,7 @@ fn vnode_row(vnode: &VnodeView, vcluster: &str) -> Markup {
             }
             td data-label="Worker" data-worker=(vnode.worker.as_deref().unwrap_or("")) { (vnode.worker.as_deref().unwrap_or("—")) }
             td data-label="Address" { code { (vnode.address) } }
+            td data-label="In use" { (usage::now_of(vnode.id)) }
             td.act data-label="" {
                 @if matches!(vnode.phase, Phase::Running | Phase::Unknown) {
                     a.button.secondary.small href={"/terminal/" (vcluster) "/" (vnode.name)} aria-label={"Terminal on " (vnode.name)} { "Terminal" }

@@ -1,0 +1,389 @@
+//! Prometheus: what the cluster is and what is in use, as text, for admins with a token. `docs/metrics.md` has the names.
+//!
+//! Each master tells of itself, and of the whole cluster as far as it knows it; so each may be scraped, and a query
+//! takes the highest of what they agree on. Amounts that only grow are counters, as Prometheus wants them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use docklet_control::meter::{Measure, Totals, Usage};
+use docklet_control::model::{Vnode, Worker, WorkerStatus};
+use docklet_control::view::vcluster::show_vnode;
+use docklet_control::{permit, place};
+
+use crate::asker::Asker;
+use crate::meters;
+use crate::problem::Problem;
+use crate::serve::Portal;
+
+/// The text's own type.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Result<Response, Problem> {
+    let state = &asker.frozen.state;
+    permit::admin(state, asker.actor(), "read metrics")?;
+    let mut text = Text::default();
+    master(&mut text, &portal);
+    population(&mut text, state);
+    let workers = state.workers.values();
+    let up = workers.filter(|worker| worker.status == WorkerStatus::Up);
+    let live = meters::now_of_all(&portal, up).await;
+    for worker in state.workers.values() {
+        let usage = live.get(&worker.id).map(|live| &live.worker);
+        of_worker(&mut text, state, worker, usage);
+    }
+    for told in live.values() {
+        for (id, usage) in &told.vnodes {
+            if let Some(vnode) = state.vnodes.get(id) {
+                of_vnode(&mut text, &labels_of(state, vnode), vnode, usage);
+            }
+        }
+    }
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text.finish()).into_response())
+}
+
+fn master(text: &mut Text, portal: &Portal) {
+    let status = portal.master.brief_status();
+    let own = [("master", portal.name.to_string())];
+    let leads = u8::from(status.leader == Some(status.id));
+    text.gauge(
+        "docklet_master_leader",
+        "Whether this master leads.",
+        &own,
+        leads,
+    );
+    text.gauge(
+        "docklet_master_term",
+        "Term of this master.",
+        &own,
+        status.term,
+    );
+    text.gauge(
+        "docklet_master_log_index",
+        "Last entry on this master's disk.",
+        &own,
+        status.last_log,
+    );
+    text.gauge(
+        "docklet_master_applied_index",
+        "Last entry in this master's state.",
+        &own,
+        status.applied,
+    );
+}
+
+/// How many there are of everything.
+fn population(text: &mut Text, state: &docklet_control::State) {
+    text.gauge(
+        "docklet_masters",
+        "Masters of the cluster.",
+        &[],
+        state.masters.len(),
+    );
+    text.gauge("docklet_users", "Accounts.", &[], state.users.len());
+    text.gauge(
+        "docklet_vclusters",
+        "Vclusters.",
+        &[],
+        state.vclusters.len(),
+    );
+    text.gauge("docklet_images", "Images.", &[], state.images.len());
+    let mut phases: BTreeMap<&str, u32> = BTreeMap::new();
+    for vnode in state.vnodes.values() {
+        *phases
+            .entry(show_vnode(state, vnode).phase.word())
+            .or_default() += 1;
+    }
+    for (phase, number) in phases {
+        let labels = [("phase", phase.to_owned())];
+        text.gauge("docklet_vnodes", "Vnodes, by phase.", &labels, number);
+    }
+}
+
+fn of_worker(
+    text: &mut Text,
+    state: &docklet_control::State,
+    worker: &Worker,
+    usage: Option<&Usage>,
+) {
+    let labels = [("worker", worker.name.to_string())];
+    let load = place::load(state, worker);
+    let up = u8::from(worker.status == WorkerStatus::Up);
+    let capacity = &worker.facts.capacity;
+    text.gauge(
+        "docklet_worker_up",
+        "Whether the worker's agent is in touch.",
+        &labels,
+        up,
+    );
+    text.gauge(
+        "docklet_worker_cpu_cores",
+        "Cores that the worker offers.",
+        &labels,
+        f64::from(capacity.cpu_milli.0) / 1_000.0,
+    );
+    text.gauge(
+        "docklet_worker_memory_offered_bytes",
+        "Memory that the worker offers.",
+        &labels,
+        u64::from(capacity.memory_mib.0) << 20,
+    );
+    text.gauge(
+        "docklet_worker_memory_promised_bytes",
+        "Memory promised to vnodes of the worker.",
+        &labels,
+        load.memory_mib << 20,
+    );
+    text.gauge(
+        "docklet_worker_gpus",
+        "GPUs that the worker offers.",
+        &labels,
+        capacity.gpus.len(),
+    );
+    if let Some(usage) = usage {
+        used(text, "docklet_worker", &labels, usage);
+    }
+}
+
+fn labels_of(state: &docklet_control::State, vnode: &Vnode) -> [(&'static str, String); 4] {
+    let user = state
+        .users
+        .get(&vnode.owner)
+        .map(|user| user.name.to_string());
+    let vcluster = state.vclusters.get(&vnode.vcluster);
+    let worker = vnode
+        .placement
+        .and_then(|placed| state.workers.get(&placed.worker));
+    [
+        ("user", user.unwrap_or_default()),
+        (
+            "vcluster",
+            vcluster.map(|v| v.name.to_string()).unwrap_or_default(),
+        ),
+        ("vnode", vnode.hostname()),
+        (
+            "worker",
+            worker.map(|w| w.name.to_string()).unwrap_or_default(),
+        ),
+    ]
+}
+
+fn of_vnode(text: &mut Text, labels: &[(&'static str, String)], vnode: &Vnode, usage: &Usage) {
+    text.gauge(
+        "docklet_vnode_cpu_limit_cores",
+        "Cores that the vnode may use.",
+        labels,
+        f64::from(vnode.size.cpu_milli.0) / 1_000.0,
+    );
+    text.gauge(
+        "docklet_vnode_memory_limit_bytes",
+        "Memory that the vnode may use.",
+        labels,
+        u64::from(vnode.size.memory_mib.0) << 20,
+    );
+    used(text, "docklet_vnode", labels, usage);
+}
+
+/// What a worker and a vnode have in common.
+fn used(text: &mut Text, noun: &str, labels: &[(&'static str, String)], usage: &Usage) {
+    let gauges = [
+        (
+            Measure::MemoryBytes,
+            "memory_bytes",
+            "Memory in use, without droppable cache.",
+        ),
+        (Measure::DiskBytes, "disk_bytes", "Bytes on disk."),
+        (Measure::Processes, "processes", "Processes and threads."),
+        (
+            Measure::CpuStall,
+            "cpu_stall_ratio",
+            "Part of the last second in which something waited for a CPU.",
+        ),
+        (
+            Measure::MemoryStall,
+            "memory_stall_ratio",
+            "Part of the last second in which something waited for memory.",
+        ),
+        (
+            Measure::IoStall,
+            "io_stall_ratio",
+            "Part of the last second in which something waited for a disk.",
+        ),
+        (
+            Measure::Gpu,
+            "gpu_ratio",
+            "Use of GPUs: 1 is one GPU wholly in use.",
+        ),
+        (
+            Measure::GpuMemoryBytes,
+            "gpu_memory_bytes",
+            "Memory in use on GPUs.",
+        ),
+    ];
+    for (measure, name, help) in gauges {
+        if let Some(value) = usage.values.get(measure) {
+            text.gauge(&format!("{noun}_{name}"), help, labels, value);
+        }
+    }
+    let Totals {
+        cpu_us,
+        throttled_us,
+        received_bytes,
+        sent_bytes,
+        received_packets,
+        sent_packets,
+        read_bytes,
+        written_bytes,
+        reads,
+        writes,
+    } = usage.totals;
+    text.counter(
+        &format!("{noun}_cpu_seconds_total"),
+        "CPU time used.",
+        labels,
+        seconds(cpu_us),
+    );
+    text.counter(
+        &format!("{noun}_throttled_seconds_total"),
+        "Time in which the CPU limit held something back.",
+        labels,
+        seconds(throttled_us),
+    );
+    let counters = [
+        (
+            "network_received_bytes_total",
+            "Bytes received.",
+            received_bytes,
+        ),
+        ("network_sent_bytes_total", "Bytes sent.", sent_bytes),
+        (
+            "network_received_packets_total",
+            "Packets received.",
+            received_packets,
+        ),
+        ("network_sent_packets_total", "Packets sent.", sent_packets),
+        (
+            "disk_read_bytes_total",
+            "Bytes read from disks.",
+            read_bytes,
+        ),
+        (
+            "disk_written_bytes_total",
+            "Bytes written to disks.",
+            written_bytes,
+        ),
+        ("disk_reads_total", "Reads from disks.", reads),
+        ("disk_writes_total", "Writes to disks.", writes),
+    ];
+    for (name, help, value) in counters {
+        text.counter(&format!("{noun}_{name}"), help, labels, value);
+    }
+}
+
+/// Microseconds as Prometheus' unit.
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1_000_000.0
+}
+
+/// The text, one family after the other whatever the order in which samples came.
+#[derive(Default)]
+struct Text {
+    families: BTreeMap<String, String>,
+}
+
+impl Text {
+    fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        labels: &[(&str, String)],
+        value: impl std::fmt::Display,
+    ) {
+        self.sample("gauge", name, help, labels, &value);
+    }
+
+    fn counter(
+        &mut self,
+        name: &str,
+        help: &str,
+        labels: &[(&str, String)],
+        value: impl std::fmt::Display,
+    ) {
+        self.sample("counter", name, help, labels, &value);
+    }
+
+    fn sample(
+        &mut self,
+        kind: &str,
+        name: &str,
+        help: &str,
+        labels: &[(&str, String)],
+        value: &dyn std::fmt::Display,
+    ) {
+        let family = self.families.entry(name.to_owned());
+        let family =
+            family.or_insert_with(|| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        let inner: Vec<String> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}=\"{}\"", escaped(value)))
+            .collect();
+        let inner = inner.join(",");
+        let braces = if inner.is_empty() {
+            inner
+        } else {
+            format!("{{{inner}}}")
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(family, "{name}{braces} {value}");
+    }
+
+    fn finish(self) -> String {
+        self.families.into_values().collect()
+    }
+}
+
+/// A label's value: names are plain, but a door never relies on that.
+fn escaped(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_a_family_stand_together_and_labels_cannot_break_out() {
+        let mut text = Text::default();
+        let evil = [("vnode", "a\"} 1\nfake 2".to_owned())];
+        text.gauge("b", "Second.", &[], 1);
+        text.counter("a", "First.", &evil, 2.5);
+        text.gauge("b", "Second.", &evil, 3);
+        let expected = "# HELP a First.\n# TYPE a counter\na{vnode=\"a\\\"} 1\\nfake 2\"} 2.5\n\
+            # HELP b Second.\n# TYPE b gauge\nb 1\nb{vnode=\"a\\\"} 1\\nfake 2\"} 3\n";
+        assert_eq!(text.finish(), expected);
+    }
+
+    #[test]
+    fn every_measured_name_is_documented() {
+        let mut text = Text::default();
+        let mut usage = Usage::default();
+        for measure in Measure::ALL {
+            usage.values.set(measure, 1.0);
+        }
+        for noun in ["docklet_worker", "docklet_vnode"] {
+            used(&mut text, noun, &[], &usage);
+        }
+        let documented = include_str!("../../docs/metrics.md");
+        for name in text.families.keys() {
+            let plain = name.replacen("docklet_worker", "docklet_NOUN", 1);
+            let plain = plain.replacen("docklet_vnode", "docklet_NOUN", 1);
+            assert!(documented.contains(&format!("`{plain}`")), "{name}");
+        }
+    }
+}
