@@ -87,6 +87,11 @@ bench-workers: build ## Workers beside bare LXC and Incus (PARTS=create,exec,sca
 	cargo build --locked --release
 	node chaos-tests/bench/workers.mjs
 
+.PHONY: test-shared-home
+test-shared-home: build ## The shared home on a real GlusterFS volume of two bricks (installs GlusterFS)
+	scripts/setup-shared-home
+	node --test --test-concurrency=1 chaos-tests/shared-home/*.test.mjs
+
 .PHONY: bench-meters
 bench-meters: build ## CPU and memory of an agent that measures a hundred vnodes (VNODES=100 SECONDS=30)
 	cargo build --locked --release

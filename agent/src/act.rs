@@ -15,8 +15,8 @@ use crate::host::linux::LinuxHost;
 use crate::lxc::{HelperRequest, StartRequest, StopRequest, helper};
 use crate::network::names;
 use crate::network::plug::plug;
-use crate::rootfs;
 use crate::vnode_dir::{container_name, make_dir};
+use crate::{home, rootfs};
 
 /// CPU quotas are shares of this period.
 const CPU_PERIOD_US: u64 = 100_000;
@@ -44,6 +44,7 @@ pub(crate) fn prepare(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), Age
         let path = dir.join("etc").join(name);
         fs::write(&path, text).map_err(AgentFault::file("write", path))?;
     }
+    home::prepare(&host.config, vnode)?;
     let image_root = host.images.rootfs(vnode.image);
     rootfs::mount_rootfs(&host.state, vnode, &image_root, &host.config.helper)?;
     host.state.remember(vnode)
@@ -136,6 +137,9 @@ fn container_config(
             "{} etc/{name} none bind,ro,create=file 0 0",
             source.display()
         );
+        set("lxc.mount.entry", entry);
+    }
+    for entry in home::mounts(&host.config, vnode) {
         set("lxc.mount.entry", entry);
     }
     set("lxc.init.cmd", spec.init.join(" "));

@@ -318,7 +318,9 @@ impl<H: Host> Agent<H> {
             Some(Act::FetchImage(_)) => Some(Reported::Present(VnodeSeen::Preparing {
                 step: "fetching image".to_owned(),
             })),
-            Some(Act::WriteHosts(..) | Act::LimitBandwidth(..)) | None => report(vnode, seen),
+            Some(Act::WriteHosts(..) | Act::LimitBandwidth(..) | Act::WriteKeys(..)) | None => {
+                report(vnode, seen)
+            }
             Some(_) => None,
         }
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use docklet_control::model::WorkerCapacity;
 use docklet_link::Credentials;
 
+use crate::home::Homes;
+
 /// Settings of one agent.
 #[derive(Clone)]
 pub struct AgentConfig {
@@ -28,6 +30,8 @@ pub struct AgentConfig {
     pub capacity: WorkerCapacity,
     /// A terminal at which nobody has looked for so long is ended.
     pub terminal_alone: Duration,
+    /// Where users' shared homes are.
+    pub homes: Homes,
     /// The program that re-executes itself as helper, normally this one.
     pub helper: PathBuf,
 }

@@ -36,6 +36,8 @@ pub enum AgentFault {
     ImageUnreachable(String),
     #[error("all {0} links between this worker and gateways of segments are in use")]
     LinksExhausted(u32),
+    #[error("shared home {path}: {cause}")]
+    Home { path: PathBuf, cause: String },
     #[error("vnode {0} is not on this worker")]
     NotHere(u64),
     #[error("vnode {0} does not run")]

@@ -10,6 +10,7 @@ pub mod command;
 pub mod config;
 pub mod door;
 pub mod fault;
+pub mod home;
 pub mod host;
 pub mod images;
 pub mod inventory;

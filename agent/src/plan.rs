@@ -103,6 +103,13 @@ fn run_acts(
             if here.bandwidth != vnode.bandwidth {
                 acts.push(Act::LimitBandwidth(vnode.id, vnode.bandwidth));
             }
+            if let Some(secret) = vnode
+                .secret
+                .as_ref()
+                .filter(|s| here.secret.as_ref() != Some(s))
+            {
+                acts.push(Act::WriteKeys(vnode.id, secret.clone()));
+            }
             return acts;
         }
         // It runs for a placement that is over: that run ends before the new one begins.

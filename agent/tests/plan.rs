@@ -8,7 +8,7 @@ use docklet_agent::host::{Act, Host, Observation, SeenVnode};
 use docklet_agent::plan::{plan, report};
 use docklet_control::amount::VnodeSize;
 use docklet_control::assignment::{
-    AssignedImage, AssignedNetwork, AssignedVnode, Assignment, Fabric,
+    AssignedImage, AssignedNetwork, AssignedVnode, Assignment, Fabric, VclusterSecret,
 };
 use docklet_control::id::{
     Digest, Epoch, LogIndex, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
@@ -38,6 +38,7 @@ fn vnode(id: u64, wanted: VnodeWanted) -> AssignedVnode {
         mac: MacAddress([10, 0, 0, 0, 0, 1]),
         hosts: vec![("host-0".to_owned(), Ipv4Addr::new(10, 64, 0, 2))],
         bandwidth: Bandwidth::default(),
+        secret: Some(VclusterSecret([3; 32])),
     }
 }
 
@@ -78,6 +79,7 @@ fn seen(vnodes: &[(u64, Option<u64>, bool)]) -> Observation {
             running: *running,
             hosts: vnode(*id, VnodeWanted::Running).hosts,
             bandwidth: Bandwidth::default(),
+            secret: vnode(*id, VnodeWanted::Running).secret,
         };
         (VnodeId(*id), row)
     };

@@ -80,6 +80,9 @@ pub struct AssignedVnode {
     /// How much it may send and receive.
     #[serde(default)]
     pub bandwidth: Bandwidth,
+    /// What the vcluster's keys are made of. Never part of the state: the door that sends this adds it.
+    #[serde(default)]
+    pub secret: Option<VclusterSecret>,
 }
 
 impl AssignedVnode {
@@ -87,6 +90,17 @@ impl AssignedVnode {
     #[must_use]
     pub fn gateway(&self) -> Ipv4Addr {
         Ipv4Network::new(self.address, self.prefix).map_or(self.address, Network::gateway_of)
+    }
+}
+
+/// What all vnodes of a vcluster know and nobody else does. Masters derive it from the authority's key, so that it is
+/// in no log, no backup and no view; a worker is told those of its own vnodes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VclusterSecret(pub [u8; 32]);
+
+impl std::fmt::Debug for VclusterSecret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("VclusterSecret(…)")
     }
 }
 
@@ -190,6 +204,7 @@ fn assigned_vnode(state: &State, vnode: &Vnode) -> Option<AssignedVnode> {
         mac: vnode.mac(),
         hosts: hosts_of(state, vnode.vcluster),
         bandwidth: state.bandwidth.unwrap_or_default(),
+        secret: None,
     })
 }
 

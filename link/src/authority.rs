@@ -4,6 +4,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
+use ring::hmac;
 use sha2::{Digest, Sha256};
 use std::time::{Duration, SystemTime};
 
@@ -41,6 +42,24 @@ impl SigningRequest {
             key_pem: key.serialize_pem(),
             csr_pem: csr.pem()?,
         })
+    }
+}
+
+/// Derives secrets of the authority's key: whoever has that can, nobody else, and one secret tells nothing of another.
+/// So what all masters must know alike need not be kept anywhere.
+#[derive(Clone)]
+pub struct Deriver(hmac::Key);
+
+impl Deriver {
+    /// The secret for this purpose and subject: HMAC-SHA-256 of both with a zero byte in between.
+    #[must_use]
+    pub fn derive(&self, purpose: &str, subject: &[u8]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(purpose.as_bytes());
+        context.update(&[0]);
+        context.update(subject);
+        let tag = context.sign();
+        tag.as_ref().try_into().expect("a tag has 32 bytes")
     }
 }
 
@@ -84,6 +103,16 @@ impl Authority {
     #[must_use]
     pub fn key_pem(&self) -> &str {
         &self.key_pem
+    }
+
+    /// What derives secrets that every master derives alike.
+    ///
+    /// # Errors
+    /// The key is malformed.
+    pub fn deriver(&self) -> Result<Deriver, LinkFault> {
+        let key = KeyPair::from_pem(&self.key_pem)?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.serialized_der());
+        Ok(Deriver(key))
     }
 
     /// Signs a process's request. The name in the certificate is `identity`, whatever the request says.

@@ -91,6 +91,8 @@ async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
         memory_mib: ask.memory_mib,
         cpu_milli: ask.cpu_milli,
         terminal_alone_s: config::terminal_alone_s(),
+        home_dir: None,
+        home_mounted: false,
     };
     let kind = JoinKind::Agent {
         name: ask.name,
@@ -135,6 +137,10 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
     let dir = dir
         .canonicalize()
         .with_context(|| format!("find {}", dir.display()))?;
+    let homes = file.homes(&dir)?;
+    if !homes.mounted {
+        tracing::info!(dir = %homes.dir.display(), "shared homes are on this worker only");
+    }
     let config = AgentConfig {
         state_dir: dir.join("state"),
         credentials: Credentials::load(&dir)?,
@@ -145,6 +151,7 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
         resolv_conf: "/etc/resolv.conf".into(),
         cgroup_prefix: file.cgroup_prefix,
         terminal_alone: Duration::from_secs(file.terminal_alone_s),
+        homes,
         helper: std::env::current_exe().context("find this program")?,
     };
     let mut stop = signal(SignalKind::terminate())?;

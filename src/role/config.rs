@@ -2,8 +2,9 @@
 //! be overridden by the environment, as `DOCKLET_` and its name in capitals.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use docklet_agent::home::Homes;
 use docklet_raft::{HistoryLimits, Timing};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,40 @@ pub struct AgentFile {
     /// A terminal at which nobody has looked for so long is ended, in seconds: a week if absent.
     #[serde(default = "terminal_alone_s")]
     pub terminal_alone_s: u64,
+    /// Where users' shared homes are; a directory of this worker's own if absent.
+    #[serde(default)]
+    pub home_dir: Option<PathBuf>,
+    /// A file system must be mounted right there: vnodes do not start while it is not.
+    #[serde(default)]
+    pub home_mounted: bool,
+}
+
+impl AgentFile {
+    /// Where homes are, for an agent whose files are in `dir`.
+    ///
+    /// # Errors
+    /// The keys contradict each other.
+    pub fn homes(&self, dir: &Path) -> anyhow::Result<Homes> {
+        let invalid = |text: String| Err(Failure::new(Class::Invalid, text).into());
+        match &self.home_dir {
+            None if self.home_mounted => invalid(
+                "agent.toml: home_mounted without home_dir: say in home_dir where it is mounted"
+                    .to_owned(),
+            ),
+            Some(home) if !home.is_absolute() => invalid(format!(
+                "agent.toml: home_dir {} is not absolute",
+                home.display()
+            )),
+            Some(home) => Ok(Homes {
+                dir: home.clone(),
+                mounted: self.home_mounted,
+            }),
+            None => Ok(Homes {
+                dir: dir.join("state").join("homes"),
+                mounted: false,
+            }),
+        }
+    }
 }
 
 pub fn terminal_alone_s() -> u64 {

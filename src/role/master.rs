@@ -332,9 +332,10 @@ async fn serve(dir: &Path, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
     .await?;
     let listener = listener.through(master.gate());
     master.may_be_stopped(std::env::current_exe().context("find this program")?);
+    let secrets = authority.deriver()?;
     let mut doors = master.doors(authority);
     let dispatcher = Dispatcher::start(&master);
-    let agents = agents_door::door(master.clone(), dispatcher.clone());
+    let agents = agents_door::door(master.clone(), dispatcher.clone(), secrets);
     doors.insert(Purpose::Agent, agents);
     let portal = docklet_portal::serve(PortalConfig {
         master: master.clone(),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use docklet_control::assignment::{AssignedNetwork, AssignedVnode, Fabric};
+use docklet_control::assignment::{AssignedNetwork, AssignedVnode, Fabric, VclusterSecret};
 use docklet_control::id::{NetworkId, VnodeId};
 use docklet_control::model::{Bandwidth, Network};
 
@@ -19,8 +19,8 @@ use crate::images::ImageStore;
 use crate::lxc::Container;
 use crate::network::dns::NameServers;
 use crate::network::{gateway, guard, names, plug, segment, shape, space, uplink};
-use crate::rootfs;
 use crate::vnode_dir::{StateDir, container_name};
+use crate::{home, rootfs};
 
 /// This machine, as far as it is this agent's.
 pub struct LinuxHost {
@@ -85,6 +85,7 @@ impl LinuxHost {
                 .as_ref()
                 .map(|placed| placed.bandwidth)
                 .unwrap_or_default(),
+            secret: placed.as_ref().and_then(|placed| placed.secret.clone()),
             hosts: placed.map(|placed| placed.hosts).unwrap_or_default(),
         })
     }
@@ -101,6 +102,15 @@ impl LinuxHost {
         let path = self.hosts_file(id);
         fs::write(&path, act::hosts_text(hosts)).map_err(AgentFault::file("write", path))?;
         placed.hosts = hosts.to_vec();
+        self.state.remember(&placed)
+    }
+
+    fn write_keys(&self, id: VnodeId, secret: &VclusterSecret) -> Result<(), AgentFault> {
+        let Some(mut placed) = self.state.placed(id) else {
+            return Err(AgentFault::NotHere(id.0));
+        };
+        home::write_keys(&self.state, &placed, secret)?;
+        placed.secret = Some(secret.clone());
         self.state.remember(&placed)
     }
 
@@ -221,6 +231,7 @@ impl Host for LinuxHost {
             Act::Stop(id, spec) => act::stop(self, *id, spec.stop_timeout_ms),
             Act::WriteHosts(id, hosts) => self.write_hosts(*id, hosts),
             Act::LimitBandwidth(id, bandwidth) => self.limit(*id, *bandwidth),
+            Act::WriteKeys(id, secret) => self.write_keys(*id, secret),
             Act::Remove(id) => self.remove(*id),
             Act::SweepImages(used) => rootfs::sweep_lower(&self.state, used),
         }

@@ -63,6 +63,7 @@ impl Host for MemoryHost {
                     running: false,
                     hosts: vnode.hosts.clone(),
                     bandwidth: vnode.bandwidth,
+                    secret: vnode.secret.clone(),
                 };
                 seen.vnodes.insert(vnode.id, prepared);
             }
@@ -76,6 +77,11 @@ impl Host for MemoryHost {
             Act::LimitBandwidth(id, bandwidth) => {
                 if let Some(vnode) = seen.vnodes.get_mut(id) {
                     vnode.bandwidth = *bandwidth;
+                }
+            }
+            Act::WriteKeys(id, secret) => {
+                if let Some(vnode) = seen.vnodes.get_mut(id) {
+                    vnode.secret = Some(secret.clone());
                 }
             }
             Act::Remove(id) => {

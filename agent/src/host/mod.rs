@@ -7,7 +7,9 @@ pub mod memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use docklet_control::assignment::{AssignedImage, AssignedNetwork, AssignedVnode, Fabric};
+use docklet_control::assignment::{
+    AssignedImage, AssignedNetwork, AssignedVnode, Fabric, VclusterSecret,
+};
 use docklet_control::id::{Digest, Epoch, NetworkId, VnodeId};
 use docklet_control::model::{Bandwidth, ImageSpec};
 
@@ -25,6 +27,8 @@ pub struct SeenVnode {
     pub hosts: Vec<(String, Ipv4Addr)>,
     /// Limits of its network device.
     pub bandwidth: Bandwidth,
+    /// What its vcluster's keys were made of.
+    pub secret: Option<VclusterSecret>,
 }
 
 /// What is true on the machine.
@@ -53,6 +57,8 @@ pub enum Act {
     Stop(VnodeId, ImageSpec),
     WriteHosts(VnodeId, Vec<(String, Ipv4Addr)>),
     LimitBandwidth(VnodeId, Bandwidth),
+    /// Replaces its vcluster's keys.
+    WriteKeys(VnodeId, VclusterSecret),
     /// Leaves nothing of it.
     Remove(VnodeId),
     /// Unmounts images that none of these vnodes uses.
@@ -73,6 +79,7 @@ impl Act {
             Self::Stop(..) => "stop container",
             Self::WriteHosts(..) => "write hosts",
             Self::LimitBandwidth(..) => "limit bandwidth",
+            Self::WriteKeys(..) => "write keys",
             Self::Remove(_) => "remove",
             Self::SweepImages(_) => "unmount images",
         }

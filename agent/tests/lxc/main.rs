@@ -3,6 +3,7 @@
 mod containers;
 mod door;
 mod exec;
+mod homes;
 mod images;
 mod meters;
 mod support;

@@ -9,14 +9,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use docklet_agent::AgentConfig;
+use docklet_agent::home::Homes;
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::host::{Act, Host, Observation};
 use docklet_agent::images::ImageStore;
-use docklet_agent::lxc::Container;
+use docklet_agent::lxc::{AttachRequest, Container, HelperRequest, helper};
 use docklet_agent::plan::plan;
 use docklet_control::amount::{CpuMilli, MemoryMib, VnodeSize};
 use docklet_control::assignment::{
-    AssignedImage, AssignedNetwork, AssignedVnode, Assignment, Fabric,
+    AssignedImage, AssignedNetwork, AssignedVnode, Assignment, Fabric, VclusterSecret,
 };
 use docklet_control::id::{
     Digest, Epoch, LogIndex, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
@@ -65,9 +66,16 @@ pub fn in_own_network<F: Future<Output = ()>>(test: F) {
 impl Worker {
     /// A worker of this cluster that holds the image.
     pub fn new(ca: &Authority, id: u64) -> Self {
-        let worker = Self::empty(ca, id);
+        Self::with_files(ca, id, &[])
+    }
+
+    /// A worker whose image has these files beside busybox: path, mode and bytes.
+    pub fn with_files(ca: &Authority, id: u64, files: &[(String, u32, Vec<u8>)]) -> Self {
+        let mut worker = Self::empty(ca, id);
         let store = ImageStore::open(worker.state("images")).expect("a store");
-        let blob = busybox();
+        let blob = busybox(files);
+        worker.image = Digest(Sha256::digest(&blob).into());
+        worker.blob_bytes = blob.len() as u64;
         let mut receiving = store
             .receive(worker.image, blob.len() as u64)
             .expect("begun");
@@ -84,7 +92,7 @@ impl Worker {
             .tempdir_in("/var/tmp")
             .expect("a directory");
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let blob = busybox();
+        let blob = busybox(&[]);
         let config = AgentConfig {
             state_dir: dir.path().to_owned(),
             credentials: signed(ca, PeerRole::Agent, id),
@@ -95,6 +103,10 @@ impl Worker {
             cgroup_prefix: format!("docklet-test-{}-{number}", std::process::id()),
             capacity: WorkerCapacity::default(),
             terminal_alone: Duration::from_secs(3_600),
+            homes: Homes {
+                dir: dir.path().join("homes"),
+                mounted: false,
+            },
             helper: env!("CARGO_BIN_EXE_docklet-agent-helper").into(),
         };
         Self {
@@ -169,6 +181,7 @@ impl Worker {
             mac: MacAddress([0x0a, 0, 0, 0, 0, last]),
             hosts: vec![("host-0".to_owned(), address)],
             bandwidth: Bandwidth::default(),
+            secret: Some(VclusterSecret([3; 32])),
         }
     }
 
@@ -325,6 +338,35 @@ pub async fn try_to(host: &Arc<LinuxHost>, act: Act) -> Result<(), String> {
         .map_err(|fault| fault.full_text())
 }
 
+/// What a command line of the shell prints in a running vnode; it must succeed.
+pub fn run_in(worker: &Worker, id: u64, line: &str) -> String {
+    let request = HelperRequest::Attach(AttachRequest {
+        lxc_path: worker.state("lxc"),
+        name: format!("v{id}"),
+        argv: ["sh", "-c", line].map(str::to_owned).to_vec(),
+        environment: vec![
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+            "HOME=/root".to_owned(),
+        ],
+        directory: "/root".to_owned(),
+        terminal: false,
+    });
+    let path = worker.state(&format!("run/attach-test-{id}"));
+    fs::write(&path, serde_json::to_vec(&request).expect("JSON")).expect("written");
+    let output = std::process::Command::new(&worker.config.helper)
+        .args([helper::ARGUMENT, path.to_str().expect("text"), "/dev/null"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("a helper");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{line}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
 /// Processes of this user of the machine.
 pub fn processes_of(uid: u32) -> Vec<i32> {
     let entries = fs::read_dir("/proc").expect("processes").flatten();
@@ -390,8 +432,8 @@ fn clear_cgroup(dir: &Path) {
     }
 }
 
-/// Debian's static busybox as an image: the same bytes each time.
-fn busybox() -> Vec<u8> {
+/// Debian's static busybox as an image, with some more files: the same bytes each time.
+fn busybox(files: &[(String, u32, Vec<u8>)]) -> Vec<u8> {
     const PROGRAM: &str = "/bin/busybox";
     let program = fs::read(PROGRAM).expect("/bin/busybox: apt-get install busybox-static");
     let applets = command(PROGRAM, &["--list"]);
@@ -411,6 +453,20 @@ fn busybox() -> Vec<u8> {
     let inittab = b"::sysinit:/bin/true\n";
     let table = header(tar::EntryType::Regular, 0o644, inittab.len() as u64);
     append(&mut archive, table, "etc/inittab", inittab);
+    let mut made = BTreeSet::from(["bin", "sbin", "etc", "run", "root"].map(PathBuf::from));
+    for (path, mode, bytes) in files {
+        let above = Path::new(path).ancestors().skip(1);
+        let mut above: Vec<&Path> = above.filter(|dir| *dir != Path::new("")).collect();
+        above.reverse();
+        for dir in above {
+            if made.insert(dir.to_owned()) {
+                let header = header(tar::EntryType::Directory, 0o755, 0);
+                append(&mut archive, header, &dir.to_string_lossy(), &[]);
+            }
+        }
+        let header = header(tar::EntryType::Regular, *mode, bytes.len() as u64);
+        append(&mut archive, header, path, bytes);
+    }
     let tar = archive.into_inner().expect("an archive");
     zstd::stream::encode_all(tar.as_slice(), 1).expect("compressed")
 }

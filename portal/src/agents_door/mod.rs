@@ -9,11 +9,12 @@ mod reports;
 use std::time::Duration;
 
 use docklet_control::agent_wire::{FromAgent, ToAgent};
-use docklet_control::assignment::{Assignment, assignment};
+use docklet_control::assignment::{Assignment, VclusterSecret, assignment};
 use docklet_control::id::{Digest, LogIndex, WorkerId};
 use docklet_control::model::{WorkerFacts, WorkerStatus};
 use docklet_control::{Command, State};
 use docklet_link::LinkFault;
+use docklet_link::authority::Deriver;
 use docklet_link::identity::Identity;
 use docklet_link::listener::{Accepted, Handler, handler};
 use docklet_raft::Master;
@@ -32,12 +33,13 @@ const REASON_MAX: Duration = Duration::from_secs(30);
 
 /// The door's handler.
 #[must_use]
-pub fn door(master: Master, dispatcher: Dispatcher) -> Handler {
+pub fn door(master: Master, dispatcher: Dispatcher, secrets: Deriver) -> Handler {
     handler(move |peer, channel| {
         let (master, dispatcher) = (master.clone(), dispatcher.clone());
+        let secrets = secrets.clone();
         async move {
             let Some(peer) = peer else { return };
-            if let Err(fault) = serve(master, &dispatcher, peer, channel).await {
+            if let Err(fault) = serve(master, &dispatcher, secrets, peer, channel).await {
                 tracing::info!(worker = peer.id, %fault, "link to agent ended");
             }
         }
@@ -47,6 +49,7 @@ pub fn door(master: Master, dispatcher: Dispatcher) -> Handler {
 async fn serve(
     master: Master,
     dispatcher: &Dispatcher,
+    secrets: Deriver,
     peer: Identity,
     mut channel: Accepted,
 ) -> Result<(), LinkFault> {
@@ -81,6 +84,7 @@ async fn serve(
         channel,
         sent: None,
         reports,
+        secrets,
     };
     agent.talk().await
 }
@@ -126,6 +130,7 @@ struct Agent {
     /// What the last assignment sent said.
     sent: Option<[u8; 32]>,
     reports: Reports,
+    secrets: Deriver,
 }
 
 impl Agent {
@@ -180,7 +185,8 @@ impl Agent {
         if frozen.index == LogIndex(0) {
             return Ok(());
         }
-        let now = assignment(&frozen.state, self.worker, LogIndex(0));
+        let mut now = assignment(&frozen.state, self.worker, LogIndex(0));
+        tell_secrets(&mut now, &self.secrets);
         let says = fingerprint(&now)?;
         if self.sent == Some(says) {
             return Ok(());
@@ -208,6 +214,14 @@ impl Agent {
         // The connection ends in any case.
         drop(timeout(REASON_MAX, self.channel.send(&last)).await);
         Err(remote(reason))
+    }
+}
+
+/// Adds what is in no state: the secrets of the vclusters that the worker has vnodes of.
+fn tell_secrets(assignment: &mut Assignment, secrets: &Deriver) {
+    for vnode in &mut assignment.vnodes {
+        let subject = vnode.vcluster.0.to_be_bytes();
+        vnode.secret = Some(VclusterSecret(secrets.derive("vcluster", &subject)));
     }
 }
 

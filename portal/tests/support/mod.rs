@@ -59,11 +59,12 @@ impl Alone {
         };
         let master = Master::start(config).await.expect("start");
         let own = Credentials::authority(dir.path()).expect("authority");
+        let secrets = own.deriver().expect("a key");
         let mut doors = master.doors(own);
         let dispatcher = Dispatcher::start(&master);
         doors.insert(
             Purpose::Agent,
-            agents_door::door(master.clone(), dispatcher),
+            agents_door::door(master.clone(), dispatcher, secrets),
         );
         tokio::spawn(listener.serve(doors, master.deny()));
         master

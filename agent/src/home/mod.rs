@@ -1,0 +1,124 @@
+//! What makes a vcluster one thing for whoever works in it: ssh between its vnodes, and a home that all of them share.
+//!
+//! Vnodes see all of it read-only below `/etc/docklet`, but for the home itself at `/root/nfs`. Mounts are liblxc's, in
+//! the vnode's own mount namespace: they go with it, and nothing of them is ever left on the worker.
+
+mod keys;
+mod openssh;
+mod shared;
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::chown;
+use std::path::Path;
+
+use docklet_control::assignment::{AssignedVnode, VclusterSecret};
+use docklet_control::id::VnodeId;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+pub use shared::Homes;
+
+use crate::config::AgentConfig;
+use crate::fault::AgentFault;
+use crate::vnode_dir::{StateDir, make_dir};
+
+/// Where vnodes see the shared home, relative to their root.
+const HOME_INSIDE: &str = "root/nfs";
+/// Where vnodes see what Docklet tells them, relative to their root.
+const TOLD_INSIDE: &str = "etc/docklet";
+
+/// Makes the files that a vnode sees, and its user's home.
+///
+/// # Errors
+/// A file cannot be written, or there is no home to be had.
+pub fn prepare(config: &AgentConfig, vnode: &AssignedVnode) -> Result<(), AgentFault> {
+    let state = StateDir(config.state_dir.clone());
+    let told = state.told(vnode.id);
+    make_dir(&told, 0o755)?;
+    // OpenSSH takes no file seriously that lies below somebody else's directory.
+    chown(&told, Some(vnode.uid_base), Some(vnode.uid_base))
+        .map_err(AgentFault::file("give to the vnode's root", told.clone()))?;
+    if let Some(secret) = &vnode.secret {
+        write_keys(&state, vnode, secret)?;
+    }
+    let cluster = config.credentials.identity.cluster;
+    config.homes.ensure(&cluster, vnode.owner, vnode.uid_base)?;
+    let about = told.join("home");
+    fs::write(&about, about_home(&config.homes)).map_err(AgentFault::file("write", about))
+}
+
+/// Writes a vcluster's keys for a vnode, also while it runs.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write_keys(
+    state: &StateDir,
+    vnode: &AssignedVnode,
+    secret: &VclusterSecret,
+) -> Result<(), AgentFault> {
+    let dir = state.told(vnode.id).join("ssh");
+    keys::write(&dir, secret, &vnode.vcluster_name, vnode.uid_base)
+}
+
+/// People should know before they rely on it.
+fn about_home(homes: &Homes) -> &'static str {
+    if homes.mounted {
+        "~/nfs is on a file system that all workers share: the same files in all your vnodes.\n"
+    } else {
+        "~/nfs is on this worker's own disk: shared by your vnodes on this worker, and by no others.\n"
+    }
+}
+
+/// What liblxc mounts into a vnode, as it wants it: only what is there, so called once the root file system is mounted.
+#[must_use]
+pub fn mounts(config: &AgentConfig, vnode: &AssignedVnode) -> Vec<String> {
+    let state = StateDir(config.state_dir.clone());
+    let told = state.told(vnode.id);
+    let home = config.homes.dir.join(format!("u{}", vnode.owner));
+    let told_entry = format!(
+        "{} {TOLD_INSIDE} none bind,ro,nosuid,nodev,noexec,create=dir 0 0",
+        fstab(&told)
+    );
+    let home_entry = format!(
+        "{} {HOME_INSIDE} none bind,rw,nosuid,nodev,create=dir 0 0",
+        fstab(&home)
+    );
+    let mut entries = vec![told_entry, home_entry];
+    if vnode.secret.is_some() {
+        let rootfs = state.rootfs(vnode.id);
+        let wanted = keys::DROP_INS
+            .iter()
+            .filter(|(_, dir)| has_dir(&rootfs, dir));
+        entries.extend(wanted.map(|(name, dir)| {
+            let source = told.join("ssh").join(name);
+            format!(
+                "{} {dir}/50-docklet.conf none bind,ro,nosuid,nodev,noexec,create=file 0 0",
+                fstab(&source)
+            )
+        }));
+    }
+    entries
+}
+
+/// A path as mount tables have it.
+fn fstab(path: &Path) -> String {
+    path.to_string_lossy()
+        .replace('\\', "\\134")
+        .replace(' ', "\\040")
+}
+
+/// Whether there is such a directory in a root file system. Its owner may put links anywhere: none is followed.
+fn has_dir(rootfs: &Path, below: &str) -> bool {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let step = |dir: OwnedFd, name: &str| openat(dir.as_fd(), name, flags, Mode::empty());
+    let root = nix::fcntl::open(rootfs, flags, Mode::empty());
+    root.is_ok_and(|root| below.split('/').try_fold(root, step).is_ok())
+}
+
+impl StateDir {
+    /// What a vnode sees at `/etc/docklet`.
+    fn told(&self, id: VnodeId) -> std::path::PathBuf {
+        self.vnode(id).join("told")
+    }
+}
