@@ -11,7 +11,7 @@ const BRIDGE = "dkgfs";
 const CLIENTS = "dkgfs-c";
 const SERVERS = [1, 2].map((n) => ({ n, name: `dkgfs-${n}`, address: `${NET}.${n}` }));
 // What one glusterd must not share with another.
-const OWN_DIRS = ["/var/lib/glusterd", "/var/run/gluster", "/var/log/glusterfs"];
+const OWN_DIRS = ["/var/lib/glusterd", "/run", "/var/log/glusterfs"];
 
 const run = (program, ...args) => execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 });
 const quietly = (program, ...args) => spawnSync(program, args, { stdio: "ignore", timeout: 60_000 });
@@ -41,14 +41,15 @@ export class Gluster {
     namespace(CLIENTS, `${NET}.9`);
     for (const { n } of SERVERS) mkdirSync(`${this.dir}/brick${n}`);
     for (const server of SERVERS) this.serve(server);
-    for (const server of SERVERS) await until(`glusterd ${server.n}`, () => this.gluster(server, "volume", "list").status === 0);
+    for (const server of SERVERS) await until(`glusterd ${server.n}`, () => this.gluster(server, "peer", "status").status === 0);
     this.must("peer", "probe", SERVERS[1].address);
     await until("both peers", () => /Peer in Cluster \(Connected\)/.test(this.gluster(SERVERS[0], "peer", "status").stdout));
     const bricks = SERVERS.map(({ n, address }) => `${address}:${this.dir}/brick${n}`);
     this.must("volume", "create", "homes", "replica", "2", ...bricks, "force");
     this.must("volume", "set", "homes", "network.ping-timeout", "3");
     this.must("volume", "start", "homes");
-    await until("both bricks", () => (this.gluster(SERVERS[0], "volume", "status", "homes").stdout.match(/^Brick .*\sY\s/gm) ?? []).length === 2);
+    const online = /<path>[^<]*brick\d<\/path>\s*<peerid>[^<]*<\/peerid>\s*<status>1<\/status>/g;
+    await until("both bricks", () => (this.gluster(SERVERS[0], "volume", "status", "homes", "--xml").stdout.match(online) ?? []).length === 2);
   }
 
   // One glusterd with directories of its own. It and its bricks die with the process that made the namespace.
@@ -65,10 +66,10 @@ export class Gluster {
     this.daemons.set(n, spawn("nsenter", args, { stdio: ["ignore", log, log] }));
   }
 
+  // The first process in the pid namespace is the child of unshare, which nsenter became.
   pid({ n }) {
-    // The first process in the pid namespace is the child of unshare, which nsenter became.
-    const children = run("cat", `/proc/${this.daemons.get(n).pid}/task/${this.daemons.get(n).pid}/children`).trim();
-    return children.split(" ")[0];
+    const parent = this.daemons.get(n).pid;
+    return spawnSync("ps", ["-o", "pid=", "--ppid", String(parent)], { encoding: "utf8" }).stdout.trim().split("\n")[0].trim();
   }
 
   gluster(server, ...args) {
