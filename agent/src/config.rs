@@ -8,6 +8,7 @@ use docklet_control::model::WorkerCapacity;
 use docklet_link::Credentials;
 
 use crate::home::Homes;
+use crate::limits::IoLimit;
 
 /// Settings of one agent.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub struct AgentConfig {
     pub cgroup_prefix: String,
     /// What it offers.
     pub capacity: WorkerCapacity,
+    /// What each vnode may read from and write to this machine's disk.
+    pub vnode_io: IoLimit,
     /// A terminal at which nobody has looked for so long is ended.
     pub terminal_alone: Duration,
     /// Where users' shared homes are.

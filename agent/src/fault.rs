@@ -30,6 +30,12 @@ pub enum AgentFault {
         wanted: String,
         found: String,
     },
+    #[error("{what} cannot be \"{value}\"")]
+    Unfit { what: String, value: String },
+    #[error("vnode {vnode} is here by placement {here}, which is later than {asked}")]
+    Stale { vnode: u64, here: u64, asked: u64 },
+    #[error("{0}")]
+    NotReady(String),
     #[error("image {digest}: {cause}")]
     Image { digest: String, cause: String },
     #[error("no worker that holds image {0} can be reached")]

@@ -6,22 +6,32 @@
 
 pub mod act;
 pub mod agent;
+mod arp;
+pub mod cgroup;
 pub mod command;
 pub mod config;
+pub mod container_config;
+mod disk;
 pub mod door;
 pub mod fault;
 pub mod home;
 pub mod host;
 pub mod images;
 pub mod inventory;
+pub mod limits;
+pub mod loop_device;
 pub mod lxc;
+mod lxcfs;
 pub mod masters;
 pub mod members;
 pub mod meter;
 pub mod network;
 pub mod open_files;
+mod per_vnode;
 pub mod plan;
+mod ready;
 pub mod rootfs;
+mod seccomp;
 pub mod vnode_dir;
 
 pub use agent::run;

@@ -71,6 +71,10 @@ fn network_acts(wanted: &Assignment, seen: &Observation, last: Option<&Assignmen
 
 fn vnode_acts(wanted: &Assignment, vnode: &AssignedVnode, seen: &Observation) -> Vec<Act> {
     let here = seen.vnodes.get(&vnode.id);
+    if here.is_some_and(|here| here.epoch > Some(vnode.epoch)) {
+        // Whoever assigned this knows less than what is here.
+        return Vec::new();
+    }
     let image = wanted
         .images
         .iter()
@@ -79,7 +83,7 @@ fn vnode_acts(wanted: &Assignment, vnode: &AssignedVnode, seen: &Observation) ->
     match vnode.wanted {
         VnodeWanted::Removed => here.map(|_| Act::Remove(vnode.id)).into_iter().collect(),
         VnodeWanted::Stopped => match here {
-            Some(here) if here.running => vec![Act::Stop(vnode.id, spec)],
+            Some(here) if here.running || here.orphaned => vec![Act::Stop(vnode.id, spec)],
             Some(_) | None => Vec::new(),
         },
         VnodeWanted::Running => run_acts(vnode, here, image, spec, seen),
@@ -94,6 +98,10 @@ fn run_acts(
     seen: &Observation,
 ) -> Vec<Act> {
     let mut acts = Vec::new();
+    if here.is_some_and(|here| here.orphaned) {
+        // Nothing begins beside it on the same files.
+        acts.push(Act::Stop(vnode.id, spec.clone()));
+    }
     let current = here.is_some_and(|here| here.epoch == Some(vnode.epoch));
     if let Some(here) = here.filter(|here| here.running) {
         if current {
@@ -158,7 +166,7 @@ pub fn report(vnode: &AssignedVnode, seen: &Observation) -> Option<Reported> {
         (VnodeWanted::Removed, Some(_)) => None,
         (VnodeWanted::Stopped, None) => Some(Reported::Present(VnodeSeen::Stopped)),
         (_, Some(here)) if here.epoch != Some(vnode.epoch) => None,
-        (VnodeWanted::Stopped, Some(here)) if !here.running => {
+        (VnodeWanted::Stopped, Some(here)) if !here.running && !here.orphaned => {
             Some(Reported::Present(VnodeSeen::Stopped))
         }
         (VnodeWanted::Running, Some(here)) if here.running => {

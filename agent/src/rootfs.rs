@@ -1,4 +1,4 @@
-//! A vnode's root file system: the image, ids shifted, below; its own layer above; joined by overlayfs.
+//! A vnode's root file system: the image, ids shifted, below; its own layer, on its own disk, above; joined by overlayfs.
 //! Every step may be repeated, and whatever a crash left half done is finished or undone by the next call.
 
 use std::fs;
@@ -9,6 +9,7 @@ use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::{Digest, VnodeId};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
+use crate::disk;
 use crate::fault::AgentFault;
 use crate::lxc::{HelperRequest, MountRequest, helper};
 use crate::vnode_dir::{StateDir, make_dir};
@@ -26,25 +27,18 @@ pub fn mount_rootfs(
     image_root: &Path,
     helper: &Path,
 ) -> Result<(), AgentFault> {
+    let layer = disk::mount_disk(state, vnode.id, vnode.disk_mib, vnode.uid_base)?;
     let rootfs = state.rootfs(vnode.id);
     if is_mounted(&rootfs)? {
         return Ok(());
     }
     let lower = mount_lower(state, vnode, image_root, helper)?;
-    let dir = state.vnode(vnode.id);
-    let (upper, work) = (dir.join("upper"), dir.join("work"));
-    make_dir(&upper, 0o755)?;
-    make_dir(&work, 0o755)?;
     make_dir(&rootfs, 0o755)?;
-    for layer in [&upper, &work] {
-        std::os::unix::fs::chown(layer, Some(vnode.uid_base), Some(vnode.uid_base))
-            .map_err(AgentFault::file("give to the vnode's root", layer))?;
-    }
     let options = format!(
         "lowerdir={},upperdir={},workdir={}",
         lower.display(),
-        upper.display(),
-        work.display()
+        layer.upper.display(),
+        layer.work.display()
     );
     mount(
         Some("overlay"),
@@ -85,10 +79,11 @@ fn mount_lower(
 /// Something of it is still in use.
 pub fn remove(state: &StateDir, id: VnodeId) -> Result<(), AgentFault> {
     unmount(&state.rootfs(id))?;
+    disk::remove_disk(state, id)?;
     remove_dir(&state.lxc_path().join(crate::vnode_dir::container_name(id)))?;
     // What says that there is a vnode goes last, so that a crash in between is seen and finished.
     let dir = state.vnode(id);
-    for part in ["rootfs", "upper", "work", "etc"] {
+    for part in ["rootfs", "disk", "upper", "work", "etc"] {
         remove_dir(&dir.join(part))?;
     }
     remove_dir(&dir)
@@ -139,11 +134,22 @@ fn remove_dir(path: &Path) -> Result<(), AgentFault> {
 /// # Errors
 /// `/proc` cannot be read.
 pub fn is_mounted(path: &Path) -> Result<bool, AgentFault> {
+    mounted_from(path).map(|source| source.is_some())
+}
+
+/// What is mounted right there, as a device's path or a file system's name; none if nothing is.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn mounted_from(path: &Path) -> Result<Option<PathBuf>, AgentFault> {
     let table = Path::new("/proc/self/mountinfo");
     let mounts = fs::read_to_string(table).map_err(AgentFault::file("read", table))?;
     let wanted = path.to_string_lossy();
-    // The fifth field is the mount point; state directories have no characters that are escaped there.
-    Ok(mounts
+    // The fifth field is the mount point, and the second after the dash the source (proc_pid_mountinfo(5)); state
+    // directories have no characters that are escaped there.
+    let mount = mounts
         .lines()
-        .any(|line| line.split(' ').nth(4) == Some(&*wanted)))
+        .rfind(|line| line.split(' ').nth(4) == Some(&*wanted));
+    let source = |line: &str| Some(PathBuf::from(line.split(" - ").nth(1)?.split(' ').nth(1)?));
+    Ok(mount.and_then(source))
 }

@@ -2,14 +2,19 @@
 //!
 //! ```text
 //! STATE/vnodes/v7/placed.json   what it was prepared for
-//!                 upper/ work/  its own layer, owned by the user's range of ids
+//!                 disk.img      its disk: a sparse file with a file system, as large as its quota
+//!                 disk/         that, while mounted; upper/ and work/ in it are the vnode's own layer
 //!                 rootfs/       image and own layer together, while mounted
 //!                 meter         what it used, by `meter/history.rs`
 //!                 etc/          hosts, hostname, resolv.conf: mounted into it read-only
 //! STATE/lxc/v7/                 liblxc's own file and log
 //! STATE/lower/DIGEST-UIDBASE/   an image with shifted ids, while mounted
 //! STATE/gateways/g5             holds the network namespace of a segment's gateway
+//! STATE/vnode.seccomp           system calls that no vnode may make
+//! STATE/templates/              empty disks to copy, one for each size
 //! ```
+//!
+//! Vnodes that an agent of before disks made have `upper/` and `work/` beside `rootfs/`, and keep them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,15 +30,30 @@ use crate::fault::AgentFault;
 pub struct StateDir(pub PathBuf);
 
 impl StateDir {
-    /// Makes the directories. Containers' users must be able to pass through them, and to see nothing.
+    /// Makes the directories. Containers' users must be able to pass through some, and to see nothing. Nobody else of
+    /// the machine comes to an image's or a vnode's files: programs in them may have the setuid bit.
     ///
     /// # Errors
     /// They cannot be made.
     pub fn create(&self) -> Result<(), AgentFault> {
-        for dir in ["", "vnodes", "lxc", "lower", "images", "run", "gateways"] {
+        for dir in ["", "vnodes", "lxc"] {
             make_dir(&self.0.join(dir), 0o711)?;
         }
+        for dir in ["lower", "images", "run", "templates", "gateways"] {
+            make_dir(&self.0.join(dir), 0o700)?;
+        }
         Ok(())
+    }
+
+    /// Makes a vnode's directory: only root of the machine and of the vnode may pass through it.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create_vnode(&self, id: VnodeId, owner: u32) -> Result<(), AgentFault> {
+        let dir = self.vnode(id);
+        make_dir(&dir, 0o710)?;
+        std::os::unix::fs::chown(&dir, None, Some(owner))
+            .map_err(AgentFault::file("give to the vnode's root", dir))
     }
 
     #[must_use]
@@ -49,6 +69,23 @@ impl StateDir {
     #[must_use]
     pub fn rootfs(&self, id: VnodeId) -> PathBuf {
         self.vnode(id).join("rootfs")
+    }
+
+    /// The file that is a vnode's disk.
+    #[must_use]
+    pub fn disk_file(&self, id: VnodeId) -> PathBuf {
+        self.vnode(id).join("disk.img")
+    }
+
+    /// Where a vnode's disk is mounted.
+    #[must_use]
+    pub fn disk(&self, id: VnodeId) -> PathBuf {
+        self.vnode(id).join("disk")
+    }
+
+    #[must_use]
+    pub fn templates(&self) -> PathBuf {
+        self.0.join("templates")
     }
 
     #[must_use]
@@ -88,6 +125,12 @@ impl StateDir {
     #[must_use]
     pub fn answer(&self, name: &str) -> PathBuf {
         self.0.join("run").join(name)
+    }
+
+    /// The rules for system calls of all vnodes.
+    #[must_use]
+    pub fn seccomp(&self) -> PathBuf {
+        self.0.join("vnode.seccomp")
     }
 
     #[must_use]
@@ -135,7 +178,7 @@ pub fn container_name(id: VnodeId) -> String {
     format!("v{id}")
 }
 
-fn vnode_of(name: &str) -> Option<VnodeId> {
+pub(crate) fn vnode_of(name: &str) -> Option<VnodeId> {
     name.strip_prefix('v')?.parse().ok()
 }
 
@@ -148,4 +191,17 @@ pub fn make_dir(path: &Path, mode: u32) -> Result<(), AgentFault> {
     fs::create_dir_all(path).map_err(AgentFault::file("make", path))?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
         .map_err(AgentFault::file("set the mode of", path))
+}
+
+/// Deletes a file, if it is there.
+///
+/// # Errors
+/// It cannot be deleted.
+pub fn remove_file(path: &Path) -> Result<(), AgentFault> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(AgentFault::file("delete", path)(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

@@ -32,6 +32,7 @@ fn vnode(id: u64, wanted: VnodeWanted) -> AssignedVnode {
         hostname: format!("host-{id}"),
         image: IMAGE,
         size: VnodeSize::default(),
+        disk_mib: VnodeSize::DISK,
         network: NETWORK,
         address: Ipv4Addr::new(10, 64, 0, 2),
         prefix: 22,
@@ -77,6 +78,7 @@ fn seen(vnodes: &[(u64, Option<u64>, bool)]) -> Observation {
         let row = SeenVnode {
             epoch: epoch.map(Epoch),
             running: *running,
+            orphaned: false,
             hosts: vnode(*id, VnodeWanted::Running).hosts,
             bandwidth: Bandwidth::default(),
             secret: vnode(*id, VnodeWanted::Running).secret,
@@ -97,6 +99,12 @@ fn steps(wanted: Option<VnodeWanted>, seen: &Observation) -> Vec<&'static str> {
     let plan = plan(&wanted, seen, Some(&wanted));
     let acts = plan.vnodes.get(&VnodeId(1)).cloned().unwrap_or_default();
     acts.iter().map(Act::step).collect()
+}
+
+fn orphaned(epoch: u64) -> Observation {
+    let mut seen = seen(&[(1, Some(epoch), false)]);
+    seen.vnodes.get_mut(&VnodeId(1)).expect("seen").orphaned = true;
+    seen
 }
 
 #[test]
@@ -129,6 +137,30 @@ fn every_difference_has_its_acts() {
             Some(Running),
             seen(&[(1, Some(9), true)]),
             &["stop container", "prepare files", "start container"],
+        ),
+        (
+            "here by a later placement",
+            Some(Running),
+            seen(&[(1, Some(11), true)]),
+            NOTHING,
+        ),
+        (
+            "to be removed, but here by a later placement",
+            Some(Removed),
+            seen(&[(1, Some(11), true)]),
+            NOTHING,
+        ),
+        (
+            "orphaned",
+            Some(Running),
+            orphaned(10),
+            &["stop container", "prepare files", "start container"],
+        ),
+        (
+            "orphaned, and to be stopped",
+            Some(Stopped),
+            orphaned(10),
+            &["stop container"],
         ),
         (
             "to be stopped",
@@ -246,6 +278,12 @@ fn only_what_is_true_is_reported() {
     assert_eq!(report(&running, &seen(&[(1, Some(10), false)])), None);
     assert_eq!(report(&removed, &seen(&[(1, Some(10), false)])), None);
     assert_eq!(report(&removed, &seen(&[])), Some(Reported::Gone));
+    let stopped = vnode(1, VnodeWanted::Stopped);
+    assert_eq!(
+        report(&stopped, &orphaned(10)),
+        None,
+        "something still runs"
+    );
 }
 
 #[test]
@@ -262,6 +300,8 @@ fn a_machine_in_memory_becomes_what_is_wanted_whatever_fails_on_the_way() {
     }
     settle(&host, &wanted);
     host.crash(VnodeId(2));
+    settle(&host, &wanted);
+    host.orphan(VnodeId(2));
     settle(&host, &wanted);
     settle(&host, &assigned(Vec::new()));
     let left = host.observe().expect("seen");

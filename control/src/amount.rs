@@ -42,6 +42,8 @@ impl VnodeSize {
     pub const MEMORY_MIB_RANGE: std::ops::RangeInclusive<u32> = 4..=4_194_304;
     /// Below 8 not even a login works.
     pub const PIDS_RANGE: std::ops::RangeInclusive<u32> = 8..=1_000_000;
+    /// What a vnode's disk holds. It takes only what is written to it.
+    pub const DISK: DiskMib = DiskMib(10 << 10);
 }
 
 impl Default for VnodeSize {

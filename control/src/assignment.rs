@@ -8,7 +8,7 @@ use imbl::OrdSet;
 use ipnetwork::Ipv4Network;
 use serde::{Deserialize, Serialize};
 
-use crate::amount::VnodeSize;
+use crate::amount::{DiskMib, VnodeSize};
 use crate::id::{
     Digest, Epoch, LogIndex, MasterId, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
 };
@@ -70,6 +70,9 @@ pub struct AssignedVnode {
     pub hostname: String,
     pub image: Digest,
     pub size: VnodeSize,
+    /// What its disk holds.
+    #[serde(default = "usual_disk")]
+    pub disk_mib: DiskMib,
     pub network: NetworkId,
     pub address: Ipv4Addr,
     /// Prefix length of the segment's subnet.
@@ -102,6 +105,11 @@ impl std::fmt::Debug for VclusterSecret {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("VclusterSecret(…)")
     }
+}
+
+/// What vnodes of masters that told no disk had.
+fn usual_disk() -> DiskMib {
+    VnodeSize::DISK
 }
 
 /// One segment of an assignment.
@@ -198,6 +206,7 @@ fn assigned_vnode(state: &State, vnode: &Vnode) -> Option<AssignedVnode> {
         hostname: vnode.hostname(),
         image: vnode.image,
         size: vnode.size,
+        disk_mib: VnodeSize::DISK,
         network: vcluster.network,
         address: vnode.address,
         prefix: state.networks.get(&vcluster.network)?.subnet.prefix(),

@@ -2,6 +2,7 @@
 //! network namespace of its own. All real but the hardware.
 
 mod layout;
+mod lxcfs;
 mod network;
 mod process;
 mod up;

@@ -9,7 +9,7 @@ use docklet_control::model::WorkerStatus;
 use docklet_control::view::{ImageView, WorkerView};
 
 use super::layout::{DevMaster, DevWorker, Layout};
-use super::{network, process};
+use super::{lxcfs, network, process};
 use crate::cli::MachineRole;
 use crate::client::connection::Connection;
 use crate::client::context::Context;
@@ -35,6 +35,7 @@ pub async fn run(layout: &Layout) -> anyhow::Result<()> {
         std::os::unix::fs::PermissionsExt::from_mode(0o711),
     )?;
     network::ensure(layout)?;
+    lxcfs::ensure();
     let connection = masters(layout).await?;
     workers(layout, &connection).await?;
     base_image(&connection).await?;

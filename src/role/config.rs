@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use docklet_agent::home::Homes;
+use docklet_agent::limits::IoLimit;
 use docklet_raft::{HistoryLimits, Timing};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,12 @@ pub struct AgentFile {
     pub memory_mib: Option<u32>,
     /// CPU to offer, in thousandths of a core; all that there is if absent.
     pub cpu_milli: Option<u32>,
+    /// What each vnode may read from and write to this machine's disk, each way, in MiB a second.
+    #[serde(default = "vnode_io_mib_per_s")]
+    pub vnode_io_mib_per_s: u64,
+    /// The same in operations a second.
+    #[serde(default = "vnode_io_operations_per_s")]
+    pub vnode_io_operations_per_s: u64,
     /// A terminal at which nobody has looked for so long is ended, in seconds: a week if absent.
     #[serde(default = "terminal_alone_s")]
     pub terminal_alone_s: u64,
@@ -137,6 +144,23 @@ impl AgentFile {
 
 pub fn terminal_alone_s() -> u64 {
     7 * 24 * 3_600
+}
+
+pub fn vnode_io_mib_per_s() -> u64 {
+    IoLimit::default().bytes_per_s >> 20
+}
+
+pub fn vnode_io_operations_per_s() -> u64 {
+    IoLimit::default().operations_per_s
+}
+
+impl AgentFile {
+    pub fn vnode_io(&self) -> IoLimit {
+        IoLimit {
+            bytes_per_s: self.vnode_io_mib_per_s.saturating_mul(1 << 20),
+            operations_per_s: self.vnode_io_operations_per_s,
+        }
+    }
 }
 
 fn cgroup_prefix() -> String {

@@ -58,7 +58,7 @@ fn spawn(door: &Door, run: Run) -> Result<Child, AgentFault> {
         lxc_path: door.host.state().lxc_path(),
         name: container_name(run.vnode),
         argv: run.argv,
-        environment: crate::act::environment(),
+        environment: door.host.environment_of(run.vnode),
         directory: "/root".to_owned(),
         terminal: false,
     });

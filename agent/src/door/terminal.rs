@@ -179,7 +179,7 @@ fn spawn_shell(
     let container = Container::open(&state.lxc_path(), &container_name(id))?;
     let pty = pty::open(&container.devpts()?)?;
     pty::resize(&pty.master, cols, rows)?;
-    let mut environment = crate::act::environment();
+    let mut environment = door.host.environment_of(id);
     environment.push("TERM=xterm-256color".to_owned());
     // One line of shell decides which shell there is: only the container knows.
     let find = "cd; if [ -x /bin/bash ]; then SHELL=/bin/bash exec /bin/bash -l; else SHELL=/bin/sh exec /bin/sh -l; fi";

@@ -20,6 +20,7 @@ use nix::sys::stat::Mode;
 pub use shared::Homes;
 
 use crate::config::AgentConfig;
+use crate::container_config::{BindKind, BindMount};
 use crate::fault::AgentFault;
 use crate::vnode_dir::{StateDir, make_dir};
 
@@ -72,40 +73,37 @@ fn about_home(homes: &Homes) -> &'static str {
 
 /// What liblxc mounts into a vnode, as it wants it: only what is there, so called once the root file system is mounted.
 #[must_use]
-pub fn mounts(config: &AgentConfig, vnode: &AssignedVnode) -> Vec<String> {
+pub fn mounts(config: &AgentConfig, vnode: &AssignedVnode) -> Vec<BindMount> {
+    const TOLD: &[&str] = &["ro", "nosuid", "nodev", "noexec"];
     let state = StateDir(config.state_dir.clone());
     let told = state.told(vnode.id);
+    let bind = |source, target: &str, options, kind| BindMount {
+        source,
+        target: target.to_owned(),
+        options,
+        kind,
+    };
     let home = config.homes.dir.join(format!("u{}", vnode.owner));
-    let told_entry = format!(
-        "{} {TOLD_INSIDE} none bind,ro,nosuid,nodev,noexec,create=dir 0 0",
-        fstab(&told)
-    );
-    let home_entry = format!(
-        "{} {HOME_INSIDE} none bind,rw,nosuid,nodev,create=dir 0 0",
-        fstab(&home)
-    );
-    let mut entries = vec![told_entry, home_entry];
+    let mut mounts = vec![
+        bind(told.clone(), TOLD_INSIDE, TOLD, BindKind::Directory),
+        bind(
+            home,
+            HOME_INSIDE,
+            &["rw", "nosuid", "nodev"],
+            BindKind::Directory,
+        ),
+    ];
     if vnode.secret.is_some() {
         let rootfs = state.rootfs(vnode.id);
         let wanted = keys::DROP_INS
             .iter()
             .filter(|(_, dir)| has_dir(&rootfs, dir));
-        entries.extend(wanted.map(|(name, dir)| {
-            let source = told.join("ssh").join(name);
-            format!(
-                "{} {dir}/50-docklet.conf none bind,ro,nosuid,nodev,noexec,create=file 0 0",
-                fstab(&source)
-            )
+        mounts.extend(wanted.map(|(name, dir)| {
+            let target = format!("{dir}/50-docklet.conf");
+            bind(told.join("ssh").join(name), &target, TOLD, BindKind::File)
         }));
     }
-    entries
-}
-
-/// A path as mount tables have it.
-fn fstab(path: &Path) -> String {
-    path.to_string_lossy()
-        .replace('\\', "\\134")
-        .replace(' ', "\\040")
+    mounts
 }
 
 /// Whether there is such a directory in a root file system. Its owner may put links anywhere: none is followed.

@@ -13,6 +13,8 @@ use docklet_control::model::{Bandwidth, Network};
 
 use super::{Act, Host, Observation, SeenVnode};
 use crate::act;
+use crate::arp::Asker;
+use crate::cgroup::Cgroups;
 use crate::config::AgentConfig;
 use crate::fault::AgentFault;
 use crate::images::ImageStore;
@@ -20,13 +22,15 @@ use crate::lxc::Container;
 use crate::network::dns::NameServers;
 use crate::network::{gateway, guard, names, plug, segment, shape, space, uplink};
 use crate::vnode_dir::{StateDir, container_name};
-use crate::{home, rootfs};
+use crate::{home, per_vnode, rootfs, seccomp};
 
 /// This machine, as far as it is this agent's.
 pub struct LinuxHost {
     pub(crate) config: AgentConfig,
     pub(crate) state: StateDir,
     pub(crate) images: ImageStore,
+    pub(crate) cgroups: Cgroups,
+    pub(crate) asker: Asker,
     /// For fetching images from within acts, which block.
     pub(crate) runtime: tokio::runtime::Handle,
     name_servers: NameServers,
@@ -51,8 +55,14 @@ impl LinuxHost {
             guard::remove()?;
             uplink::remove()?;
         }
+        seccomp::write(&state.seccomp())?;
+        if let Err(fault) = per_vnode::make_room() {
+            tracing::warn!(fault = fault.full_text(), "vnodes may lack kernel objects");
+        }
         let runtime = tokio::runtime::Handle::current();
         Ok(Self {
+            cgroups: Cgroups::of_machine(&config.cgroup_prefix),
+            asker: Asker::open()?,
             images: ImageStore::open(state.images())?,
             name_servers: NameServers::new(runtime.clone(), config.resolv_conf.clone()),
             rules_seen: Mutex::default(),
@@ -78,9 +88,11 @@ impl LinuxHost {
     pub(crate) fn seen(&self, id: VnodeId) -> Result<SeenVnode, AgentFault> {
         let placed = self.state.placed(id);
         let container = Container::open(&self.state.lxc_path(), &container_name(id))?;
+        let running = container.is_running() && container.init_pid().is_some();
         Ok(SeenVnode {
             epoch: placed.as_ref().map(|placed| placed.epoch),
-            running: container.is_running() && container.init_pid().is_some(),
+            running,
+            orphaned: !running && self.cgroups.has_processes(id)?,
             bandwidth: placed
                 .as_ref()
                 .map(|placed| placed.bandwidth)
@@ -88,6 +100,12 @@ impl LinuxHost {
             secret: placed.as_ref().and_then(|placed| placed.secret.clone()),
             hosts: placed.map(|placed| placed.hosts).unwrap_or_default(),
         })
+    }
+
+    /// Variables of what is run in a vnode.
+    pub(crate) fn environment_of(&self, id: VnodeId) -> Vec<String> {
+        let size = self.state.placed(id).map(|placed| placed.size);
+        act::environment(&size.unwrap_or_default())
     }
 
     pub(crate) fn hosts_file(&self, id: VnodeId) -> PathBuf {
@@ -210,7 +228,10 @@ impl Host for LinuxHost {
             images: self.images.list()?.into_iter().collect(),
             ..Observation::default()
         };
-        for id in self.state.vnodes()? {
+        let with_files = self.state.vnodes()?.into_iter();
+        // Also one of which nothing is left but processes.
+        let ids: BTreeSet<VnodeId> = with_files.chain(self.cgroups.vnodes()?).collect();
+        for id in ids {
             seen.vnodes.insert(id, self.seen(id)?);
         }
         seen.torn = self.torn(&seen.networks, &gateways, &devices)?;

@@ -36,6 +36,16 @@ impl MemoryHost {
     }
 }
 
+impl MemoryHost {
+    /// The vnode's monitor dies, and what runs in it goes on.
+    pub fn orphan(&self, id: docklet_control::id::VnodeId) {
+        if let Some(vnode) = lock(&self.seen).vnodes.get_mut(&id) {
+            vnode.running = false;
+            vnode.orphaned = true;
+        }
+    }
+}
+
 impl Host for MemoryHost {
     fn observe(&self) -> Result<Observation, AgentFault> {
         Ok(lock(&self.seen).clone())
@@ -61,6 +71,7 @@ impl Host for MemoryHost {
                 let prepared = SeenVnode {
                     epoch: Some(vnode.epoch),
                     running: false,
+                    orphaned: false,
                     hosts: vnode.hosts.clone(),
                     bandwidth: vnode.bandwidth,
                     secret: vnode.secret.clone(),
@@ -100,5 +111,6 @@ fn set_running(
 ) -> Result<(), AgentFault> {
     let vnode = seen.vnodes.get_mut(&id).ok_or(AgentFault::NotHere(id.0))?;
     vnode.running = running;
+    vnode.orphaned = false;
     Ok(())
 }

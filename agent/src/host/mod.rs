@@ -23,6 +23,8 @@ pub struct SeenVnode {
     pub epoch: Option<Epoch>,
     /// Whether its init runs.
     pub running: bool,
+    /// Whether processes of it are left of which liblxc knows nothing: its monitor died, or a stop was cut short.
+    pub orphaned: bool,
     /// Names and addresses in its hosts file.
     pub hosts: Vec<(String, Ipv4Addr)>,
     /// Limits of its network device.

@@ -1,10 +1,12 @@
 //! One liblxc handle. Every unsafe call into liblxc is in this file.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::io::Write;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
 use std::ptr;
+
+use nix::libc;
 
 use crate::fault::AgentFault;
 
@@ -61,6 +63,26 @@ impl Container {
             .ok_or_else(|| AgentFault::Lxc(format!("{key} cannot be {value:?}")))
     }
 
+    /// The value of a configuration item, as liblxc has it; several are one a line. None if there is no such key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<String> {
+        let key = text(key).ok()?;
+        let length = call!(self, get_config_item, key.as_ptr(), ptr::null_mut(), 0);
+        let room = usize::try_from(length).ok()? + 1;
+        // One more than liblxc is told of: it may write one beyond.
+        let mut buffer = vec![0_u8; room + 1];
+        let into: *mut c_char = buffer.as_mut_ptr().cast();
+        let written = call!(
+            self,
+            get_config_item,
+            key.as_ptr(),
+            into,
+            c_int::try_from(room).ok()?
+        );
+        buffer.truncate(usize::try_from(written).ok()?);
+        String::from_utf8(buffer).ok()
+    }
+
     /// Forgets what was loaded from the container's file.
     pub fn clear(&self) {
         call!(self, clear_config);
@@ -89,14 +111,17 @@ impl Container {
         (pid > 0).then_some(pid)
     }
 
-    /// Starts it in the background. For the helper only: liblxc moves the caller to another cgroup.
+    /// Starts it in the background with this as its first process. For the helper only: liblxc moves the caller to
+    /// another cgroup. The arguments are given here because liblxc splits those of its configuration at every space.
     ///
     /// # Errors
     /// It did not start; liblxc's log says why.
-    pub(super) fn start(&self) -> Result<(), AgentFault> {
+    pub(super) fn start(&self, argv: &[String]) -> Result<(), AgentFault> {
+        let owned: Vec<CString> = argv.iter().map(|a| text(a)).collect::<Result<_, _>>()?;
+        let arguments = pointers(&owned);
         call!(self, want_daemonize, true);
         call!(self, want_close_all_fds, true);
-        call!(self, start, 0, ptr::null())
+        call!(self, start, 0, arguments.as_ptr())
             .then_some(())
             .ok_or_else(|| AgentFault::Lxc("start failed".to_owned()))
     }
@@ -114,34 +139,13 @@ impl Container {
     /// Value of a cgroup file of its payload, by the controller's file name; none if there is no such file.
     pub(super) fn cgroup_item(&self, key: &str) -> Option<String> {
         let key = text(key).ok()?;
-        let mut buffer = [0_u8; 256];
+        let mut buffer = [0_u8; 1_024];
         let room = c_int::try_from(buffer.len()).ok()?;
         let into: *mut c_char = buffer.as_mut_ptr().cast();
         let length = call!(self, get_cgroup_item, key.as_ptr(), into, room);
         let length = usize::try_from(length).ok().filter(|n| *n < buffer.len())?;
         let value = std::str::from_utf8(&buffer[..length]).ok()?;
         Some(value.trim_end_matches(['\0', '\n']).to_owned())
-    }
-
-    /// IPv4 addresses of its `eth0`, asked of its network namespace. For the helper only: liblxc forks.
-    pub(super) fn addresses(&self) -> Vec<String> {
-        let (interface, family) = (c"eth0", c"inet");
-        let list = call!(self, get_ips, interface.as_ptr(), family.as_ptr(), 0);
-        let mut addresses = Vec::new();
-        if list.is_null() {
-            return addresses;
-        }
-        let mut item = list;
-        // SAFETY: liblxc answers an array of strings ended by NULL, each and itself from malloc, now ours to free.
-        unsafe {
-            while !(*item).is_null() {
-                addresses.push(CStr::from_ptr(*item).to_string_lossy().into_owned());
-                nix::libc::free((*item).cast());
-                item = item.add(1);
-            }
-            nix::libc::free(list.cast());
-        }
-        addresses
     }
 
     /// The container's own devpts, so that a terminal opened there is one inside too.
@@ -192,7 +196,7 @@ impl Container {
         options.stdin_fd = 0;
         options.stdout_fd = 1;
         options.stderr_fd = 2;
-        options.log_fd = -nix::libc::EBADF;
+        options.log_fd = -libc::EBADF;
         let mut pid = -1;
         let payload: *mut lxc_sys::lxc_attach_command_t = &raw mut command;
         let run: lxc_sys::lxc_attach_exec_t = Some(run_or_say_why_not);
@@ -214,6 +218,9 @@ impl Container {
 /// Becomes the program, in the process that liblxc made for it. liblxc itself tells a failure to its log only, and the
 /// person who asked sees no log.
 extern "C" fn run_or_say_why_not(payload: *mut c_void) -> c_int {
+    // The program gets its standard streams and nothing else, whatever liblxc or the agent had open.
+    // SAFETY: marking descriptors does not touch memory; the C code below opens its own.
+    unsafe { libc::close_range(3, c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
     // SAFETY: the payload is the command that `attach` gave, which lives until the helper has waited for this process.
     let code = unsafe { lxc_sys::lxc_attach_run_command(payload) };
     let cause = std::io::Error::last_os_error();

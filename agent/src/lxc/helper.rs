@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::container::Container;
-use super::mount;
+use super::{kernel_objects, mount};
 use crate::fault::AgentFault;
 use crate::open_files;
 
@@ -47,10 +47,12 @@ pub struct StartRequest {
     pub name: String,
     /// Configuration items in order.
     pub config: Vec<(String, String)>,
-    /// `eth0` must have this address before the container counts as running.
-    pub address: String,
-    /// Cgroup files and the value that must be read back from the first of each group that exists.
-    pub limits: Vec<(Vec<String>, String)>,
+    /// The first process: a program in full, and its arguments.
+    pub init: Vec<String>,
+    /// Cgroup files and the value that must be read back from each.
+    pub limits: Vec<(String, String)>,
+    /// Files below `/proc/sys/user` and what is written to them for its user namespace.
+    pub kernel_objects: Vec<(String, u32)>,
 }
 
 /// Shuts a container down, and kills it if it takes too long.
@@ -95,6 +97,7 @@ pub fn dispatch(arguments: &[String]) -> Option<ExitCode> {
 fn serve(request: &Path, answer: &Path) -> ExitCode {
     let done = hear_all_signals()
         .and_then(|()| open_files::lower())
+        .and_then(|()| die_with_agent(request))
         .and_then(|()| perform(read_request(request)?));
     match done {
         Ok(code) => ExitCode::from(code),
@@ -120,6 +123,16 @@ fn hear_all_signals() -> Result<(), AgentFault> {
     }
     let all = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
     Ok(all.map_err(std::io::Error::from)?)
+}
+
+/// An agent that comes after one which died must not meet a helper of that one still at work. What runs on a person's
+/// streams ends with these; monitors of containers are children of the helper, and not told.
+fn die_with_agent(request: &Path) -> Result<(), AgentFault> {
+    if request != Path::new(STDIN) {
+        return Ok(());
+    }
+    let told = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+    Ok(told.map_err(std::io::Error::from)?)
 }
 
 fn read_request(path: &Path) -> Result<HelperRequest, AgentFault> {
@@ -153,7 +166,7 @@ impl StartRequest {
             container.set(key, value)?;
         }
         container.save()?;
-        container.start()?;
+        container.start(&self.init)?;
         let checked = self.check(&container);
         if checked.is_err() {
             container.stop();
@@ -163,25 +176,26 @@ impl StartRequest {
 
     /// What liblxc accepts it may still ignore: a limit of the other cgroup version, say.
     fn check(&self, container: &Container) -> Result<(), AgentFault> {
-        let addresses = container.addresses();
-        if !addresses.contains(&self.address) {
-            return Err(AgentFault::Lxc(format!(
-                "eth0 has {addresses:?} instead of {}",
-                self.address
-            )));
-        }
-        for (keys, wanted) in &self.limits {
-            let found = keys.iter().find_map(|key| container.cgroup_item(key));
+        let ended = || AgentFault::NotReady("its first process ended at once".to_owned());
+        for (file, wanted) in &self.limits {
+            let found = container.cgroup_item(file);
+            if found.is_none() && container.init_pid().is_none() {
+                return Err(ended());
+            }
             let found = found.unwrap_or_else(|| "not there".to_owned());
             if found != *wanted {
                 return Err(AgentFault::Limit {
-                    key: keys.join(" or "),
+                    key: file.clone(),
                     wanted: wanted.clone(),
                     found,
                 });
             }
         }
-        Ok(())
+        let init = container.init_pid().ok_or_else(ended)?;
+        kernel_objects::limit(init, &self.kernel_objects).map_err(AgentFault::file(
+            "limit kernel objects of",
+            format!("/proc/{init}"),
+        ))
     }
 }
 

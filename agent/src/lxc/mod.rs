@@ -6,6 +6,7 @@
 
 mod container;
 pub mod helper;
+mod kernel_objects;
 mod mount;
 
 pub use container::Container;

@@ -57,7 +57,9 @@ impl Layers {
 
 /// Bytes in use on the layer's own file system, if it has one.
 fn own_file_system(dir: &Path) -> Option<u64> {
-    let upper = dir.join("upper");
+    // On the vnode's disk, or beside it where an agent of before disks put it.
+    let upper = ["disk/upper", "upper"].map(|below| dir.join(below));
+    let upper = upper.into_iter().find(|upper| upper.exists())?;
     let device = |path: &Path| std::fs::symlink_metadata(path).ok().map(|meta| meta.dev());
     if device(&upper)? == device(dir)? {
         return None;

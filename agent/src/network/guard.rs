@@ -2,8 +2,8 @@
 //!
 //! From a vnode comes nothing but IPv4 and ARP with the vnode's own hardware and IP address: no other's address, no
 //! router's or DHCP server's announcements, no IPv6, no tagged frames. A gateway stands on each worker of a segment
-//! with the same addresses, so its frames and questions for it never cross to another worker. The worker itself hears
-//! and says nothing on a segment.
+//! with the same addresses, so its frames and questions for it never cross to another worker. The worker itself
+//! says nothing on a segment, and hears nothing but answers to its question whether a vnode is there (`arp.rs`).
 
 use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::{NetworkId, VnodeId};
@@ -42,6 +42,7 @@ add rule bridge docklet guard counter drop
 add rule bridge docklet tunnel oifname \"dkx*\" ether saddr {of_a_gateway} counter drop
 add rule bridge docklet tunnel oifname \"dkx*\" ether daddr {of_a_gateway} counter drop
 add rule bridge docklet tunnel oifname \"dkx*\" ether type arp oifname . arp daddr ip @gateways counter drop
+add rule bridge docklet inward iifname \"dkh*\" ether type arp arp operation reply accept
 add rule bridge docklet inward iifname \"dkh*\" counter drop
 add rule bridge docklet inward iifname \"dkx*\" counter drop
 add rule bridge docklet inward iifname \"dkn*\" counter drop

@@ -7,6 +7,7 @@ use crate::support::{
 };
 use docklet_agent::host::Act;
 use docklet_agent::plan::plan;
+use docklet_control::assignment::{AssignedVnode, Assignment};
 use docklet_control::id::{Epoch, VnodeId};
 use docklet_control::model::VnodeWanted::{Removed, Running, Stopped};
 use docklet_link::Authority;
@@ -66,7 +67,10 @@ fn a_vnode_is_made_within_its_limits_and_leaves_nothing() {
         assert_eq!(round(&host, &stopped).await, ["stop container"]);
         assert!(!observe(&host).await.vnodes[&V7].running);
         assert!(worker.cgroups(V7).is_empty(), "no process, no cgroup");
-        assert!(worker.state("vnodes/v7/upper").exists(), "its files stay");
+        assert!(
+            worker.state("vnodes/v7/disk.img").exists(),
+            "its files stay"
+        );
 
         let removed = worker.assignment(vec![worker.vnode(7, Removed)]);
         assert_eq!(round(&host, &removed).await, ["remove"]);
@@ -173,6 +177,38 @@ fn a_vnode_that_was_killed_from_outside_is_seen_and_started_again() {
     });
 }
 
+/// An init that the kernel does not end when its monitor dies: whoever changes its ids is not told of that.
+fn survivor(worker: &Worker, vnodes: Vec<AssignedVnode>) -> Assignment {
+    let mut wanted = worker.assignment(vnodes);
+    let init = [
+        "/bin/start-stop-daemon",
+        "-S",
+        "-p",
+        "/run/none",
+        "-c",
+        "other",
+        "-x",
+        "/bin/sleep",
+        "--",
+        "1000",
+    ];
+    wanted.images[0].spec.init = init.map(str::to_owned).to_vec();
+    wanted
+}
+
+/// Kills the vnode's monitor, the parent of its init.
+fn kill_monitor(worker: &Worker) {
+    let stat = proc_file(worker.init_pid(V7).expect("an init"), "stat");
+    let parent = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.split(' ').nth(1));
+    let monitor = parent.and_then(|pid| pid.parse().ok()).expect("a parent");
+    kill(Pid::from_raw(monitor), Signal::SIGKILL).expect("killed");
+    until("loss of the monitor", || {
+        worker.init_pid(V7).is_none().then_some(())
+    });
+}
+
 /// The monitor's death leaves a container that looks stopped to liblxc: a start beside it would be a second copy on
 /// the same files.
 #[test]
@@ -180,28 +216,43 @@ fn a_container_whose_monitor_died_is_replaced_and_not_doubled() {
     in_own_network(async {
         let worker = worker();
         let host = worker.open();
-        let wanted = worker.assignment(vec![worker.vnode(7, Running)]);
+        let wanted = survivor(&worker, vec![worker.vnode(7, Running)]);
         round(&host, &wanted).await;
         let orphan = worker.init_pid(V7).expect("an init");
-        let stat = proc_file(orphan, "stat");
-        let parent = stat
-            .rsplit_once(") ")
-            .and_then(|(_, rest)| rest.split(' ').nth(1));
-        let monitor = parent.and_then(|pid| pid.parse().ok()).expect("a parent");
-        kill(Pid::from_raw(monitor), Signal::SIGKILL).expect("killed");
-        until("loss of the monitor", || {
-            worker.init_pid(V7).is_none().then_some(())
-        });
-        let alive = || fs::metadata(format!("/proc/{orphan}")).is_ok();
+        kill_monitor(&worker);
+        let alive = || fs::metadata(format!("/proc/{orphan}/exe")).is_ok();
         assert!(alive(), "the container itself goes on");
-        assert!(!observe(&host).await.vnodes[&V7].running);
+        let seen = observe(&host).await.vnodes[&V7].clone();
+        assert!(!seen.running && seen.orphaned);
 
-        assert_eq!(round(&host, &wanted).await, START);
+        let steps = round(&host, &wanted).await;
+        assert_eq!(steps, ["stop container", START[0], START[1]]);
         until("end of the orphan", || (!alive()).then_some(()));
         let init = worker.init_pid(V7).expect("an init");
-        let inits = processes_of(worker.uid_base);
+        let inits = processes_of(worker.uid_base + 1);
         assert_eq!(inits, [init], "one init and nothing beside it");
         perform(&host, Act::Remove(V7)).await;
-        assert_eq!(processes_of(worker.uid_base), [0; 0]);
+        assert_eq!(processes_of(worker.uid_base + 1), [0; 0]);
+    });
+}
+
+/// Also one that was to stop, and one of which not even a file is left.
+#[test]
+fn an_orphan_that_nobody_wants_is_seen_and_ended() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        let running = survivor(&worker, vec![worker.vnode(7, Running)]);
+        for wanted in [vec![worker.vnode(7, Stopped)], Vec::new()] {
+            round(&host, &running).await;
+            kill_monitor(&worker);
+            if wanted.is_empty() {
+                fs::remove_file(worker.state("vnodes/v7/placed.json")).expect("deleted");
+            }
+            let wanted = worker.assignment(wanted);
+            round(&host, &wanted).await;
+            assert_eq!(processes_of(worker.uid_base + 1), [0; 0]);
+            assert!(worker.cgroups(V7).is_empty());
+        }
     });
 }

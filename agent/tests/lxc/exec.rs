@@ -11,13 +11,13 @@ use crate::support::{Worker, in_own_network, processes_of, until};
 
 /// What a program printed on each stream, and the last word about it.
 #[derive(Debug, Default, PartialEq)]
-struct Ran {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    last: Value,
+pub struct Ran {
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    pub last: Value,
 }
 
-async fn run(socket: &mut Socket, argv: &[&str], input: &[u8]) -> Ran {
+pub async fn run(socket: &mut Socket, argv: &[&str], input: &[u8]) -> Ran {
     let request = json!({"vnode": 7, "epoch": 10, "argv": argv}).to_string();
     socket.send(Message::text(request)).await.expect("sent");
     socket

@@ -1,10 +1,22 @@
 //! Tests of a worker without any master, on real LXC; they need root.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "steps, figures and the probe's report are read in what is printed"
+)]
+
+mod config;
 mod containers;
+mod crash;
+mod disk;
 mod door;
 mod exec;
 mod homes;
 mod images;
+mod isolation;
 mod meters;
+mod noise;
+mod ready;
 mod support;
 mod terminal;
+mod truth;

@@ -13,9 +13,11 @@ use docklet_agent::home::Homes;
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::host::{Act, Host, Observation};
 use docklet_agent::images::ImageStore;
+use docklet_agent::limits::IoLimit;
+use docklet_agent::loop_device::attached_to;
 use docklet_agent::lxc::{AttachRequest, Container, HelperRequest, helper};
 use docklet_agent::plan::plan;
-use docklet_control::amount::{CpuMilli, MemoryMib, VnodeSize};
+use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
 use docklet_control::assignment::{
     AssignedImage, AssignedNetwork, AssignedVnode, Assignment, Fabric, VclusterSecret,
 };
@@ -31,6 +33,7 @@ use nix::sched::{CloneFlags, unshare};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+pub const HELPER: &str = env!("CARGO_BIN_EXE_docklet-agent-helper");
 pub const CLUSTER: [u8; 16] = [7; 16];
 pub const NETWORK: NetworkId = NetworkId(40);
 /// Where the worker's data port is, in its own network namespace.
@@ -102,12 +105,13 @@ impl Worker {
             resolv_conf: "/etc/resolv.conf".into(),
             cgroup_prefix: format!("docklet-test-{}-{number}", std::process::id()),
             capacity: WorkerCapacity::default(),
+            vnode_io: IoLimit::default(),
             terminal_alone: Duration::from_secs(3_600),
             homes: Homes {
                 dir: dir.path().join("homes"),
                 mounted: false,
             },
-            helper: env!("CARGO_BIN_EXE_docklet-agent-helper").into(),
+            helper: HELPER.into(),
         };
         Self {
             config,
@@ -175,6 +179,7 @@ impl Worker {
                 memory_mib: MemoryMib(48),
                 pids_max: 64,
             },
+            disk_mib: DiskMib(64),
             network: NETWORK,
             address,
             prefix: 22,
@@ -239,6 +244,13 @@ impl Worker {
         let below = mounts.lines().filter(|line| line.contains(&dir));
         traces.extend(below.map(|line| format!("mount {line}")));
         for id in ids {
+            let disk = self.state(&format!("vnodes/v{id}/disk.img"));
+            let devices = attached_to(&disk).expect("devices");
+            traces.extend(
+                devices
+                    .iter()
+                    .map(|device| format!("device {}", device.display())),
+            );
             let cgroups = self.cgroups(VnodeId(*id));
             traces.extend(
                 cgroups
@@ -286,17 +298,23 @@ pub fn spec() -> ImageSpec {
 
 /// Credentials that `ca` signed for this role and number.
 pub fn signed(ca: &Authority, role: PeerRole, id: u64) -> Credentials {
+    let dir = TempDir::new().expect("a directory");
+    store_signed(ca, role, id, dir.path());
+    Credentials::load(dir.path()).expect("loaded")
+}
+
+/// The same in a directory.
+pub fn store_signed(ca: &Authority, role: PeerRole, id: u64, dir: &Path) {
     let identity = Identity {
         role,
         id,
         cluster: CLUSTER,
     };
-    let dir = TempDir::new().expect("a directory");
     let signing = SigningRequest::new().expect("a key");
     let own = ca.sign(&signing.csr_pem, identity).expect("signed");
     let pem = ca.certificate_pem();
-    Credentials::store(dir.path(), pem, &own, &signing.key_pem, None).expect("stored");
-    Credentials::load(dir.path()).expect("loaded")
+    fs::create_dir_all(dir).expect("made");
+    Credentials::store(dir, pem, &own, &signing.key_pem, None).expect("stored");
 }
 
 /// Name of a terminal's session.
@@ -373,6 +391,10 @@ pub fn processes_of(uid: u32) -> Vec<i32> {
     let pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
     pids.filter(|pid: &i32| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        if status.contains("\nState:\tZ") {
+            // It has ended; whether somebody has asked how is another matter.
+            return false;
+        }
         let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
         line.and_then(|line| line.split_whitespace().next()) == Some(&uid.to_string())
     })
@@ -450,9 +472,17 @@ fn busybox(files: &[(String, u32, Vec<u8>)]) -> Vec<u8> {
         link(&mut archive, &format!("bin/{applet}"), "busybox");
     }
     link(&mut archive, "sbin/init", "../bin/busybox");
-    let inittab = b"::sysinit:/bin/true\n";
-    let table = header(tar::EntryType::Regular, 0o644, inittab.len() as u64);
-    append(&mut archive, table, "etc/inittab", inittab);
+    for (path, text) in [
+        ("etc/inittab", "::sysinit:/bin/true\n"),
+        (
+            "etc/passwd",
+            "root:x:0:0::/root:/bin/sh\nother:x:1:1::/:/bin/sh\n",
+        ),
+        ("etc/group", "root:x:0:\nother:x:1:\n"),
+    ] {
+        let file = header(tar::EntryType::Regular, 0o644, text.len() as u64);
+        append(&mut archive, file, path, text.as_bytes());
+    }
     let mut made = BTreeSet::from(["bin", "sbin", "etc", "run", "root"].map(PathBuf::from));
     for (path, mode, bytes) in files {
         let above = Path::new(path).ancestors().skip(1);

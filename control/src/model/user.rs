@@ -45,3 +45,39 @@ impl User {
         Self::UID_BASE + slot * Self::UID_RANGE
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::id::UnixMs;
+
+    fn range(id: u64) -> std::ops::Range<u64> {
+        let user = User {
+            id: UserId(id),
+            name: Name::parse("user", "somebody").expect("a name"),
+            role: Role::User,
+            password_hash: String::new(),
+            created_at: UnixMs(0),
+        };
+        let base = u64::from(user.uid_base());
+        base..base + u64::from(User::UID_RANGE)
+    }
+
+    /// Ids near both ends, and all between.
+    fn ids() -> impl Strategy<Value = u64> {
+        prop_oneof![0..4_u64, User::ID_MAX - 3..=User::ID_MAX, 0..=User::ID_MAX]
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_of_two_people_never_overlap_and_end_below_the_last_id(one in ids(), other in ids()) {
+            let (a, b) = (range(one), range(other));
+            prop_assert!(a.start >= u64::from(User::UID_BASE));
+            // The last number means "no id" to the kernel.
+            prop_assert!(a.end < u64::from(u32::MAX));
+            prop_assert_eq!(a.start < b.end && b.start < a.end, one == other);
+        }
+    }
+}

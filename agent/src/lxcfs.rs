@@ -1,0 +1,36 @@
+//! lxcfs, where it runs: files of /proc and /sys that tell what the vnode has, not what the worker has.
+
+use std::path::{Path, PathBuf};
+
+use crate::fault::AgentFault;
+use crate::rootfs::mounted_from;
+
+/// Where Debian's service mounts it.
+const ROOT: &str = "/var/lib/lxcfs";
+
+/// Its files, by the names that they have below `/`.
+const FILES: [&str; 8] = [
+    "proc/cpuinfo",
+    "proc/diskstats",
+    "proc/loadavg",
+    "proc/meminfo",
+    "proc/stat",
+    "proc/swaps",
+    "proc/uptime",
+    "sys/devices/system/cpu/online",
+];
+
+/// Its files that are there, and where they belong in a vnode; none if it does not run.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub(crate) fn files() -> Result<Vec<(PathBuf, &'static str)>, AgentFault> {
+    let root = Path::new(ROOT);
+    // A file system in user space that died is still mounted, and answers nothing.
+    let answers = || root.join("proc/meminfo").metadata().is_ok();
+    if mounted_from(root)?.is_none() || !answers() {
+        return Ok(Vec::new());
+    }
+    let all = FILES.iter().map(|name| (root.join(name), *name));
+    Ok(all.filter(|(path, _)| path.exists()).collect())
+}

@@ -1,0 +1,154 @@
+//! A vnode's disk: a hard quota, gone without a trace.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use docklet_agent::host::Act;
+use docklet_agent::loop_device::attached_to;
+use docklet_control::amount::DiskMib;
+use docklet_control::id::VnodeId;
+use docklet_control::model::VnodeWanted::{Running, Stopped};
+use docklet_link::Authority;
+
+use crate::door::Open;
+use crate::exec::{Ran, run};
+use crate::support::{Worker, command, in_own_network, perform, round};
+
+const V7: VnodeId = VnodeId(7);
+
+fn worker() -> Worker {
+    Worker::new(
+        &Authority::create(crate::support::CLUSTER).expect("an authority"),
+        5,
+    )
+}
+
+async fn shell(open: &Open, script: &str) -> Ran {
+    run(&mut open.socket("/exec").await, &["sh", "-c", script], b"").await
+}
+
+fn said(ran: &Ran) -> String {
+    String::from_utf8_lossy(&[&ran.stdout[..], &ran.stderr[..]].concat()).into_owned()
+}
+
+#[test]
+fn what_a_vnode_writes_ends_at_its_quota_in_bytes_and_in_files() {
+    in_own_network(async {
+        let open = Open::new().await;
+        let full = shell(&open, "dd if=/dev/zero of=/root/full bs=1M count=200").await;
+        assert!(said(&full).contains("No space left on device"), "{full:?}");
+        let image = open.worker.state("vnodes/v7/disk.img");
+        let taken = fs::metadata(&image).expect("the disk").blocks() * 512;
+        assert!(taken <= 64 << 20, "{taken} bytes of the worker's disk");
+
+        let freed = shell(&open, "rm /root/full && sync && echo gone").await;
+        assert!(said(&freed).contains("gone"));
+        command(
+            "sync",
+            &[
+                "--file-system",
+                &open.worker.state("vnodes/v7/disk").display().to_string(),
+            ],
+        );
+        let left = fs::metadata(&image).expect("the disk").blocks() * 512;
+        assert!(
+            left < 8 << 20,
+            "what was deleted inside is a hole again, not {left} bytes"
+        );
+
+        let script = "mkdir /root/m; i=0; while : > /root/m/$i; do i=$((i+1)); done";
+        let many = shell(&open, script).await;
+        assert!(said(&many).contains("No space left on device"), "{many:?}");
+        assert!(said(&shell(&open, "rm -r /root/m && echo alive").await).contains("alive"));
+        open.end().await;
+    });
+}
+
+#[test]
+fn a_disk_keeps_its_size_and_what_is_on_it() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        let mut vnode = worker.vnode(7, Running);
+        round(&host, &worker.assignment(vec![vnode.clone()])).await;
+        let inside = worker.state("vnodes/v7/rootfs/root/kept");
+        fs::write(&inside, "here").expect("written");
+        vnode.wanted = Stopped;
+        round(&host, &worker.assignment(vec![vnode.clone()])).await;
+        for mib in [600, 32] {
+            vnode.disk_mib = DiskMib(mib);
+            perform(&host, Act::Prepare(Box::new(vnode.clone()))).await;
+            let disk =
+                nix::sys::statvfs::statvfs(&worker.state("vnodes/v7/disk")).expect("mounted");
+            assert!(disk.blocks() * disk.fragment_size() <= 64 << 20);
+            assert_eq!(fs::read_to_string(&inside).expect("readable"), "here");
+        }
+        perform(&host, Act::Remove(V7)).await;
+    });
+}
+
+#[test]
+fn a_vnode_of_before_disks_keeps_its_files_where_they_are() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        let old = worker.state("vnodes/v7/upper/root");
+        fs::create_dir_all(&old).expect("made");
+        fs::write(old.join("kept"), "of before").expect("written");
+        let root = Some(worker.uid_base);
+        std::os::unix::fs::chown(&old, root, root).expect("given to the vnode's root");
+        round(&host, &worker.assignment(vec![worker.vnode(7, Running)])).await;
+        let text = fs::read_to_string(worker.state("vnodes/v7/rootfs/root/kept"));
+        assert_eq!(text.expect("readable"), "of before");
+        assert!(!worker.state("vnodes/v7/disk.img").exists());
+        perform(&host, Act::Remove(V7)).await;
+        assert!(!worker.state("vnodes/v7").exists(), "nothing is left");
+    });
+}
+
+/// A crash may leave any of these: the next attempt goes on from there, and removal finds all of it.
+#[test]
+fn a_disk_that_was_left_half_made_is_finished_or_removed() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        let before = worker.traces(&[7]);
+        let vnode = worker.vnode(7, Running);
+        let prepare = Act::Prepare(Box::new(vnode.clone()));
+        let dir = worker.state("vnodes/v7");
+        let halves: [&dyn Fn(); 4] = [
+            &|| fs::create_dir_all(&dir).expect("made"),
+            &|| fs::write(dir.join("disk.new"), "torn").expect("written"),
+            &|| {
+                // Mounted, but nothing above it.
+                nix::mount::umount2(&dir.join("rootfs"), nix::mount::MntFlags::empty())
+                    .expect("unmounted");
+            },
+            &|| {
+                for point in ["rootfs", "disk"] {
+                    nix::mount::umount2(&dir.join(point), nix::mount::MntFlags::empty())
+                        .expect("unmounted");
+                }
+            },
+        ];
+        for half in halves {
+            half();
+            perform(&host, prepare.clone()).await;
+            assert!(worker.state("vnodes/v7/rootfs/bin/busybox").exists());
+            assert_eq!(
+                attached_to(&dir.join("disk.img")).expect("devices").len(),
+                1
+            );
+        }
+        for half in halves.iter().skip(2) {
+            half();
+            perform(&host, Act::Remove(V7)).await;
+            perform(&host, Act::SweepImages(Vec::new())).await;
+            assert_eq!(worker.traces(&[7]), before);
+            perform(&host, prepare.clone()).await;
+        }
+        perform(&host, Act::Remove(V7)).await;
+        perform(&host, Act::SweepImages(Vec::new())).await;
+        assert_eq!(worker.traces(&[7]), before);
+    });
+}

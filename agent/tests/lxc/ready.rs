@@ -1,0 +1,104 @@
+//! When a vnode counts as running, and what is said of one that does not come up.
+
+use std::fs;
+
+use crate::support::{Worker, in_own_network, observe, perform, round, spec, try_to};
+use docklet_agent::host::Act;
+use docklet_control::id::{Epoch, VnodeId};
+use docklet_control::model::VnodeWanted::Running;
+use docklet_link::Authority;
+
+const V7: VnodeId = VnodeId(7);
+
+fn worker() -> Worker {
+    Worker::new(
+        &Authority::create(crate::support::CLUSTER).expect("an authority"),
+        5,
+    )
+}
+
+#[test]
+fn a_vnode_whose_first_process_ends_has_not_started() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        let vnode = worker.vnode(7, Running);
+        let wanted = worker.assignment(vec![vnode.clone()]);
+        perform(
+            &host,
+            Act::EnsureNetwork(wanted.networks[0].clone(), wanted.fabric.clone()),
+        )
+        .await;
+        perform(&host, Act::Prepare(Box::new(vnode.clone()))).await;
+        for init in ["/bin/false", "/no/such/program"] {
+            let mut spec = spec();
+            spec.init = vec![init.to_owned()];
+            let fault = try_to(&host, Act::Start(Box::new(vnode.clone()), spec)).await;
+            let cause = fault.expect_err("it cannot start");
+            assert!(
+                cause.contains("first process") || cause.contains("start failed"),
+                "{cause}"
+            );
+            assert!(!observe(&host).await.vnodes[&V7].running);
+        }
+        perform(&host, Act::Start(Box::new(vnode), spec())).await;
+        perform(&host, Act::Remove(V7)).await;
+    });
+}
+
+#[test]
+fn a_vnode_whose_network_does_not_answer_has_not_started() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        let vnode = worker.vnode(7, Running);
+        let wanted = worker.assignment(vec![vnode.clone()]);
+        perform(
+            &host,
+            Act::EnsureNetwork(wanted.networks[0].clone(), wanted.fabric.clone()),
+        )
+        .await;
+        perform(&host, Act::Prepare(Box::new(vnode.clone()))).await;
+        let mut deaf = spec();
+        deaf.init = ["/bin/sh", "-c", "ip link set eth0 down; sleep 1000"]
+            .map(str::to_owned)
+            .to_vec();
+        let fault = try_to(&host, Act::Start(Box::new(vnode), deaf)).await;
+        // It may have answered before it went deaf: then it had started.
+        if let Err(cause) = fault {
+            assert!(
+                cause.contains("10.64.0.7 does not answer on eth0"),
+                "{cause}"
+            );
+            assert!(!observe(&host).await.vnodes[&V7].running, "and it is ended");
+        }
+        perform(&host, Act::Remove(V7)).await;
+    });
+}
+
+#[test]
+fn an_earlier_placement_than_the_one_that_is_here_is_refused() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        let vnode = worker.vnode(7, Running);
+        round(&host, &worker.assignment(vec![vnode.clone()])).await;
+        let init = worker.init_pid(V7);
+        let mut stale = vnode;
+        stale.epoch = Epoch(9);
+        for act in [
+            Act::Prepare(Box::new(stale.clone())),
+            Act::Start(Box::new(stale), spec()),
+        ] {
+            let cause = try_to(&host, act).await.expect_err("refused");
+            assert!(
+                cause.contains("placement 10, which is later than 9"),
+                "{cause}"
+            );
+        }
+        assert_eq!(worker.init_pid(V7), init, "it runs on");
+        let text = fs::read_to_string(worker.state("vnodes/v7/placed.json")).expect("a file");
+        assert!(text.contains("\"epoch\":10"), "{text}");
+        perform(&host, Act::Remove(V7)).await;
+    });
+}
