@@ -67,6 +67,10 @@ sim-many: sim-binary ## Simulate many clusters: make sim-many N=2000, from FIRST
 test-cli: build ## The whole by command line, on a cluster of its own
 	node --test --test-concurrency=1 chaos-tests/cli/*.test.mjs
 
+.PHONY: test-jupyter
+test-jupyter: build ## The jupyter recipe: built twice, booted, asked over HTTP (minutes; no part of `make test`)
+	node --test chaos-tests/slow/jupyter.test.mjs
+
 test-browser: build ## The whole in a real Chromium, on a cluster of its own; screenshots in target/screenshots
 	cd chaos-tests/browser && npm ci --no-audit --no-fund --loglevel=error
 	@# In a network of their own: Chromium drops what it loads when an interface comes or goes anywhere.

@@ -57,7 +57,7 @@ enum Command {
     /// Accounts
     #[command(subcommand)]
     User(client::login::UserCommand),
-    /// Images: build, list
+    /// Images: build, import, list, share, roll back, delete, …
     #[command(subcommand)]
     Image(image::Command),
     /// Write a backup of the cluster, or verify one

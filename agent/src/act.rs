@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use docklet_control::amount::VnodeSize;
 use docklet_control::assignment::{AssignedImage, AssignedVnode};
 use docklet_control::id::VnodeId;
-use docklet_control::model::ImageSpec;
+use docklet_control::model::{ImageRun, ImageSpec};
 
 use crate::container_config::{BindKind, BindMount, ContainerConfig};
 use crate::door::images;
@@ -23,11 +23,10 @@ use crate::{disk, home, lxcfs, per_vnode, rootfs};
 
 /// Fetches an image from whichever worker holds it.
 pub(crate) fn fetch_image(host: &LinuxHost, image: &AssignedImage) -> Result<(), AgentFault> {
-    if host.images.holds(image.digest) {
-        return Ok(());
-    }
-    let fetch = images::fetch(&host.config.credentials, &host.images, image);
-    host.runtime.block_on(fetch)
+    host.images.once(image.digest, || {
+        let fetch = images::fetch(&host.config.credentials, &host.images, image);
+        host.runtime.block_on(fetch)
+    })
 }
 
 /// Whoever asks for an earlier placement than the one that is here knows less than this worker.
@@ -84,13 +83,14 @@ pub(crate) fn start(
     host: &LinuxHost,
     vnode: &AssignedVnode,
     spec: &ImageSpec,
+    run: Option<&ImageRun>,
 ) -> Result<(), AgentFault> {
     refuse_stale(host, vnode)?;
     // What a container without a monitor left running looks stopped to liblxc, and starting it would make a second
     // copy on the same files.
     host.cgroups.clear(vnode.id)?;
     plug(vnode)?;
-    let config = container_config(host, vnode, spec)?;
+    let config = container_config(host, vnode, spec, run)?;
     let request = HelperRequest::Start(StartRequest {
         lxc_path: host.state.lxc_path(),
         name: container_name(vnode.id),
@@ -132,6 +132,7 @@ fn container_config(
     host: &LinuxHost,
     vnode: &AssignedVnode,
     spec: &ImageSpec,
+    run: Option<&ImageRun>,
 ) -> Result<ContainerConfig, AgentFault> {
     let disk = disk::whole_disk_of(&host.state.0);
     Ok(ContainerConfig {
@@ -145,7 +146,14 @@ fn container_config(
         mounts: mounts(host, vnode)?,
         init: spec.init.clone(),
         stop_signal: spec.stop_signal.clone(),
-        environment: environment(&vnode.size),
+        environment: environment(&vnode.size)
+            .into_iter()
+            // Of two that say the same, the later one counts.
+            .chain(run.map(|run| run.environment.clone()).unwrap_or_default())
+            .collect(),
+        directory: run
+            .map(|run| run.directory.clone())
+            .filter(|directory| !directory.is_empty()),
         seccomp: host.state.seccomp(),
         devices: DeviceRule::USUAL.to_vec(),
         limits: Limits {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use docklet_control::assignment::{AssignedVnode, Assignment};
 use docklet_control::id::{Digest, Epoch, VnodeId};
 use docklet_control::model::VnodeSeen;
-use docklet_control::report::{Reported, VnodeReport};
+use docklet_control::report::{Reported, SaveReport, Saved, VnodeReport};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
@@ -23,6 +23,8 @@ use crate::{door, inventory, open_files};
 
 /// Vnodes that are acted upon at once.
 const PARALLEL: usize = 8;
+/// Images that come or go at once, beside those that a vnode waits for.
+const PARALLEL_IMAGES: usize = 2;
 /// Without any news, the machine is looked at this often: a container may end by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// What nothing uses any more is removed after this: often the next vcluster comes at once, and needs it again.
@@ -84,6 +86,13 @@ struct Agent<H> {
     images: watch::Sender<Vec<Digest>>,
     busy: BTreeSet<VnodeId>,
     failed: BTreeMap<VnodeId, Failure>,
+    /// Images that are coming or going, and those of which that failed: how often, and when it is tried again.
+    busy_images: BTreeSet<Digest>,
+    failed_images: BTreeMap<Digest, (u32, Instant)>,
+    image_turns: Arc<Semaphore>,
+    /// Vnodes that are being saved, and what was told of saves last.
+    busy_saves: BTreeSet<VnodeId>,
+    told_saves: BTreeMap<VnodeId, SaveReport>,
     reported: BTreeMap<VnodeId, (Epoch, Reported)>,
     turns: Arc<Semaphore>,
     /// Since when no vnode was in motion.
@@ -99,10 +108,17 @@ struct Failure {
     seen: VnodeSeen,
 }
 
-/// A vnode's acts have ended.
-struct Done {
-    id: VnodeId,
-    outcome: Result<(), VnodeSeen>,
+/// Acts have ended.
+enum Done {
+    Vnode {
+        id: VnodeId,
+        outcome: Result<(), VnodeSeen>,
+    },
+    Image {
+        digest: Digest,
+        well: bool,
+    },
+    Save(VnodeId),
 }
 
 impl<H: Host> Agent<H> {
@@ -120,6 +136,11 @@ impl<H: Host> Agent<H> {
             images,
             busy: BTreeSet::new(),
             failed: BTreeMap::new(),
+            busy_images: BTreeSet::new(),
+            failed_images: BTreeMap::new(),
+            image_turns: Arc::new(Semaphore::new(PARALLEL_IMAGES)),
+            busy_saves: BTreeSet::new(),
+            told_saves: BTreeMap::new(),
             reported: BTreeMap::new(),
             turns: Arc::new(Semaphore::new(PARALLEL)),
             idle_since: None,
@@ -138,7 +159,10 @@ impl<H: Host> Agent<H> {
             tokio::select! {
                 news = told.recv() => match news {
                     None => return,
-                    Some(Told::Connected) => self.reported.clear(),
+                    Some(Told::Connected) => {
+                        self.reported.clear();
+                        self.told_saves.clear();
+                    }
                     Some(Told::Assignment(assignment)) => {
                         if let Err(fault) = keep(&assignment) {
                             tracing::error!(%fault, "assignment not kept, it is not acted upon");
@@ -192,6 +216,8 @@ impl<H: Host> Agent<H> {
             self.done = Some(wanted.clone());
         }
         self.begin(&wanted, &plan, done);
+        self.begin_images(&plan, done);
+        self.begin_saves(&plan, done);
         self.report(&wanted, &seen, &plan).await;
         self.sweep_when_idle(&plan).await;
     }
@@ -231,7 +257,8 @@ impl<H: Host> Agent<H> {
     fn begin(&mut self, wanted: &Assignment, plan: &Plan, done: &mpsc::Sender<Done>) {
         for (id, acts) in &plan.vnodes {
             let vnode = wanted.vnodes.iter().find(|vnode| vnode.id == *id);
-            if self.busy.contains(id) || self.waits(*id, vnode) {
+            let saving = self.busy_saves.contains(id);
+            if saving || self.busy.contains(id) || self.waits(*id, vnode) {
                 continue;
             }
             self.busy.insert(*id);
@@ -243,9 +270,81 @@ impl<H: Host> Agent<H> {
             tokio::spawn(async move {
                 let outcome = perform_all(host, turns, acts).await;
                 // The loop is gone only when the process ends.
-                drop(done.send(Done { id, outcome }).await);
+                drop(done.send(Done::Vnode { id, outcome }).await);
             });
         }
+    }
+
+    /// Begins what is to be done with images that no vnode waits for.
+    fn begin_images(&mut self, plan: &Plan, done: &mpsc::Sender<Done>) {
+        self.failed_images
+            .retain(|digest, _| plan.images.contains_key(digest));
+        for (digest, act) in &plan.images {
+            let failed = self.failed_images.get(digest);
+            let waits = failed.is_some_and(|(_, retry_at)| Instant::now() < *retry_at);
+            if waits || !self.busy_images.insert(*digest) {
+                continue;
+            }
+            let (host, turns) = (self.host.clone(), self.image_turns.clone());
+            let (digest, act, done) = (*digest, act.clone(), done.clone());
+            tokio::spawn(async move {
+                let outcome = perform_all(host, turns, vec![act]).await;
+                let well = outcome.is_ok();
+                // The loop is gone only when the process ends.
+                drop(done.send(Done::Image { digest, well }).await);
+            });
+        }
+    }
+
+    fn begin_saves(&mut self, plan: &Plan, done: &mpsc::Sender<Done>) {
+        for (id, act) in &plan.saves {
+            if self.busy.contains(id) || !self.busy_saves.insert(*id) {
+                continue;
+            }
+            let (host, turns) = (self.host.clone(), self.image_turns.clone());
+            let (id, act, done) = (*id, act.clone(), done.clone());
+            tokio::spawn(async move {
+                // What came of it is noted, and told from there.
+                drop(perform_all(host, turns, vec![act]).await);
+                drop(done.send(Done::Save(id)).await);
+            });
+        }
+    }
+
+    /// Tells what came of saves, or that they are under way.
+    async fn report_saves(&mut self, wanted: &Assignment, seen: &Observation) {
+        self.told_saves
+            .retain(|id, _| wanted.saves.iter().any(|save| save.vnode == *id));
+        for save in &wanted.saves {
+            let note = seen.saves.get(&save.vnode);
+            let saved = match note.filter(|note| note.save == *save) {
+                Some(note) => note.saved.clone(),
+                None if self.busy_saves.contains(&save.vnode) => Saved::Working {
+                    step: "reading and packing".to_owned(),
+                },
+                None => continue,
+            };
+            let report = SaveReport {
+                vnode: save.vnode,
+                number: save.number,
+                saved,
+            };
+            if self.told_saves.get(&save.vnode) != Some(&report) {
+                self.told_saves.insert(save.vnode, report.clone());
+                drop(self.tell.send(Tell::Save(report)).await);
+            }
+        }
+    }
+
+    fn settle_image(&mut self, digest: Digest, well: bool) {
+        self.busy_images.remove(&digest);
+        if well {
+            self.failed_images.remove(&digest);
+            return;
+        }
+        let attempts = self.failed_images.get(&digest).map_or(0, |failed| failed.0) + 1;
+        let retry_at = Instant::now() + backoff(attempts);
+        self.failed_images.insert(digest, (attempts, retry_at));
     }
 
     fn waits(&self, id: VnodeId, vnode: Option<&AssignedVnode>) -> bool {
@@ -255,26 +354,30 @@ impl<H: Host> Agent<H> {
     }
 
     fn settle(&mut self, done: Done) {
-        self.busy.remove(&done.id);
-        match done.outcome {
+        let (id, outcome) = match done {
+            Done::Vnode { id, outcome } => (id, outcome),
+            Done::Image { digest, well } => return self.settle_image(digest, well),
+            Done::Save(id) => {
+                self.busy_saves.remove(&id);
+                return;
+            }
+        };
+        self.busy.remove(&id);
+        match outcome {
             Ok(()) => {
-                self.failed.remove(&done.id);
+                self.failed.remove(&id);
             }
             Err(seen) => {
-                let attempts = self.failed.get(&done.id).map_or(0, |f| f.attempts) + 1;
-                let wait_s = 1_u64
-                    .checked_shl(attempts - 1)
-                    .unwrap_or(u64::MAX)
-                    .min(BACKOFF_MAX_S);
+                let attempts = self.failed.get(&id).map_or(0, |f| f.attempts) + 1;
                 let wanted = self.wanted.as_ref();
-                let vnode = wanted.and_then(|w| w.vnodes.iter().find(|v| v.id == done.id));
+                let vnode = wanted.and_then(|w| w.vnodes.iter().find(|v| v.id == id));
                 let failure = Failure {
                     attempts,
-                    retry_at: Instant::now() + Duration::from_secs(wait_s),
+                    retry_at: Instant::now() + backoff(attempts),
                     vnode: vnode.cloned(),
                     seen,
                 };
-                self.failed.insert(done.id, failure);
+                self.failed.insert(id, failure);
             }
         }
     }
@@ -300,6 +403,7 @@ impl<H: Host> Agent<H> {
             .retain(|id, _| wanted.vnodes.iter().any(|vnode| vnode.id == *id));
         let held: Vec<Digest> = seen.images.iter().copied().collect();
         self.report_images(&held).await;
+        self.report_saves(wanted, seen).await;
         if !reports.is_empty() {
             drop(self.tell.send(Tell::Reports(reports)).await);
         }
@@ -315,8 +419,8 @@ impl<H: Host> Agent<H> {
             return Some(Reported::Present(failure.seen.clone()));
         }
         match plan.vnodes.get(&vnode.id).and_then(|acts| acts.first()) {
-            Some(Act::FetchImage(_)) => Some(Reported::Present(VnodeSeen::Preparing {
-                step: "fetching image".to_owned(),
+            Some(Act::FetchImage(image)) => Some(Reported::Present(VnodeSeen::Preparing {
+                step: fetching(image.digest, seen),
             })),
             Some(Act::WriteHosts(..) | Act::LimitBandwidth(..) | Act::WriteKeys(..)) | None => {
                 report(vnode, seen)
@@ -340,7 +444,26 @@ impl<H: Host> Agent<H> {
     }
 }
 
-/// Performs a vnode's acts in order; at the first failure says which step it was.
+/// How long to wait after so many failed attempts.
+fn backoff(attempts: u32) -> Duration {
+    let wait_s = 1_u64
+        .checked_shl(attempts.saturating_sub(1))
+        .unwrap_or(u64::MAX)
+        .min(BACKOFF_MAX_S);
+    Duration::from_secs(wait_s)
+}
+
+/// What people are told of an image that is coming. In quarters: each step is an entry of the log.
+fn fetching(image: Digest, seen: &Observation) -> String {
+    match seen.coming_images.get(&image) {
+        Some((came, bytes)) if *bytes > 0 => {
+            format!("fetching image, {} %", came * 4 / bytes * 25)
+        }
+        Some(_) | None => "fetching image".to_owned(),
+    }
+}
+
+/// Performs acts in order; at the first failure says which step it was.
 async fn perform_all<H: Host>(
     host: Arc<H>,
     turns: Arc<Semaphore>,

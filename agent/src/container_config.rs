@@ -88,6 +88,8 @@ pub struct ContainerConfig {
     pub stop_signal: String,
     /// `NAME=value` each.
     pub environment: Vec<String>,
+    /// Where the first process starts, if not at `/`.
+    pub directory: Option<String>,
     pub seccomp: PathBuf,
     pub devices: Vec<DeviceRule>,
     pub limits: Limits,
@@ -190,6 +192,9 @@ impl ContainerConfig {
         }
         for variable in &self.environment {
             items.push(("lxc.environment".to_owned(), variable.clone()));
+        }
+        if let Some(directory) = &self.directory {
+            items.push(("lxc.init.cwd".to_owned(), word("directory", directory)?));
         }
         Ok(items)
     }

@@ -38,6 +38,8 @@ pub enum AgentFault {
     NotReady(String),
     #[error("image {digest}: {cause}")]
     Image { digest: String, cause: String },
+    #[error("the upload is no image: {0}")]
+    Upload(String),
     #[error("no worker that holds image {0} can be reached")]
     ImageUnreachable(String),
     #[error("all {0} links between this worker and gateways of segments are in use")]

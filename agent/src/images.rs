@@ -1,55 +1,81 @@
-//! Images on this worker: `images/DIGEST/{blob.tar.zst,rootfs/}`, named by the SHA-256 of the blob.
+//! Images on this worker, named by the SHA-256 of the blob.
 //!
-//! A blob is written to a staging file while its digest is computed, unpacked beside it, and only then renamed into
-//! place: whatever has its final name is whole and verified.
+//! ```text
+//! STATE/images/DIGEST/{blob.tar.zst,rootfs/}   whole and verified
+//!              DIGEST.partial/                 being fetched from another worker: goes on after a break or a restart
+//!              DIGEST-RANDOM.staging/          being brought, or going away: deleted at the next start
+//! ```
+//!
+//! A blob is written beside its place while its digest is computed, unpacked there, and only then renamed: whatever has
+//! its final name is whole. The directory is root's alone: setuid files of an image are root's until they are seen
+//! through a mount with shifted ids.
 
-use std::fs;
-use std::io::{Read, Write};
+mod receiving;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use docklet_control::id::Digest;
-use sha2::{Digest as _, Sha256};
-use tar::{Archive, EntryType};
 
+use crate::archive::import::{self, Imported};
+use crate::archive::pack::Packed;
+use crate::archive::{Limits, Unfit, unpack};
 use crate::fault::AgentFault;
 use crate::vnode_dir::make_dir;
 
-/// Files of one image at most.
-const ENTRIES_MAX: u64 = 2_000_000;
-/// Unpacked size of one image at most: 64 GiB.
-const UNPACKED_BYTES_MAX: u64 = 64 << 30;
+pub use receiving::Receiving;
 
-/// The images of a worker.
+pub(crate) const BLOB: &str = "blob.tar.zst";
+const ROOTFS: &str = "rootfs";
+
+/// The images of a worker. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct ImageStore {
     dir: PathBuf,
+    limits: Limits,
+    shared: Arc<Shared>,
 }
 
-/// A blob that is being received.
-pub struct Receiving {
-    store: ImageStore,
-    wanted: Digest,
-    bytes_max: u64,
-    received: u64,
-    hasher: Sha256,
-    staging: PathBuf,
-    file: fs::File,
+#[derive(Debug, Default)]
+struct Shared {
+    /// Held by whoever fetches an image, so that it is fetched once.
+    fetching: Mutex<BTreeMap<Digest, Arc<Mutex<()>>>>,
+    /// Bytes received so far, and in all, of images that are being fetched.
+    progress: Mutex<BTreeMap<Digest, (u64, u64)>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ImageStore {
-    /// The images below `dir`. What an earlier process left unfinished is deleted.
+    /// The images below `dir`. What an earlier process left unfinished is deleted, but what it was fetching.
     ///
     /// # Errors
     /// The directory cannot be read.
     pub fn open(dir: PathBuf) -> Result<Self, AgentFault> {
-        make_dir(&dir, 0o711)?;
-        for entry in fs::read_dir(&dir).map_err(AgentFault::file("list", dir.clone()))? {
-            let path = entry.map_err(AgentFault::file("list", dir.clone()))?.path();
+        Self::open_within(dir, Limits::default())
+    }
+
+    /// The same, with other limits for what is unpacked.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn open_within(dir: PathBuf, limits: Limits) -> Result<Self, AgentFault> {
+        make_dir(&dir, 0o700)?;
+        for path in entries(&dir)? {
             if path.extension().is_some_and(|e| e == "staging") {
                 fs::remove_dir_all(&path).map_err(AgentFault::file("delete", path))?;
             }
         }
-        Ok(Self { dir })
+        Ok(Self {
+            dir,
+            limits,
+            shared: Arc::default(),
+        })
     }
 
     /// Images that are here, whole and verified.
@@ -57,148 +83,277 @@ impl ImageStore {
     /// # Errors
     /// The directory cannot be read.
     pub fn list(&self) -> Result<Vec<Digest>, AgentFault> {
-        let named = |source| AgentFault::file("list", self.dir.clone())(source);
-        let mut digests = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(named)? {
-            let name = entry.map_err(named)?.file_name();
-            digests.extend(name.to_string_lossy().parse::<Digest>());
-        }
+        let names = entries(&self.dir)?.into_iter();
+        let names = names.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()));
+        let mut digests: Vec<Digest> = names.filter_map(|name| name.parse().ok()).collect();
+        digests.sort_unstable();
         Ok(digests)
     }
 
     /// Whether the image is here.
     #[must_use]
     pub fn holds(&self, digest: Digest) -> bool {
-        self.dir.join(digest.to_string()).exists()
+        self.place(digest).exists()
+    }
+
+    fn place(&self, digest: Digest) -> PathBuf {
+        self.dir.join(digest.to_string())
     }
 
     /// Its root directory.
     #[must_use]
     pub fn rootfs(&self, digest: Digest) -> PathBuf {
-        self.dir.join(digest.to_string()).join("rootfs")
+        self.place(digest).join(ROOTFS)
     }
 
     /// Its blob, to give to another worker.
     #[must_use]
     pub fn blob(&self, digest: Digest) -> PathBuf {
-        self.dir.join(digest.to_string()).join("blob.tar.zst")
+        self.place(digest).join(BLOB)
     }
 
-    /// Begins to receive a blob of at most `bytes_max` bytes.
+    /// Begins to receive a blob of at most `bytes_max` bytes from whoever brings it. If it is here already it is
+    /// verified all the same: whoever names a digest must have what it names.
     ///
     /// # Errors
     /// The staging directory cannot be made.
     pub fn receive(&self, wanted: Digest, bytes_max: u64) -> Result<Receiving, AgentFault> {
-        let unique: u64 = rand::random();
-        let staging = self.dir.join(format!("{wanted}-{unique:016x}.staging"));
-        make_dir(&staging, 0o711)?;
-        let path = staging.join("blob.tar.zst");
-        let file = fs::File::create(&path).map_err(AgentFault::file("make", path))?;
-        Ok(Receiving {
-            store: self.clone(),
+        let staging = self.staging(&wanted.to_string())?;
+        Receiving::begin(
+            self.clone(),
             wanted,
             bytes_max,
-            received: 0,
-            hasher: Sha256::new(),
             staging,
+            !self.holds(wanted),
+        )
+    }
+
+    /// Goes on to receive a blob from another worker where it was left.
+    ///
+    /// # Errors
+    /// The partial directory cannot be made or read.
+    pub fn resume(&self, wanted: Digest, bytes_max: u64) -> Result<Receiving, AgentFault> {
+        let partial = self.partial(wanted);
+        make_dir(&partial, 0o700)?;
+        Receiving::resume(self.clone(), wanted, bytes_max, partial)
+    }
+
+    /// A directory that goes at the next start if nobody took it away.
+    fn staging(&self, name: &str) -> Result<PathBuf, AgentFault> {
+        let unique: u64 = rand::random();
+        let staging = self.dir.join(format!("{name}-{unique:016x}.staging"));
+        make_dir(&staging, 0o700)?;
+        Ok(staging)
+    }
+
+    fn partial(&self, digest: Digest) -> PathBuf {
+        self.dir.join(format!("{digest}.partial"))
+    }
+
+    /// Runs `fetch` unless the image is here, for one caller at a time.
+    ///
+    /// # Errors
+    /// Those of `fetch`.
+    pub fn once(
+        &self,
+        digest: Digest,
+        fetch: impl FnOnce() -> Result<(), AgentFault>,
+    ) -> Result<(), AgentFault> {
+        let turn = lock(&self.shared.fetching)
+            .entry(digest)
+            .or_default()
+            .clone();
+        let _alone = lock(&turn);
+        if self.holds(digest) {
+            return Ok(());
+        }
+        let fetched = fetch();
+        lock(&self.shared.progress).remove(&digest);
+        fetched
+    }
+
+    /// Images that are being fetched: bytes received so far, and in all.
+    #[must_use]
+    pub fn progress(&self) -> BTreeMap<Digest, (u64, u64)> {
+        lock(&self.shared.progress).clone()
+    }
+
+    pub(crate) fn told_progress(&self, digest: Digest, received: u64, bytes: u64) {
+        lock(&self.shared.progress).insert(digest, (received, bytes));
+    }
+
+    /// Images that came within this time: who brought them may not have told the masters yet.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn younger_than(&self, age: Duration) -> Result<Vec<Digest>, AgentFault> {
+        let digests = self.list()?.into_iter();
+        let young = digests.filter(|digest| {
+            let came = fs::metadata(self.blob(*digest)).and_then(|metadata| metadata.modified());
+            let came = came.unwrap_or(SystemTime::UNIX_EPOCH);
+            came.elapsed().map_or(true, |since| since < age)
+        });
+        Ok(young.collect())
+    }
+
+    /// Deletes an image, its blob and its unpacked root. In place it is there whole or not at all.
+    ///
+    /// # Errors
+    /// It cannot be moved aside or deleted.
+    pub fn remove(&self, digest: Digest) -> Result<(), AgentFault> {
+        let aside = self.staging(&digest.to_string())?;
+        for path in [self.place(digest), self.partial(digest)] {
+            let to = aside.join(path.file_name().unwrap_or_default());
+            match fs::rename(&path, to) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(AgentFault::file("move aside", path)(error)),
+            }
+        }
+        fs::remove_dir_all(&aside).map_err(AgentFault::file("delete", aside))
+    }
+
+    /// Images that an earlier process, or this one, began to fetch.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn begun(&self) -> Result<Vec<Digest>, AgentFault> {
+        let names = entries(&self.dir)?.into_iter();
+        let names = names.filter_map(|path| {
+            let name = path.file_name()?.to_str()?;
+            name.strip_suffix(".partial")?.parse().ok()
+        });
+        Ok(names.collect())
+    }
+
+    /// Takes an upload of any kind, and makes an image of it.
+    ///
+    /// # Errors
+    /// The directory for it cannot be made.
+    pub fn import(&self, bytes_max: u64) -> Result<Importing, AgentFault> {
+        let staging = self.staging("import")?;
+        let path = staging.join("upload");
+        let file = File::create_new(&path).map_err(AgentFault::file("make", path))?;
+        Ok(Importing {
+            store: self.clone(),
+            staging: Staging(staging),
             file,
+            bytes_max,
+            received: 0,
         })
+    }
+
+    /// Makes an image here: `write` packs it into the file [`BLOB`] of the directory that it is given.
+    ///
+    /// # Errors
+    /// Those of `write`, or it cannot be put into place. Nothing of it stays.
+    pub(crate) fn make(
+        &self,
+        name: &str,
+        write: impl FnOnce(&Path, &Limits) -> Result<Packed, AgentFault>,
+    ) -> Result<Packed, AgentFault> {
+        let staging = Staging(self.staging(name)?);
+        let packed = write(&staging.0, &self.limits)?;
+        self.settle(packed.digest, &staging.0)?;
+        Ok(packed)
+    }
+
+    /// Unpacks the blob in `staging` and puts the whole into place.
+    fn settle(&self, digest: Digest, staging: &Path) -> Result<(), AgentFault> {
+        let root = staging.join(ROOTFS);
+        remove_dir(&root)?;
+        make_dir(&root, 0o755)?;
+        let path = staging.join(BLOB);
+        let blob = File::open(&path).map_err(AgentFault::file("read", path))?;
+        unpack::unpack(blob, &root, &self.limits).map_err(|unfit| unfit_image(digest, &unfit))?;
+        sync_all(&root)?;
+        let place = self.place(digest);
+        if place.exists() {
+            return Ok(());
+        }
+        fs::rename(staging, &place).map_err(AgentFault::file("put into place", place))
     }
 }
 
-impl Receiving {
+fn unfit_image(digest: Digest, unfit: &Unfit) -> AgentFault {
+    AgentFault::Image {
+        digest: digest.to_string(),
+        cause: unfit.full_text(),
+    }
+}
+
+/// What was unpacked is on disk before it gets its final name: after a power cut that name must not stand for less.
+fn sync_all(root: &Path) -> Result<(), AgentFault> {
+    let dir = File::open(root).map_err(AgentFault::file("open", root))?;
+    nix::unistd::syncfs(dir).map_err(|errno| AgentFault::file("sync", root)(errno.into()))
+}
+
+fn entries(dir: &Path) -> Result<Vec<PathBuf>, AgentFault> {
+    let named = |source| AgentFault::file("list", dir)(source);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(named)? {
+        paths.push(entry.map_err(named)?.path());
+    }
+    Ok(paths)
+}
+
+fn remove_dir(path: &Path) -> Result<(), AgentFault> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(AgentFault::file("delete", path)(error)),
+    }
+}
+
+/// A directory of which nothing stays unless it was moved.
+#[derive(Debug)]
+struct Staging(PathBuf);
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Err(error) = remove_dir(&self.0) {
+            tracing::warn!(%error, path = %self.0.display(), "staging not deleted");
+        }
+    }
+}
+
+/// An upload that is being received.
+pub struct Importing {
+    store: ImageStore,
+    staging: Staging,
+    file: File,
+    bytes_max: u64,
+    received: u64,
+}
+
+impl Importing {
     /// Takes the next bytes.
     ///
     /// # Errors
     /// There are too many, or the disk is full.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), AgentFault> {
+        use std::io::Write;
         self.received += bytes.len() as u64;
         if self.received > self.bytes_max {
-            return Err(self.unfit("it is longer than was said"));
+            let cause = format!("it is longer than {} bytes", self.bytes_max);
+            return Err(AgentFault::Upload(cause));
         }
-        self.hasher.update(bytes);
-        let path = self.staging.clone();
-        self.file
-            .write_all(bytes)
-            .map_err(AgentFault::file("write", path))
+        let written = self.file.write_all(bytes);
+        written.map_err(AgentFault::file("write", &self.staging.0))
     }
 
-    /// Checks the digest, unpacks, and puts the image into place.
+    /// Makes the image.
     ///
     /// # Errors
-    /// The digest is another, or the archive is hostile or damaged. Nothing of it stays.
-    pub fn finish(mut self) -> Result<(), AgentFault> {
-        let found: [u8; 32] = self.hasher.finalize_reset().into();
-        if found != self.wanted.0 {
-            return Err(self.unfit("its bytes have another digest"));
-        }
-        self.file
-            .sync_all()
-            .map_err(AgentFault::file("sync", self.staging.clone()))?;
-        let root = self.staging.join("rootfs");
-        make_dir(&root, 0o755)?;
-        let blob = fs::File::open(self.staging.join("blob.tar.zst"))
-            .map_err(AgentFault::file("read", self.staging.clone()))?;
-        unpack(blob, &root).map_err(|cause| self.unfit(&cause))?;
-        let place = self.store.dir.join(self.wanted.to_string());
-        if place.exists() {
-            return Ok(());
-        }
-        fs::rename(&self.staging, &place).map_err(AgentFault::file("put into place", place))
+    /// The upload is unfit. Nothing of it stays.
+    pub fn finish(self) -> Result<Imported, AgentFault> {
+        let (dir, blob) = (&self.staging.0, self.staging.0.join(BLOB));
+        let upload = dir.join("upload");
+        let file = File::open(&upload).map_err(AgentFault::file("read", &upload))?;
+        let imported = import::import(file, dir, &blob, &self.store.limits)
+            .map_err(|unfit| AgentFault::Upload(unfit.full_text()))?;
+        fs::remove_file(&upload).map_err(AgentFault::file("delete", upload))?;
+        self.store.settle(imported.packed.digest, dir)?;
+        Ok(imported)
     }
-
-    fn unfit(&self, cause: &str) -> AgentFault {
-        AgentFault::Image {
-            digest: self.wanted.to_string(),
-            cause: cause.to_owned(),
-        }
-    }
-}
-
-impl Drop for Receiving {
-    fn drop(&mut self) {
-        // After success the staging directory is gone; otherwise nothing of it may stay.
-        if self.staging.exists()
-            && let Err(error) = fs::remove_dir_all(&self.staging)
-        {
-            tracing::warn!(%error, path = %self.staging.display(), "staging not deleted");
-        }
-    }
-}
-
-/// Unpacks an archive below `root`, which must be new. One parser both checks and unpacks.
-fn unpack(blob: impl Read, root: &Path) -> Result<(), String> {
-    let text = |error: std::io::Error| error.to_string();
-    let decoder = zstd::stream::read::Decoder::new(blob).map_err(text)?;
-    let mut archive = Archive::new(decoder.take(UNPACKED_BYTES_MAX));
-    archive.set_preserve_permissions(true);
-    archive.set_preserve_ownerships(true);
-    archive.set_preserve_mtime(true);
-    archive.set_unpack_xattrs(false);
-    archive.set_overwrite(true);
-    let mut entries = 0;
-    for entry in archive.entries().map_err(text)? {
-        let mut entry = entry.map_err(text)?;
-        entries += 1;
-        if entries > ENTRIES_MAX {
-            return Err(format!("it has more than {ENTRIES_MAX} entries"));
-        }
-        if is_device(entry.header().entry_type()) {
-            continue;
-        }
-        let unpacked = entry.unpack_in(root).map_err(text)?;
-        if !unpacked {
-            let path = entry
-                .path()
-                .map(|p| p.display().to_string())
-                .unwrap_or_default();
-            return Err(format!("entry {path:?} points outside of the image"));
-        }
-    }
-    Ok(())
-}
-
-/// Containers get a device directory of their own; an image brings none.
-fn is_device(kind: EntryType) -> bool {
-    matches!(kind, EntryType::Block | EntryType::Char | EntryType::Fifo)
 }

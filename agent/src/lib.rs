@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod agent;
+pub mod archive;
 mod arp;
 pub mod cgroup;
 pub mod command;
@@ -31,6 +32,7 @@ mod per_vnode;
 pub mod plan;
 mod ready;
 pub mod rootfs;
+pub mod save;
 mod seccomp;
 pub mod vnode_dir;
 

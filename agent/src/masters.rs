@@ -8,7 +8,7 @@ use docklet_control::agent_wire::{FromAgent, ToAgent};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{Digest, LogIndex, WorkerId};
 use docklet_control::model::WorkerFacts;
-use docklet_control::report::VnodeReport;
+use docklet_control::report::{SaveReport, VnodeReport};
 use docklet_link::dial::Dialled;
 use docklet_link::identity::PeerRole;
 use docklet_link::tls::Expect;
@@ -32,6 +32,8 @@ pub enum Tell {
     Reports(Vec<VnodeReport>),
     /// An image is here now, or no longer.
     Image(Digest, bool),
+    /// What became of a save.
+    Save(SaveReport),
 }
 
 /// What the link tells the loop.
@@ -123,6 +125,7 @@ impl MasterLink {
                     Some(Tell::Image(digest, held)) => {
                         channel.send(&FromAgent::Image { digest, held }).await?;
                     }
+                    Some(Tell::Save(report)) => channel.send(&FromAgent::Save(report)).await?,
                 },
             }
         }

@@ -1,10 +1,10 @@
 //! The difference between what is assigned and what is seen, as acts in order. Pure: no act has a choice left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use docklet_control::assignment::{AssignedImage, AssignedVnode, Assignment};
 use docklet_control::id::{Digest, VnodeId};
-use docklet_control::model::{ImageSpec, VnodeSeen, VnodeWanted};
+use docklet_control::model::{ImageRun, ImageSpec, VnodeSeen, VnodeWanted};
 use docklet_control::report::Reported;
 
 use crate::host::{Act, Observation, SeenVnode};
@@ -15,6 +15,10 @@ use crate::network::dns::answer::zones;
 pub struct Plan {
     pub networks: Vec<Act>,
     pub vnodes: BTreeMap<VnodeId, Vec<Act>>,
+    /// Images that shall be here, or shall not; none of them is waited for by a vnode.
+    pub images: BTreeMap<Digest, Act>,
+    /// Vnodes of which images are to be made; none of them is in motion.
+    pub saves: BTreeMap<VnodeId, Act>,
     pub sweep: Vec<Act>,
 }
 
@@ -22,7 +26,11 @@ impl Plan {
     /// Whether all is as assigned.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.networks.is_empty() && self.vnodes.is_empty() && self.sweep.is_empty()
+        self.networks.is_empty()
+            && self.vnodes.is_empty()
+            && self.images.is_empty()
+            && self.saves.is_empty()
+            && self.sweep.is_empty()
     }
 }
 
@@ -44,8 +52,65 @@ pub fn plan(wanted: &Assignment, seen: &Observation, last: Option<&Assignment>) 
             plan.vnodes.insert(*id, vec![Act::Remove(*id)]);
         }
     }
+    plan.images = image_acts(wanted, seen, &plan);
+    plan.saves = save_acts(wanted, seen, &plan);
     plan.sweep = sweep(wanted, seen, &plan);
     plan
+}
+
+/// Saves of which nothing is noted yet, of vnodes that are as they shall be.
+fn save_acts(wanted: &Assignment, seen: &Observation, plan: &Plan) -> BTreeMap<VnodeId, Act> {
+    let mut acts = BTreeMap::new();
+    for save in &wanted.saves {
+        let noted = seen.saves.get(&save.vnode).map(|note| note.save);
+        let vnode = wanted.vnodes.iter().find(|vnode| vnode.id == save.vnode);
+        let Some(vnode) = vnode.filter(|_| noted != Some(*save)) else {
+            continue;
+        };
+        let here = seen.vnodes.get(&vnode.id);
+        let current = here.is_some_and(|here| here.epoch == Some(vnode.epoch));
+        if current && !plan.vnodes.contains_key(&vnode.id) {
+            acts.insert(vnode.id, Act::Save(Box::new(vnode.clone()), *save));
+        }
+    }
+    acts
+}
+
+fn fetched(act: &Act) -> Option<Digest> {
+    if let Act::FetchImage(image) = act {
+        return Some(image.digest);
+    }
+    None
+}
+
+/// Images that are assigned and not here come; those that are here and not assigned go, unless they are news that the
+/// masters may not know of yet, or a vnode is here that was made of who knows what.
+fn image_acts(wanted: &Assignment, seen: &Observation, plan: &Plan) -> BTreeMap<Digest, Act> {
+    let mut acts = BTreeMap::new();
+    let acts_of_vnodes = plan.vnodes.values().flatten();
+    let with_vnodes: BTreeSet<Digest> = acts_of_vnodes.filter_map(fetched).collect();
+    for image in &wanted.images {
+        let here = seen.images.contains(&image.digest) || with_vnodes.contains(&image.digest);
+        if !here && !image.holders.is_empty() {
+            acts.insert(image.digest, Act::FetchImage(image.clone()));
+        }
+    }
+    let all_known = seen
+        .vnodes
+        .keys()
+        .all(|id| wanted.vnodes.iter().any(|vnode| vnode.id == *id));
+    if wanted.drops_images && all_known {
+        let assigned = |digest: &Digest| wanted.images.iter().any(|i| i.digest == *digest);
+        let used = |digest: &Digest| wanted.vnodes.iter().any(|v| v.image == *digest);
+        let here = seen
+            .images
+            .difference(&seen.new_images)
+            .chain(&seen.begun_images);
+        for digest in here.filter(|digest| !assigned(digest) && !used(digest)) {
+            acts.insert(*digest, Act::RemoveImage(*digest));
+        }
+    }
+    acts
 }
 
 /// Segments that are not as wanted, or not known to be, and names that changed.
@@ -86,7 +151,11 @@ fn vnode_acts(wanted: &Assignment, vnode: &AssignedVnode, seen: &Observation) ->
             Some(here) if here.running || here.orphaned => vec![Act::Stop(vnode.id, spec)],
             Some(_) | None => Vec::new(),
         },
-        VnodeWanted::Running => run_acts(vnode, here, image, spec, seen),
+        VnodeWanted::Running => {
+            let runs = &wanted.image_runs;
+            let run = runs.iter().find(|run| run.digest == vnode.image);
+            run_acts(vnode, here, image, (spec, run.cloned()), seen)
+        }
     }
 }
 
@@ -94,7 +163,7 @@ fn run_acts(
     vnode: &AssignedVnode,
     here: Option<&SeenVnode>,
     image: Option<&AssignedImage>,
-    spec: ImageSpec,
+    (spec, run): (ImageSpec, Option<ImageRun>),
     seen: &Observation,
 ) -> Vec<Act> {
     let mut acts = Vec::new();
@@ -127,7 +196,7 @@ fn run_acts(
         acts.push(Act::FetchImage(image.clone()));
     }
     acts.push(Act::Prepare(Box::new(vnode.clone())));
-    acts.push(Act::Start(Box::new(vnode.clone()), spec));
+    acts.push(Act::Start(Box::new(vnode.clone()), spec, run));
     acts
 }
 

@@ -109,6 +109,24 @@ pub fn sweep_lower(state: &StateDir, used: &[(Digest, u32)]) -> Result<(), Agent
     Ok(())
 }
 
+/// Unmounts an image wherever it is mounted with shifted ids.
+///
+/// # Errors
+/// It is still in use.
+pub fn unmount_lowers(state: &StateDir, image: Digest) -> Result<(), AgentFault> {
+    let dir = state.0.join("lower");
+    let prefix = format!("{image}-");
+    for entry in fs::read_dir(&dir).map_err(AgentFault::file("list", dir.clone()))? {
+        let entry = entry.map_err(AgentFault::file("list", dir.clone()))?;
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            let path = entry.path();
+            unmount(&path)?;
+            fs::remove_dir(&path).map_err(AgentFault::file("delete", path))?;
+        }
+    }
+    Ok(())
+}
+
 /// Unmounts all that is mounted there, if anything is.
 ///
 /// # Errors

@@ -70,6 +70,9 @@ fn assigned(vnodes: Vec<AssignedVnode>) -> Assignment {
         images: vec![image],
         vnodes,
         fabric: Fabric::default(),
+        image_runs: Vec::new(),
+        drops_images: true,
+        saves: Vec::new(),
     }
 }
 
@@ -90,6 +93,7 @@ fn seen(vnodes: &[(u64, Option<u64>, bool)]) -> Observation {
         networks: [NETWORK].into(),
         torn: BTreeSet::new(),
         images: [IMAGE].into(),
+        ..Observation::default()
     }
 }
 
@@ -265,6 +269,60 @@ fn segments_and_images_that_nothing_uses_go_last() {
 }
 
 #[test]
+fn images_come_and_go_as_assigned_but_never_under_a_vnode_and_never_news() {
+    const OTHER: Digest = Digest([8; 32]);
+    let mut wanted = assigned(vec![vnode(1, VnodeWanted::Stopped)]);
+    let other = AssignedImage {
+        digest: OTHER,
+        holders: vec![(WorkerId(6), "192.0.2.6:1".to_owned())],
+        ..wanted.images[0].clone()
+    };
+    let acts = |wanted: &Assignment, seen: &Observation| {
+        let images = plan(wanted, seen, Some(wanted)).images;
+        images.into_values().collect::<Vec<_>>()
+    };
+    let here = seen(&[(1, Some(10), false)]);
+    assert_eq!(acts(&wanted, &here), []);
+    wanted.images.push(other.clone());
+    assert_eq!(
+        acts(&wanted, &here),
+        [Act::FetchImage(other)],
+        "a copy to hold"
+    );
+    wanted.images[1].holders.clear();
+    assert_eq!(acts(&wanted, &here), [], "nobody has it");
+
+    wanted.images.clear();
+    let mut two = here.clone();
+    two.images.insert(OTHER);
+    assert_eq!(
+        acts(&wanted, &two),
+        [Act::RemoveImage(OTHER)],
+        "the vnode's stays"
+    );
+    two.new_images.insert(OTHER);
+    assert_eq!(acts(&wanted, &two), [], "just brought");
+    two.new_images.clear();
+    two.begun_images.insert(Digest([9; 32]));
+    assert_eq!(
+        acts(&wanted, &two).len(),
+        2,
+        "what was begun for nobody goes too"
+    );
+    let unknown = Observation {
+        vnodes: seen(&[(1, Some(10), false), (2, Some(9), true)]).vnodes,
+        ..two.clone()
+    };
+    assert_eq!(
+        acts(&wanted, &unknown),
+        [],
+        "a vnode is here that is to go first"
+    );
+    wanted.drops_images = false;
+    assert_eq!(acts(&wanted, &two), [], "masters that say nothing of it");
+}
+
+#[test]
 fn only_what_is_true_is_reported() {
     let running = vnode(1, VnodeWanted::Running);
     let removed = vnode(1, VnodeWanted::Removed);
@@ -311,7 +369,9 @@ fn a_machine_in_memory_becomes_what_is_wanted_whatever_fails_on_the_way() {
 /// One round of the loop, each vnode's acts until the first failure; answers whether there was anything to do.
 fn round(host: &MemoryHost, wanted: &Assignment) -> bool {
     let plan = plan(wanted, &host.observe().expect("seen"), Some(wanted));
-    let lists = plan.vnodes.values().chain([&plan.networks, &plan.sweep]);
+    let images: Vec<Act> = plan.images.values().cloned().collect();
+    let others = [&plan.networks, &images, &plan.sweep];
+    let lists = plan.vnodes.values().chain(others);
     for acts in lists {
         let done = acts.iter().take_while(|act| host.act(act).is_ok()).count();
         assert!(done <= acts.len());

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::assignment::Assignment;
 use crate::id::{Digest, LogIndex, WorkerId};
 use crate::model::WorkerFacts;
-use crate::report::VnodeReport;
+use crate::report::{SaveReport, VnodeReport};
 
 /// From the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub enum FromAgent {
     },
     /// An image was verified, or lost.
     Image { digest: Digest, held: bool },
+    /// What became of making an image of a vnode.
+    Save(SaveReport),
 }
 
 /// To the agent.

@@ -12,9 +12,11 @@ use crate::amount::{DiskMib, VnodeSize};
 use crate::id::{
     Digest, Epoch, LogIndex, MasterId, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
 };
+use crate::image::copies;
 use crate::model::vnode::MacAddress;
 use crate::model::{
-    Bandwidth, ClusterId, ImageSpec, Network, PortNumber, PublicPort, Vnode, VnodeWanted,
+    Bandwidth, ClusterId, ImageRun, ImageSpec, Network, PortNumber, PublicPort, SaveSeen, Vnode,
+    VnodeWanted,
 };
 use crate::state::State;
 
@@ -36,11 +38,28 @@ pub struct Assignment {
     pub vnodes: Vec<AssignedVnode>,
     /// Segments of those vnodes.
     pub networks: Vec<AssignedNetwork>,
-    /// Images of those vnodes.
+    /// Images of those vnodes, and others that it must hold.
     pub images: Vec<AssignedImage>,
     /// What those vnodes must not reach; empty where there are none.
     #[serde(default)]
     pub fabric: Fabric,
+    /// How some of those images are run, beyond what each says. What is new is at the end: older agents read up to here.
+    #[serde(default)]
+    pub image_runs: Vec<ImageRun>,
+    /// Whether images that are not listed must go, once they are old enough to be no news.
+    #[serde(default)]
+    pub drops_images: bool,
+    /// Vnodes of which images are to be made.
+    #[serde(default)]
+    pub saves: Vec<AssignedSave>,
+}
+
+/// An image of a vnode that is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AssignedSave {
+    pub vnode: VnodeId,
+    /// The entry that asked for it.
+    pub number: LogIndex,
 }
 
 /// What the cluster itself runs on. Vnodes reach the outside through their gateways, and nothing of this but what is
@@ -161,7 +180,11 @@ pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignmen
         .iter()
         .filter_map(|vnode| state.network_of(vnode.owner).map(|network| network.id))
         .collect();
-    let images: BTreeSet<Digest> = vnodes.iter().map(|vnode| vnode.image).collect();
+    let mut images: BTreeSet<Digest> = vnodes.iter().map(|vnode| vnode.image).collect();
+    let drops_images = state.version() >= copies::SINCE;
+    if drops_images {
+        images.extend(kept_by(state, worker));
+    }
     Assignment {
         cluster: state
             .settings
@@ -190,7 +213,34 @@ pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignmen
             .iter()
             .filter_map(|digest| assigned_image(state, *digest, worker))
             .collect(),
+        image_runs: images
+            .iter()
+            .filter_map(|digest| state.image_runs.get(digest).cloned())
+            .collect(),
+        drops_images,
+        saves: vnodes
+            .iter()
+            .filter_map(|vnode| assigned_save(state, vnode))
+            .collect(),
     }
+}
+
+fn assigned_save(state: &State, vnode: &Vnode) -> Option<AssignedSave> {
+    let save = state.image_saves.get(&vnode.id)?;
+    let still = vnode
+        .placement
+        .is_some_and(|placed| placed.epoch == save.epoch);
+    let fails = matches!(save.seen, SaveSeen::Failed { .. });
+    (still && !fails).then_some(AssignedSave {
+        vnode: vnode.id,
+        number: save.number,
+    })
+}
+
+/// Images that a worker must hold, used or not.
+fn kept_by(state: &State, worker: WorkerId) -> impl Iterator<Item = Digest> + '_ {
+    let digests = state.images.keys().copied();
+    digests.filter(move |digest| copies::keeps(state, *digest, worker))
 }
 
 fn assigned_vnode(state: &State, vnode: &Vnode) -> Option<AssignedVnode> {

@@ -10,6 +10,7 @@ use crate::id::{
     Digest, LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId,
     WorkerId,
 };
+use crate::image::command::ImageCommand;
 use crate::model::{
     Autopilot, Bandwidth, ClusterId, ClusterVersion, ImageSpec, JoinRole, PortNumber, Program,
     Protocol, PublicPort, Role, SessionKind, WorkerCapacity, WorkerFacts, WorkerStatus,
@@ -215,6 +216,8 @@ pub enum Command {
     LimitBandwidth {
         bandwidth: Bandwidth,
     },
+    /// About names of images, and who holds them. Since version 3.
+    Image(ImageCommand),
 }
 
 /// What the first master knows when it makes a cluster.
@@ -273,6 +276,7 @@ impl Command {
             Self::AddPort { .. } => "AddPort",
             Self::RemovePort { .. } => "RemovePort",
             Self::LimitBandwidth { .. } => "LimitBandwidth",
+            Self::Image(command) => command.name(),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::command::Command;
 use crate::event::{Event, VnodeRef};
 use crate::evolve::evolve;
 use crate::id::{Epoch, UnixMs, WorkerId};
+use crate::image::copies;
 use crate::model::{Placement, Vnode, VnodeWanted, Worker, WorkerStatus};
 use crate::place::{self, Obstacle};
 use crate::state::State;
@@ -30,6 +31,7 @@ pub fn due(state: &State, soft: &Soft, now: UnixMs) -> Vec<Command> {
     commands.extend(placements(state));
     commands.extend(expiry(state, now));
     commands.extend(version::due(state));
+    commands.extend(copies::due(state, now));
     commands
 }
 

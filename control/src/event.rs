@@ -9,6 +9,7 @@ use crate::drill::event::DrillEvent;
 use crate::id::{
     Digest, LogIndex, MasterId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
+use crate::image::event::ImageEvent;
 use crate::model::{
     Autopilot, Bandwidth, ClusterVersion, Counters, Image, JoinToken, LastBackup, Lineage, Master,
     Network, Placement, Port, Program, PublicPort, Replacement, Session, Settings, User, Vcluster,
@@ -162,6 +163,7 @@ pub enum Event {
     BandwidthLimited {
         bandwidth: Bandwidth,
     },
+    Image(ImageEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

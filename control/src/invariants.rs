@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::drill::{Drill, DrillBegun, DrillStage};
-use crate::model::{Network, PublicPort, VclusterWanted, VnodeWanted};
+use crate::model::{ImageTitle, Network, PublicPort, VclusterWanted, Visibility, VnodeWanted};
 use crate::place;
 use crate::state::State;
 use crate::version;
@@ -17,6 +17,7 @@ pub fn broken(state: &State) -> Vec<String> {
     addresses_are_given_once(state, &mut broken);
     ordinals_are_unique(state, &mut broken);
     holders_are_workers(state, &mut broken);
+    titles_are_sound(state, &mut broken);
     subnets_are_disjoint(state, &mut broken);
     ports_lead_to_own_vnodes(state, &mut broken);
     masters_remain(state, &mut broken);
@@ -159,6 +160,40 @@ fn holders_are_workers(state: &State, broken: &mut Vec<String>) {
                     image.name
                 ));
             }
+        }
+    }
+}
+
+/// A name means one of its versions, which is there; what is public has its name alone; copies are on workers.
+fn titles_are_sound(state: &State, broken: &mut Vec<String>) {
+    let mut public = BTreeSet::new();
+    for title in state.image_titles.values() {
+        let there = title
+            .versions
+            .iter()
+            .all(|v| state.images.contains_key(&v.digest));
+        let bounded = title.versions.len() <= ImageTitle::VERSIONS_MAX;
+        if !title.has(title.current) || !there || !bounded {
+            broken.push(format!(
+                "image {} of {} is not sound",
+                title.name, title.owner
+            ));
+        }
+        let is_public = title.visibility == Visibility::Public;
+        if is_public && !public.insert(&title.name) {
+            broken.push(format!("two public images are called {}", title.name));
+        }
+    }
+    for vnode in state.vnodes.values() {
+        if !state.images.contains_key(&vnode.image) {
+            broken.push(format!("vnode {} is made of nothing", vnode.id));
+        }
+    }
+    for copies in state.image_copies.values() {
+        let mut workers = copies.copies.iter().chain(&copies.pulled);
+        let there = state.images.contains_key(&copies.digest);
+        if !there || !workers.all(|worker| state.workers.contains_key(worker)) {
+            broken.push(format!("copies of {} are nowhere", copies.digest));
         }
     }
 }

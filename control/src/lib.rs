@@ -20,6 +20,7 @@ pub mod event;
 pub mod evolve;
 pub mod generation;
 pub mod id;
+pub mod image;
 pub mod invariants;
 pub mod meter;
 pub mod model;

@@ -4,6 +4,7 @@ use crate::command::{Actor, Command};
 use crate::drill::command::DrillCommand;
 use crate::event::{Change, Event};
 use crate::id::{UserId, VclusterId, VnodeId};
+use crate::image::command::ImageCommand;
 use crate::model::drill::Prober;
 use crate::model::{Port, PublicPort, Role, User, Vcluster, Vnode};
 use crate::refusal::Refusal;
@@ -73,6 +74,28 @@ fn needs(command: &Command) -> Needs {
         Command::RemovePort { public } => Needs::OwnerOfPort(*public),
         Command::LimitBandwidth { .. } => Needs::Admin,
         Command::Drill(command) => drill_needs(command),
+        Command::Image(command) => image_needs(command),
+    }
+}
+
+/// Whose an image is, decide asks: what the asker may not see must look as if it were not there.
+fn image_needs(command: &ImageCommand) -> Needs {
+    match command {
+        ImageCommand::Add(_)
+        | ImageCommand::Describe { .. }
+        | ImageCommand::Share { .. }
+        | ImageCommand::Unshare { .. }
+        | ImageCommand::SetVisibility { .. }
+        | ImageCommand::Rename { .. }
+        | ImageCommand::RollBack { .. }
+        | ImageCommand::Save { .. }
+        | ImageCommand::CancelSave { .. }
+        | ImageCommand::Delete { .. } => Needs::Person,
+        ImageCommand::ReportSave { worker, .. } => Needs::ThisWorker(*worker),
+        ImageCommand::Pull { .. } => Needs::Admin,
+        ImageCommand::PlaceCopies { .. } | ImageCommand::NameOld | ImageCommand::Forget { .. } => {
+            Needs::Duty
+        }
     }
 }
 
@@ -240,7 +263,9 @@ fn sees(asker: &User, event: &Event) -> bool {
         | Event::VnodeRemoved { about }
         | Event::PortRemoved { about, .. } => owns(asker, about.owner),
         Event::PortAdded { port } => owns(asker, port.owner),
-        Event::ImageRegistered { .. } => true,
+        // What everybody sees of images is another thing from version 3 on.
+        Event::ImageRegistered { .. } | Event::VersionRaised { .. } => true,
+        Event::Image(event) => event.is_for(asker),
         Event::Drill(event) => event.is_for_everybody() || asker.role == Role::Admin,
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
@@ -261,7 +286,6 @@ fn sees(asker: &User, event: &Event) -> bool {
         | Event::ClusterRestored { .. }
         | Event::ClusterRecovered { .. }
         | Event::ProgramReported { .. }
-        | Event::VersionRaised { .. }
         | Event::BackupTaken { .. }
         | Event::BandwidthLimited { .. } => asker.role == Role::Admin,
     }
@@ -309,7 +333,7 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::PortAdded { .. }
         | Event::PortRemoved { .. }
         | Event::BandwidthLimited { .. } => {}
-        Event::Drill(_) | Event::MasterDiverged { .. } => {}
+        Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) => {}
     }
     event
 }

@@ -110,6 +110,8 @@ pub enum Refusal {
         "public port {public} leads somewhere already: choose another, or leave it out and take one that is free"
     )]
     PortTaken { public: String },
+    #[error("image \"{name}\" is in use by {by}: delete those vclusters first")]
+    ImageInUse { name: String, by: String },
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -160,6 +162,7 @@ impl Refusal {
             Self::ProgramTooOld { .. } => "program_too_old",
             Self::VersionHeldBack { .. } => "version_held_back",
             Self::PortTaken { .. } => "port_taken",
+            Self::ImageInUse { .. } => "image_in_use",
         }
     }
 
@@ -193,7 +196,8 @@ impl Refusal {
             | Self::VersionTooLow { .. }
             | Self::ProgramTooOld { .. }
             | Self::VersionHeldBack { .. }
-            | Self::PortTaken { .. } => RefusalClass::Conflict,
+            | Self::PortTaken { .. }
+            | Self::ImageInUse { .. } => RefusalClass::Conflict,
             Self::Drill(refusal) => refusal.class(),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Epoch, VnodeId};
+use crate::id::{Digest, Epoch, LogIndex, VnodeId};
 use crate::model::VnodeSeen;
 
 /// What became of one vnode.
@@ -23,4 +23,24 @@ pub enum Reported {
     Present(VnodeSeen),
     /// Nothing of it is left on the worker: no process, file, mount or link.
     Gone,
+}
+
+/// What became of making an image of a vnode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaveReport {
+    pub vnode: VnodeId,
+    /// The entry that asked for it.
+    pub number: LogIndex,
+    pub saved: Saved,
+}
+
+/// What a worker says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Saved {
+    /// It is at it; the step is for people.
+    Working { step: String },
+    /// The worker holds the image.
+    Done { digest: Digest, blob_bytes: u64 },
+    /// It cannot be done.
+    Failed { cause: String },
 }

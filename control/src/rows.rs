@@ -48,11 +48,15 @@ pub enum Table {
     LastBackup = 20,
     Ports = 21,
     Bandwidth = 22,
+    ImageTitles = 23,
+    ImageRuns = 24,
+    ImageCopies = 25,
+    ImageSaves = 26,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -75,6 +79,10 @@ impl Table {
         Self::LastBackup,
         Self::Ports,
         Self::Bandwidth,
+        Self::ImageTitles,
+        Self::ImageRuns,
+        Self::ImageCopies,
+        Self::ImageSaves,
     ];
 
     /// The table with this number.
@@ -150,6 +158,34 @@ macro_rules! for_each_map {
         $with!(Drills, drills, DrillId, put_drill, remove_drill);
         $with!(Programs, programs, MasterId, put_program, remove_program);
         $with!(Ports, ports, PublicPort, put_port, remove_port);
+        $with!(
+            ImageTitles,
+            image_titles,
+            (UserId, Name),
+            put_image_title,
+            remove_image_title
+        );
+        $with!(
+            ImageRuns,
+            image_runs,
+            Digest,
+            put_image_run,
+            remove_image_run
+        );
+        $with!(
+            ImageCopies,
+            image_copies,
+            Digest,
+            put_image_copies,
+            remove_image_copies
+        );
+        $with!(
+            ImageSaves,
+            image_saves,
+            VnodeId,
+            put_image_save,
+            remove_image_save
+        );
     };
 }
 

@@ -10,10 +10,12 @@ use crate::id::{
     Digest, DrillId, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UserId, VclusterId,
     VnodeId, WorkerId,
 };
+use crate::image::copies;
 use crate::model::{
-    Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, Drill, Image, JoinToken, LastBackup,
-    Lineage, Master, Network, Port, Program, PublicPort, Receipt, Replacement, Session, Settings,
-    User, Vcluster, Vnode, VnodeWanted, Worker,
+    Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, Drill, Image, ImageCopies, ImageRun,
+    ImageSave, ImageTitle, JoinToken, LastBackup, Lineage, Master, Network, Port, Program,
+    PublicPort, Receipt, Replacement, Session, Settings, User, Vcluster, Visibility, Vnode,
+    VnodeWanted, Worker,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -46,6 +48,12 @@ pub struct State {
     pub images: RowMap<Digest, Image>,
     /// What an image's name means now: the name again and the digest.
     pub image_names: RowMap<Name, (Name, Digest)>,
+    /// What people call images, since version 3.
+    pub image_titles: RowMap<(UserId, Name), ImageTitle>,
+    pub image_runs: RowMap<Digest, ImageRun>,
+    pub image_copies: RowMap<Digest, ImageCopies>,
+    /// Vnodes of which images are being made.
+    pub image_saves: RowMap<VnodeId, ImageSave>,
     pub networks: RowMap<NetworkId, Network>,
     pub vclusters: RowMap<VclusterId, Vcluster>,
     pub vnodes: RowMap<VnodeId, Vnode>,
@@ -71,6 +79,8 @@ struct Lookup {
     workers_by_image: OrdSet<(Digest, WorkerId)>,
     unplaced: OrdSet<VnodeId>,
     ports_by_vnode: OrdSet<(VnodeId, PublicPort)>,
+    /// Owners of titles that are public.
+    public_images: OrdMap<Name, UserId>,
     receipt_by_request: OrdMap<RequestId, LogIndex>,
 }
 
@@ -118,6 +128,13 @@ impl State {
     pub fn image_named(&self, name: &Name) -> Option<&Image> {
         let (_, digest) = self.image_names.get(name)?;
         self.images.get(digest)
+    }
+
+    /// What everybody calls so, since version 3.
+    #[must_use]
+    pub fn public_image(&self, name: &Name) -> Option<&ImageTitle> {
+        let owner = *self.lookup.public_images.get(name)?;
+        self.image_titles.get(&(owner, name.clone()))
     }
 
     #[must_use]
@@ -188,6 +205,21 @@ impl State {
         };
         let found = self.lookup.workers_by_image.range((start, end));
         found.map(|(_, worker)| *worker)
+    }
+
+    /// The same, and those that shall hold it without using it.
+    pub fn workers_told_of(
+        &self,
+        image: Digest,
+        range: impl RangeBounds<WorkerId> + Clone,
+    ) -> impl Iterator<Item = WorkerId> + '_ {
+        let keepers = if self.version() >= copies::SINCE {
+            copies::keepers(self, image)
+        } else {
+            OrdSet::new()
+        };
+        let keepers: Vec<WorkerId> = keepers.range(range.clone()).copied().collect();
+        self.workers_with(image, range).chain(keepers)
     }
 
     /// Vnodes that no worker has yet, the oldest first.
@@ -313,6 +345,48 @@ impl State {
 
     pub(crate) fn remove_image_name(&mut self, name: &Name) {
         self.image_names.remove(name);
+    }
+
+    pub(crate) fn put_image_title(&mut self, title: ImageTitle) {
+        self.remove_image_title(&title.key());
+        if title.visibility == Visibility::Public {
+            let (name, owner) = (title.name.clone(), title.owner);
+            self.lookup.public_images.insert(name, owner);
+        }
+        self.image_titles.insert(title.key(), title);
+    }
+
+    pub(crate) fn remove_image_title(&mut self, key: &(UserId, Name)) {
+        let Some(title) = self.image_titles.remove(key) else {
+            return;
+        };
+        if self.lookup.public_images.get(&title.name) == Some(&title.owner) {
+            self.lookup.public_images.remove(&title.name);
+        }
+    }
+
+    pub(crate) fn put_image_run(&mut self, run: ImageRun) {
+        self.image_runs.insert(run.digest, run);
+    }
+
+    pub(crate) fn remove_image_run(&mut self, digest: &Digest) {
+        self.image_runs.remove(digest);
+    }
+
+    pub(crate) fn put_image_copies(&mut self, copies: ImageCopies) {
+        self.image_copies.insert(copies.digest, copies);
+    }
+
+    pub(crate) fn remove_image_copies(&mut self, digest: &Digest) {
+        self.image_copies.remove(digest);
+    }
+
+    pub(crate) fn put_image_save(&mut self, save: ImageSave) {
+        self.image_saves.insert(save.vnode, save);
+    }
+
+    pub(crate) fn remove_image_save(&mut self, vnode: &VnodeId) {
+        self.image_saves.remove(vnode);
     }
 
     pub(crate) fn put_vcluster(&mut self, vcluster: Vcluster) {

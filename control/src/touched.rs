@@ -8,6 +8,7 @@ use imbl::ordset;
 
 use crate::assignment::holders_before;
 use crate::id::{Digest, NetworkId, UserId, VclusterId, WorkerId};
+use crate::image::copies;
 use crate::model::{Image, Network, Role, User, Vcluster, Vnode, VnodeWanted, Worker};
 use crate::row_map::RowMap;
 use crate::state::State;
@@ -130,7 +131,8 @@ impl<'s> Tracing<'s> {
             || before.replacements != after.replacements
             || before.join_tokens != after.join_tokens
             || before.drills != after.drills
-            || before.image_names != after.image_names;
+            || before.image_names != after.image_names
+            || before.image_titles != after.image_titles;
     }
 
     fn people(&mut self) {
@@ -207,24 +209,74 @@ impl<'s> Tracing<'s> {
             if let (Some(old), Some(new)) = pair {
                 self.holders(old, new);
             }
+            if differs(pair, |_| ()) {
+                for image in both(pair) {
+                    self.keepers_of(image.digest);
+                }
+            }
         }
+        for pair in differing(&self.before.image_runs, &self.after.image_runs) {
+            self.touched.shared = true;
+            for run in both(pair) {
+                self.users_of(run.digest);
+            }
+        }
+        for pair in differing(&self.before.image_copies, &self.after.image_copies) {
+            self.touched.shared = true;
+            for copies in both(pair) {
+                self.keepers_of(copies.digest);
+            }
+        }
+        for pair in differing(&self.before.image_saves, &self.after.image_saves) {
+            for save in both(pair) {
+                self.touched.owners.insert(save.owner);
+                for state in self.states() {
+                    let vnode = state.vnodes.get(&save.vnode);
+                    self.touched.owners.extend(vnode.map(|vnode| vnode.owner));
+                    let placement = vnode.and_then(|vnode| vnode.placement);
+                    self.touched
+                        .workers
+                        .extend(placement.map(|placed| placed.worker));
+                }
+            }
+        }
+        // Who shall hold what is told from version 3 on.
+        self.touched.all_workers |=
+            (self.before.version() < copies::SINCE) != (self.after.version() < copies::SINCE);
     }
 
     /// Every worker with a vnode of an image.
     fn users_of(&mut self, image: Digest) {
         for state in self.states() {
-            let workers = state.workers_with(image, ..);
+            let workers = state.workers_told_of(image, ..);
             self.touched.workers.extend(workers);
+        }
+    }
+
+    /// Every worker that shall hold an image.
+    fn keepers_of(&mut self, image: Digest) {
+        for state in self.states() {
+            self.touched.workers.extend(copies::keepers(state, image));
         }
     }
 
     fn holders(&mut self, old: &Image, new: &Image) {
         for holder in old.holders.diff(&new.holders) {
             match holder {
-                ordset::DiffItem::Add(come) => self.fetchers(self.after, new, *come),
-                ordset::DiffItem::Remove(gone) => self.fetchers(self.before, old, *gone),
+                ordset::DiffItem::Add(come) => self.holder(self.after, new, *come),
+                ordset::DiffItem::Remove(gone) => self.holder(self.before, old, *gone),
             }
         }
+    }
+
+    /// One holder more in the state after, or less than in the state before. Where nobody has chosen who shall hold the
+    /// image, whoever does shall.
+    fn holder(&mut self, state: &State, image: &Image, holder: WorkerId) {
+        let chosen = state.image_copies.contains_key(&image.digest);
+        if state.version() >= copies::SINCE && !chosen {
+            self.touched.workers.insert(holder);
+        }
+        self.fetchers(state, image, holder);
     }
 
     /// Workers with a vnode of the image that are told of `holder`. It follows them in the order of holders, with not
@@ -232,15 +284,18 @@ impl<'s> Tracing<'s> {
     fn fetchers(&mut self, state: &State, image: &Image, holder: WorkerId) {
         let digest = image.digest;
         match holders_before(&image.holders, holder) {
-            None => self.touched.workers.extend(state.workers_with(digest, ..)),
+            None => self
+                .touched
+                .workers
+                .extend(state.workers_told_of(digest, ..)),
             Some(first) if first < holder => {
-                let workers = state.workers_with(digest, first..holder);
+                let workers = state.workers_told_of(digest, first..holder);
                 self.touched.workers.extend(workers);
             }
             Some(first) => {
                 let (high, low) = (
-                    state.workers_with(digest, first..),
-                    state.workers_with(digest, ..holder),
+                    state.workers_told_of(digest, first..),
+                    state.workers_told_of(digest, ..holder),
                 );
                 self.touched.workers.extend(high.chain(low));
             }

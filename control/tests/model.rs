@@ -8,8 +8,10 @@ mod hostile;
 use check::Log;
 use docklet_control::command::InitCluster;
 use docklet_control::duties::{self, Soft};
-use docklet_control::id::{DrillId, RequestId, SecretHash, UnixMs, UserId, WorkerId};
-use docklet_control::model::{JoinRole, Role, VnodeSeen, VnodeWanted, WorkerCapacity, WorkerFacts};
+use docklet_control::id::{DrillId, MasterId, RequestId, SecretHash, UnixMs, UserId, WorkerId};
+use docklet_control::model::{
+    ClusterVersion, JoinRole, Program, Role, VnodeSeen, VnodeWanted, WorkerCapacity, WorkerFacts,
+};
 use docklet_control::report::{Reported, VnodeReport};
 use docklet_control::{Actor, Command, permit};
 use hostile::{asked, beginning, sound_beginning};
@@ -80,6 +82,13 @@ proptest! {
         let mut model = Model::begun(init).map_err(TestCaseError::fail)?;
         model.take(steps).map_err(TestCaseError::fail)?;
     }
+
+    #[test]
+    fn the_same_holds_of_the_newest_version(steps in steps()) {
+        let mut model = Model::begun(sound_beginning()).map_err(TestCaseError::fail)?;
+        model.upgrade().map_err(TestCaseError::fail)?;
+        model.take(steps).map_err(TestCaseError::fail)?;
+    }
 }
 
 /// A cluster and its clock.
@@ -115,6 +124,21 @@ impl Model {
             model.enter(Actor::User(user), None, vcluster())?;
         }
         Ok(model)
+    }
+
+    /// Every master runs this program, and the version rises.
+    fn upgrade(&mut self) -> Result<(), String> {
+        let masters: Vec<MasterId> = self.log.state.masters.keys().copied().collect();
+        for master in masters {
+            let program = Program {
+                master,
+                name: "newest".to_owned(),
+                knows: ClusterVersion::CURRENT,
+            };
+            let command = Command::ReportProgram { program };
+            self.enter(Actor::Door(master), None, command)?;
+        }
+        self.due()
     }
 
     fn take(&mut self, steps: Vec<(u64, Step)>) -> Result<(), String> {

@@ -14,10 +14,11 @@ use docklet_control::evolve::evolve;
 use docklet_control::id::{
     Digest, Epoch, LogIndex, MasterId, NetworkId, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
+use docklet_control::image::event::ImageEvent;
 use docklet_control::model::{
-    Bandwidth, Image, ImageSpec, KbitPerS, Master, Network, Placement, Port, PortNumber, Protocol,
-    PublicPort, Role, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Worker,
-    WorkerFacts, WorkerStatus,
+    Bandwidth, ClusterVersion, Image, ImageCopies, ImageRun, ImageSpec, KbitPerS, Master, Network,
+    Placement, Port, PortNumber, Protocol, PublicPort, Role, User, Vcluster, VclusterWanted, Vnode,
+    VnodeSeen, VnodeWanted, Worker, WorkerFacts, WorkerStatus,
 };
 use docklet_control::name::Name;
 use docklet_control::touched::touched;
@@ -154,6 +155,10 @@ enum Happening {
     PortAdded(u16, u64),
     PortRemoved(u16),
     Limited(u32),
+    Raised(u16),
+    Copies(u8, u64, u64),
+    Run(u8, String),
+    Forgotten(u8),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -187,6 +192,12 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (1..4_u16, vnode()).prop_map(|(port, id)| Happening::PortAdded(port, id)),
         2 => (1..4_u16).prop_map(Happening::PortRemoved),
         1 => (1..3_u32).prop_map(Happening::Limited),
+        1 => prop::sample::select(vec![1, 3, 3]).prop_map(Happening::Raised),
+        3 => (image(), worker(), worker()).prop_map(|(image, copy, pulled)| {
+            Happening::Copies(image, copy, pulled)
+        }),
+        1 => (image(), "[ab]").prop_map(|(image, variable)| Happening::Run(image, variable)),
+        1 => image().prop_map(Happening::Forgotten),
     ]
 }
 
@@ -285,6 +296,27 @@ fn event(state: &State, happening: Happening) -> Option<Event> {
                 received: None,
             },
         },
+        Happening::Raised(version) => Event::VersionRaised {
+            version: ClusterVersion(version),
+        },
+        Happening::Copies(image, copy, pulled) => Event::Image(ImageEvent::CopiesPlaced {
+            copies: ImageCopies {
+                digest: digest(image),
+                copies: imbl::OrdSet::unit(WorkerId(copy)),
+                pulled: imbl::OrdSet::unit(WorkerId(pulled)),
+            },
+        }),
+        Happening::Run(image, variable) => Event::Image(ImageEvent::RunSet {
+            run: ImageRun {
+                digest: digest(image),
+                environment: vec![format!("A={variable}")],
+                directory: String::new(),
+            },
+            owner: UserId(1),
+        }),
+        Happening::Forgotten(image) => Event::Image(ImageEvent::Forgotten {
+            digest: digest(image),
+        }),
     })
 }
 

@@ -1,6 +1,8 @@
 // Live pages: the server pushes the parts that look different now; this puts them into place. Everything works
 // without it, by reloading.
 
+import "./import.js";
+
 const BACKOFF_MS_MAX = 2000;
 const banner = document.getElementById("connection");
 let bannerTimer = 0;

@@ -83,6 +83,11 @@ fn page_routes() -> Router<Portal> {
         )
         .route("/workers", get(pages::worker::list))
         .route("/images", get(pages::image::list))
+        .route("/images/{owner}/{name}", get(pages::image::show))
+        .route(
+            "/images/{owner}/{name}/{action}",
+            post(pages::image::change),
+        )
         .route("/past", get(pages::state::show))
         .route("/live/{*page}", get(live::stream))
         .route("/assets/{name}", get(assets::serve))
@@ -144,12 +149,25 @@ fn api_routes() -> Router<Portal> {
         .route("/workers/{name}/history", get(api::meter::worker_history))
         .route("/tokens", post(api::machine::create_token))
         .route("/users", post(api::session::create_user))
-        .route("/images", get(images::list))
+        .route(
+            "/vclusters/{name}/vnodes/{vnode}/save",
+            post(api::image::save).delete(api::image::cancel_save),
+        )
+        .route("/saves", get(api::image::saves))
+        .route("/images", get(api::image::list))
+        .route(
+            "/images/{name}",
+            get(api::image::show)
+                .post(api::image::change)
+                .delete(api::image::delete),
+        )
         .route("/events", get(events::stream))
         .fallback(api::not_found)
 }
 
 /// Bodies that are passed on as they come, of any length.
 fn upload_routes() -> Router<Portal> {
-    Router::new().route("/images/{name}", put(images::upload))
+    Router::new()
+        .route("/images/{name}", put(images::upload))
+        .route("/images/{name}/import", put(images::import))
 }

@@ -18,7 +18,7 @@ use crate::client::machine::create_token;
 use crate::client::master::Masters;
 use crate::client::output::remark;
 use crate::exit::{Class, Failure};
-use crate::image::{self, Recipe};
+use crate::image;
 
 /// Each step may take this long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -244,7 +244,7 @@ fn join_worker(worker: &DevWorker, workers: usize, token: &str) -> anyhow::Resul
 async fn base_image(connection: &Connection) -> anyhow::Result<()> {
     let images: Vec<ImageView> = connection.get("/images").await?;
     if images.is_empty() {
-        image::build(connection, Recipe::Busybox, "busybox").await?;
+        image::build(connection, "busybox", None, false, &image::Version::plain()).await?;
     }
     Ok(())
 }

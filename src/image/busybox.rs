@@ -1,4 +1,4 @@
-//! Debian's static busybox as a whole system: one program, its names, and an init table.
+//! Debian's static busybox as a whole system: one program and its names.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -6,18 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
-use docklet_control::model::ImageSpec;
 
-use super::Built;
 use crate::exit::{Class, Failure};
 
 /// Where Debian's package busybox-static puts it.
 const BUSYBOX: &str = "/bin/busybox";
 
-/// Init does nothing but wait and reap; SIGUSR1 makes it halt.
-const INITTAB: &str = "::sysinit:/bin/mkdir -p /run /tmp /dev/shm\n::shutdown:/bin/true\n";
-
-pub fn make(root: &Path) -> anyhow::Result<Built> {
+pub fn make(root: &Path) -> anyhow::Result<()> {
     if !Path::new(BUSYBOX).exists() {
         let text = format!("{BUSYBOX} is missing: apt-get install busybox-static");
         return Err(Failure::new(Class::Conflict, text).into());
@@ -38,25 +33,7 @@ pub fn make(root: &Path) -> anyhow::Result<Built> {
         }
     }
     symlink("../bin/busybox", root.join("sbin/init"))?;
-    let files = [
-        ("inittab", INITTAB),
-        ("passwd", "root:x:0:0:root:/root:/bin/sh\n"),
-        ("group", "root:x:0:\n"),
-        ("profile", "export PS1='\\u@\\h:\\w\\$ '\n"),
-    ];
-    for (name, text) in files {
-        fs::write(root.join("etc").join(name), text)?;
-    }
-    Ok(Built {
-        spec: ImageSpec {
-            init: vec!["/sbin/init".to_owned()],
-            stop_signal: "SIGUSR1".to_owned(),
-            // Its own shutdown sleeps two seconds for nothing: there is nothing in it to save.
-            stop_timeout_ms: 0,
-        },
-        description: "Debian's static busybox: starts in a moment, for trying things out"
-            .to_owned(),
-    })
+    Ok(())
 }
 
 fn applets() -> anyhow::Result<Vec<String>> {

@@ -1,70 +1,55 @@
-//! Minimal Debian of this machine's own release, by mmdebstrap from this machine's own package sources.
+//! Debian by mmdebstrap, of this machine's own release if no other is given, from this machine's own package sources.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
-use docklet_control::model::ImageSpec;
 
-use super::Built;
+use super::root::{Root, last_lines};
 use crate::exit::{Class, Failure};
 
-const PACKAGES: &str = "openssh-server,openssh-client,python3-minimal,iproute2,iputils-ping,ca-certificates,tini,procps,less,nano";
-
-/// Keeps the container alive and reaps; starts sshd with a host key of its own.
-const START: &str = "\
-#!/bin/sh
-mkdir -p /run/sshd
-ssh-keygen -A >/dev/null
-/usr/sbin/sshd
-exec sleep infinity
-";
-
-pub fn make(root: &Path) -> anyhow::Result<Built> {
-    let release = release()?;
+pub fn make(root: &Path, suite: Option<&str>, packages: &[String]) -> anyhow::Result<()> {
+    let release = suite.map_or_else(release, |suite| Ok(suite.to_owned()))?;
     let output = Command::new("mmdebstrap")
         .args(["--variant=minbase", "--mode=root", "--quiet"])
-        .arg(format!("--include={PACKAGES}"))
+        .arg(format!("--include={}", packages.join(",")))
         .arg("--dpkgopt=path-exclude=/usr/share/man/*")
         .arg("--dpkgopt=path-exclude=/usr/share/doc/*")
+        .arg("--")
         .arg(&release)
         .arg(root)
         .output()
         .context("run mmdebstrap (apt-get install mmdebstrap)")?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        let last: Vec<&str> = text.lines().rev().take(5).collect();
-        let text = format!(
-            "mmdebstrap failed: {}",
-            last.into_iter().rev().collect::<Vec<_>>().join("; ")
-        );
-        return Err(Failure::new(Class::Fault, text).into());
+    if output.status.success() {
+        return Ok(());
     }
-    let start = root.join("sbin/docklet-start");
-    fs::write(&start, START).with_context(|| format!("write {}", start.display()))?;
-    fs::set_permissions(&start, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    // What is made on first use must not be the same in every container.
-    for entry in fs::read_dir(root.join("etc/ssh"))? {
-        let path = entry?.path();
-        if path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("ssh_host_"))
-        {
-            fs::remove_file(path)?;
-        }
+    let text = format!("mmdebstrap failed: {}", last_lines(&output.stderr));
+    Err(Failure::new(Class::Fault, text).into())
+}
+
+/// Takes away what must not be the same in every vnode, and what differs from build to build.
+pub fn clean(root: &Root) -> anyhow::Result<()> {
+    let keys = ["dsa", "ecdsa", "ed25519", "rsa"];
+    for key in keys {
+        root.delete(&format!("/etc/ssh/ssh_host_{key}_key"))?;
+        root.delete(&format!("/etc/ssh/ssh_host_{key}_key.pub"))?;
     }
-    fs::write(root.join("etc/machine-id"), "")?;
-    Ok(Built {
-        spec: ImageSpec {
-            init: ["/usr/bin/tini", "-g", "--", "/sbin/docklet-start"]
-                .map(str::to_owned)
-                .to_vec(),
-            stop_signal: "SIGTERM".to_owned(),
-            stop_timeout_ms: 10_000,
-        },
-        description: format!("Minimal Debian {release} with openssh, python3 and iproute2"),
-    })
+    root.write("/etc/machine-id", b"", 0o444)?;
+    // Of the machine that built it.
+    root.write("/etc/hostname", b"", 0o644)?;
+    root.write("/etc/resolv.conf", b"", 0o644)?;
+    for dir in [
+        "/var/log",
+        "/var/cache",
+        "/var/lib/apt/lists",
+        "/tmp",
+        "/run",
+        "/root/.cache",
+    ] {
+        root.empty(dir)?;
+    }
+    Ok(())
 }
 
 /// Code name of this machine's own release.

@@ -1,96 +1,256 @@
-//! Images from recipes: a root file system is put together, packed the same way every time, and uploaded.
+//! Images: built from recipes on this machine, brought to the cluster, looked at and changed.
 
+mod build;
 mod busybox;
+mod change;
 mod debian;
-mod pack;
+mod recipe;
+mod root;
+mod save;
+mod show;
+mod start;
+mod unchanged;
+mod upload;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Subcommand, ValueEnum};
-use docklet_control::model::{ImageSpec, Receipt};
+use clap::{Args, Subcommand};
+use docklet_control::model::{Receipt, Visibility};
 use docklet_control::name::Name;
 use docklet_control::view::ImageView;
-use reqwest::Method;
-use tokio_util::io::ReaderStream;
 
 use crate::cli::Print;
+use crate::client::VnodeName;
 use crate::client::connection::Connection;
-use crate::client::output::{Rows, print, print_receipt, remark};
+use crate::client::output::{Format, line, print_receipt, remark};
 use crate::exit::{Class, Failure};
+use recipe::Found;
+use unchanged::Inputs;
+use upload::{Blob, Said};
 
 #[derive(Subcommand)]
 pub enum Command {
     /// Build an image on this machine and upload it; needs root
+    ///
+    /// Recipes that come with docklet are busybox, debian, python3, ssh and jupyter; others are files of the same form.
     Build {
-        #[arg(value_enum)]
-        recipe: Recipe,
+        /// Name of a recipe, or a file
+        recipe: String,
         /// Name in the cluster; the recipe's if absent
         #[arg(long)]
         name: Option<String>,
+        /// Build also what was built before
+        #[arg(long)]
+        again: bool,
+        #[command(flatten)]
+        version: Version,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Bring a root file system or an OCI image layout
+    ///
+    /// FILE is a tar, plain or compressed with gzip, xz or zstd, or the directory of an OCI layout. A worker checks it
+    /// and packs it anew.
+    Import {
+        file: PathBuf,
+        /// Name in the cluster; the file's if absent
+        #[arg(long)]
+        name: Option<String>,
+        /// One line for people
+        #[arg(long)]
+        description: Option<String>,
+        /// The first process and its arguments, if the image does not say so itself
+        #[arg(long, num_args = 1.., allow_hyphen_values = true, value_name = "ARGUMENT")]
+        init: Vec<String>,
+        #[command(flatten)]
+        version: Version,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Make an image of a vnode as it is now; it stands still for the moment in which its own files are read
+    Save {
+        /// VCLUSTER/host-0
+        vnode: VnodeName,
+        /// Name in the cluster
+        #[arg(required_unless_present = "cancel")]
+        name: Option<String>,
+        /// What you call this version
+        #[arg(long = "version", value_name = "LABEL", default_value = "")]
+        label: String,
+        /// Do not wait for the image
+        #[arg(long)]
+        no_wait: bool,
+        /// Do not make the one that is being made
+        #[arg(long, conflicts_with_all = ["name", "no_wait"])]
+        cancel: bool,
         #[command(flatten)]
         print: Print,
     },
     /// List images
-    List(Print),
+    List {
+        /// All versions of each
+        #[arg(long)]
+        versions: bool,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Show one image
+    Show {
+        /// NAME, or OWNER/NAME
+        image: String,
+        #[command(flatten)]
+        print: Print,
+    },
+    #[command(flatten)]
+    Change(change::Command),
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Recipe {
-    /// Debian's static busybox and nothing else: made in a second
-    Busybox,
-    /// Minimal Debian with openssh, python3 and iproute2
-    Debian,
+/// What is said of the version that is added.
+#[derive(Args)]
+pub struct Version {
+    /// What you call this version
+    #[arg(long = "version", value_name = "LABEL", default_value = "")]
+    label: String,
+    /// Only you see it, and whom you share it with
+    #[arg(long, conflicts_with = "public")]
+    private: bool,
+    /// Everybody sees it; for admins, and what they add if nothing else is said
+    #[arg(long)]
+    public: bool,
 }
 
-/// What a recipe makes beside the files.
-pub struct Built {
-    pub spec: ImageSpec,
-    pub description: String,
+impl Version {
+    fn visibility(&self) -> Option<Visibility> {
+        match (self.private, self.public) {
+            (true, _) => Some(Visibility::Private),
+            (_, true) => Some(Visibility::Public),
+            (false, false) => None,
+        }
+    }
+
+    /// Nothing in particular.
+    pub fn plain() -> Self {
+        Self {
+            label: String::new(),
+            private: false,
+            public: false,
+        }
+    }
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let connection = Connection::open()?;
     match command {
         Command::Build {
             recipe,
             name,
+            again,
+            version,
+            print,
+        } => match build(&connection, &recipe, name, again, &version).await? {
+            Some(receipt) => print_receipt(print.format, &receipt)?,
+            None if print.format == Format::Json => line("null"),
+            None => {}
+        },
+        Command::Import {
+            file,
+            name,
+            description,
+            init,
+            version,
             print,
         } => {
-            let connection = Connection::open()?;
-            let name = name.unwrap_or_else(|| format!("{recipe:?}").to_lowercase());
-            // The masters would say the same, after minutes of building.
-            Name::parse("image", &name)
-                .map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
-            let receipt = build(&connection, recipe, &name).await?;
+            let name = name.map_or_else(|| name_of(&file), Ok)?;
+            let said = Said {
+                description: description.as_deref(),
+                label: &version.label,
+                visibility: version.visibility(),
+            };
+            let receipt = upload::import(&connection, &name, &file, &init, &said).await?;
             print_receipt(print.format, &receipt)?;
-            Ok(ExitCode::SUCCESS)
         }
-        Command::List(format) => list(format).await,
+        Command::Save {
+            vnode,
+            name,
+            label,
+            no_wait,
+            cancel: _,
+            print,
+        } => {
+            let receipt = match name {
+                Some(name) => save::save(&connection, &vnode, &name, &label, !no_wait).await?,
+                None => save::cancel(&connection, &vnode).await?,
+            };
+            print_receipt(print.format, &receipt)?;
+        }
+        Command::List { versions, print } => show::list(&connection, versions, print).await?,
+        Command::Show { image, print } => show::one(&connection, &image, print).await?,
+        Command::Change(change) => change::run(&connection, change).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Builds and uploads.
-pub async fn build(connection: &Connection, recipe: Recipe, name: &str) -> anyhow::Result<Receipt> {
+/// The name of a file up to its first dot.
+fn name_of(file: &Path) -> anyhow::Result<String> {
+    let name = file.file_name().map(|name| name.to_string_lossy());
+    let name = name.as_deref().and_then(|name| name.split('.').next());
+    let name = name.filter(|name| Name::parse("image", name).is_ok());
+    let no_name = || Failure::new(Class::Invalid, "the file's name is no image's: give --name");
+    Ok(name.ok_or_else(no_name)?.to_owned())
+}
+
+/// Builds and uploads; answers nothing if the image is there as it would be built.
+pub async fn build(
+    connection: &Connection,
+    recipe: &str,
+    name: Option<String>,
+    again: bool,
+    version: &Version,
+) -> anyhow::Result<Option<Receipt>> {
+    let found = Found::open(recipe)?;
+    let name = name.unwrap_or_else(|| found.name.clone());
+    // The masters would say the same, after minutes of building.
+    Name::parse("image", &name)
+        .map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
+    let inputs = Inputs::of(found.fingerprint)?;
+    if let Some(digest) = inputs.built().filter(|_| !again) {
+        let images: Vec<ImageView> = connection.get("/images").await?;
+        let same = |image: &ImageView| image.name == name && image.digest == digest;
+        if images.iter().any(same) {
+            remark(&format!("Nothing changed: {name} is sha256 {digest}"));
+            return Ok(None);
+        }
+    }
+    if !nix::unistd::geteuid().is_root() {
+        let text = "building an image needs root, for owners of files and for chroot: use sudo";
+        return Err(Failure::new(Class::Denied, text).into());
+    }
     let work = tempdir()?;
-    let (root, blob) = (work.path().join("rootfs"), work.path().join("blob.tar.zst"));
-    let packed = {
-        let blob = blob.clone();
-        tokio::task::spawn_blocking(move || {
-            let built = make(recipe, &root)?;
-            Ok::<_, anyhow::Error>((built, pack::pack(&root, &blob)?))
-        })
+    let blob = work.path().join("blob.tar.zst");
+    let (recipe, packed) = {
+        let (dir, blob) = (work.path().to_owned(), blob.clone());
+        let build = move || {
+            let packed = build::build(&found.recipe, &dir, &blob)?;
+            Ok::<_, anyhow::Error>((found.recipe, packed))
+        };
+        tokio::task::spawn_blocking(build).await??
     };
-    let (built, digest) = packed.await??;
-    remark(&format!("Built {name}: sha256 {digest}"));
-    upload(connection, name, &blob, &digest, &built).await
-}
-
-fn make(recipe: Recipe, root: &Path) -> anyhow::Result<Built> {
-    match recipe {
-        Recipe::Busybox => busybox::make(root),
-        Recipe::Debian => debian::make(root),
-    }
+    remark(&format!("Built {name}: sha256 {}", packed.digest));
+    let blob = Blob {
+        path: &blob,
+        digest: packed.digest,
+        spec: &recipe.spec(),
+    };
+    let said = Said {
+        description: Some(&recipe.description),
+        label: &version.label,
+        visibility: version.visibility(),
+    };
+    let receipt = upload::upload(connection, &name, &blob, &said).await?;
+    inputs.remember(packed.digest)?;
+    Ok(Some(receipt))
 }
 
 /// A directory of its own that goes away with the value. Not below /tmp: its name must not be guessed.
@@ -102,56 +262,20 @@ fn tempdir() -> anyhow::Result<tempfile::TempDir> {
         .with_context(|| format!("make a directory in {}", base.display()))
 }
 
-async fn upload(
-    connection: &Connection,
-    name: &str,
-    blob: &Path,
-    digest: &str,
-    built: &Built,
-) -> anyhow::Result<Receipt> {
-    let spec = serde_json::to_string(&built.spec)?;
-    let query = [
-        ("digest", digest),
-        ("spec", &spec),
-        ("description", &built.description),
-    ];
-    let file = std::fs::File::open(blob).with_context(|| format!("read {}", blob.display()))?;
-    let path = format!("/images/{name}");
-    let prepare = |request: reqwest::RequestBuilder| match file.try_clone().and_then(rewind) {
-        Ok(file) => {
-            let stream = ReaderStream::new(tokio::fs::File::from_std(file));
-            request
-                .query(&query)
-                .body(reqwest::Body::wrap_stream(stream))
-        }
-        Err(_) => request,
+/// Path of an image that is called so. What could mean another path is refused here; whether it is one, the masters say.
+fn path(image: &str) -> anyhow::Result<String> {
+    let plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
-    let response = connection.send(Method::PUT, &path, prepare).await?;
-    let receipt: Receipt = response.json().await.context("read the answer")?;
-    connection.saw(receipt.index);
-    Ok(receipt)
-}
-
-fn rewind(mut file: std::fs::File) -> std::io::Result<std::fs::File> {
-    use std::io::Seek;
-    file.rewind()?;
-    Ok(file)
-}
-
-async fn list(format: Print) -> anyhow::Result<ExitCode> {
-    let images: Vec<ImageView> = Connection::open()?.get("/images").await?;
-    print(format.format, &images, |images| {
-        let mut rows = Rows::new(&["name", "size mib", "held by", "digest", "description"]);
-        for image in images {
-            rows.add([
-                image.name.clone(),
-                image.blob_bytes.div_ceil(1 << 20).to_string(),
-                image.holders.join(","),
-                image.digest.to_string()[..12].to_owned(),
-                image.description.clone(),
-            ]);
+    match image.split_once('/') {
+        None if plain(image) => Ok(format!("/images/{image}")),
+        Some((owner, name)) if plain(owner) && plain(name) => {
+            Ok(format!("/images/{name}?owner={owner}"))
         }
-        rows
-    })?;
-    Ok(ExitCode::SUCCESS)
+        None | Some(_) => {
+            let text = image.escape_debug();
+            let message = format!("\"{text}\" is no image's name: give NAME or OWNER/NAME");
+            Err(Failure::new(Class::Invalid, message).into())
+        }
+    }
 }

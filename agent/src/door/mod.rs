@@ -177,9 +177,10 @@ async fn serve_route(
     match asked {
         Some(Route::Terminal(open)) => terminal::serve(door, socket, open).await,
         Some(Route::Exec) => exec::serve(door, socket).await,
-        Some(Route::GetImage(digest)) => images::give(door, socket, digest).await,
+        Some(Route::GetImage(digest, from)) => images::give(door, socket, digest, from).await,
         Some(Route::PutImage(digest)) => images::take(door, socket, digest).await,
         Some(Route::Meters) => meters::serve(door, socket).await,
+        Some(Route::Import) => images::import(door, socket).await,
         None => Ok(()),
     }
 }
@@ -194,15 +195,17 @@ fn refused() -> ErrorResponse {
 enum Route {
     Terminal(terminal::Open),
     Exec,
-    GetImage(Digest),
+    /// From this byte on.
+    GetImage(Digest, Option<u64>),
     PutImage(Digest),
     Meters,
+    Import,
 }
 
 impl Route {
     fn is_open_to(&self, peer: Option<Identity>) -> bool {
         match (self, peer.map(|peer| peer.role)) {
-            (_, Some(PeerRole::Master)) | (Self::GetImage(_), Some(PeerRole::Agent)) => true,
+            (_, Some(PeerRole::Master)) | (Self::GetImage(..), Some(PeerRole::Agent)) => true,
             (_, Some(PeerRole::Agent) | None) => false,
         }
     }
@@ -218,11 +221,15 @@ fn route(path: &str, query: &str) -> Option<Route> {
         ["terminal", session] => terminal::Open::parse(session, &query).map(Route::Terminal),
         ["exec"] => Some(Route::Exec),
         ["meters"] => Some(Route::Meters),
+        ["images", "import"] => Some(Route::Import),
         ["images", digest] => {
             let digest = digest.parse().ok()?;
             match query.get("put") {
                 Some(_) => Some(Route::PutImage(digest)),
-                None => Some(Route::GetImage(digest)),
+                None => {
+                    let from = query.get("from").map(|from| from.parse()).transpose();
+                    Some(Route::GetImage(digest, from.ok()?))
+                }
             }
         }
         _ => None,

@@ -17,12 +17,18 @@ use crate::arp::Asker;
 use crate::cgroup::Cgroups;
 use crate::config::AgentConfig;
 use crate::fault::AgentFault;
+use crate::home;
 use crate::images::ImageStore;
 use crate::lxc::Container;
 use crate::network::dns::NameServers;
 use crate::network::{gateway, guard, names, plug, segment, shape, space, uplink};
+use crate::rootfs;
+use crate::save::{self, Note};
 use crate::vnode_dir::{StateDir, container_name};
-use crate::{home, per_vnode, rootfs, seccomp};
+use crate::{per_vnode, seccomp};
+
+/// An image that came within this time is no leftover: who brought it may not have told the masters yet.
+const NEWS: Duration = Duration::from_secs(600);
 
 /// This machine, as far as it is this agent's.
 pub struct LinuxHost {
@@ -60,6 +66,7 @@ impl LinuxHost {
             tracing::warn!(fault = fault.full_text(), "vnodes may lack kernel objects");
         }
         let runtime = tokio::runtime::Handle::current();
+        save::thaw_all(&state)?;
         Ok(Self {
             cgroups: Cgroups::of_machine(&config.cgroup_prefix),
             asker: Asker::open()?,
@@ -226,6 +233,9 @@ impl Host for LinuxHost {
         let mut seen = Observation {
             networks: &names::segments(&devices) | &gateways,
             images: self.images.list()?.into_iter().collect(),
+            new_images: self.images.younger_than(NEWS)?.into_iter().collect(),
+            begun_images: self.images.begun()?.into_iter().collect(),
+            coming_images: self.images.progress(),
             ..Observation::default()
         };
         let with_files = self.state.vnodes()?.into_iter();
@@ -233,6 +243,9 @@ impl Host for LinuxHost {
         let ids: BTreeSet<VnodeId> = with_files.chain(self.cgroups.vnodes()?).collect();
         for id in ids {
             seen.vnodes.insert(id, self.seen(id)?);
+            if let Some(note) = Note::read(&self.state, id) {
+                seen.saves.insert(id, note);
+            }
         }
         seen.torn = self.torn(&seen.networks, &gateways, &devices)?;
         Ok(seen)
@@ -248,12 +261,17 @@ impl Host for LinuxHost {
             Act::RemoveNetwork(id) => self.remove_network(*id),
             Act::FetchImage(image) => act::fetch_image(self, image),
             Act::Prepare(vnode) => self.prepare(vnode),
-            Act::Start(vnode, spec) => act::start(self, vnode, spec),
+            Act::Start(vnode, spec, run) => act::start(self, vnode, spec, run.as_ref()),
             Act::Stop(id, spec) => act::stop(self, *id, spec.stop_timeout_ms),
             Act::WriteHosts(id, hosts) => self.write_hosts(*id, hosts),
             Act::LimitBandwidth(id, bandwidth) => self.limit(*id, *bandwidth),
             Act::WriteKeys(id, secret) => self.write_keys(*id, secret),
             Act::Remove(id) => self.remove(*id),
+            Act::Save(vnode, save) => save::save(self, vnode, *save),
+            Act::RemoveImage(digest) => {
+                rootfs::unmount_lowers(&self.state, *digest)?;
+                self.images.remove(*digest)
+            }
             Act::SweepImages(used) => rootfs::sweep_lower(&self.state, used),
         }
     }

@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Act, Host, Observation, SeenVnode};
 use crate::fault::AgentFault;
+use crate::save::Note;
+use docklet_control::report::Saved;
 
 /// The machine.
 #[derive(Default)]
@@ -78,7 +80,7 @@ impl Host for MemoryHost {
                 };
                 seen.vnodes.insert(vnode.id, prepared);
             }
-            Act::Start(vnode, _) => set_running(&mut seen, vnode.id, true)?,
+            Act::Start(vnode, ..) => set_running(&mut seen, vnode.id, true)?,
             Act::Stop(id, _) => set_running(&mut seen, *id, false)?,
             Act::WriteHosts(id, hosts) => {
                 if let Some(vnode) = seen.vnodes.get_mut(id) {
@@ -97,6 +99,17 @@ impl Host for MemoryHost {
             }
             Act::Remove(id) => {
                 seen.vnodes.remove(id);
+            }
+            Act::Save(vnode, save) => {
+                let saved = Saved::Done {
+                    digest: vnode.image,
+                    blob_bytes: 1,
+                };
+                seen.saves.insert(vnode.id, Note { save: *save, saved });
+            }
+            Act::RemoveImage(digest) => {
+                seen.images.remove(digest);
+                seen.begun_images.remove(digest);
             }
             Act::SweepImages(_) => {}
         }

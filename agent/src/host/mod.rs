@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use docklet_control::assignment::{
-    AssignedImage, AssignedNetwork, AssignedVnode, Fabric, VclusterSecret,
+    AssignedImage, AssignedNetwork, AssignedSave, AssignedVnode, Fabric, VclusterSecret,
 };
 use docklet_control::id::{Digest, Epoch, NetworkId, VnodeId};
-use docklet_control::model::{Bandwidth, ImageSpec};
+use docklet_control::model::{Bandwidth, ImageRun, ImageSpec};
 
 use crate::fault::AgentFault;
 use crate::network::dns::answer::Zone;
+use crate::save::Note;
 
 /// What there is of one vnode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,14 @@ pub struct Observation {
     /// Segments of which something is missing.
     pub torn: BTreeSet<NetworkId>,
     pub images: BTreeSet<Digest>,
+    /// Those of them that came a short while ago.
+    pub new_images: BTreeSet<Digest>,
+    /// What came of saves of vnodes.
+    pub saves: BTreeMap<VnodeId, Note>,
+    /// Images of which there is a part.
+    pub begun_images: BTreeSet<Digest>,
+    /// Those of them that are coming now: bytes that came, and in all.
+    pub coming_images: BTreeMap<Digest, (u64, u64)>,
 }
 
 /// One thing to do. Each may be repeated, and repairs what a crash in an earlier attempt left.
@@ -55,7 +64,7 @@ pub enum Act {
     FetchImage(AssignedImage),
     /// Makes its files and root file system.
     Prepare(Box<AssignedVnode>),
-    Start(Box<AssignedVnode>, ImageSpec),
+    Start(Box<AssignedVnode>, ImageSpec, Option<ImageRun>),
     Stop(VnodeId, ImageSpec),
     WriteHosts(VnodeId, Vec<(String, Ipv4Addr)>),
     LimitBandwidth(VnodeId, Bandwidth),
@@ -63,6 +72,10 @@ pub enum Act {
     WriteKeys(VnodeId, VclusterSecret),
     /// Leaves nothing of it.
     Remove(VnodeId),
+    /// Makes an image of a vnode, or notes why there is none.
+    Save(Box<AssignedVnode>, AssignedSave),
+    /// Deletes an image that no vnode here uses.
+    RemoveImage(Digest),
     /// Unmounts images that none of these vnodes uses.
     SweepImages(Vec<(Digest, u32)>),
 }
@@ -83,6 +96,8 @@ impl Act {
             Self::LimitBandwidth(..) => "limit bandwidth",
             Self::WriteKeys(..) => "write keys",
             Self::Remove(_) => "remove",
+            Self::Save(..) => "save",
+            Self::RemoveImage(_) => "remove image",
             Self::SweepImages(_) => "unmount images",
         }
     }

@@ -104,6 +104,34 @@ impl Container {
         call!(self, is_running)
     }
 
+    /// Lets all of it stand still.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn freeze(&self) -> Result<(), AgentFault> {
+        call!(self, freeze)
+            .then_some(())
+            .ok_or_else(|| AgentFault::Lxc("it cannot be frozen".to_owned()))
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn thaw(&self) -> Result<(), AgentFault> {
+        call!(self, unfreeze)
+            .then_some(())
+            .ok_or_else(|| AgentFault::Lxc("it stays frozen".to_owned()))
+    }
+
+    /// Whether it stands still.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        let state = call!(self, state);
+        // SAFETY: liblxc answers a string of its own that lives as long as the program, or NULL.
+        !state.is_null() && unsafe { CStr::from_ptr(state) } == c"FROZEN"
+    }
+
     /// Process id of its init on the host; none if it does not run.
     #[must_use]
     pub fn init_pid(&self) -> Option<i32> {

@@ -38,6 +38,7 @@ fn config() -> ContainerConfig {
         .to_vec(),
         stop_signal: "SIGUSR1".to_owned(),
         environment: vec!["HOME=/root".to_owned(), "ODD=a = b; # $c".to_owned()],
+        directory: Some("/srv/it".to_owned()),
         seccomp: "/var/tmp/vnode.seccomp".into(),
         devices: DeviceRule::USUAL.to_vec(),
         limits: Limits {

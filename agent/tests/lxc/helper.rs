@@ -62,7 +62,7 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let vnode = Box::new(request.vnode);
     let act = match request.act.as_str() {
         "prepare" => Act::Prepare(vnode),
-        "start" => Act::Start(vnode, request.spec),
+        "start" => Act::Start(vnode, request.spec, None),
         "stop" => Act::Stop(vnode.id, request.spec),
         "remove" => Act::Remove(vnode.id),
         other => return Err(other.into()),

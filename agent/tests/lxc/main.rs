@@ -17,6 +17,7 @@ mod isolation;
 mod meters;
 mod noise;
 mod ready;
+mod save;
 mod support;
 mod terminal;
 mod truth;

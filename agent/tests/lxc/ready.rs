@@ -33,7 +33,7 @@ fn a_vnode_whose_first_process_ends_has_not_started() {
         for init in ["/bin/false", "/no/such/program"] {
             let mut spec = spec();
             spec.init = vec![init.to_owned()];
-            let fault = try_to(&host, Act::Start(Box::new(vnode.clone()), spec)).await;
+            let fault = try_to(&host, Act::Start(Box::new(vnode.clone()), spec, None)).await;
             let cause = fault.expect_err("it cannot start");
             assert!(
                 cause.contains("first process") || cause.contains("start failed"),
@@ -41,7 +41,7 @@ fn a_vnode_whose_first_process_ends_has_not_started() {
             );
             assert!(!observe(&host).await.vnodes[&V7].running);
         }
-        perform(&host, Act::Start(Box::new(vnode), spec())).await;
+        perform(&host, Act::Start(Box::new(vnode), spec(), None)).await;
         perform(&host, Act::Remove(V7)).await;
     });
 }
@@ -63,7 +63,7 @@ fn a_vnode_whose_network_does_not_answer_has_not_started() {
         deaf.init = ["/bin/sh", "-c", "ip link set eth0 down; sleep 1000"]
             .map(str::to_owned)
             .to_vec();
-        let fault = try_to(&host, Act::Start(Box::new(vnode), deaf)).await;
+        let fault = try_to(&host, Act::Start(Box::new(vnode), deaf, None)).await;
         // It may have answered before it went deaf: then it had started.
         if let Err(cause) = fault {
             assert!(
@@ -88,7 +88,7 @@ fn an_earlier_placement_than_the_one_that_is_here_is_refused() {
         stale.epoch = Epoch(9);
         for act in [
             Act::Prepare(Box::new(stale.clone())),
-            Act::Start(Box::new(stale), spec()),
+            Act::Start(Box::new(stale), spec(), None),
         ] {
             let cause = try_to(&host, act).await.expect_err("refused");
             assert!(

@@ -157,6 +157,9 @@ impl Worker {
             images: vec![image],
             vnodes,
             fabric: Fabric::default(),
+            image_runs: Vec::new(),
+            drops_images: false,
+            saves: Vec::new(),
         }
     }
 
@@ -327,7 +330,14 @@ pub async fn round(host: &Arc<LinuxHost>, wanted: &Assignment) -> Vec<&'static s
     let plan = plan(wanted, &observe(host).await, Some(wanted));
     let vnodes = plan.vnodes.into_values().flatten();
     let mut steps = Vec::new();
-    for act in plan.networks.into_iter().chain(vnodes).chain(plan.sweep) {
+    let images = plan.images.into_values().chain(plan.saves.into_values());
+    for act in plan
+        .networks
+        .into_iter()
+        .chain(vnodes)
+        .chain(images)
+        .chain(plan.sweep)
+    {
         steps.push(act.step());
         perform(host, act).await;
     }

@@ -184,6 +184,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         } => port::add(ground, *vnode, *protocol, *number, *public),
         Command::RemovePort { public } => port::remove(ground, *public),
         Command::LimitBandwidth { bandwidth } => port::limit_bandwidth(ground, *bandwidth),
+        Command::Image(command) => image::decide(ground, command),
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Decision, Ground, in_range, port};
 use crate::amount::VnodeSize;
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::id::{NetworkId, UserId, VclusterId, VnodeId};
+use crate::image::{catalog, copies};
 use crate::model::receipt::Subject;
 use crate::model::{
     Image, Network, Settings, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted,
@@ -29,14 +30,14 @@ pub(super) fn create(
     check_count(vnodes)?;
     check_size(size)?;
     refuse_taken(ground, owner, &name)?;
-    let image = find_image(ground, image)?;
+    let (image_name, image) = find_image(ground, owner, image)?;
     let (network, made) = network_for(ground, owner.id)?;
     let vcluster = Vcluster {
         id: VclusterId(ground.state.counters.vcluster + 1),
         owner: owner.id,
         name,
         network: network.id,
-        image_name: image.name.clone(),
+        image_name,
         image: image.digest,
         size,
         wanted: VclusterWanted::Running,
@@ -90,18 +91,31 @@ fn refuse_taken(ground: Ground<'_>, owner: &User, name: &Name) -> Result<(), Ref
     }
 }
 
-fn find_image<'e>(ground: Ground<'e>, text: &str) -> Result<&'e Image, Refusal> {
-    let name = Name::parse("image", text)?;
-    let image = ground
-        .state
-        .image_named(&name)
-        .ok_or_else(|| Refusal::not_found("image", &name))?;
+/// What the asker means, by its name, if some worker holds it.
+fn find_image<'e>(
+    ground: Ground<'e>,
+    asker: &User,
+    text: &str,
+) -> Result<(Name, &'e Image), Refusal> {
+    let state = ground.state;
+    let title = catalog::find(state, asker, text).filter(|_| state.version() >= copies::SINCE);
+    let (name, image) = match title {
+        Some(title) => (title.name.clone(), state.images.get(&title.current)),
+        // Registered before there were titles, and not given one yet.
+        None if state.version() < copies::SINCE || !text.contains('/') => {
+            let name = Name::parse("image", text)?;
+            let image = state.image_named(&name);
+            (name, image)
+        }
+        None => return Err(Refusal::not_found("image", text.escape_debug())),
+    };
+    let image = image.ok_or_else(|| Refusal::not_found("image", &name))?;
     if image.holders.is_empty() {
         return Err(Refusal::ImageNotHeld {
             name: name.to_string(),
         });
     }
-    Ok(image)
+    Ok((name, image))
 }
 
 /// The owner's segment, and the event that makes it if there is none yet.

@@ -1,7 +1,8 @@
 //! Images and who holds them.
 
 use crate::id::{Digest, WorkerId};
-use crate::model::Image;
+use crate::image::event::ImageEvent;
+use crate::model::{Image, Visibility};
 use crate::state::State;
 
 pub(super) fn registered(state: &mut State, image: Image) {
@@ -18,5 +19,28 @@ pub(super) fn held(state: &mut State, digest: Digest, worker: WorkerId) {
 pub(super) fn lost(state: &mut State, digest: Digest, worker: WorkerId) {
     if let Some(image) = state.images.get_mut(&digest) {
         image.holders.remove(&worker);
+    }
+}
+
+pub(super) fn evolve(state: &mut State, event: ImageEvent) {
+    match event {
+        ImageEvent::Stored { image } => state.put_image(image),
+        ImageEvent::RunSet { run, .. } => state.put_image_run(run),
+        ImageEvent::Titled { title, .. } => {
+            if title.visibility == Visibility::Public {
+                // What the name meant before there were titles, the title says now.
+                state.remove_image_name(&title.name);
+            }
+            state.put_image_title(title);
+        }
+        ImageEvent::Untitled { owner, name, .. } => state.remove_image_title(&(owner, name)),
+        ImageEvent::CopiesPlaced { copies } => state.put_image_copies(copies),
+        ImageEvent::SaveSeen { save, .. } => state.put_image_save(save),
+        ImageEvent::SaveEnded { vnode, .. } => state.remove_image_save(&vnode),
+        ImageEvent::Forgotten { digest } => {
+            state.remove_image(&digest);
+            state.remove_image_run(&digest);
+            state.remove_image_copies(&digest);
+        }
     }
 }

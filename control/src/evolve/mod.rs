@@ -87,6 +87,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::PortRemoved { public, .. } => port::removed(&mut state, public),
         Event::BandwidthLimited { bandwidth } => state.bandwidth = Some(bandwidth),
         Event::Drill(event) => drill::evolve(&mut state, at, event),
+        Event::Image(event) => image::evolve(&mut state, event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}
     }

@@ -3,7 +3,7 @@
 use imbl::OrdSet;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Digest, UnixMs, UserId, WorkerId};
+use crate::id::{Digest, Epoch, LogIndex, UnixMs, UserId, VnodeId, WorkerId};
 use crate::name::Name;
 
 /// How containers of an image are started and stopped. Kept in the log, not in the blob, so that there is one description only.
@@ -47,4 +47,133 @@ pub struct Image {
     pub registered_at: UnixMs,
     /// Workers that hold the blob and verified it.
     pub holders: OrdSet<WorkerId>,
+}
+
+/// Who may see an image. Groups of people come between the two one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// Its owner, and whom they share it with.
+    Private,
+    /// Everybody.
+    Public,
+}
+
+impl Visibility {
+    /// As it is written.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Public => "public",
+        }
+    }
+}
+
+/// What a person calls an image, since version 3: the name, what it means and has meant, and who may see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageTitle {
+    /// Whose it is.
+    pub owner: UserId,
+    /// Unique among the owner's; and among all that are public, if it is.
+    pub name: Name,
+    /// One line for people.
+    pub description: String,
+    pub visibility: Visibility,
+    /// Who may see it beside its owner.
+    pub shared_with: OrdSet<UserId>,
+    /// Oldest first, at most [`ImageTitle::VERSIONS_MAX`].
+    pub versions: Vec<ImageVersion>,
+    /// The version that the name means now.
+    pub current: Digest,
+}
+
+/// One thing that a name means or has meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageVersion {
+    pub digest: Digest,
+    /// What people call it; may be empty.
+    pub label: String,
+    pub added_at: UnixMs,
+    /// Who added it.
+    pub by: UserId,
+}
+
+impl ImageTitle {
+    /// Versions that can be gone back to; the oldest are forgotten first.
+    pub const VERSIONS_MAX: usize = 10;
+    /// Names of one person.
+    pub const PER_PERSON_MAX: usize = 100;
+
+    /// Under which it is in the state.
+    #[must_use]
+    pub fn key(&self) -> (UserId, Name) {
+        (self.owner, self.name.clone())
+    }
+
+    /// Whether the name means or has meant this.
+    #[must_use]
+    pub fn has(&self, digest: Digest) -> bool {
+        self.versions.iter().any(|version| version.digest == digest)
+    }
+
+    /// The version before the current one.
+    #[must_use]
+    pub fn previous(&self) -> Option<Digest> {
+        let at = self
+            .versions
+            .iter()
+            .position(|v| v.digest == self.current)?;
+        let previous = self.versions.get(at.checked_sub(1)?)?;
+        Some(previous.digest)
+    }
+}
+
+/// How an image is run, beyond its [`ImageSpec`]; no row for one that says no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRun {
+    pub digest: Digest,
+    /// `NAME=VALUE` of its first process.
+    pub environment: Vec<String>,
+    /// Where its first process starts; empty for the root.
+    pub directory: String,
+}
+
+/// Who shall hold an image, used or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageCopies {
+    pub digest: Digest,
+    /// The leader's choice, so that no lost worker loses it.
+    pub copies: OrdSet<WorkerId>,
+    /// An admin's wish, so that it is there before it is needed.
+    pub pulled: OrdSet<WorkerId>,
+}
+
+/// A vnode of which an image is being made; of each vnode one at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSave {
+    pub vnode: VnodeId,
+    /// The placement that it was asked of: another one has other files.
+    pub epoch: Epoch,
+    /// The entry that asked: what the worker says is about this one.
+    pub number: LogIndex,
+    /// Who asked, and whose image it becomes.
+    pub owner: UserId,
+    pub name: Name,
+    /// What the version will be called; may be empty.
+    pub label: String,
+    pub asked_at: UnixMs,
+    pub seen: SaveSeen,
+}
+
+/// How far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SaveSeen {
+    /// The worker knows nothing of it yet.
+    Wanted,
+    /// What the worker is doing, for people.
+    Working { step: String },
+    /// Why there will be no image; kept until it is asked for again, or cancelled.
+    Failed { cause: String },
 }

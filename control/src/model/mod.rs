@@ -23,7 +23,9 @@ pub mod worker;
 pub use autopilot::Autopilot;
 pub use bandwidth::{Bandwidth, KbitPerS};
 pub use drill::Drill;
-pub use image::{Image, ImageSpec};
+pub use image::{
+    Image, ImageCopies, ImageRun, ImageSave, ImageSpec, ImageTitle, SaveSeen, Visibility,
+};
 pub use join_token::{JoinRole, JoinToken};
 pub use lineage::Lineage;
 pub use master::Master;

@@ -9,7 +9,7 @@ pub mod vcluster;
 pub mod worker;
 
 pub use drill::{DrillNotice, DrillView};
-pub use image::ImageView;
+pub use image::{ImageView, SaveView, VersionView};
 pub use master::{GroupView, MasterRole, MasterView};
 pub use port::PortView;
 pub use state::StateView;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use docklet_control::id::{UserId, VnodeId, WorkerId};
+use docklet_control::id::{Digest, UserId, VnodeId, WorkerId};
+use docklet_control::image::{catalog, copies};
 use docklet_control::model::{Role, User};
 use docklet_control::rows::{self, Table};
 use docklet_control::view::state::show;
@@ -43,19 +44,39 @@ fn no_secret(state: &State, text: &str) -> bool {
     !text.contains("password") && !secrets.any(|secret| text.contains(&secret))
 }
 
-/// The state with nothing in it but what is the user's, images, and workers that run something of the user's.
+/// The state with nothing in it but what is the user's, images that they may see, and workers that run something of the
+/// user's.
 fn alone(state: &State, user: &User) -> Result<State, String> {
-    let own = Own::of(state, user.id);
+    let own = Own::of(state, user);
     let rows = rows::iter(state).filter(|(table, key, _)| own.has(*table, key));
     rows::load(rows.map(|(table, _, value)| (table, value))).map_err(|fault| fault.to_string())
 }
 
 /// Keys of what is a user's.
-struct Own(BTreeSet<(Table, Vec<u8>)>);
+struct Own {
+    keys: BTreeSet<(Table, Vec<u8>)>,
+    /// Before people had names of their own for them, all images were everybody's.
+    all_images: bool,
+}
 
 impl Own {
-    fn of(state: &State, user: UserId) -> Self {
-        let mut own = Self(BTreeSet::new());
+    fn of(state: &State, who: &User) -> Self {
+        let user = who.id;
+        let mut own = Self {
+            keys: BTreeSet::new(),
+            all_images: state.version() < copies::SINCE,
+        };
+        let titles = catalog::visible(state, who);
+        own.add(Table::ImageTitles, titles.iter().map(|title| title.key()));
+        let digests = titles.iter().flat_map(|title| &title.versions);
+        let digests: Vec<Digest> = digests.map(|version| version.digest).collect();
+        own.add(Table::Images, digests.iter().copied());
+        own.add(Table::ImageRuns, digests);
+        // Of them no more than their names is shown.
+        own.add::<UserId>(Table::Users, titles.iter().map(|title| title.owner));
+        let shared = titles.iter().filter(|title| title.owner == user);
+        let shared = shared.flat_map(|title| title.shared_with.iter().copied());
+        own.add::<UserId>(Table::Users, shared);
         own.add(Table::Users, [user]);
         let sessions = state.sessions.values().filter(|s| s.user == user);
         own.add(Table::Sessions, sessions.map(|s| s.id));
@@ -63,6 +84,7 @@ impl Own {
         own.add(Table::Vclusters, state.vclusters_of(user).map(|v| v.id));
         let vnodes = || state.vnodes.values().filter(|vnode| vnode.owner == user);
         own.add::<VnodeId>(Table::Vnodes, vnodes().map(|vnode| vnode.id));
+        own.add::<VnodeId>(Table::ImageSaves, vnodes().map(|vnode| vnode.id));
         let placed = vnodes().filter_map(|vnode| vnode.placement);
         own.add::<WorkerId>(Table::Workers, placed.map(|placed| placed.worker));
         let ports = state.ports.values().filter(|port| port.owner == user);
@@ -75,11 +97,13 @@ impl Own {
     fn add<K: Serialize>(&mut self, table: Table, keys: impl IntoIterator<Item = K>) {
         let keys = keys.into_iter();
         let bytes = keys.map(|key| postcard::to_stdvec(&key).expect("a key is plain data"));
-        self.0.extend(bytes.map(|key| (table, key)));
+        self.keys.extend(bytes.map(|key| (table, key)));
     }
 
     fn has(&self, table: Table, key: &[u8]) -> bool {
-        matches!(table, Table::Images | Table::ImageNames)
-            || self.0.contains(&(table, key.to_vec()))
+        let image = matches!(table, Table::Images | Table::ImageNames) && self.all_images;
+        // A table of one row has no key.
+        let single = table == Table::Agreed;
+        image || single || self.keys.contains(&(table, key.to_vec()))
     }
 }

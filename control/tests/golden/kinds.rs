@@ -7,6 +7,8 @@ use docklet_control::drill::command::DrillCommand;
 use docklet_control::drill::event::DrillEvent;
 use docklet_control::drill::refusal::DrillRefusal;
 use docklet_control::event::Event;
+use docklet_control::image::command::ImageCommand;
+use docklet_control::image::event::ImageEvent;
 use docklet_control::model::Outcome;
 use docklet_control::rows::Table;
 use docklet_control::{Applied, Entry, Refusal};
@@ -26,8 +28,10 @@ impl Kinds {
         let counts = [
             ("commands", count::<Command>()),
             ("drill-commands", count::<DrillCommand>()),
+            ("image-commands", count::<ImageCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
+            ("image-events", count::<ImageEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("tables", Table::ALL.len()),
@@ -70,10 +74,16 @@ impl Seen {
         if let Command::Drill(drill) = &entry.command {
             self.one("drill-commands", &name(drill));
         }
+        if let Command::Image(image) = &entry.command {
+            self.one("image-commands", &name(image));
+        }
         for event in &applied.change.events {
             self.one("events", &name(event));
             if let Event::Drill(drill) = event {
                 self.one("drill-events", &name(drill));
+            }
+            if let Event::Image(image) = event {
+                self.one("image-events", &name(image));
             }
         }
         if let Outcome::Refused(refusal) = &applied.receipt.outcome {

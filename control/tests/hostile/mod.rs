@@ -1,6 +1,7 @@
 //! Strategies for commands: mostly sensible ones by the right actor, and any by anybody with values that hurt.
 
 pub mod drill;
+pub mod image;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -32,6 +33,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         2 => (Just(Actor::Duty), of_duties()),
         3 => of_workers(),
         4 => drill::asked(),
+        4 => image::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -100,7 +102,8 @@ fn anything() -> BoxedStrategy<Command> {
         of_doors(),
         of_duties(),
         of_a_worker,
-        drill::anything()
+        drill::anything(),
+        image::anything()
     ]
     .boxed()
 }
@@ -110,7 +113,7 @@ fn of_people() -> BoxedStrategy<Command> {
         let known = select(vec![1, 1, 1, 2, 2, 3, 4]);
         prop_oneof![7 => known, 1 => Just(u64::MAX)].prop_map(VclusterId)
     };
-    let image = prop_oneof![9 => Just("busybox".to_owned()), 1 => text()];
+    let image = prop_oneof![9 => Just("busybox".to_owned()), 2 => image::name()];
     prop_oneof![
         4 => (text(), image, count(), size()).prop_map(|(name, image, vnodes, size)| {
             Command::CreateVcluster { name, image, vnodes, size }
@@ -322,7 +325,7 @@ fn report() -> impl Strategy<Value = VnodeReport> {
 }
 
 /// Names that are fine, names that are taken, and texts that were trouble elsewhere.
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     let fine = select(vec!["lab", "web", "db", "busybox", "ada", "w1"]).prop_map(str::to_owned);
     let trouble = vec![
         "",
@@ -371,7 +374,7 @@ fn capacity() -> impl Strategy<Value = WorkerCapacity> {
     })
 }
 
-fn spec() -> impl Strategy<Value = ImageSpec> {
+pub(crate) fn spec() -> impl Strategy<Value = ImageSpec> {
     let init = prop::collection::vec(select(vec!["/sbin/init", "init", "", "a b"]), 0..3);
     let odd = (init, text(), amount()).prop_map(|(init, stop_signal, stop_timeout_ms)| ImageSpec {
         init: init.into_iter().map(str::to_owned).collect(),
@@ -389,7 +392,7 @@ fn amount() -> impl Strategy<Value = u32> {
     select(vec![0, 1, 64, 100, 512, 1_024, 4_000, u32::MAX])
 }
 
-fn number() -> impl Strategy<Value = u64> {
+pub(crate) fn number() -> impl Strategy<Value = u64> {
     select(vec![0, 1, 1_000, 60_000, 3_600_000, 1 << 40, u64::MAX])
 }
 
@@ -402,11 +405,11 @@ fn master() -> impl Strategy<Value = MasterId> {
     prop_oneof![3 => Just(1), 6 => 8..30_u64, 1 => Just(u64::MAX)].prop_map(MasterId)
 }
 
-fn worker() -> impl Strategy<Value = WorkerId> {
+pub(crate) fn worker() -> impl Strategy<Value = WorkerId> {
     select(vec![5, 5, 6, 6, 99]).prop_map(WorkerId)
 }
 
-fn vnode() -> impl Strategy<Value = VnodeId> {
+pub(crate) fn vnode() -> impl Strategy<Value = VnodeId> {
     prop_oneof![9 => 1..12_u64, 1 => Just(u64::MAX)].prop_map(VnodeId)
 }
 
@@ -438,6 +441,6 @@ fn secret() -> impl Strategy<Value = SecretHash> {
     select(vec![0, 0, 1, 1, 2, 3]).prop_map(|byte| SecretHash([byte; 32]))
 }
 
-fn digest() -> impl Strategy<Value = Digest> {
+pub(crate) fn digest() -> impl Strategy<Value = Digest> {
     (0..3_u8).prop_map(|byte| Digest([byte; 32]))
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use docklet_control::agent_wire::{FromAgent, ToAgent};
 use docklet_control::assignment::{Assignment, VclusterSecret, assignment};
 use docklet_control::id::{Digest, LogIndex, WorkerId};
+use docklet_control::image::command::ImageCommand;
 use docklet_control::model::{WorkerFacts, WorkerStatus};
 use docklet_control::{Command, State};
 use docklet_link::LinkFault;
@@ -169,6 +170,10 @@ impl Agent {
                     held,
                 };
                 (0, command)
+            }
+            FromAgent::Save(report) => {
+                let command = ImageCommand::ReportSave { worker, report };
+                (0, Command::Image(command))
             }
             FromAgent::Hello { .. } => return Err(remote("it said hello twice")),
         };

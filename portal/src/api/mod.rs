@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod drill;
+pub(crate) mod image;
 pub(crate) mod machine;
 pub(crate) mod master;
 pub(crate) mod meter;

@@ -1,14 +1,28 @@
-//! Images.
+//! Images: what there is, who may see it, which versions there are; and what can be done to one.
 
-use docklet_control::view::{ImageView, image};
+use axum::extract::{Form, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use docklet_control::image::command::ImageCommand;
+use docklet_control::image::copies::SINCE;
+use docklet_control::model::{Role, Visibility};
+use docklet_control::view::{ImageView, VersionView, image};
+use docklet_control::{Command, Refusal};
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use super::amount::mib;
-use super::{Page, instant};
-use crate::asker::Asker;
+use super::{Page, by_command, check_csrf, csrf, instant};
+use crate::asker::{Asker, propose};
+use crate::problem::Problem;
+use crate::serve::Portal;
 
 pub(crate) async fn list(asker: Asker) -> Markup {
-    let body = html! { h1 { "Images" } (table(&asker)) };
+    let body = html! {
+        h1 { "Images" }
+        (table(&asker))
+        @if may_add(&asker) { (import_form()) }
+    };
     let live = Some("/live/images".to_owned());
     Page {
         title: "Images",
@@ -19,12 +33,38 @@ pub(crate) async fn list(asker: Asker) -> Markup {
     .render(body)
 }
 
+fn may_add(asker: &Asker) -> bool {
+    asker.user.role == Role::Admin || asker.frozen.state.version() >= SINCE
+}
+
+/// A file is sent by the page's script: a form would hold all of it in memory.
+fn import_form() -> Markup {
+    html! {
+        section.panel {
+            h2 { "Import" }
+            p.muted { "A tar of a root file system, plain or compressed, or of an OCI image layout. It is checked and packed anew on a worker." }
+            form #import .stack {
+                label for="import-name" { "Name" }
+                input #import-name name="name" required maxlength="40" pattern="[a-z]([a-z0-9\\-]*[a-z0-9])?" autocomplete="off";
+                label for="import-description" { "Description" }
+                input #import-description name="description" maxlength="500" autocomplete="off";
+                label for="import-file" { "File" }
+                input #import-file name="file" type="file" required;
+                button.button type="submit" { "Import" }
+                progress #import-progress max="1" value="0" hidden {}
+                p #import-told .notice role="status" aria-live="polite" hidden {}
+            }
+            (by_command("docklet image import FILE --name NAME"))
+        }
+    }
+}
+
 pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {
     vec![("images".to_owned(), table(asker))]
 }
 
 fn table(asker: &Asker) -> Markup {
-    let views = image::list(&asker.frozen.state);
+    let views = image::list(&asker.frozen.state, &asker.user);
     html! {
         div #images {
             @if views.is_empty() {
@@ -36,7 +76,7 @@ fn table(asker: &Asker) -> Markup {
                 }
             } @else {
                 table {
-                    thead { tr { th { "Image" } th { "Size" } th { "Held by" } th { "Digest" } th { "Registered" } } }
+                    thead { tr { th { "Image" } th { "Seen by" } th { "Size" } th { "Held by" } th { "Version" } th { "Registered" } } }
                     tbody { @for view in &views { (row(view)) } }
                 }
             }
@@ -47,12 +87,216 @@ fn table(asker: &Asker) -> Markup {
 fn row(view: &ImageView) -> Markup {
     let digest = view.digest.to_string();
     html! {
-        tr {
-            td.main data-label="Image" { (view.name) p.hint { (view.description) } }
+        tr data-image=(view.name) {
+            td.main data-label="Image" {
+                @if view.owner.is_empty() { (view.name) } @else { a href=(path(view)) { (view.name) } }
+                p.hint { (view.description) }
+            }
+            td data-label="Seen by" { (seen_by(view)) }
             td data-label="Size" { (mib(view.blob_bytes.div_ceil(1 << 20))) }
-            td data-label="Held by" { (view.holders.join(", ")) }
-            td data-label="Digest" { code title=(digest) { (digest[..12]) } }
+            td data-label="Held by" { (holders(view)) }
+            td data-label="Version" { code title=(digest) { (digest[..12]) } }
             td data-label="Registered" { (instant(view.registered_at)) }
         }
     }
+}
+
+fn seen_by(view: &ImageView) -> String {
+    match (view.visibility, view.shared_with.len()) {
+        (Visibility::Public, _) => "everybody".to_owned(),
+        (Visibility::Private, 0) => view.owner.clone(),
+        (Visibility::Private, _) => format!("{}, {}", view.owner, view.shared_with.join(", ")),
+    }
+}
+
+fn holders(view: &ImageView) -> Markup {
+    html! {
+        (view.holders.join(", "))
+        @if !view.coming.is_empty() { p.hint { "on its way to " (view.coming.join(", ")) } }
+    }
+}
+
+/// Where an image has its page: whose it is, and its name.
+fn path(view: &ImageView) -> String {
+    let name = view.name.rsplit('/').next().unwrap_or(&view.name);
+    format!("/images/{}/{name}", view.owner)
+}
+
+/// The image that an address means.
+fn find(asker: &Asker, owner: &str, name: &str) -> Result<ImageView, Problem> {
+    let meant = format!("{owner}/{name}");
+    let found = image::named(&asker.frozen.state, &asker.user, &meant);
+    Ok(found.ok_or_else(|| Refusal::not_found("image", meant.escape_debug()))?)
+}
+
+pub(crate) async fn show(
+    asker: Asker,
+    Path((owner, name)): Path<(String, String)>,
+) -> Result<Markup, Problem> {
+    let view = find(&asker, &owner, &name)?;
+    let body = html! {
+        h1 { (view.name) }
+        (facts(&view))
+        (versions(&asker, &view))
+        @if view.own { (changes(&asker, &view)) }
+    };
+    Ok(Page {
+        title: &view.name,
+        asker: &asker,
+        live: None,
+        script: None,
+    }
+    .render(body))
+}
+
+fn facts(view: &ImageView) -> Markup {
+    html! {
+        dl.facts {
+            div { dt { "Description" } dd { (view.description) } }
+            div { dt { "Owner" } dd { (view.owner) } }
+            div { dt { "Seen by" } dd { (seen_by(view)) } }
+            div { dt { "Size" } dd { (mib(view.blob_bytes.div_ceil(1 << 20))) " packed" } }
+            div { dt { "Held by" } dd { (holders(view)) } }
+            div { dt { "Starts" } dd { code { (view.spec.init.join(" ")) } } }
+            @if !view.used_by.is_empty() { div { dt { "Used by" } dd { (view.used_by.join(", ")) } } }
+            div { dt { "Digest" } dd { code { (view.digest) } } }
+        }
+    }
+}
+
+fn versions(asker: &Asker, view: &ImageView) -> Markup {
+    html! {
+        h2 { "Versions" }
+        table {
+            thead { tr { th { "Version" } th { "Added" } th { span.unseen { "Actions" } } } }
+            tbody { @for version in view.versions.iter().rev() { (version_row(asker, view, version)) } }
+        }
+    }
+}
+
+fn version_row(asker: &Asker, view: &ImageView, version: &VersionView) -> Markup {
+    let digest = version.digest.to_string();
+    html! {
+        tr {
+            td.main data-label="Version" {
+                code title=(digest) { (digest[..12]) } " " (version.label)
+                @if version.current { " " span.phase.phase-running { "current" } }
+            }
+            td data-label="Added" { (instant(version.added_at)) }
+            td.act data-label="" {
+                @if view.own && !version.current {
+                    (button(asker, view, "rollback", &digest, "Go back to it", "secondary small"))
+                }
+            }
+        }
+    }
+}
+
+/// Everything else that can be changed.
+fn changes(asker: &Asker, view: &ImageView) -> Markup {
+    html! {
+        h2 { "Change" }
+        (field(asker, view, ("description", "Description", &view.description, "Describe")))
+        (field(asker, view, ("share", "Share with", "", "Share")))
+        @for person in &view.shared_with {
+            (button(asker, view, "unshare", person, &format!("Do not share with {person}"), "secondary small"))
+        }
+        @if asker.user.role == Role::Admin {
+            @match view.visibility {
+                Visibility::Private => (button(asker, view, "publish", "", "Let everybody see it", "secondary")),
+                Visibility::Public => (button(asker, view, "withdraw", "", "Make it private", "secondary")),
+            }
+        }
+        (button(asker, view, "delete", "", "Delete", "danger"))
+    }
+}
+
+fn button(
+    asker: &Asker,
+    view: &ImageView,
+    action: &str,
+    value: &str,
+    label: &str,
+    class: &str,
+) -> Markup {
+    html! {
+        form.inline method="post" action={(path(view)) "/" (action)} {
+            (csrf(asker))
+            input type="hidden" name="value" value=(value);
+            button class={"button " (class)} type="submit" { (label) }
+        }
+    }
+}
+
+fn field(
+    asker: &Asker,
+    view: &ImageView,
+    (action, label, value, submit): (&str, &str, &str, &str),
+) -> Markup {
+    html! {
+        form.inline method="post" action={(path(view)) "/" (action)} {
+            (csrf(asker))
+            label for={"image-" (action)} { (label) }
+            input id={"image-" (action)} name="value" value=(value) maxlength="500" autocomplete="off";
+            button.button.secondary type="submit" { (submit) }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Change {
+    csrf: String,
+    #[serde(default)]
+    value: String,
+}
+
+pub(crate) async fn change(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path((owner, name, action)): Path<(String, String, String)>,
+    Form(form): Form<Change>,
+) -> Result<Response, Problem> {
+    check_csrf(&asker, &form.csrf)?;
+    let image = format!("{owner}/{name}");
+    let value = form.value;
+    let command = match action.as_str() {
+        "description" => ImageCommand::Describe {
+            image,
+            description: value,
+        },
+        "share" => ImageCommand::Share { image, with: value },
+        "unshare" => ImageCommand::Unshare { image, with: value },
+        "publish" => ImageCommand::SetVisibility {
+            image,
+            visibility: Visibility::Public,
+        },
+        "withdraw" => ImageCommand::SetVisibility {
+            image,
+            visibility: Visibility::Private,
+        },
+        "rollback" => ImageCommand::RollBack {
+            image,
+            to: Some(
+                value
+                    .parse()
+                    .map_err(|_| Refusal::not_found("version", value.escape_debug()))?,
+            ),
+        },
+        "delete" => ImageCommand::Delete { image },
+        other => {
+            return Err(Problem {
+                status: StatusCode::NOT_FOUND,
+                code: "not_found",
+                detail: format!("An image cannot be asked to {}.", other.escape_debug()),
+            });
+        }
+    };
+    let gone = matches!(command, ImageCommand::Delete { .. });
+    let receipt = propose(&portal, &asker, Command::Image(command)).await?;
+    let page = if gone {
+        "/images".to_owned()
+    } else {
+        format!("/images/{owner}/{name}")
+    };
+    Ok(Redirect::to(&format!("{page}?after={}", receipt.index)).into_response())
 }

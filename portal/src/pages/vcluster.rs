@@ -140,7 +140,7 @@ impl NewVcluster {
 }
 
 fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Markup {
-    let images = image::list(&asker.frozen.state);
+    let images = image::list(&asker.frozen.state, &asker.user);
     let body = html! {
         p.crumbs { a href="/vclusters" { "Vclusters" } " / new" }
         h1 { "Create a vcluster" }

@@ -1,11 +1,14 @@
 //! The fields of each noun.
 
+use std::collections::BTreeSet;
+
 use super::{Building, Field, Fields, Noun, Shown};
 use crate::amount::VnodeSize;
 use crate::id::{Digest, UserId, VclusterId, WorkerId};
+use crate::image::{catalog, copies};
 use crate::model::{
-    Image, JoinRole, Outcome, Receipt, Role, SessionKind, VclusterWanted, Vnode, VnodeSeen,
-    VnodeWanted, WorkerStatus,
+    Image, ImageSave, JoinRole, Outcome, Receipt, Role, SaveSeen, SessionKind, VclusterWanted,
+    Vnode, VnodeSeen, VnodeWanted, WorkerStatus,
 };
 use crate::permit;
 use crate::version;
@@ -180,6 +183,86 @@ impl Shown<'_> {
     }
 
     pub(super) fn images(&mut self) {
+        if self.state.version() >= copies::SINCE {
+            self.titles();
+            self.untitled();
+        } else {
+            self.registered();
+        }
+    }
+
+    /// Images by what people call them.
+    fn titles(&mut self) {
+        let (state, asker) = (self.state, self.asker);
+        for title in catalog::visible(state, asker) {
+            let versions = title
+                .versions
+                .iter()
+                .map(|version| match version.label.as_str() {
+                    "" => short(version.digest),
+                    label => format!("{} ({label})", short(version.digest)),
+                });
+            let mut fields = Building::default()
+                .text("digest", title.current)
+                .text("owner", self.person(title.owner))
+                .text("visibility", title.visibility.word())
+                .text("description", &title.description)
+                .list("versions", versions);
+            if let Some(image) = state.images.get(&title.current) {
+                fields = self.of_image(fields, image);
+            }
+            if permit::owns(asker, title.owner) {
+                let people = title.shared_with.iter().map(|id| self.person(*id));
+                fields = fields.list("shared_with", people);
+            }
+            let name = catalog::called(state, asker, title);
+            self.add(Noun::Images, name, short(title.current), fields.0);
+        }
+    }
+
+    /// For admins: images that no name means now, but vnodes or older versions do.
+    fn untitled(&mut self) {
+        if self.asker.role != Role::Admin {
+            return;
+        }
+        let state = self.state;
+        let titles = state.image_titles.values();
+        let meant: BTreeSet<Digest> = titles.map(|title| title.current).collect();
+        for image in state
+            .images
+            .values()
+            .filter(|image| !meant.contains(&image.digest))
+        {
+            let fields = Building::default().text("digest", image.digest);
+            let fields = self.of_image(fields, image);
+            let name = format!("{}@{}", image.name, short(image.digest));
+            self.add(Noun::Images, name, short(image.digest), fields.0);
+        }
+    }
+
+    fn of_image(&self, fields: Building, image: &Image) -> Building {
+        let mut fields = fields
+            .number("blob_bytes", image.blob_bytes)
+            .list("init", image.spec.init.iter().cloned())
+            .text("stop_signal", &image.spec.stop_signal)
+            .number("stop_timeout_ms", image.spec.stop_timeout_ms)
+            .number("registered_at", image.registered_at.0);
+        if let Some(run) = self.state.image_runs.get(&image.digest) {
+            fields = fields
+                .list("environment", run.environment.iter().cloned())
+                .text("directory", &run.directory);
+        }
+        if self.asker.role == Role::Admin {
+            let keepers = copies::keepers(self.state, image.digest);
+            fields = fields
+                .list("holders", self.holders(image))
+                .list("kept_by", keepers.iter().map(|id| self.worker(*id)));
+        }
+        fields
+    }
+
+    /// Images as they were before people had names of their own for them.
+    fn registered(&mut self) {
         for image in self.state.images.values() {
             let meant = self.state.image_names.get(&image.name);
             let name = match meant {
@@ -277,6 +360,11 @@ impl Shown<'_> {
                 .text_if("worker", placement.map(|placed| self.worker(placed.worker)))
                 .number_if("epoch", placement.map(|placed| placed.epoch.0))
                 .list("does_not_fit_on", obstacles)
+                .text_if(
+                    "saved_as",
+                    state.image_saves.get(&vnode.id).map(|s| &s.name),
+                )
+                .text_if("save", state.image_saves.get(&vnode.id).map(save))
                 .number("created_at", vnode.created_at.0);
             self.add(Noun::Vnodes, self.vnode(vnode), vnode.id, fields.0);
         }
@@ -355,6 +443,14 @@ fn seen(seen: &VnodeSeen) -> String {
         VnodeSeen::Running => "running".to_owned(),
         VnodeSeen::Stopped => "stopped".to_owned(),
         VnodeSeen::Failed { step, cause } => format!("failed: {step}: {cause}"),
+    }
+}
+
+fn save(save: &ImageSave) -> String {
+    match &save.seen {
+        SaveSeen::Wanted => "wanted".to_owned(),
+        SaveSeen::Working { step } => format!("working: {step}"),
+        SaveSeen::Failed { cause } => format!("failed: {cause}"),
     }
 }
 

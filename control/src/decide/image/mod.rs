@@ -1,10 +1,17 @@
 //! Images and the workers that hold them.
 
+mod copies;
+mod save;
+mod title;
+
 use imbl::OrdSet;
 
 use super::{Decision, Ground, in_range, plain_text};
 use crate::event::Event;
 use crate::id::{Digest, WorkerId};
+use crate::image::command::{AddImage, ImageCommand};
+use crate::image::copies::SINCE;
+use crate::model::image::Visibility;
 use crate::model::{Image, ImageSpec};
 use crate::name::Name;
 use crate::permit;
@@ -20,12 +27,44 @@ pub(super) struct Registration<'e> {
     pub held_by: WorkerId,
 }
 
+/// What came with version 3.
+pub(super) fn decide(ground: Ground<'_>, command: &ImageCommand) -> Result<Decision, Refusal> {
+    match command {
+        ImageCommand::Add(new) => title::add(ground, new),
+        ImageCommand::Describe { image, description } => {
+            title::describe(ground, image, description)
+        }
+        ImageCommand::Share { image, with } => title::share(ground, image, with, true),
+        ImageCommand::Unshare { image, with } => title::share(ground, image, with, false),
+        ImageCommand::SetVisibility { image, visibility } => {
+            title::set_visibility(ground, image, *visibility)
+        }
+        ImageCommand::Rename { image, to } => title::rename(ground, image, to),
+        ImageCommand::RollBack { image, to } => title::roll_back(ground, image, *to),
+        ImageCommand::Delete { image } => title::delete(ground, image),
+        ImageCommand::Pull {
+            image,
+            workers,
+            held,
+        } => copies::pull(ground, image, workers, *held),
+        ImageCommand::PlaceCopies { added, dropped } => Ok(copies::place(ground, added, dropped)),
+        ImageCommand::NameOld => Ok(title::name_old(ground)),
+        ImageCommand::Save { vnode, name, label } => save::ask(ground, *vnode, name, label),
+        ImageCommand::CancelSave { vnode } => save::cancel(ground, *vnode),
+        ImageCommand::ReportSave { worker, report } => save::report(ground, *worker, report),
+        ImageCommand::Forget { digests } => Ok(copies::forget(ground, digests)),
+    }
+}
+
 pub(super) fn register(ground: Ground<'_>, new: &Registration<'_>) -> Result<Decision, Refusal> {
+    if ground.state.version() >= SINCE {
+        return title::add(ground, &as_added(new));
+    }
     let owner = permit::person(ground.state, ground.entry.actor)?.id;
     let name = Name::parse("image", new.name)?;
     plain_text("description", new.description, 500)?;
     in_range("blob size", new.blob_bytes, 1..=1 << 40, "bytes")?;
-    check_spec(new.spec)?;
+    check_spec(ground, new.spec)?;
     check_holder(ground, new.held_by)?;
     let known = ground.state.images.get(&new.digest);
     let holders = known.map_or_else(OrdSet::new, |image| image.holders.clone());
@@ -45,6 +84,22 @@ pub(super) fn register(ground: Ground<'_>, new: &Registration<'_>) -> Result<Dec
     Ok(Decision::quiet(events.into_iter().collect()))
 }
 
+/// What it comes to in a cluster that has names for images.
+fn as_added(new: &Registration<'_>) -> AddImage {
+    AddImage {
+        name: new.name.to_owned(),
+        digest: new.digest,
+        blob_bytes: new.blob_bytes,
+        spec: new.spec.clone(),
+        environment: Vec::new(),
+        directory: String::new(),
+        description: Some(new.description.to_owned()),
+        label: String::new(),
+        visibility: Some(Visibility::Public),
+        held_by: new.held_by,
+    }
+}
+
 fn check_holder(ground: Ground<'_>, worker: WorkerId) -> Result<(), Refusal> {
     if ground.state.workers.contains_key(&worker) {
         return Ok(());
@@ -52,7 +107,7 @@ fn check_holder(ground: Ground<'_>, worker: WorkerId) -> Result<(), Refusal> {
     Err(Refusal::not_found("worker", worker))
 }
 
-fn check_spec(spec: &ImageSpec) -> Result<(), Refusal> {
+fn check_spec(ground: Ground<'_>, spec: &ImageSpec) -> Result<(), Refusal> {
     in_range(
         "init arguments",
         spec.init.len() as u64,
@@ -61,7 +116,9 @@ fn check_spec(spec: &ImageSpec) -> Result<(), Refusal> {
     )?;
     for argument in &spec.init {
         plain_text("init argument", argument, 400)?;
-        if argument.is_empty() || argument.contains(char::is_whitespace) {
+        // Since version 3 arguments go to the first process one by one, and not as one line.
+        let spaced = ground.state.version() < SINCE && argument.contains(char::is_whitespace);
+        if argument.is_empty() || spaced {
             return Err(malformed_spec(
                 "an init argument is empty or has a space in it",
             ));

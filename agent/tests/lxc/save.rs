@@ -1,0 +1,145 @@
+//! Images of vnodes: what is in one at one moment, and nothing of the platform's.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use docklet_agent::host::Observation;
+use docklet_agent::host::linux::LinuxHost;
+use docklet_agent::lxc::Container;
+use docklet_control::assignment::AssignedSave;
+use docklet_control::id::{Digest, LogIndex, VnodeId};
+use docklet_control::model::VnodeWanted::{Running, Stopped};
+use docklet_control::report::Saved;
+use docklet_link::Authority;
+use std::sync::Arc;
+
+use crate::support::{CLUSTER, Worker, command, in_own_network, observe, round};
+
+const V7: VnodeId = VnodeId(7);
+
+/// Changes of every kind that overlayfs notes in its own way.
+const CHANGES: &str = "
+set -e
+mkdir -p /srv/deep && echo new > /srv/deep/file && chown -R 33:44 /srv
+ln /srv/deep/file /srv/same && ln -s deep/file /srv/soft
+echo changed > /etc/inittab
+rm /bin/vi
+mkdir /old && echo old > /old/x
+mv /root /home-of-root
+rm -rf /tmp && mkdir /tmp && echo t > /tmp/t
+echo secret > /etc/machine-id
+mkdir -p /etc/ssh && echo key > /etc/ssh/ssh_host_ed25519_key
+cp /bin/busybox /su && chmod 4755 /su
+mkfifo /pipe
+";
+
+fn inside(worker: &Worker, script: &str) -> String {
+    let pid = worker.init_pid(V7).expect("an init").to_string();
+    let enter = [
+        "-t", &pid, "-U", "-m", "-p", "-S", "0", "-G", "0", "--", "/bin/sh", "-c", script,
+    ];
+    command("nsenter", &enter)
+}
+
+fn saved(seen: &Observation, number: u64) -> Digest {
+    let note = seen.saves.get(&V7).expect("a note");
+    assert_eq!(note.save.number, LogIndex(number));
+    match note.saved {
+        Saved::Done { digest, .. } => digest,
+        ref other @ (Saved::Working { .. } | Saved::Failed { .. }) => panic!("{other:?}"),
+    }
+}
+
+async fn save(
+    worker: &Worker,
+    host: &Arc<LinuxHost>,
+    wanted: docklet_control::model::VnodeWanted,
+    number: u64,
+) -> PathBuf {
+    let mut assignment = worker.assignment(vec![worker.vnode(7, wanted)]);
+    assignment.saves.push(AssignedSave {
+        vnode: V7,
+        number: LogIndex(number),
+    });
+    assert_eq!(round(host, &assignment).await, ["save"]);
+    assert_eq!(
+        round(host, &assignment).await,
+        [""; 0],
+        "noted, and not done twice"
+    );
+    host.images().rootfs(saved(&observe(host).await, number))
+}
+
+#[test]
+fn a_running_vnode_becomes_an_image_of_what_is_in_it_and_runs_on() {
+    in_own_network(async {
+        let worker = Worker::new(&Authority::create(CLUSTER).expect("an authority"), 5);
+        let host = worker.open();
+        round(&host, &worker.assignment(vec![worker.vnode(7, Running)])).await;
+        inside(&worker, CHANGES);
+        let root = save(&worker, &host, Running, 50).await;
+
+        let text = |path: &str| fs::read_to_string(root.join(path)).ok();
+        assert_eq!(text("srv/deep/file").as_deref(), Some("new\n"));
+        assert_eq!(text("srv/soft").as_deref(), Some("new\n"));
+        assert_eq!(text("etc/inittab").as_deref(), Some("changed\n"));
+        assert!(root.join("bin/busybox").exists(), "of the image");
+        assert!(root.join("bin/vi").symlink_metadata().is_err(), "deleted");
+        assert!(
+            !root.join("root").exists() && root.join("home-of-root").is_dir(),
+            "renamed"
+        );
+        assert_eq!(fs::read_dir(root.join("tmp")).expect("there").count(), 1);
+        assert!(!root.join("pipe").exists());
+        let file = fs::metadata(root.join("srv/deep/file")).expect("there");
+        assert_eq!(
+            (file.uid(), file.gid(), file.nlink()),
+            (33, 44, 2),
+            "as the vnode sees it"
+        );
+        let su = fs::metadata(root.join("su")).expect("there");
+        assert_eq!((su.uid(), su.mode() & 0o7777), (0, 0o4755));
+        for own in [
+            "etc/ssh/ssh_host_ed25519_key",
+            "etc/machine-id",
+            "etc/hosts",
+            "etc/resolv.conf",
+        ] {
+            assert!(!root.join(own).exists(), "{own} is the vnode's own");
+        }
+
+        // It runs on, and what it is now is another image.
+        assert_eq!(inside(&worker, "cat /srv/same"), "new\n");
+        let again = save(&worker, &host, Running, 51).await;
+        assert_eq!(again, root, "nothing changed");
+        inside(&worker, "echo more > /srv/more");
+        let more = save(&worker, &host, Running, 52).await;
+        assert_ne!(more, root);
+        round(&host, &worker.assignment(vec![worker.vnode(7, Stopped)])).await;
+        assert_eq!(
+            save(&worker, &host, Stopped, 53).await,
+            more,
+            "stopped it is the same"
+        );
+        round(&host, &worker.assignment(Vec::new())).await;
+    });
+}
+
+#[test]
+fn what_an_agent_left_frozen_goes_on_with_the_next() {
+    in_own_network(async {
+        let worker = Worker::new(&Authority::create(CLUSTER).expect("an authority"), 5);
+        let host = worker.open();
+        let wanted = worker.assignment(vec![worker.vnode(7, Running)]);
+        round(&host, &wanted).await;
+        let container = Container::open(&worker.state("lxc"), "v7").expect("a handle");
+        container.freeze().expect("frozen");
+        assert!(container.is_frozen());
+        drop(host);
+        let next = worker.open();
+        assert!(!container.is_frozen());
+        assert_eq!(inside(&worker, "echo on"), "on\n");
+        round(&next, &worker.assignment(Vec::new())).await;
+    });
+}
