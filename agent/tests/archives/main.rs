@@ -249,7 +249,7 @@ fn bombs_are_refused_within_time_memory_and_disk() {
         (
             "an endless file",
             wrapped(EntryType::Regular, u64::MAX >> 1),
-            Some("become more than"),
+            Some("its files have more than"),
         ),
     ] {
         for result in [receive(&place, &bytes).err(), import(&place, &bytes).err()] {
