@@ -45,8 +45,12 @@ async fn each_agent_gets_its_own_assignment_and_nothing_of_the_others() {
         .clone();
     let with = usize::from(worker_of(&placed.state, "one") != workers[0].id);
     loop {
-        let got = next_assignment(&mut links[with]).await;
+        let mut got = next_assignment(&mut links[with]).await;
         indices.push(got.index);
+        // The door adds what no state has.
+        for vnode in &mut got.vnodes {
+            assert!(vnode.secret.take().is_some());
+        }
         let truth = alone.master.state_at(got.index).await.expect("read");
         assert_eq!(
             got,

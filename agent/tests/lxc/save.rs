@@ -26,7 +26,7 @@ ln /srv/deep/file /srv/same && ln -s deep/file /srv/soft
 echo changed > /etc/inittab
 rm /bin/vi
 mkdir /old && echo old > /old/x
-mv /root /home-of-root
+mv /opt /tools
 rm -rf /tmp && mkdir /tmp && echo t > /tmp/t
 echo secret > /etc/machine-id
 mkdir -p /etc/ssh && echo key > /etc/ssh/ssh_host_ed25519_key
@@ -74,7 +74,9 @@ async fn save(
 #[test]
 fn a_running_vnode_becomes_an_image_of_what_is_in_it_and_runs_on() {
     in_own_network(async {
-        let worker = Worker::new(&Authority::create(CLUSTER).expect("an authority"), 5);
+        let ca = Authority::create(CLUSTER).expect("an authority");
+        let tool = ("opt/tool".to_owned(), 0o755, b"of the image".to_vec());
+        let worker = Worker::with_files(&ca, 5, &[tool]);
         let host = worker.open();
         round(&host, &worker.assignment(vec![worker.vnode(7, Running)])).await;
         inside(&worker, CHANGES);
@@ -87,7 +89,7 @@ fn a_running_vnode_becomes_an_image_of_what_is_in_it_and_runs_on() {
         assert!(root.join("bin/busybox").exists(), "of the image");
         assert!(root.join("bin/vi").symlink_metadata().is_err(), "deleted");
         assert!(
-            !root.join("root").exists() && root.join("home-of-root").is_dir(),
+            !root.join("opt").exists() && root.join("tools/tool").is_file(),
             "renamed"
         );
         assert_eq!(fs::read_dir(root.join("tmp")).expect("there").count(), 1);
