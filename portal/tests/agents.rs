@@ -78,6 +78,8 @@ async fn each_agent_gets_its_own_assignment_and_nothing_of_the_others() {
         match next(other).await.expect("connected") {
             ToAgent::Recorded { .. } => {}
             ToAgent::Alive => break,
+            // It is to hold a copy of the image as well, from before the changes.
+            ToAgent::Assignment(copy) if copy.vnodes.is_empty() && copy.index <= placed.index => {}
             unexpected @ (ToAgent::Assignment(_)
             | ToAgent::Behind { .. }
             | ToAgent::Resync { .. }) => panic!("{unexpected:?}"),
