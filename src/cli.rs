@@ -143,3 +143,14 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// clap finds names that are in use twice, and the like, only when a command is called.
+    #[test]
+    fn every_command_can_be_parsed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,6 +1,7 @@
 // A cluster that is lost comes back: restored from a backup with its people, vnodes and files, and recovered by the one
 // master that is left, which the others can never join again but as new ones.
 
+import { once } from "node:events";
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -251,7 +252,7 @@ test("the one master that is left goes on alone, and the old ones are out for ev
   const before = cluster.json("master", "list").masters.map(({ id }) => id);
 
   // The old ones come back where they were, elect one of themselves, hear that they were removed, and end for ever.
-  stop("m1", "m2");
+  await stop("m1", "m2");
   const old = lost.map((name) => start(`old-${name}`, ["master", "run", "--dir", file(`old-${name}`)]));
   await until("end of the old masters", () => old.every(({ exitCode }) => exitCode !== null), 60_000).catch((error) => {
     throw new Error(`${error.message}${logs()}`);
@@ -271,9 +272,12 @@ test("the one master that is left goes on alone, and the old ones are out for ev
 });
 
 // Ends processes that this test started.
-function stop(...names) {
+// Ends them, and waits until they have: others take their addresses.
+async function stop(...names) {
   for (const name of names) {
     const child = started.find(({ spawnargs, exitCode }) => exitCode === null && spawnargs.includes(`${cluster.dir}/${name}`));
+    const ended = once(child, "exit");
     child.kill("SIGKILL");
+    await ended;
   }
 }

@@ -30,11 +30,13 @@ use recipe::Found;
 use unchanged::Inputs;
 use upload::{Blob, Said};
 
+/// Where images have a `--version`, it is theirs and not the program's.
 #[derive(Subcommand)]
 pub enum Command {
     /// Build an image on this machine and upload it; needs root
     ///
     /// Recipes that come with docklet are busybox, debian, python3, ssh and jupyter; others are files of the same form.
+    #[command(disable_version_flag = true)]
     Build {
         /// Name of a recipe, or a file
         recipe: String,
@@ -53,6 +55,7 @@ pub enum Command {
     ///
     /// FILE is a tar, plain or compressed with gzip, xz or zstd, or the directory of an OCI layout. A worker checks it
     /// and packs it anew.
+    #[command(disable_version_flag = true)]
     Import {
         file: PathBuf,
         /// Name in the cluster; the file's if absent
@@ -70,6 +73,7 @@ pub enum Command {
         print: Print,
     },
     /// Make an image of a vnode as it is now; it stands still for the moment in which its own files are read
+    #[command(disable_version_flag = true)]
     Save {
         /// VCLUSTER/host-0
         vnode: VnodeName,
