@@ -97,7 +97,11 @@ test("who asks sees what is their own, of now and of then, and no secret", () =>
   assert.deepEqual(names(own, "users"), ["ada"]);
   for (const noun of ["masters", "workers", "tokens", "drills"]) assert.deepEqual(names(own, noun), [], noun);
   const first = String(state("--at", late).oldest.index + 1);
-  const text = as(ada, "state", "diff", first, late, "--json");
+  const seen = JSON.parse(as(ada, "state", "diff", first, late, "--json"));
+  // A public image says who added it, to everybody.
+  assert.deepEqual(Object.keys(seen.diff.images), ["busybox"]);
+  delete seen.diff.images;
+  const text = JSON.stringify(seen);
   for (const foreign of ["lab", "web", "admin", "m1"]) assert.ok(!new RegExp(`"${foreign}\\b`).test(text), `${foreign} in ${text}`);
   const all = cluster.run("state", "--at", late, "--json") + cluster.run("state", "diff", first, late, "--json");
   assert.match(all, /"ada\/own"/, "an admin sees all of it");
