@@ -4,10 +4,18 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use docklet_chaos_tests::{ADMIN, ClusterOptions, LoadOptions, PATIENCE, program, program_before};
+use docklet_control::model::{Bandwidth, ClusterVersion};
 use docklet_control::{Command, Refusal};
 use docklet_raft::ProposeFault;
 
 use crate::{Scene, bars};
+
+/// What came with the newest version.
+fn newest() -> Command {
+    Command::LimitBandwidth {
+        bandwidth: Bandwidth::default(),
+    }
+}
 
 /// What a master ends with whose program is too old.
 const TOO_OLD: i32 = 9;
@@ -16,9 +24,7 @@ impl Scene {
     /// Asks for what came with the newer version; whether it was accepted.
     async fn accepts_the_new(&self) -> bool {
         let request = self.client.new_request().await;
-        let asked = self
-            .client
-            .propose(ADMIN, request, Command::RecordBackup, PATIENCE);
+        let asked = self.client.propose(ADMIN, request, newest(), PATIENCE);
         match asked.await {
             Ok(_) => true,
             Err(ProposeFault::Refused(Refusal::VersionTooLow { .. })) => false,
@@ -80,7 +86,9 @@ async fn masters_are_upgraded_one_by_one_while_clients_write() {
     let code = scene.cluster.ended(follower).expect("it ends by itself");
     let said = std::fs::read_to_string(scene.cluster.log_of(follower)).expect("its output");
     assert_eq!(code, Some(TOO_OLD), "{said}");
-    assert!(said.contains("knows cluster versions up to 1"), "{said}");
+    let knows = ClusterVersion::CURRENT.0 - 1;
+    let told = format!("knows cluster versions up to {knows}");
+    assert!(said.contains(&told), "{said}");
     scene.install(follower, newer).await;
 
     let figures = format!("{}, the version rose within {risen:?}", bars::tell(&gaps));
