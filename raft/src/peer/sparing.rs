@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::stream::{self, Fuse};
+use futures_util::{Stream, StreamExt};
 use openraft::raft::AppendEntriesRequest;
 use tokio::time::{Instant, timeout_at};
 
@@ -30,7 +31,8 @@ type Request = AppendEntriesRequest<Types>;
 
 /// The requests on their way.
 struct Sparing<S> {
-    input: S,
+    /// It may be asked once more after its end, when a commit was still to be told.
+    input: Fuse<S>,
     patience: Patience,
     /// When entries were sent last, and how long after those before.
     sent: Option<(Instant, Duration)>,
@@ -43,7 +45,7 @@ where
     S: Stream<Item = Request> + Unpin,
 {
     let sparing = Sparing {
-        input,
+        input: input.fuse(),
         patience,
         sent: None,
     };
@@ -113,7 +115,12 @@ mod tests {
 
     /// How many entries each request has that comes out.
     async fn spared(requests: Vec<Request>, patience: Patience) -> Vec<usize> {
-        sparing(stream::iter(requests), patience)
+        // Like openraft's, this one must not be asked again after its end.
+        let mut requests = requests.into_iter();
+        let input = Box::pin(stream::unfold((), move |()| {
+            std::future::ready(requests.next().map(|request| (request, ())))
+        }));
+        sparing(input, patience)
             .map(|request| request.entries.len())
             .collect()
             .await
