@@ -8,7 +8,7 @@ mod counters;
 mod history;
 mod layer;
 mod machine;
-mod parse;
+pub(crate) mod parse;
 mod slot;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ use docklet_control::id::VnodeId;
 
 use super::names::host_device;
 use crate::fault::AgentFault;
+use crate::meter::parse;
 
 /// Where the kernel counts, of the network namespace of the calling thread.
 const COUNTERS: &str = "/proc/thread-self/net/dev";
@@ -27,10 +28,8 @@ pub struct Traffic {
 pub fn counters(id: VnodeId) -> Result<Option<Traffic>, AgentFault> {
     let device = host_device(id);
     let listing = read()?;
-    let mut lines = listing.lines().filter_map(parse);
-    Ok(lines
-        .find(|(name, _)| *name == device)
-        .map(|(_, traffic)| traffic))
+    let found = seen_from_within(&listing).find(|(name, _)| *name == device);
+    Ok(found.map(|(_, traffic)| traffic))
 }
 
 /// The counters of all vnodes that are plugged in, by one look.
@@ -42,28 +41,24 @@ pub fn all_counters() -> Result<BTreeMap<VnodeId, Traffic>, AgentFault> {
         let id = name.strip_prefix("dkh")?.parse().ok()?;
         Some((id, traffic))
     };
-    Ok(read()?.lines().filter_map(parse).filter_map(of).collect())
+    Ok(seen_from_within(&read()?).filter_map(of).collect())
 }
 
 fn read() -> Result<String, AgentFault> {
     fs::read_to_string(COUNTERS).map_err(AgentFault::file("read", COUNTERS))
 }
 
-/// A line of `/proc/net/dev`: bytes and packets are the first two of the eight counters each way. What the worker's end
-/// receives, the vnode has sent.
-fn parse(line: &str) -> Option<(&str, Traffic)> {
-    let (name, counters) = line.split_once(':')?;
-    let counters: Vec<u64> = counters
-        .split_whitespace()
-        .map_while(|counter| counter.parse().ok())
-        .collect();
-    let traffic = Traffic {
-        sent_bytes: *counters.first()?,
-        sent_packets: *counters.get(1)?,
-        received_bytes: *counters.get(8)?,
-        received_packets: *counters.get(9)?,
-    };
-    Some((name.trim(), traffic))
+/// Devices of `/proc/net/dev`. What the worker's end receives, the vnode has sent.
+fn seen_from_within(listing: &str) -> impl Iterator<Item = (&str, Traffic)> {
+    parse::devices(listing).map(|(name, outside)| {
+        let traffic = Traffic {
+            sent_bytes: outside.received_bytes,
+            sent_packets: outside.received_packets,
+            received_bytes: outside.sent_bytes,
+            received_packets: outside.sent_packets,
+        };
+        (name, traffic)
+    })
 }
 
 #[cfg(test)]
@@ -79,8 +74,8 @@ mod tests {
             received_bytes: 2_000,
             received_packets: 20,
         };
-        assert_eq!(parse(line), Some(("dkh7", traffic)));
-        assert_eq!(parse("Inter-|   Receive"), None);
-        assert_eq!(parse(" face |bytes    packets: x"), None);
+        assert_eq!(seen_from_within(line).next(), Some(("dkh7", traffic)));
+        assert_eq!(seen_from_within("Inter-|   Receive").next(), None);
+        assert_eq!(seen_from_within(" face |bytes    packets: x").next(), None);
     }
 }

@@ -1,9 +1,12 @@
 //! When a vnode counts as running, and what is said of one that does not come up.
 
 use std::fs;
+use std::sync::Arc;
 
 use crate::support::{Worker, in_own_network, observe, perform, round, spec, try_to};
 use docklet_agent::host::Act;
+use docklet_agent::host::linux::LinuxHost;
+use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::{Epoch, VnodeId};
 use docklet_control::model::VnodeWanted::Running;
 use docklet_link::Authority;
@@ -17,19 +20,22 @@ fn worker() -> Worker {
     )
 }
 
+/// The vnode, with all that its start needs.
+async fn prepared(worker: &Worker, host: &Arc<LinuxHost>) -> AssignedVnode {
+    let vnode = worker.vnode(7, Running);
+    let wanted = worker.assignment(vec![vnode.clone()]);
+    let network = Act::EnsureNetwork(wanted.networks[0].clone(), wanted.fabric.clone());
+    perform(host, network).await;
+    perform(host, Act::Prepare(Box::new(vnode.clone()))).await;
+    vnode
+}
+
 #[test]
 fn a_vnode_whose_first_process_ends_has_not_started() {
     in_own_network(async {
         let worker = worker();
         let host = worker.open();
-        let vnode = worker.vnode(7, Running);
-        let wanted = worker.assignment(vec![vnode.clone()]);
-        perform(
-            &host,
-            Act::EnsureNetwork(wanted.networks[0].clone(), wanted.fabric.clone()),
-        )
-        .await;
-        perform(&host, Act::Prepare(Box::new(vnode.clone()))).await;
+        let vnode = prepared(&worker, &host).await;
         for init in ["/bin/false", "/no/such/program"] {
             let mut spec = spec();
             spec.init = vec![init.to_owned()];
@@ -51,14 +57,7 @@ fn a_vnode_whose_network_does_not_answer_has_not_started() {
     in_own_network(async {
         let worker = worker();
         let host = worker.open();
-        let vnode = worker.vnode(7, Running);
-        let wanted = worker.assignment(vec![vnode.clone()]);
-        perform(
-            &host,
-            Act::EnsureNetwork(wanted.networks[0].clone(), wanted.fabric.clone()),
-        )
-        .await;
-        perform(&host, Act::Prepare(Box::new(vnode.clone()))).await;
+        let vnode = prepared(&worker, &host).await;
         let mut deaf = spec();
         deaf.init = ["/bin/sh", "-c", "ip link set eth0 down; sleep 1000"]
             .map(str::to_owned)

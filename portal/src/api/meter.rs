@@ -6,14 +6,14 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use docklet_control::meter::{History, Measure, Span, Subject, Usage, VnodeUsage};
 use docklet_control::model::WorkerStatus;
-use docklet_control::{Refusal, permit};
+use docklet_control::permit;
 use serde::Deserialize;
 
 use crate::asker::Asker;
 use crate::meters;
 use crate::problem::Problem;
 use crate::serve::Portal;
-use crate::worker::find_vcluster;
+use crate::worker::{find_vcluster, find_vnode};
 
 /// What is wanted of the past.
 #[derive(Deserialize)]
@@ -77,11 +77,8 @@ pub(crate) async fn vnode_history(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<History>, Problem> {
     let state = &asker.frozen.state;
-    let found = find_vcluster(state, &asker.user, &name)?;
+    let vnode = find_vnode(state, &asker.user, &name, &hostname)?;
     let measures = wanted.measures()?;
-    let live = state.live_vnodes_of(found.id);
-    let vnode = live.into_iter().find(|vnode| vnode.hostname() == hostname);
-    let vnode = vnode.ok_or_else(|| Refusal::not_found("vnode", hostname.escape_debug()))?;
     let vnodes = std::iter::once(vnode);
     let history = meters::history(&portal, state, vnodes, wanted.span, &measures).await;
     Ok(Json(history))
