@@ -129,7 +129,7 @@ impl Cluster {
             ttl_ms: 600_000,
             uses,
         };
-        let request = client.new_request().await;
+        let request = client.new_request().await?;
         client.propose(ADMIN, request, command, PATIENCE).await?;
         Ok(token.to_string())
     }

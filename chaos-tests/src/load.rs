@@ -188,7 +188,7 @@ async fn make_key(client: &StoreClient, key: usize) -> anyhow::Result<UserId> {
         role: Role::User,
         password_hash: value_text(0),
     };
-    let request = client.new_request().await;
+    let request = client.new_request().await?;
     let receipt = client.propose(ADMIN, request, command, PATIENCE).await?;
     match receipt.accepted() {
         Ok(Subject::User(id)) => Ok(*id),
@@ -229,7 +229,10 @@ async fn write(shared: &Shared, key: usize) {
         user: shared.users[key],
         password_hash: value_text(value),
     };
-    let (request, called) = (shared.client.new_request().await, Instant::now());
+    let Ok(request) = shared.client.new_request().await else {
+        return;
+    };
+    let called = Instant::now();
     let proposed = shared
         .client
         .propose(ADMIN, request, command, shared.options.deadline)

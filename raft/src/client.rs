@@ -28,8 +28,8 @@ const HEDGE_AFTER: Duration = Duration::from_millis(200);
 const FRESH_FOR: Duration = Duration::from_millis(500);
 /// Finding out anew may take this long; then the id says what was known before.
 const ASK_DEADLINE: Duration = Duration::from_secs(2);
-/// Who has never heard of any entry asks so often: in a cluster that has many, an id that knows of none is refused.
-const FIRST_ASKS: usize = 10;
+/// Who has never heard of any entry asks for so long: in a cluster that has many, an id that knows of none is refused.
+const FIRST_ASK_DEADLINE: Duration = Duration::from_secs(20);
 /// When every master failed, they are asked again after this.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
@@ -39,6 +39,8 @@ pub struct StoreClient {
     /// Index of the master that answered last.
     preferred: AtomicUsize,
     known: Mutex<Known>,
+    /// Held by the one that finds out for all what the newest entry is.
+    asking: tokio::sync::Mutex<()>,
 }
 
 /// The newest entry of the log that an answer named, and when that was.
@@ -46,6 +48,14 @@ pub struct StoreClient {
 struct Known {
     index: LogIndex,
     learned: Option<Instant>,
+}
+
+impl Known {
+    /// The entry, if it was named a short while ago.
+    fn fresh(self) -> Option<LogIndex> {
+        let learned = self.learned?;
+        (learned.elapsed() <= FRESH_FOR).then_some(self.index)
+    }
 }
 
 fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
@@ -98,32 +108,51 @@ impl StoreClient {
             masters: masters.collect(),
             preferred: AtomicUsize::new(0),
             known: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
         }
     }
 
     /// An id for a new request. Proposing anew under the same id has no second effect. It says which entry was the
     /// newest, so a client that has heard of none for a while asks first.
-    pub async fn new_request(&self) -> RequestId {
-        let mut known = *lock(&self.known);
-        if known.learned.is_some_and(|at| at.elapsed() > FRESH_FOR) {
-            known = self.ask_index(known).await;
-        }
-        for _ in 0..FIRST_ASKS {
-            if known.learned.is_none() {
-                known = self.ask_index(known).await;
-            }
-        }
-        RequestId::issued(known.index, rand::random())
+    ///
+    /// # Errors
+    /// No master has ever named an entry, and none answered in time. Nothing was asked for.
+    pub async fn new_request(&self) -> Result<RequestId, RaftFault> {
+        let index = self.recent_index().await?;
+        Ok(RequestId::issued(index, rand::random()))
     }
 
-    /// What is known after a question, which may bring nothing new.
-    async fn ask_index(&self, known: Known) -> Known {
-        let asked = self.ask_around(ASK_DEADLINE, status).await;
-        asked.map_or(known, |status| self.learn(status.applied))
+    /// The newest entry as far as it is known now, or was before if nobody answers.
+    async fn recent_index(&self) -> Result<LogIndex, RaftFault> {
+        let before = *lock(&self.known);
+        if let Some(index) = before.fresh() {
+            return Ok(index);
+        }
+        let deadline = match before.learned {
+            Some(_) => ASK_DEADLINE,
+            None => FIRST_ASK_DEADLINE,
+        };
+        match tokio::time::timeout(deadline, self.ask_index(deadline)).await {
+            Ok(Ok(index)) => Ok(index),
+            _ if before.learned.is_some() => Ok(before.index),
+            Ok(Err(fault)) => Err(fault),
+            Err(_) => Err(RaftFault::NoLeader(millis(deadline))),
+        }
     }
 
-    /// Notes that there is this entry.
-    fn learn(&self, index: LogIndex) -> Known {
+    /// Asks for the newest entry. However many want to know, one asks: a thousand callers that come back after a while
+    /// must not begin with a thousand questions.
+    async fn ask_index(&self, deadline: Duration) -> Result<LogIndex, RaftFault> {
+        let _turn = self.asking.lock().await;
+        if let Some(index) = lock(&self.known).fresh() {
+            return Ok(index);
+        }
+        let index = self.ask_around(deadline, applied).await?;
+        Ok(self.learn(index))
+    }
+
+    /// Notes that there is this entry; gives the newest known.
+    fn learn(&self, index: LogIndex) -> LogIndex {
         let mut known = lock(&self.known);
         // A receipt that is asked for again says nothing of now.
         if index >= known.index {
@@ -132,7 +161,7 @@ impl StoreClient {
                 learned: Some(Instant::now()),
             };
         }
-        *known
+        known.index
     }
 
     /// Puts a command into the log and waits until it is applied.
@@ -264,6 +293,10 @@ async fn propose_once(
     }
 }
 
+async fn applied(line: &Line, left: Duration) -> Result<LogIndex, LinkFault> {
+    line.call(wire::APPLIED, &(), left).await
+}
+
 async fn status(line: &Line, left: Duration) -> Result<RaftStatus, LinkFault> {
     line.call(wire::STATUS, &(), left).await
 }
@@ -281,4 +314,73 @@ async fn read_user(
     };
     let read: wire::UserRead = line.call(wire::READ_USER, &ask, left).await?;
     Ok((read.user, read.index))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use docklet_link::Channel;
+    use docklet_link::rpc::{Caller, serve};
+    use docklet_link::tls::Expect;
+
+    use super::*;
+    use crate::world::Dialling;
+
+    /// A master that has this many entries, and takes its time.
+    struct Busy {
+        entries: u64,
+        asked: Arc<AtomicU64>,
+    }
+
+    impl Dial for Busy {
+        fn dial<'d>(&'d self, _: &'d str, _: Expect) -> Dialling<'d> {
+            let (near, far) = tokio::io::duplex(4_096);
+            let (entries, asked) = (self.entries, self.asked.clone());
+            tokio::spawn(serve(Channel::new(far), move |method, _| {
+                asked.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    assert_eq!(method, wire::APPLIED);
+                    // All others ask before this one has its answer.
+                    for _ in 0..1_000 {
+                        tokio::task::yield_now().await;
+                    }
+                    wire::encode(&LogIndex(entries))
+                }
+            }));
+            Box::pin(async move { Ok(Caller::new(Channel::new(near))) })
+        }
+    }
+
+    struct Nobody;
+
+    impl Dial for Nobody {
+        fn dial<'d>(&'d self, _: &'d str, _: Expect) -> Dialling<'d> {
+            Box::pin(async { Err(LinkFault::Closed) })
+        }
+    }
+
+    fn client(dial: impl Dial) -> StoreClient {
+        StoreClient::over(Arc::new(dial), &["master:7000".to_owned()], 1)
+    }
+
+    #[tokio::test]
+    async fn of_many_callers_that_know_of_no_entry_one_asks() {
+        let asked = Arc::new(AtomicU64::new(0));
+        let client = client(Busy {
+            entries: 77,
+            asked: asked.clone(),
+        });
+        let callers = (0..256).map(|_| client.new_request());
+        for request in futures_util::future::join_all(callers).await {
+            assert_eq!(request.expect("answered").known(), LogIndex(77));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn where_nobody_answers_nothing_is_made_up() {
+        let asked = client(Nobody).ask_index(Duration::from_millis(50)).await;
+        assert!(matches!(asked, Err(RaftFault::NoLeader(50))), "{asked:?}");
+    }
 }

@@ -304,6 +304,7 @@ async fn answer(master: Master, method: u8, body: Bytes) -> Result<Vec<u8>, Stri
         wire::PROPOSE_THROUGH => encode(&client_door::propose(&master, decode(&body)?).await),
         wire::READ_USER => encode(&client_door::read_user(&master, decode(&body)?).await?),
         wire::STATUS => encode(&master.status()),
+        wire::APPLIED => encode(&master.local().index),
         wire::PING => encode(&()),
         wire::HASHES => encode(&master.take_hashes(&decode(&body)?)),
         wire::FETCH => encode(&master.give(decode(&body)?).await?),

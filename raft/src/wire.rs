@@ -36,6 +36,7 @@ pub const DRILL_PULSE: u8 = 21;
 pub const DRILL_CHECK: u8 = 22;
 pub const FACTS: u8 = 23;
 pub const DRAIN: u8 = 24;
+pub const APPLIED: u8 = 25;
 
 /// Asks the leader to put a command into the log. The answer is a receipt.
 #[derive(Clone, Serialize, Deserialize)]

@@ -98,6 +98,7 @@ impl Client {
     /// Asks until there is an answer, under the same request.
     async fn propose(&mut self, command: Command) -> Result<Receipt, ProposeFault> {
         let request = self.store.new_request().await;
+        let request = request.map_err(ProposeFault::Unknown)?;
         let mut attempt = 1;
         loop {
             let patience = self.patience();

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use docklet_control::id::{MasterId, SecretHash, UserId};
+use docklet_control::id::{MasterId, RequestId, SecretHash, UserId};
 use docklet_control::model::receipt::Subject;
 use docklet_control::model::{Autopilot, JoinRole, Receipt, Role};
 use docklet_control::{Actor, Command, Refusal};
@@ -157,12 +157,20 @@ impl Operator {
         answered.unwrap_or_else(|refusal| unreachable!("the operator was refused: {refusal}"))
     }
 
+    async fn new_request(&self) -> RequestId {
+        loop {
+            if let Ok(request) = self.store.new_request().await {
+                return request;
+            }
+        }
+    }
+
     async fn try_until_answered(
         &mut self,
         actor: Actor,
         command: Command,
     ) -> Result<Receipt, Refusal> {
-        let request = self.store.new_request().await;
+        let request = self.new_request().await;
         loop {
             let asked = self
                 .store

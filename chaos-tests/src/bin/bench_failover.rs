@@ -190,7 +190,9 @@ async fn write_ours(client: Arc<StoreClient>) -> bool {
         user: UserId(1),
         password_hash: "x".repeat(256),
     };
-    let request = client.new_request().await;
+    let Ok(request) = client.new_request().await else {
+        return false;
+    };
     client
         .propose(ADMIN, request, command, PATIENCE)
         .await

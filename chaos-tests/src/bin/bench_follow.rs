@@ -243,7 +243,7 @@ async fn follow(
 }
 
 async fn propose(client: &StoreClient, command: Command) -> anyhow::Result<LogIndex> {
-    let (request, name) = (client.new_request().await, command.name());
+    let (request, name) = (client.new_request().await?, command.name());
     let receipt = client.propose(ADMIN, request, command, PATIENCE).await;
     let receipt = receipt.context(name)?;
     receipt.accepted().map_err(Clone::clone).context(name)?;

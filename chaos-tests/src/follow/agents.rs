@@ -129,7 +129,7 @@ impl Workers<'_> {
     }
 
     async fn propose(&self, actor: Actor, command: Command) -> anyhow::Result<Subject> {
-        let (request, name) = (self.client.new_request().await, command.name());
+        let (request, name) = (self.client.new_request().await?, command.name());
         let proposed = self.client.propose(actor, request, command, PATIENCE).await;
         let receipt = proposed.context(name)?;
         Ok(receipt

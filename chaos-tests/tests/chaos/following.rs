@@ -272,7 +272,7 @@ fn capacity() -> WorkerCapacity {
 
 /// Proposes as the admin until it is accepted.
 async fn propose(client: &StoreClient, command: Command) -> LogIndex {
-    let request = client.new_request().await;
+    let request = client.new_request().await.expect("an entry is known");
     let proposed = client.propose(ADMIN, request, command, PATIENCE).await;
     match proposed {
         Ok(receipt) => {

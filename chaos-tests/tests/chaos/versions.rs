@@ -23,7 +23,7 @@ const TOO_OLD: i32 = 9;
 impl Scene {
     /// Asks for what came with the newer version; whether it was accepted.
     async fn accepts_the_new(&self) -> bool {
-        let request = self.client.new_request().await;
+        let request = self.client.new_request().await.expect("an entry is known");
         let asked = self.client.propose(ADMIN, request, newest(), PATIENCE);
         match asked.await {
             Ok(_) => true,

@@ -130,7 +130,7 @@ async fn make_user(client: Arc<StoreClient>, key: u64) -> anyhow::Result<()> {
         role: Role::User,
         password_hash: "x".repeat(VALUE_BYTES),
     };
-    let request = client.new_request().await;
+    let request = client.new_request().await?;
     client.propose(ADMIN, request, command, PATIENCE).await?;
     Ok(())
 }
@@ -141,7 +141,7 @@ pub async fn write(client: &StoreClient, key: u64) -> anyhow::Result<()> {
         user: UserId(2 + key),
         password_hash: "x".repeat(VALUE_BYTES),
     };
-    let request = client.new_request().await;
+    let request = client.new_request().await?;
     client.propose(ADMIN, request, command, PATIENCE).await?;
     Ok(())
 }
