@@ -61,6 +61,26 @@ impl Ring {
     fn begin(self, at_s: u32) -> u32 {
         at_s - at_s % self.step_s
     }
+
+    /// Begins of the finer slots that the one beginning then is made of.
+    fn parts(self, finer: Self, begin_s: u32) -> impl Iterator<Item = u32> + Clone {
+        (begin_s..begin_s + self.step_s).step_by(finer.step_s as usize)
+    }
+}
+
+/// A ring as it was in the file.
+struct Whole {
+    ring: Ring,
+    bytes: Vec<u8>,
+}
+
+impl Whole {
+    /// The slot that begins then, if it is there.
+    fn slot(&self, begin_s: u32) -> Option<Slot> {
+        let from = usize::try_from(self.ring.place(begin_s) - self.ring.offset).ok()?;
+        let bytes = self.bytes.get(from..from + SLOT_BYTES)?.try_into().ok()?;
+        Slot::decode(bytes).filter(|slot| slot.begin_s == begin_s)
+    }
 }
 
 /// The first 64 bytes: what the file holds, so that another format is never taken for this one.
@@ -109,11 +129,13 @@ impl History {
         }
         // The file is sparse: what was never measured takes no room.
         file.set_len(FILE_BYTES)?;
-        let mut history = Self {
+        let history = Self {
             file,
             last_s: now_s,
         };
-        history.catch_up(now_s)?;
+        if known {
+            history.catch_up(now_s)?;
+        }
         Ok(history)
     }
 
@@ -137,23 +159,33 @@ impl History {
     }
 
     /// Makes every complete slot that is missing and that finer ones still tell of.
-    fn catch_up(&mut self, now_s: u32) -> io::Result<()> {
+    fn catch_up(&self, now_s: u32) -> io::Result<()> {
         for (finer, ring) in RINGS.iter().zip(&RINGS[1..]) {
             let reach_s = finer.slots * finer.step_s;
             let first = ring.begin(now_s.saturating_sub(reach_s)) + ring.step_s;
             let complete = (first..ring.begin(now_s)).step_by(ring.step_s as usize);
-            for begin_s in complete {
-                if self.read(*ring, begin_s)?.is_none() {
-                    self.roll_up(*finer, *ring, begin_s)?;
+            let (fine, present) = (self.whole(*finer)?, self.whole(*ring)?);
+            for begin_s in complete.filter(|begin_s| present.slot(*begin_s).is_none()) {
+                let parts = ring.parts(*finer, begin_s);
+                let parts = parts.filter_map(|part_s| fine.slot(part_s));
+                if let Some(slot) = joined(begin_s, parts) {
+                    self.write(*ring, &slot)?;
                 }
             }
         }
         Ok(())
     }
 
+    /// A ring in one read: thousands of slots one by one would cost an agent with many vnodes a second of its start.
+    fn whole(&self, ring: Ring) -> io::Result<Whole> {
+        let mut bytes = vec![0; ring.slots as usize * SLOT_BYTES];
+        self.file.read_exact_at(&mut bytes, ring.offset)?;
+        Ok(Whole { ring, bytes })
+    }
+
     fn roll_up(&self, finer: Ring, ring: Ring, begin_s: u32) -> io::Result<()> {
         let mut parts = Vec::with_capacity((ring.step_s / finer.step_s) as usize);
-        for part_s in (begin_s..begin_s + ring.step_s).step_by(finer.step_s as usize) {
+        for part_s in ring.parts(finer, begin_s) {
             parts.extend(self.read(finer, part_s)?);
         }
         match joined(begin_s, parts.into_iter()) {
