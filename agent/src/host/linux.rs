@@ -19,7 +19,7 @@ use crate::config::AgentConfig;
 use crate::fault::AgentFault;
 use crate::home;
 use crate::images::ImageStore;
-use crate::lxc::Container;
+use crate::lxc::{Container, quota};
 use crate::network::dns::NameServers;
 use crate::network::{gateway, guard, names, plug, segment, shape, space, uplink};
 use crate::rootfs;
@@ -47,6 +47,17 @@ pub struct LinuxHost {
 /// Our rules are looked for this often. Whoever restarts the worker's own firewall flushes them.
 const LOOK_FOR_RULES_EVERY: Duration = Duration::from_secs(2);
 
+/// A container whose start was cut short has no CPU quota yet.
+fn hold_all(state: &StateDir) -> Result<(), AgentFault> {
+    for id in state.vnodes()? {
+        let container = Container::open(&state.lxc_path(), &container_name(id))?;
+        if container.is_running() {
+            quota::make_good(&container)?;
+        }
+    }
+    Ok(())
+}
+
 impl LinuxHost {
     /// Takes up what an earlier agent left. Must be called within a runtime.
     ///
@@ -67,6 +78,7 @@ impl LinuxHost {
         }
         let runtime = tokio::runtime::Handle::current();
         save::thaw_all(&state)?;
+        hold_all(&state)?;
         Ok(Self {
             cgroups: Cgroups::of_machine(&config.cgroup_prefix),
             asker: Asker::open()?,

@@ -83,6 +83,17 @@ impl Container {
         String::from_utf8(buffer).ok()
     }
 
+    /// Forgets one configuration item, for this start only if it was saved before.
+    ///
+    /// # Errors
+    /// The key is unknown.
+    pub(super) fn unset(&self, key: &str) -> Result<(), AgentFault> {
+        let key_text = text(key)?;
+        call!(self, clear_config_item, key_text.as_ptr())
+            .then_some(())
+            .ok_or_else(|| AgentFault::Lxc(format!("{key} cannot be left out")))
+    }
+
     /// Forgets what was loaded from the container's file.
     pub fn clear(&self) {
         call!(self, clear_config);
@@ -174,6 +185,22 @@ impl Container {
         let length = usize::try_from(length).ok().filter(|n| *n < buffer.len())?;
         let value = std::str::from_utf8(&buffer[..length]).ok()?;
         Some(value.trim_end_matches(['\0', '\n']).to_owned())
+    }
+
+    /// Writes to a cgroup file of the container that runs.
+    ///
+    /// # Errors
+    /// The kernel does not take it.
+    pub(super) fn set_cgroup_item(&self, file: &str, value: &str) -> Result<(), AgentFault> {
+        let (file_text, value_text) = (text(file)?, text(value)?);
+        call!(
+            self,
+            set_cgroup_item,
+            file_text.as_ptr(),
+            value_text.as_ptr()
+        )
+        .then_some(())
+        .ok_or_else(|| AgentFault::Lxc(format!("{file} cannot be {value:?}")))
     }
 
     /// The container's own devpts, so that a terminal opened there is one inside too.

@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::container::Container;
-use super::{kernel_objects, mount};
+use super::{kernel_objects, mount, quota};
 use crate::fault::AgentFault;
 use crate::open_files;
 
@@ -166,6 +166,7 @@ impl StartRequest {
             container.set(key, value)?;
         }
         container.save()?;
+        quota::put_off(&container, &self.config)?;
         container.start(&self.init)?;
         let checked = self.check(&container);
         if checked.is_err() {
@@ -177,6 +178,11 @@ impl StartRequest {
     /// What liblxc accepts it may still ignore: a limit of the other cgroup version, say.
     fn check(&self, container: &Container) -> Result<(), AgentFault> {
         let ended = || AgentFault::NotReady("its first process ended at once".to_owned());
+        let held = quota::set(container, &self.config);
+        if held.is_err() && container.init_pid().is_none() {
+            return Err(ended());
+        }
+        held?;
         for (file, wanted) in &self.limits {
             let found = container.cgroup_item(file);
             if found.is_none() && container.init_pid().is_none() {

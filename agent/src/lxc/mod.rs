@@ -8,6 +8,7 @@ mod container;
 pub mod helper;
 mod kernel_objects;
 mod mount;
+pub(crate) mod quota;
 
 pub use container::Container;
 pub use helper::{AttachRequest, HelperRequest, MountRequest, StartRequest, StopRequest};

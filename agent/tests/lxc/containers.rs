@@ -127,6 +127,29 @@ fn what_a_vnode_wrote_is_there_after_a_stop_and_belongs_to_its_own_ids() {
     });
 }
 
+/// The quota is set after the start; who dies in between leaves a container without.
+#[test]
+fn a_new_agent_gives_a_vnode_the_cpu_quota_that_a_cut_short_start_left_out() {
+    in_own_network(async {
+        let worker = worker();
+        let first = worker.open();
+        round(&first, &worker.assignment(vec![worker.vnode(7, Running)])).await;
+        drop(first);
+        let quota = ["cpu.cfs_quota_us", "cpu.max"];
+        let file = worker.cgroup_path(V7, &quota);
+        let none = if file.ends_with("cpu.max") {
+            "max"
+        } else {
+            "-1"
+        };
+        fs::write(&file, none).expect("written");
+        let second = worker.open();
+        let cpu = worker.cgroup_file(V7, &quota);
+        assert_eq!(cpu.split(' ').next(), Some("50000"), "half a core");
+        perform(&second, Act::Remove(V7)).await;
+    });
+}
+
 #[test]
 fn a_new_agent_adopts_what_runs_and_starts_nothing_anew() {
     in_own_network(async {

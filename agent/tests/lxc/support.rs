@@ -206,20 +206,24 @@ impl Worker {
             .collect()
     }
 
-    /// The only cgroup file of this name below the vnode's cgroups.
+    /// What the only cgroup file of this name below the vnode's cgroups says.
     pub fn cgroup_file(&self, id: VnodeId, names: &[&str]) -> String {
+        let text = fs::read_to_string(self.cgroup_path(id, names)).expect("a file");
+        text.trim().to_owned()
+    }
+
+    /// Where it is.
+    pub fn cgroup_path(&self, id: VnodeId, names: &[&str]) -> PathBuf {
         let mut waiting = self.cgroups(id);
         while let Some(dir) = waiting.pop() {
             let entries = fs::read_dir(&dir).expect("a cgroup");
             let dirs = entries.flatten().map(|entry| entry.path());
             waiting.extend(dirs.filter(|path| path.is_dir()));
             if dir.to_string_lossy().contains("payload") || dir.ends_with(format!("v{id}")) {
-                let file = names.iter().map(|name| dir.join(name));
-                if let Some(text) = file
-                    .filter_map(|path| fs::read_to_string(path).ok())
-                    .find(|_| has_processes(&dir))
-                {
-                    return text.trim().to_owned();
+                let files = names.iter().map(|name| dir.join(name));
+                let mut there = files.filter(|path| path.exists() && has_processes(&dir));
+                if let Some(path) = there.next() {
+                    return path;
                 }
             }
         }
