@@ -1,6 +1,10 @@
 //! The agent's helper as a program of its own, for tests: in the field it is the one binary, re-executed. It also
 //! performs one act as an agent would, for tests that kill it.
 
+mod weak;
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,10 +14,13 @@ use docklet_agent::home::Homes;
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::host::{Act, Host};
 use docklet_agent::limits::IoLimit;
+use docklet_agent::lxc::HelperRequest;
 use docklet_control::assignment::AssignedVnode;
 use docklet_control::model::{ImageSpec, WorkerCapacity};
 use docklet_link::Credentials;
 use serde::Deserialize;
+
+use crate::weak::Weakness;
 
 /// One act, and what an agent would have in its files.
 #[derive(Deserialize)]
@@ -28,6 +35,11 @@ struct Request {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
+    // The request of a program for a person is in a file, and stays as it is.
+    let starts = arguments.get(2).is_some_and(|request| request == "-");
+    if starts && weaken_request(Path::new(&arguments[0])).is_err() {
+        return ExitCode::FAILURE;
+    }
     if let Some(code) = docklet_agent::lxc::helper::dispatch(&arguments) {
         return code;
     }
@@ -39,7 +51,7 @@ fn main() -> ExitCode {
 
 /// All on one thread, so that a test can follow it.
 fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let request: Request = serde_json::from_slice(&std::fs::read(request)?)?;
+    let request: Request = serde_json::from_slice(&fs::read(request)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let _within = runtime.enter();
     let host = LinuxHost::open(AgentConfig {
@@ -68,4 +80,45 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
         other => return Err(other.into()),
     };
     Ok(host.act(&act)?)
+}
+
+fn weaken(weakness: &Weakness, items: Vec<(String, String)>) -> Vec<(String, String)> {
+    let meant = |(key, value): &(String, String)| {
+        key.starts_with(&weakness.key) && value.contains(&weakness.about)
+    };
+    items
+        .into_iter()
+        .filter_map(|item| match (meant(&item), &weakness.instead) {
+            (true, Some(instead)) => Some((item.0, instead.clone())),
+            (true, None) => None,
+            (false, _) => Some(item),
+        })
+        .collect()
+}
+
+/// Weakens the request on standard input if this helper is to.
+fn weaken_request(helper: &Path) -> io::Result<()> {
+    let Ok(text) = fs::read(weak::file_of(helper)) else {
+        return Ok(());
+    };
+    let weaknesses: Vec<Weakness> = serde_json::from_slice(&text)?;
+    let mut request = String::new();
+    io::stdin().read_to_string(&mut request)?;
+    let mut request: HelperRequest = serde_json::from_str(&request)?;
+    if let HelperRequest::Start(start) = &mut request {
+        for weakness in &weaknesses {
+            if weakness.key == "kernel_objects" {
+                start.kernel_objects.clear();
+            }
+            if weakness.key == "limits" {
+                start.limits.clear();
+            }
+            start.config = weaken(weakness, std::mem::take(&mut start.config));
+        }
+    }
+    // Far less than a pipe holds.
+    let (reading, writing) = nix::unistd::pipe()?;
+    File::from(writing).write_all(&serde_json::to_vec(&request)?)?;
+    nix::unistd::dup2_stdin(&reading)?;
+    Ok(())
 }

@@ -8,6 +8,7 @@
 mod config;
 mod containers;
 mod crash;
+mod defences;
 mod disk;
 mod door;
 mod exec;
@@ -21,3 +22,4 @@ mod save;
 mod support;
 mod terminal;
 mod truth;
+mod weak;
