@@ -83,12 +83,10 @@ lint: $(ASSETS) ## Formatting and clippy; room arrows are in test-rust and deny
 bless: ## Rewrite the expected parts of the story files
 	BLESS=1 cargo test --locked -p docklet-control --test stories
 
-bench-start: build ## Time from `vc create --wait` to running, beside lxc-start and incus launch of the same rootfs
-	cargo build --locked --release
+bench-start: measured ## Time from `vc create --wait` to running, beside lxc-start and incus launch of the same rootfs
 	PARTS=create node chaos-tests/bench/workers.mjs
 
-bench-workers: build ## Workers beside bare LXC and Incus (PARTS=create,exec,scale,agent,hold PAIRS=15 BULK_PAIRS=3 HOLD=500)
-	cargo build --locked --release
+bench-workers: measured ## Workers beside bare LXC and Incus (PARTS=create,exec,scale,agent,hold PAIRS=15 BULK_PAIRS=3 HOLD=500)
 	node chaos-tests/bench/workers.mjs
 
 .PHONY: test-shared-home
@@ -97,8 +95,7 @@ test-shared-home: build ## The shared home on a real GlusterFS volume of two bri
 	node --test --test-concurrency=1 chaos-tests/shared-home/*.test.mjs
 
 .PHONY: bench-meters
-bench-meters: build ## CPU and memory of an agent that measures a hundred vnodes (VNODES=100 SECONDS=30)
-	cargo build --locked --release
+bench-meters: measured ## CPU and memory of an agent that measures a hundred vnodes (VNODES=100 SECONDS=30)
 	node chaos-tests/bench/meters.mjs
 
 .PHONY: golden

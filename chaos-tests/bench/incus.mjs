@@ -53,8 +53,11 @@ export class Incus {
     rmSync(image, { recursive: true });
   }
 
+  // It reads a configuration from standard input, to its end.
   run(...args) {
-    return run("incus", args, { env: this.env });
+    const running = run("incus", args, { env: this.env });
+    running.child.stdin.end();
+    return running;
   }
 
   launch(name) {

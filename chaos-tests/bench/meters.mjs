@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-process.env.DOCKLET_PROFILE ??= "release";
+process.env.DOCKLET_PROFILE ??= "measure";
 const { Cluster, root, until } = await import("../harness.mjs");
 
 const VNODES = Number(process.env.VNODES ?? 100);

@@ -5,7 +5,7 @@ import { execFile } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import { promisify } from "node:util";
 
-process.env.DOCKLET_PROFILE ??= "release";
+process.env.DOCKLET_PROFILE ??= "measure";
 const { Cluster, program } = await import("../harness.mjs");
 const { Bare, abreast } = await import("./bare.mjs");
 const { Incus } = await import("./incus.mjs");
