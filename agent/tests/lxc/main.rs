@@ -18,6 +18,7 @@ mod isolation;
 mod meters;
 mod noise;
 mod ready;
+mod reboot;
 mod save;
 mod support;
 mod terminal;

@@ -280,6 +280,14 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        self.lose_power();
+    }
+}
+
+impl Worker {
+    /// Takes away what a machine loses with its power: processes, cgroups, mounts. Interfaces and rules go with the
+    /// network namespace of the test.
+    pub fn lose_power(&self) {
         let prefix = &self.config.cgroup_prefix;
         for dir in hierarchies().into_iter().map(|root| root.join(prefix)) {
             clear_cgroup(&dir);
