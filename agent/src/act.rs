@@ -58,6 +58,7 @@ pub(crate) fn prepare(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), Age
     }
     home::prepare(&host.config, vnode)?;
     let image_root = host.images.rootfs(vnode.image);
+    disk::grow::still(&host.state, vnode.id, vnode.disk_mib)?;
     rootfs::mount_rootfs(&host.state, vnode, &image_root, &host.config.helper)?;
     host.state.remember(vnode)
 }

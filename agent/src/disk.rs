@@ -2,7 +2,9 @@
 //!
 //! So the quota is hard on any file system and kernel, in bytes and in inodes, and nothing that a vnode writes can fill
 //! the worker's own file system beyond it. The file is copied from a template, formatted once for each size: only what
-//! is not a hole, some 80 KiB. Every step may be repeated.
+//! is not a hole, some 80 KiB. A disk may grow ([`grow`]) and never shrinks. Every step may be repeated.
+
+pub(crate) mod grow;
 
 use std::fs::{self, File};
 use std::io;
@@ -10,6 +12,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use docklet_control::amount::DiskMib;
 use docklet_control::id::VnodeId;
@@ -33,6 +36,9 @@ const MKFS: &str = "/sbin/mkfs.ext4";
 /// Raised when templates are formatted otherwise: older ones are not copied any more.
 const TEMPLATE_FORMAT: u32 = 1;
 
+/// Templates kept, the ones used last: people choose sizes of their own.
+const TEMPLATES_MAX: usize = 16;
+
 /// Held while a template is made.
 static FORMATTING: Mutex<()> = Mutex::new(());
 
@@ -51,7 +57,7 @@ impl Layer {
     }
 }
 
-/// Makes and mounts a vnode's disk, unless it is there: then it keeps its size. Answers its layer, which belongs to the
+/// Makes and mounts a vnode's disk, and lets one that is there and smaller grow as far as that goes. Answers its layer, which belongs to the
 /// vnode's root.
 pub(crate) fn mount_disk(
     state: &StateDir,
@@ -65,12 +71,16 @@ pub(crate) fn mount_disk(
         return given_to(old, owner);
     }
     let (file, point) = (state.disk_file(id), state.disk(id));
+    let new = !file.exists();
+    if new {
+        create(state, &file, size)?;
+    }
     if !is_mounted(&point)? {
-        if !file.exists() {
-            create(state, &file, size)?;
-        }
         make_dir(&point, 0o700)?;
         mount_file(&file, &point)?;
+    }
+    if !new {
+        grow::mounted(state, id, size)?;
     }
     given_to(Layer::within(&point), owner)
 }
@@ -89,9 +99,8 @@ fn given_to(layer: Layer, owner: u32) -> Result<Layer, AgentFault> {
 fn create(state: &StateDir, file: &Path, size: DiskMib) -> Result<(), AgentFault> {
     let template = template(state, size)?;
     let unfinished = file.with_extension("new");
-    let source = File::open(&template).map_err(AgentFault::file("open", &template))?;
     let target = new_file(&unfinished)?;
-    copy_sparse(&source, &target).map_err(AgentFault::file("copy", &template))?;
+    copy_sparse(&template, &target).map_err(AgentFault::file("make", &unfinished))?;
     // Mounting writes to it durably, so it needs no sync of its own.
     fs::rename(&unfinished, file).map_err(AgentFault::file("rename", unfinished))
 }
@@ -140,13 +149,23 @@ fn copy_range(source: &File, target: &File, from: u64, end: u64) -> io::Result<(
 }
 
 /// A formatted, empty disk of this size, to be copied.
-fn template(state: &StateDir, size: DiskMib) -> Result<PathBuf, AgentFault> {
+fn template(state: &StateDir, size: DiskMib) -> Result<File, AgentFault> {
     let name = format!("ext4-{TEMPLATE_FORMAT}-{}", size.0);
     let path = state.templates().join(name);
     let _alone = FORMATTING.lock().unwrap_or_else(PoisonError::into_inner);
-    if path.exists() {
-        return Ok(path);
+    if !path.exists() {
+        make_template(state, &path, size)?;
+        forget_templates(state)?;
     }
+    let file = File::options().read(true).write(true).open(&path);
+    let file = file.map_err(AgentFault::file("open", &path))?;
+    // So that those used last are known.
+    let used = file.set_modified(SystemTime::now());
+    used.map_err(AgentFault::file("mark as used", path))?;
+    Ok(file)
+}
+
+fn make_template(state: &StateDir, path: &Path, size: DiskMib) -> Result<(), AgentFault> {
     let unfinished = path.with_extension("new");
     let file = new_file(&unfinished)?;
     file.set_len(bytes(size))
@@ -154,8 +173,27 @@ fn template(state: &StateDir, size: DiskMib) -> Result<PathBuf, AgentFault> {
     format(state, &unfinished)?;
     file.sync_all()
         .map_err(AgentFault::file("sync", &unfinished))?;
-    fs::rename(&unfinished, &path).map_err(AgentFault::file("rename", unfinished))?;
-    Ok(path)
+    fs::rename(&unfinished, path).map_err(AgentFault::file("rename", unfinished))
+}
+
+/// Deletes those that were not used for longest.
+fn forget_templates(state: &StateDir) -> Result<(), AgentFault> {
+    let dir = state.templates();
+    let named = |source| AgentFault::file("list", dir.clone())(source);
+    let mut known = Vec::new();
+    for entry in fs::read_dir(&dir).map_err(named)? {
+        let entry = entry.map_err(named)?;
+        let found = entry.metadata().map_err(named)?;
+        if found.is_file() {
+            known.push((found.modified().map_err(named)?, entry.path()));
+        }
+    }
+    known.sort();
+    let many = known.len().saturating_sub(TEMPLATES_MAX);
+    known
+        .iter()
+        .take(many)
+        .try_for_each(|(_, path)| vnode_dir::remove_file(path))
 }
 
 /// Formats with little to copy: all metadata together, nothing written that a hole says as well, the layer's

@@ -4,7 +4,7 @@
 //! between attaching and mounting leaves none. What is left of others is known by its backing file.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use crate::fault::AgentFault;
 // From linux/loop.h.
 const LOOP_CONFIGURE: libc::Ioctl = 0x4c0a;
 const LOOP_CLR_FD: libc::Ioctl = 0x4c01;
+const LOOP_SET_CAPACITY: libc::Ioctl = 0x4c07;
 const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4c82;
 const LO_FLAGS_AUTOCLEAR: u32 = 4;
 /// Past the page cache of the file: the disk's own file system caches already, and what a vnode writes is charged to it.
@@ -116,6 +117,17 @@ fn configure(device: &File, backing: &File, block_size: u32) -> io::Result<()> {
     };
     // SAFETY: both descriptors are open, and the kernel only reads the structure, which outlives the call.
     done(unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CONFIGURE, &raw const config) })
+}
+
+/// Lets a device become as large as the file that it is, which has `length` bytes by now.
+pub(crate) fn extend(device: &Path, length: u64) -> Result<(), AgentFault> {
+    let named = || AgentFault::file("enlarge", device);
+    let mut open = File::open(device).map_err(AgentFault::file("open", device))?;
+    if open.seek(SeekFrom::End(0)).map_err(named())? >= length {
+        return Ok(());
+    }
+    // SAFETY: the descriptor is open, and the call takes no argument.
+    done(unsafe { libc::ioctl(open.as_raw_fd(), LOOP_SET_CAPACITY) }).map_err(named())
 }
 
 fn done(result: libc::c_int) -> io::Result<()> {

@@ -180,6 +180,9 @@ fn run_acts(
             if here.bandwidth != vnode.bandwidth {
                 acts.push(Act::LimitBandwidth(vnode.id, vnode.bandwidth));
             }
+            if here.disk_mib < vnode.disk_mib && seen.grows_disks {
+                acts.push(Act::GrowDisk(vnode.id, vnode.disk_mib));
+            }
             if let Some(secret) = vnode
                 .secret
                 .as_ref()

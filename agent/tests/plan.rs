@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use docklet_agent::host::memory::MemoryHost;
 use docklet_agent::host::{Act, Host, Observation, SeenVnode};
 use docklet_agent::plan::{plan, report};
-use docklet_control::amount::VnodeSize;
+use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::assignment::{
     AssignedImage, AssignedNetwork, AssignedVnode, Assignment, Fabric, VclusterSecret,
 };
@@ -84,6 +84,7 @@ fn seen(vnodes: &[(u64, Option<u64>, bool)]) -> Observation {
             orphaned: false,
             hosts: vnode(*id, VnodeWanted::Running).hosts,
             bandwidth: Bandwidth::default(),
+            disk_mib: VnodeSize::DISK,
             secret: vnode(*id, VnodeWanted::Running).secret,
         };
         (VnodeId(*id), row)
@@ -93,6 +94,7 @@ fn seen(vnodes: &[(u64, Option<u64>, bool)]) -> Observation {
         networks: [NETWORK].into(),
         torn: BTreeSet::new(),
         images: [IMAGE].into(),
+        grows_disks: true,
         ..Observation::default()
     }
 }
@@ -230,6 +232,29 @@ fn another_bandwidth_is_set_while_it_runs() {
     assert_eq!(
         steps(Some(VnodeWanted::Running), &other),
         ["limit bandwidth"]
+    );
+}
+
+#[test]
+fn a_disk_grows_while_its_vnode_runs_and_never_shrinks() {
+    let running = Some(VnodeWanted::Running);
+    let mut other = seen(&[(1, Some(10), true)]);
+    let has = |other: &mut Observation, mib| {
+        other.vnodes.get_mut(&VnodeId(1)).expect("seen").disk_mib = DiskMib(mib);
+    };
+    has(&mut other, 64);
+    assert_eq!(steps(running, &other), ["grow disk"]);
+    has(&mut other, 1 << 20);
+    assert_eq!(steps(running, &other), [""; 0]);
+    has(&mut other, 64);
+    other.grows_disks = false;
+    assert_eq!(steps(running, &other), [""; 0], "when it starts anew");
+    let mut stopped = seen(&[(1, Some(10), false)]);
+    has(&mut stopped, 64);
+    assert_eq!(
+        steps(Some(VnodeWanted::Stopped), &stopped),
+        [""; 0],
+        "when it starts"
     );
 }
 

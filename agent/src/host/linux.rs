@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use docklet_control::amount::DiskMib;
 use docklet_control::assignment::{AssignedNetwork, AssignedVnode, Fabric, VclusterSecret};
 use docklet_control::id::{NetworkId, VnodeId};
 use docklet_control::model::{Bandwidth, Network};
@@ -25,7 +26,7 @@ use crate::network::{gateway, guard, names, plug, segment, shape, space, uplink}
 use crate::rootfs;
 use crate::save::{self, Note};
 use crate::vnode_dir::{StateDir, container_name};
-use crate::{per_vnode, seccomp};
+use crate::{disk, per_vnode, seccomp};
 
 /// An image that came within this time is no leftover: who brought it may not have told the masters yet.
 const NEWS: Duration = Duration::from_secs(600);
@@ -73,6 +74,11 @@ impl LinuxHost {
             uplink::remove()?;
         }
         seccomp::write(&state.seccomp())?;
+        if !disk::grow::works_mounted() {
+            tracing::warn!(
+                "without CAP_SYS_RESOURCE disks of vnodes that run do not grow before they start anew"
+            );
+        }
         if let Err(fault) = per_vnode::make_room() {
             tracing::warn!(fault = fault.full_text(), "vnodes may lack kernel objects");
         }
@@ -115,6 +121,10 @@ impl LinuxHost {
             bandwidth: placed
                 .as_ref()
                 .map(|placed| placed.bandwidth)
+                .unwrap_or_default(),
+            disk_mib: placed
+                .as_ref()
+                .map(|placed| placed.disk_mib)
                 .unwrap_or_default(),
             secret: placed.as_ref().and_then(|placed| placed.secret.clone()),
             hosts: placed.map(|placed| placed.hosts).unwrap_or_default(),
@@ -163,6 +173,15 @@ impl LinuxHost {
         };
         shape::limit(id, bandwidth)?;
         placed.bandwidth = bandwidth;
+        self.state.remember(&placed)
+    }
+
+    fn grow_disk(&self, id: VnodeId, size: DiskMib) -> Result<(), AgentFault> {
+        let Some(mut placed) = self.state.placed(id) else {
+            return Err(AgentFault::NotHere(id.0));
+        };
+        disk::grow::mounted(&self.state, id, size)?;
+        placed.disk_mib = size;
         self.state.remember(&placed)
     }
 
@@ -248,6 +267,7 @@ impl Host for LinuxHost {
             new_images: self.images.younger_than(NEWS)?.into_iter().collect(),
             begun_images: self.images.begun()?.into_iter().collect(),
             coming_images: self.images.progress(),
+            grows_disks: disk::grow::works_mounted(),
             ..Observation::default()
         };
         let with_files = self.state.vnodes()?.into_iter();
@@ -277,6 +297,7 @@ impl Host for LinuxHost {
             Act::Stop(id, spec) => act::stop(self, *id, spec.stop_timeout_ms),
             Act::WriteHosts(id, hosts) => self.write_hosts(*id, hosts),
             Act::LimitBandwidth(id, bandwidth) => self.limit(*id, *bandwidth),
+            Act::GrowDisk(id, size) => self.grow_disk(*id, *size),
             Act::WriteKeys(id, secret) => self.write_keys(*id, secret),
             Act::Remove(id) => self.remove(*id),
             Act::Save(vnode, save) => save::save(self, vnode, *save),

@@ -76,6 +76,7 @@ impl Host for MemoryHost {
                     orphaned: false,
                     hosts: vnode.hosts.clone(),
                     bandwidth: vnode.bandwidth,
+                    disk_mib: vnode.disk_mib,
                     secret: vnode.secret.clone(),
                 };
                 seen.vnodes.insert(vnode.id, prepared);
@@ -90,6 +91,11 @@ impl Host for MemoryHost {
             Act::LimitBandwidth(id, bandwidth) => {
                 if let Some(vnode) = seen.vnodes.get_mut(id) {
                     vnode.bandwidth = *bandwidth;
+                }
+            }
+            Act::GrowDisk(id, size) => {
+                if let Some(vnode) = seen.vnodes.get_mut(id) {
+                    vnode.disk_mib = *size;
                 }
             }
             Act::WriteKeys(id, secret) => {

@@ -7,6 +7,7 @@ pub mod memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use docklet_control::amount::DiskMib;
 use docklet_control::assignment::{
     AssignedImage, AssignedNetwork, AssignedSave, AssignedVnode, Fabric, VclusterSecret,
 };
@@ -30,6 +31,8 @@ pub struct SeenVnode {
     pub hosts: Vec<(String, Ipv4Addr)>,
     /// Limits of its network device.
     pub bandwidth: Bandwidth,
+    /// What its disk was made for, or has grown to since.
+    pub disk_mib: DiskMib,
     /// What its vcluster's keys were made of.
     pub secret: Option<VclusterSecret>,
 }
@@ -51,6 +54,8 @@ pub struct Observation {
     pub begun_images: BTreeSet<Digest>,
     /// Those of them that are coming now: bytes that came, and in all.
     pub coming_images: BTreeMap<Digest, (u64, u64)>,
+    /// Whether disks can grow while their vnodes run.
+    pub grows_disks: bool,
 }
 
 /// One thing to do. Each may be repeated, and repairs what a crash in an earlier attempt left.
@@ -68,6 +73,8 @@ pub enum Act {
     Stop(VnodeId, ImageSpec),
     WriteHosts(VnodeId, Vec<(String, Ipv4Addr)>),
     LimitBandwidth(VnodeId, Bandwidth),
+    /// Lets its disk grow while it runs.
+    GrowDisk(VnodeId, DiskMib),
     /// Replaces its vcluster's keys.
     WriteKeys(VnodeId, VclusterSecret),
     /// Leaves nothing of it.
@@ -94,6 +101,7 @@ impl Act {
             Self::Stop(..) => "stop container",
             Self::WriteHosts(..) => "write hosts",
             Self::LimitBandwidth(..) => "limit bandwidth",
+            Self::GrowDisk(..) => "grow disk",
             Self::WriteKeys(..) => "write keys",
             Self::Remove(_) => "remove",
             Self::Save(..) => "save",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::plan::plan;
+use docklet_control::amount::DiskMib;
 use docklet_control::assignment::Assignment;
 use docklet_control::id::VnodeId;
 use docklet_control::model::VnodeWanted::{Removed, Running, Stopped};
@@ -26,6 +27,7 @@ use crate::support::{
 };
 
 const V7: VnodeId = VnodeId(7);
+const EXT4_IOC_RESIZE_FS: u64 = 0x4008_6610;
 
 /// How far a killed agent's death reaches.
 #[derive(Clone, Copy, PartialEq)]
@@ -215,7 +217,7 @@ fn is_change(pid: Pid) -> bool {
     let Ok(registers) = ptrace::getregs(pid) else {
         return false;
     };
-    const ALWAYS: [libc::c_long; 24] = [
+    const ALWAYS: [libc::c_long; 25] = [
         libc::SYS_mkdir,
         libc::SYS_mkdirat,
         libc::SYS_rmdir,
@@ -228,6 +230,7 @@ fn is_change(pid: Pid) -> bool {
         libc::SYS_lchown,
         libc::SYS_fchownat,
         libc::SYS_ftruncate,
+        libc::SYS_pwrite64,
         libc::SYS_copy_file_range,
         libc::SYS_mount,
         libc::SYS_umount2,
@@ -246,7 +249,7 @@ fn is_change(pid: Pid) -> bool {
     match number {
         libc::SYS_openat => registers.rdx & u64::from(creates.cast_unsigned()) != 0,
         // Those of loop devices begin with an L.
-        libc::SYS_ioctl => registers.rsi >> 8 == 0x4c,
+        libc::SYS_ioctl => registers.rsi >> 8 == 0x4c || registers.rsi == EXT4_IOC_RESIZE_FS,
         other => ALWAYS.contains(&other),
     }
 }
@@ -269,6 +272,53 @@ fn an_agent_that_dies_while_it_prepares_leaves_what_the_next_one_finishes() {
                 assert!(step > 15, "only {step} steps");
                 println!("{step} steps");
                 break;
+            }
+        }
+    });
+}
+
+/// While its vnode runs, where that can be, and while it stands still; then also whatever program does it may die with
+/// the agent.
+#[test]
+fn an_agent_that_dies_while_it_lets_a_disk_grow_leaves_what_the_next_one_finishes() {
+    in_own_network(async {
+        let rig = Rig::new();
+        let [running, stopped] = [Running, Stopped].map(|wanted| {
+            let vnode = rig.worker.vnode(7, wanted);
+            rig.worker.assignment(vec![vnode])
+        });
+        let mut grown = rig.worker.vnode(7, Running);
+        grown.disk_mib = DiskMib(256);
+        let grown = rig.worker.assignment(vec![grown]);
+        let grows = observe(&rig.host).await.grows_disks;
+        let ways = [
+            ("grow", Dies::Agent, 1, grows),
+            ("prepare larger", Dies::All, 9, true),
+        ];
+        for (act, dies, stride, _) in ways.into_iter().filter(|(.., can_be)| *can_be) {
+            for step in (0..).step_by(stride) {
+                round(&rig.host, &running).await;
+                let kept = rig.worker.state("vnodes/v7/rootfs/root/kept");
+                std::fs::write(&kept, "here").expect("written");
+                if act != "grow" {
+                    round(&rig.host, &stopped).await;
+                }
+                let init = rig.worker.init_pid(V7);
+                let killed = rig.killed_at(act, step, dies);
+                rig.recover(&grown).await;
+                let disk = nix::sys::statvfs::statvfs(&rig.worker.state("vnodes/v7/disk"));
+                let disk = disk.expect("mounted");
+                let holds = (disk.blocks() * disk.fragment_size()) >> 20;
+                assert!((220..256).contains(&holds), "step {step}: {holds} MiB");
+                let text = std::fs::read_to_string(&kept).expect("readable");
+                assert_eq!(text, "here", "step {step}");
+                assert!(act != "grow" || rig.worker.init_pid(V7) == init);
+                rig.remove_all().await;
+                if !killed {
+                    assert!(step > 3, "only {step} steps");
+                    println!("{act}: {step} steps");
+                    break;
+                }
             }
         }
     });

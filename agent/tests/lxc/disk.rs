@@ -5,14 +5,16 @@ use std::os::unix::fs::MetadataExt;
 
 use docklet_agent::host::Act;
 use docklet_agent::loop_device::attached_to;
+use docklet_agent::plan::plan;
 use docklet_control::amount::DiskMib;
+use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::VnodeId;
 use docklet_control::model::VnodeWanted::{Running, Stopped};
 use docklet_link::Authority;
 
 use crate::door::Open;
 use crate::exec::{Ran, run};
-use crate::support::{Worker, command, in_own_network, perform, round};
+use crate::support::{Worker, command, in_own_network, observe, perform, round};
 
 const V7: VnodeId = VnodeId(7);
 
@@ -64,8 +66,78 @@ fn what_a_vnode_writes_ends_at_its_quota_in_bytes_and_in_files() {
     });
 }
 
+/// What `df` inside says that the root file system holds, in MiB.
+async fn holds(open: &Open) -> u64 {
+    let told = said(&shell(open, "df -m / | tail -n 1").await);
+    let size = told.split_whitespace().nth(1);
+    size.and_then(|size| size.parse().ok())
+        .unwrap_or_else(|| panic!("df says {told}"))
+}
+
 #[test]
-fn a_disk_keeps_its_size_and_what_is_on_it() {
+fn a_disk_that_its_vnode_has_filled_grows_while_it_runs_or_where_that_cannot_be_when_it_starts() {
+    in_own_network(async {
+        let open = Open::new().await;
+        let script = "dd if=/dev/urandom of=/root/full bs=1M count=200; md5sum /root/full";
+        let full = shell(&open, script).await;
+        assert!(said(&full).contains("No space left on device"), "{full:?}");
+        let (init, before) = (open.worker.init_pid(V7), holds(&open).await);
+        assert!(before < 64, "{before} MiB");
+        let mut vnode = open.worker.vnode(7, Running);
+        vnode.disk_mib = DiskMib(4_096);
+        let grown = open.worker.assignment(vec![vnode.clone()]);
+        round(&open.host, &grown).await;
+        assert_eq!(open.worker.init_pid(V7), init, "it goes on");
+        if !observe(&open.host).await.grows_disks {
+            assert_eq!(holds(&open).await, before, "not as long as it runs");
+            let stopped = AssignedVnode {
+                wanted: Stopped,
+                ..vnode.clone()
+            };
+            let stopped = open.worker.assignment(vec![stopped]);
+            round(&open.host, &stopped).await;
+            round(&open.host, &grown).await;
+        }
+        let after = holds(&open).await;
+        assert!((3_900..4_096).contains(&after), "{after} MiB");
+        let script =
+            "md5sum /root/full; dd if=/dev/zero of=/root/more bs=1M count=200 && echo room";
+        let more = shell(&open, script).await;
+        assert!(said(&more).contains("room"), "{more:?}");
+        let sum = |ran: &Ran| {
+            let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+            text.lines().next().map(str::to_owned)
+        };
+        assert_eq!(sum(&more), sum(&full), "what was there is as it was");
+        assert!(plan_is_empty(&open, vnode).await);
+        open.end().await;
+    });
+}
+
+async fn plan_is_empty(open: &Open, vnode: AssignedVnode) -> bool {
+    let wanted = open.worker.assignment(vec![vnode]);
+    plan(&wanted, &observe(&open.host).await, Some(&wanted)).is_empty()
+}
+
+#[test]
+fn templates_of_sizes_that_were_asked_for_once_do_not_pile_up() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        for mib in 64..84 {
+            let mut vnode = worker.vnode(7, Running);
+            vnode.disk_mib = DiskMib(mib);
+            perform(&host, Act::Prepare(Box::new(vnode))).await;
+            perform(&host, Act::Remove(V7)).await;
+        }
+        let templates = fs::read_dir(worker.state("templates")).expect("a directory");
+        let files = templates.flatten().filter(|entry| entry.path().is_file());
+        assert_eq!(files.count(), 16);
+    });
+}
+
+#[test]
+fn a_disk_that_stands_still_grows_and_never_shrinks_and_keeps_what_is_on_it() {
     in_own_network(async {
         let worker = worker();
         let host = worker.open();
@@ -75,12 +147,13 @@ fn a_disk_keeps_its_size_and_what_is_on_it() {
         fs::write(&inside, "here").expect("written");
         vnode.wanted = Stopped;
         round(&host, &worker.assignment(vec![vnode.clone()])).await;
-        for mib in [600, 32] {
+        for (mib, least) in [(64, 40), (600, 550), (32, 550)] {
             vnode.disk_mib = DiskMib(mib);
             perform(&host, Act::Prepare(Box::new(vnode.clone()))).await;
             let disk =
                 nix::sys::statvfs::statvfs(&worker.state("vnodes/v7/disk")).expect("mounted");
-            assert!(disk.blocks() * disk.fragment_size() <= 64 << 20);
+            let holds = (disk.blocks() * disk.fragment_size()) >> 20;
+            assert!((least..600).contains(&holds), "{holds} MiB");
             assert_eq!(fs::read_to_string(&inside).expect("readable"), "here");
         }
         perform(&host, Act::Remove(V7)).await;

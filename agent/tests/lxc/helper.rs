@@ -15,6 +15,7 @@ use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::host::{Act, Host};
 use docklet_agent::limits::IoLimit;
 use docklet_agent::lxc::HelperRequest;
+use docklet_control::amount::DiskMib;
 use docklet_control::assignment::AssignedVnode;
 use docklet_control::model::{ImageSpec, WorkerCapacity};
 use docklet_link::Credentials;
@@ -72,10 +73,17 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
         helper: std::env::current_exe()?,
     })?;
     let vnode = Box::new(request.vnode);
+    // Four times what it was made with.
+    let larger = DiskMib(vnode.disk_mib.0 * 4);
     let act = match request.act.as_str() {
         "prepare" => Act::Prepare(vnode),
         "start" => Act::Start(vnode, request.spec, None),
         "stop" => Act::Stop(vnode.id, request.spec),
+        "grow" => Act::GrowDisk(vnode.id, larger),
+        "prepare larger" => Act::Prepare(Box::new(AssignedVnode {
+            disk_mib: larger,
+            ..*vnode
+        })),
         "remove" => Act::Remove(vnode.id),
         other => return Err(other.into()),
     };
