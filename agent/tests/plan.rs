@@ -39,6 +39,7 @@ fn vnode(id: u64, wanted: VnodeWanted) -> AssignedVnode {
         mac: MacAddress([10, 0, 0, 0, 0, 1]),
         hosts: vec![("host-0".to_owned(), Ipv4Addr::new(10, 64, 0, 2))],
         bandwidth: Bandwidth::default(),
+        gpus: Vec::new(),
         secret: Some(VclusterSecret([3; 32])),
     }
 }

@@ -102,6 +102,9 @@ pub struct AssignedVnode {
     /// How much it may send and receive.
     #[serde(default)]
     pub bandwidth: Bandwidth,
+    /// Unique names of the GPUs that are its own.
+    #[serde(default)]
+    pub gpus: Vec<String>,
     /// What the vcluster's keys are made of. Never part of the state: the door that sends this adds it.
     #[serde(default)]
     pub secret: Option<VclusterSecret>,
@@ -256,13 +259,14 @@ fn assigned_vnode(state: &State, vnode: &Vnode) -> Option<AssignedVnode> {
         hostname: vnode.hostname(),
         image: vnode.image,
         size: vnode.size,
-        disk_mib: VnodeSize::DISK,
+        disk_mib: state.wishes_of(vnode.id).disk_mib,
         network: vcluster.network,
         address: vnode.address,
         prefix: state.networks.get(&vcluster.network)?.subnet.prefix(),
         mac: vnode.mac(),
         hosts: hosts_of(state, vnode.vcluster),
         bandwidth: state.bandwidth.unwrap_or_default(),
+        gpus: state.gpus_of(vnode.id).to_vec(),
         secret: None,
     })
 }

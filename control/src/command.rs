@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::amount::VnodeSize;
+use crate::amount::{DiskMib, VnodeSize};
 use crate::drill::command::DrillCommand;
 use crate::id::{
     Digest, LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId,
@@ -12,8 +12,9 @@ use crate::id::{
 };
 use crate::image::command::ImageCommand;
 use crate::model::{
-    Autopilot, Bandwidth, ClusterId, ClusterVersion, ImageSpec, JoinRole, PortNumber, Program,
-    Protocol, PublicPort, Role, SessionKind, WorkerCapacity, WorkerFacts, WorkerStatus,
+    Autopilot, Bandwidth, ClusterId, ClusterVersion, DiskOvercommit, ImageSpec, JoinRole,
+    PortNumber, Program, Protocol, PublicPort, Role, SessionKind, Wishes, WorkerCapacity,
+    WorkerFacts, WorkerStatus,
 };
 use crate::place::Obstacle;
 use crate::quorum::Seat;
@@ -218,6 +219,23 @@ pub enum Command {
     },
     /// About names of images, and who holds them. Since version 3.
     Image(ImageCommand),
+    /// A vcluster whose vnodes want something beyond their size. Since version 3.
+    CreateVclusterWith {
+        name: String,
+        image: String,
+        vnodes: u32,
+        size: VnodeSize,
+        wishes: Wishes,
+    },
+    /// Lets the disks of all its vnodes grow. Since version 3.
+    ResizeVcluster {
+        vcluster: VclusterId,
+        disk_mib: DiskMib,
+    },
+    /// How much disk may be promised on each worker. Since version 3.
+    SetDiskOvercommit {
+        overcommit: DiskOvercommit,
+    },
 }
 
 /// What the first master knows when it makes a cluster.
@@ -239,6 +257,32 @@ pub struct InitCluster {
 }
 
 impl Command {
+    /// What makes a vcluster; whoever wishes the usual can be understood by every version.
+    #[must_use]
+    pub fn create_vcluster(
+        name: String,
+        image: String,
+        vnodes: u32,
+        size: VnodeSize,
+        wishes: Wishes,
+    ) -> Self {
+        if wishes == Wishes::default() {
+            return Self::CreateVcluster {
+                name,
+                image,
+                vnodes,
+                size,
+            };
+        }
+        Self::CreateVclusterWith {
+            name,
+            image,
+            vnodes,
+            size,
+            wishes,
+        }
+    }
+
     /// The command's name, for receipts, the audit and logs.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -277,6 +321,9 @@ impl Command {
             Self::RemovePort { .. } => "RemovePort",
             Self::LimitBandwidth { .. } => "LimitBandwidth",
             Self::Image(command) => command.name(),
+            Self::CreateVclusterWith { .. } => "CreateVclusterWith",
+            Self::ResizeVcluster { .. } => "ResizeVcluster",
+            Self::SetDiskOvercommit { .. } => "SetDiskOvercommit",
         }
     }
 

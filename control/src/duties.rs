@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::command::Command;
-use crate::event::{Event, VnodeRef};
 use crate::evolve::evolve;
 use crate::id::{Epoch, UnixMs, WorkerId};
 use crate::image::copies;
-use crate::model::{Placement, Vnode, VnodeWanted, Worker, WorkerStatus};
+use crate::model::{Vnode, VnodeWanted, Worker, WorkerStatus};
 use crate::place::{self, Obstacle};
 use crate::state::State;
 use crate::version;
@@ -75,7 +74,10 @@ fn placements(state: &State) -> Option<Command> {
         match place::place(&trial, vnode) {
             Ok(worker) => {
                 placed.push((vnode.id, worker));
-                trial = evolve(trial, UnixMs::default(), &trial_placement(vnode, worker));
+                let events = place::placing(&trial, &state.workers[&worker], vnode, Epoch(0));
+                trial = events.iter().fold(trial, |trial, event| {
+                    evolve(trial, UnixMs::default(), event)
+                });
             }
             Err(obstacles) if obstacles != vnode.obstacles => unplaced.push((vnode.id, obstacles)),
             Err(_) => {}
@@ -83,16 +85,6 @@ fn placements(state: &State) -> Option<Command> {
     }
     let any = !placed.is_empty() || !unplaced.is_empty();
     any.then_some(Command::PlaceVnodes { placed, unplaced })
-}
-
-fn trial_placement(vnode: &Vnode, worker: WorkerId) -> Event {
-    Event::VnodePlaced {
-        about: VnodeRef::from(vnode),
-        placement: Placement {
-            worker,
-            epoch: Epoch(0),
-        },
-    }
 }
 
 fn expiry(state: &State, now: UnixMs) -> Option<Command> {

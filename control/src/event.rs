@@ -11,9 +11,10 @@ use crate::id::{
 };
 use crate::image::event::ImageEvent;
 use crate::model::{
-    Autopilot, Bandwidth, ClusterVersion, Counters, Image, JoinToken, LastBackup, Lineage, Master,
-    Network, Placement, Port, Program, PublicPort, Replacement, Session, Settings, User, Vcluster,
-    VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Worker, WorkerFacts, WorkerStatus,
+    Autopilot, Bandwidth, ClusterVersion, Counters, DiskOvercommit, Image, JoinToken, LastBackup,
+    Lineage, Master, Network, Placement, Port, Program, PublicPort, Replacement, Session, Settings,
+    User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Wishes, Worker, WorkerFacts,
+    WorkerStatus,
 };
 use crate::name::Name;
 use crate::place::Obstacle;
@@ -164,6 +165,23 @@ pub enum Event {
         bandwidth: Bandwidth,
     },
     Image(ImageEvent),
+    /// What vnodes that are added to it want beyond their size.
+    VclusterWished {
+        about: VclusterRef,
+        wishes: Wishes,
+    },
+    VnodeWished {
+        about: VnodeRef,
+        wishes: Wishes,
+    },
+    /// Unique names of GPUs that are the vnode's own from now on.
+    GpusGiven {
+        about: VnodeRef,
+        gpus: Vec<String>,
+    },
+    DiskOvercommitSet {
+        overcommit: DiskOvercommit,
+    },
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use crate::model::drill::{Drill, DrillBegun, DrillStage};
-use crate::model::{ImageTitle, Network, PublicPort, VclusterWanted, Visibility, VnodeWanted};
+use crate::model::{
+    ImageTitle, Network, PublicPort, VclusterWanted, Visibility, VnodeWanted, Wishes,
+};
 use crate::place;
 use crate::state::State;
 use crate::version;
@@ -20,6 +22,8 @@ pub fn broken(state: &State) -> Vec<String> {
     titles_are_sound(state, &mut broken);
     subnets_are_disjoint(state, &mut broken);
     ports_lead_to_own_vnodes(state, &mut broken);
+    wishes_are_of_somebody(state, &mut broken);
+    gpus_are_given_once(state, &mut broken);
     masters_remain(state, &mut broken);
     drills_are_sound(state, &mut broken);
     programs_know_enough(state, &mut broken);
@@ -32,6 +36,8 @@ pub fn broken(state: &State) -> Vec<String> {
 pub fn broken_by(before: &State, after: &State) -> Vec<String> {
     let mut broken = Vec::new();
     new_promises_fit_workers(before, after, &mut broken);
+    new_gpus_are_there(before, after, &mut broken);
+    disks_do_not_shrink(before, after, &mut broken);
     masters_never_return(before, after, &mut broken);
     drills_go_forward(before, after, &mut broken);
     versions_rise(before, after, &mut broken);
@@ -44,8 +50,39 @@ fn new_promises_fit_workers(before: &State, after: &State, broken: &mut Vec<Stri
         let (old, new) = (place::load(before, worker), place::load(after, worker));
         let memory = new.memory_mib > old.memory_mib.max(new.memory_mib_max);
         let cpu = new.cpu_milli > old.cpu_milli.max(new.cpu_milli_max);
-        if memory || cpu {
+        let counted = after.version() >= Wishes::SINCE;
+        let disk = counted && new.disk_mib > old.disk_mib.max(new.disk_mib_max);
+        if memory || cpu || disk {
             broken.push(format!("worker {} is promised more than it may", worker.id));
+        }
+    }
+}
+
+/// Of a state alone this cannot be asked either: a GPU may vanish from its worker.
+fn new_gpus_are_there(before: &State, after: &State, broken: &mut Vec<String>) {
+    for row in after.vnode_wishes.values() {
+        let had = before.gpus_of(row.vnode);
+        let vnode = after.vnodes.get(&row.vnode);
+        let placed = vnode.and_then(|vnode| vnode.placement);
+        let worker = placed.and_then(|placed| after.workers.get(&placed.worker));
+        let gpus = worker.map_or(&[][..], |worker| worker.facts.capacity.gpus.as_slice());
+        let fits = |uuid: &String| {
+            let here = gpus.iter().find(|gpu| gpu.uuid == *uuid);
+            here.is_some_and(|gpu| row.wishes.gpus.fits(gpu))
+        };
+        let kept = had.is_empty() || had == row.gpus;
+        if !kept || had.is_empty() && !row.gpus.iter().all(fits) {
+            broken.push(format!("vnode {} was given GPUs it cannot have", row.vnode));
+        }
+    }
+}
+
+/// What is written may be anywhere on them.
+fn disks_do_not_shrink(before: &State, after: &State, broken: &mut Vec<String>) {
+    for vnode in before.vnodes.values().filter(|v| v.placement.is_some()) {
+        let (old, new) = (before.wishes_of(vnode.id), after.wishes_of(vnode.id));
+        if after.vnodes.contains_key(&vnode.id) && new.disk_mib < old.disk_mib {
+            broken.push(format!("the disk of vnode {} shrank", vnode.id));
         }
     }
 }
@@ -240,6 +277,43 @@ fn ports_lead_to_own_vnodes(state: &State, broken: &mut Vec<String>) {
         });
         if !leads || !PublicPort::RANGE.contains(&port.public.number.0) {
             broken.push(format!("public port {} leads nowhere", port.public));
+        }
+    }
+}
+
+/// Each wish is of a vcluster or vnode that is there.
+fn wishes_are_of_somebody(state: &State, broken: &mut Vec<String>) {
+    for vcluster in state.vcluster_wishes.keys() {
+        if !state.vclusters.contains_key(vcluster) {
+            broken.push(format!("vcluster {vcluster} wishes and is not there"));
+        }
+    }
+    for vnode in state.vnode_wishes.keys() {
+        if !state.vnodes.contains_key(vnode) {
+            broken.push(format!("vnode {vnode} wishes and is not there"));
+        }
+    }
+}
+
+/// Whoever has a worker has as many GPUs as wanted, whoever has none has none, and nobody shares one.
+fn gpus_are_given_once(state: &State, broken: &mut Vec<String>) {
+    let mut given = BTreeSet::new();
+    for row in state.vnode_wishes.values() {
+        let vnode = state.vnodes.get(&row.vnode);
+        let placed = vnode.is_some_and(|vnode| vnode.placement.is_some());
+        let due = if placed {
+            row.wishes.gpus.count as usize
+        } else {
+            0
+        };
+        if row.gpus.len() != due {
+            let has = row.gpus.len();
+            broken.push(format!("vnode {} has {has} GPUs of {due}", row.vnode));
+        }
+        for gpu in &row.gpus {
+            if !given.insert(gpu) || state.vnode_with_gpu(gpu) != Some(row.vnode) {
+                broken.push(format!("GPU {gpu} is given twice"));
+            }
         }
     }
 }

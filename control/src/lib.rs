@@ -19,6 +19,7 @@ pub mod duties;
 pub mod event;
 pub mod evolve;
 pub mod generation;
+pub mod gpus;
 pub mod id;
 pub mod image;
 pub mod invariants;

@@ -65,14 +65,15 @@ fn needs(command: &Command) -> Needs {
         Command::RemoveMaster { .. } => Needs::AdminOrDuty,
         Command::ChangePassword { user, .. } => Needs::Oneself(*user),
         Command::CloseSession { id } => Needs::HolderOf(*id),
-        Command::CreateVcluster { .. } => Needs::Person,
+        Command::CreateVcluster { .. } | Command::CreateVclusterWith { .. } => Needs::Person,
         Command::StartVcluster { vcluster }
         | Command::StopVcluster { vcluster }
         | Command::ScaleVcluster { vcluster, .. }
+        | Command::ResizeVcluster { vcluster, .. }
         | Command::DeleteVcluster { vcluster } => Needs::OwnerOf(*vcluster),
         Command::AddPort { vnode, .. } => Needs::OwnerOfVnode(*vnode),
         Command::RemovePort { public } => Needs::OwnerOfPort(*public),
-        Command::LimitBandwidth { .. } => Needs::Admin,
+        Command::LimitBandwidth { .. } | Command::SetDiskOvercommit { .. } => Needs::Admin,
         Command::Drill(command) => drill_needs(command),
         Command::Image(command) => image_needs(command),
     }
@@ -252,16 +253,18 @@ fn sees(asker: &User, event: &Event) -> bool {
         Event::SessionOpened { session } => owns(asker, session.user),
         Event::NetworkCreated { network } => owns(asker, network.owner),
         Event::VclusterCreated { vcluster } => owns(asker, vcluster.owner),
-        Event::VclusterWantedChanged { about, .. } | Event::VclusterDeleted { about } => {
-            owns(asker, about.owner)
-        }
+        Event::VclusterWantedChanged { about, .. }
+        | Event::VclusterDeleted { about }
+        | Event::VclusterWished { about, .. } => owns(asker, about.owner),
         Event::VnodeCreated { vnode } => owns(asker, vnode.owner),
         Event::VnodeWantedChanged { about, .. }
         | Event::VnodePlaced { about, .. }
         | Event::VnodeUnplaceable { about, .. }
         | Event::VnodeSeen { about, .. }
         | Event::VnodeRemoved { about }
-        | Event::PortRemoved { about, .. } => owns(asker, about.owner),
+        | Event::PortRemoved { about, .. }
+        | Event::VnodeWished { about, .. }
+        | Event::GpusGiven { about, .. } => owns(asker, about.owner),
         Event::PortAdded { port } => owns(asker, port.owner),
         // What everybody sees of images is another thing from version 3 on.
         Event::ImageRegistered { .. } | Event::VersionRaised { .. } => true,
@@ -287,7 +290,8 @@ fn sees(asker: &User, event: &Event) -> bool {
         | Event::ClusterRecovered { .. }
         | Event::ProgramReported { .. }
         | Event::BackupTaken { .. }
-        | Event::BandwidthLimited { .. } => asker.role == Role::Admin,
+        | Event::BandwidthLimited { .. }
+        | Event::DiskOvercommitSet { .. } => asker.role == Role::Admin,
     }
 }
 
@@ -332,7 +336,11 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::BackupTaken { .. }
         | Event::PortAdded { .. }
         | Event::PortRemoved { .. }
-        | Event::BandwidthLimited { .. } => {}
+        | Event::BandwidthLimited { .. }
+        | Event::VclusterWished { .. }
+        | Event::VnodeWished { .. }
+        | Event::GpusGiven { .. }
+        | Event::DiskOvercommitSet { .. } => {}
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) => {}
     }
     event

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::WorkerId;
-use crate::model::{Settings, Vnode, VnodeWanted, Worker, WorkerStatus};
+use crate::event::{Event, VnodeRef};
+use crate::gpus;
+use crate::id::{Epoch, WorkerId};
+use crate::model::{Placement, Settings, Vnode, VnodeWanted, Wishes, Worker, WorkerStatus};
 use crate::state::State;
 
 /// What a worker lacked, and by how much.
@@ -16,6 +18,15 @@ pub enum Dimension {
     Cpu { wanted: u64, free: u64 },
     /// Memory in MiB.
     Memory { wanted: u64, free: u64 },
+    /// Disk in MiB; `free` is the largest that it can take.
+    Disk { wanted: u64, free: u64 },
+    /// GPUs; `fitting` are of the wanted kind, and nobody has `free` of them.
+    Gpus {
+        wanted: u32,
+        model: Option<String>,
+        fitting: u32,
+        free: u32,
+    },
 }
 
 /// Why one worker cannot take a vnode: every dimension that failed.
@@ -38,10 +49,14 @@ pub struct Load {
     pub cpu_milli_max: u64,
     /// MiB that may be promised in all.
     pub memory_mib_max: u64,
+    /// MiB of disk promised.
+    pub disk_mib: u64,
+    /// MiB of disk that may be promised in all.
+    pub disk_mib_max: u64,
 }
 
-/// Chooses a worker for `vnode`: one that can take it, with the fewest vnodes of the same vcluster, then the
-/// smallest share of its memory promised, then the lowest id.
+/// Chooses a worker for `vnode`: one that can take it, with the fewest vnodes of the same vcluster, then one whose GPUs
+/// would not be in the way of others, then the smallest share of its memory promised, then the lowest id.
 ///
 /// # Errors
 /// Every worker with every dimension that failed; empty when there is no worker at all.
@@ -60,7 +75,7 @@ pub fn place(state: &State, vnode: &Vnode) -> Result<WorkerId, Vec<Obstacle>> {
             });
         }
     }
-    best.map(|(_, _, worker)| worker).ok_or(obstacles)
+    best.map(|(.., worker)| worker).ok_or(obstacles)
 }
 
 /// Every dimension in which `worker` cannot take `vnode`.
@@ -89,10 +104,60 @@ pub fn lacks(state: &State, worker: &Worker, vnode: &Vnode) -> Vec<Dimension> {
             free: memory_free,
         });
     }
+    lacks.extend(lacks_of_wishes(
+        state,
+        worker,
+        &load,
+        state.wishes_of(vnode.id),
+    ));
     lacks
 }
 
-/// What is promised on `worker`. A stopped vnode keeps its promise, so that starting it never fails.
+/// Disks are sparse files, so more may be promised than there is; but none that could not be filled if it were alone.
+fn lacks_of_wishes(
+    state: &State,
+    worker: &Worker,
+    load: &Load,
+    wishes: &Wishes,
+) -> impl Iterator<Item = Dimension> {
+    let whole = worker.facts.capacity.disk_mib.0;
+    let left = load.disk_mib_max.saturating_sub(load.disk_mib);
+    let (wanted, free) = (wishes.disk_mib.0, left.min(whole));
+    let counts = state.version() >= Wishes::SINCE;
+    let disk = (counts && wanted > free).then_some(Dimension::Disk { wanted, free });
+    disk.into_iter().chain(lacks_of_gpus(state, worker, wishes))
+}
+
+fn lacks_of_gpus(state: &State, worker: &Worker, wishes: &Wishes) -> Option<Dimension> {
+    let wish = &wishes.gpus;
+    if wish.count == 0 {
+        return None;
+    }
+    let (fitting, free) = gpus::count(state, worker, wish);
+    (wish.count > free).then(|| Dimension::Gpus {
+        wanted: wish.count,
+        model: wish.model.clone(),
+        fitting,
+        free,
+    })
+}
+
+/// What happens when `vnode` comes to `worker`, which lacks nothing for it.
+#[must_use]
+pub fn placing(state: &State, worker: &Worker, vnode: &Vnode, epoch: Epoch) -> Vec<Event> {
+    let about = VnodeRef::from(vnode);
+    let gpus = gpus::choose(state, worker, &state.wishes_of(vnode.id).gpus);
+    let given = (!gpus.is_empty()).then_some(Event::GpusGiven { about, gpus });
+    let placement = Placement {
+        worker: worker.id,
+        epoch,
+    };
+    let placed = Event::VnodePlaced { about, placement };
+    given.into_iter().chain([placed]).collect()
+}
+
+/// What is promised on `worker`. A stopped vnode keeps its promise, so that starting it never fails. One that goes
+/// away gives its promise back at once, but not its GPUs: they are in its hands until it is gone.
 #[must_use]
 pub fn load(state: &State, worker: &Worker) -> Load {
     let capacity = &worker.facts.capacity;
@@ -100,15 +165,22 @@ pub fn load(state: &State, worker: &Worker) -> Load {
     let mut load = Load {
         cpu_milli_max: u64::from(capacity.cpu_milli.0) * cpu_percent / 100,
         memory_mib_max: u64::from(capacity.memory_mib.0) * memory_percent / 100,
+        disk_mib_max: disk_mib_max(state, capacity.disk_mib.0),
         ..Load::default()
     };
     for vnode in state.vnodes_on(worker.id) {
         if vnode.wanted != VnodeWanted::Removed {
             load.cpu_milli += u64::from(vnode.size.cpu_milli.0);
             load.memory_mib += u64::from(vnode.size.memory_mib.0);
+            load.disk_mib += state.wishes_of(vnode.id).disk_mib.0;
         }
     }
     load
+}
+
+fn disk_mib_max(state: &State, disk_mib: u64) -> u64 {
+    let percent = u64::from(state.overcommit_of_disks().percent);
+    disk_mib.saturating_mul(percent) / 100
 }
 
 fn overcommit(settings: &Settings) -> (u64, u64) {
@@ -118,13 +190,15 @@ fn overcommit(settings: &Settings) -> (u64, u64) {
     )
 }
 
-/// Smaller is better: siblings on the worker, memory promised in thousandths, id.
-fn rank(state: &State, worker: &Worker, vnode: &Vnode) -> (usize, u64, WorkerId) {
+/// Smaller is better: siblings on the worker, GPUs for which it has no use, memory promised in thousandths, id.
+fn rank(state: &State, worker: &Worker, vnode: &Vnode) -> (usize, bool, u64, WorkerId) {
     let siblings = state
         .vnodes_on(worker.id)
         .filter(|other| other.vcluster == vnode.vcluster && other.wanted != VnodeWanted::Removed)
         .count();
     let load = load(state, worker);
     let share = load.memory_mib * 1_000 / load.memory_mib_max.max(1);
-    (siblings, share, worker.id)
+    let wants_none = state.wishes_of(vnode.id).gpus.count == 0;
+    let in_the_way = wants_none && !worker.facts.capacity.gpus.is_empty();
+    (siblings, in_the_way, share, worker.id)
 }

@@ -112,6 +112,24 @@ pub enum Refusal {
     PortTaken { public: String },
     #[error("image \"{name}\" is in use by {by}: delete those vclusters first")]
     ImageInUse { name: String, by: String },
+    #[error(
+        "disks of vcluster \"{name}\" hold {has_mib} MiB, and {given_mib} MiB is less: a disk only grows, as what is written may be anywhere on it; make another vcluster and copy what is needed"
+    )]
+    DiskShrinks {
+        name: String,
+        has_mib: u64,
+        given_mib: u64,
+    },
+    #[error(
+        "worker \"{worker}\" has no room for it: {wanted} {unit} of {what} are wanted there and {free} {unit} can be promised; nothing was changed. Ask for less, or delete what is not needed there"
+    )]
+    NoRoom {
+        worker: String,
+        what: String,
+        wanted: u64,
+        free: u64,
+        unit: String,
+    },
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -163,6 +181,8 @@ impl Refusal {
             Self::VersionHeldBack { .. } => "version_held_back",
             Self::PortTaken { .. } => "port_taken",
             Self::ImageInUse { .. } => "image_in_use",
+            Self::DiskShrinks { .. } => "disk_shrinks",
+            Self::NoRoom { .. } => "no_room",
         }
     }
 
@@ -197,7 +217,9 @@ impl Refusal {
             | Self::ProgramTooOld { .. }
             | Self::VersionHeldBack { .. }
             | Self::PortTaken { .. }
-            | Self::ImageInUse { .. } => RefusalClass::Conflict,
+            | Self::ImageInUse { .. }
+            | Self::DiskShrinks { .. }
+            | Self::NoRoom { .. } => RefusalClass::Conflict,
             Self::Drill(refusal) => refusal.class(),
         }
     }

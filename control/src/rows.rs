@@ -52,11 +52,14 @@ pub enum Table {
     ImageRuns = 24,
     ImageCopies = 25,
     ImageSaves = 26,
+    VclusterWishes = 27,
+    VnodeWishes = 28,
+    DiskOvercommit = 29,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -83,6 +86,9 @@ impl Table {
         Self::ImageRuns,
         Self::ImageCopies,
         Self::ImageSaves,
+        Self::VclusterWishes,
+        Self::VnodeWishes,
+        Self::DiskOvercommit,
     ];
 
     /// The table with this number.
@@ -186,6 +192,20 @@ macro_rules! for_each_map {
             put_image_save,
             remove_image_save
         );
+        $with!(
+            VclusterWishes,
+            vcluster_wishes,
+            VclusterId,
+            put_vcluster_wishes,
+            remove_vcluster_wishes
+        );
+        $with!(
+            VnodeWishes,
+            vnode_wishes,
+            VnodeId,
+            put_vnode_wishes,
+            remove_vnode_wishes
+        );
     };
 }
 
@@ -199,6 +219,7 @@ macro_rules! for_each_single {
         $with!(Agreed, agreed);
         $with!(LastBackup, last_backup);
         $with!(Bandwidth, bandwidth);
+        $with!(DiskOvercommit, disk_overcommit);
     };
 }
 

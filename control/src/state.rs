@@ -2,6 +2,8 @@
 //! its own frozen copy. Only [`crate::evolve`] changes it, through the `put` and `remove` functions here, which
 //! keep the look-up tables in step.
 
+mod wishes;
+
 use std::ops::{Bound, RangeBounds};
 
 use imbl::{OrdMap, OrdSet};
@@ -12,10 +14,10 @@ use crate::id::{
 };
 use crate::image::copies;
 use crate::model::{
-    Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, Drill, Image, ImageCopies, ImageRun,
-    ImageSave, ImageTitle, JoinToken, LastBackup, Lineage, Master, Network, Port, Program,
-    PublicPort, Receipt, Replacement, Session, Settings, User, Vcluster, Visibility, Vnode,
-    VnodeWanted, Worker,
+    Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, DiskOvercommit, Drill, Image,
+    ImageCopies, ImageRun, ImageSave, ImageTitle, JoinToken, LastBackup, Lineage, Master, Network,
+    Port, Program, PublicPort, Receipt, Replacement, Session, Settings, User, Vcluster,
+    VclusterWishes, Visibility, Vnode, VnodeWanted, VnodeWishes, Worker,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -39,6 +41,8 @@ pub struct State {
     pub last_backup: Option<LastBackup>,
     /// How much each vnode may send and receive; none while nobody has limited it.
     pub bandwidth: Option<Bandwidth>,
+    /// None until an admin changes it.
+    pub disk_overcommit: Option<DiskOvercommit>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,
@@ -57,6 +61,9 @@ pub struct State {
     pub networks: RowMap<NetworkId, Network>,
     pub vclusters: RowMap<VclusterId, Vcluster>,
     pub vnodes: RowMap<VnodeId, Vnode>,
+    /// What they want beyond their size, if that is not the usual.
+    pub vcluster_wishes: RowMap<VclusterId, VclusterWishes>,
+    pub vnode_wishes: RowMap<VnodeId, VnodeWishes>,
     /// Vnodes' ports that are open to the outside.
     pub ports: RowMap<PublicPort, Port>,
     /// Receipts by the entry that they are for; the oldest are dropped.
@@ -78,6 +85,7 @@ struct Lookup {
     /// Workers with a vnode of an image.
     workers_by_image: OrdSet<(Digest, WorkerId)>,
     unplaced: OrdSet<VnodeId>,
+    vnode_by_gpu: OrdMap<String, VnodeId>,
     ports_by_vnode: OrdSet<(VnodeId, PublicPort)>,
     /// Owners of titles that are public.
     public_images: OrdMap<Name, UserId>,

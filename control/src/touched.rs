@@ -65,6 +65,7 @@ pub fn touched(before: &State, after: &State) -> Touched {
     tracing.networks();
     tracing.vclusters();
     tracing.vnodes();
+    tracing.wishes();
     tracing.ports();
     tracing.neighbours();
     tracing.touched
@@ -127,6 +128,7 @@ impl<'s> Tracing<'s> {
             || before.programs != after.programs
             || before.last_backup != after.last_backup
             || before.bandwidth != after.bandwidth
+            || before.disk_overcommit != after.disk_overcommit
             || before.masters != after.masters
             || before.replacements != after.replacements
             || before.join_tokens != after.join_tokens
@@ -351,6 +353,27 @@ impl<'s> Tracing<'s> {
                 for (state, vnode) in self.states().into_iter().zip([pair.0, pair.1]) {
                     let network = vnode.and_then(|vnode| state.network_of(vnode.owner));
                     self.networks.extend(network.map(|network| network.id));
+                }
+            }
+        }
+    }
+
+    /// What is wished beyond a vnode's size, its disk and its GPUs, concerns its own worker.
+    fn wishes(&mut self) {
+        for pair in differing(&self.before.vcluster_wishes, &self.after.vcluster_wishes) {
+            for state in self.states() {
+                let vclusters = both(pair).filter_map(|row| state.vclusters.get(&row.vcluster));
+                let owners = vclusters.map(|vcluster| vcluster.owner);
+                self.touched.owners.extend(owners);
+            }
+        }
+        for pair in differing(&self.before.vnode_wishes, &self.after.vnode_wishes) {
+            for state in self.states() {
+                let vnodes = both(pair).filter_map(|row| state.vnodes.get(&row.vnode));
+                for vnode in vnodes {
+                    self.touched.owners.insert(vnode.owner);
+                    let placed = vnode.placement.map(|placed| placed.worker);
+                    self.touched.workers.extend(placed);
                 }
             }
         }

@@ -15,9 +15,12 @@ pub fn needed(command: &Command) -> ClusterVersion {
     match command {
         Command::Image(_) => ClusterVersion(3),
         Command::RecordBackup => ClusterVersion(2),
-        Command::AddPort { .. } | Command::RemovePort { .. } | Command::LimitBandwidth { .. } => {
-            ClusterVersion(3)
-        }
+        Command::AddPort { .. }
+        | Command::RemovePort { .. }
+        | Command::LimitBandwidth { .. }
+        | Command::CreateVclusterWith { .. }
+        | Command::ResizeVcluster { .. }
+        | Command::SetDiskOvercommit { .. } => ClusterVersion(3),
         Command::InitCluster(_)
         | Command::CreateJoinToken { .. }
         | Command::JoinMaster { .. }

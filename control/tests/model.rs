@@ -304,7 +304,8 @@ fn capacity() -> WorkerCapacity {
     WorkerCapacity {
         cpu_milli: docklet_control::amount::CpuMilli(4_000),
         memory_mib: docklet_control::amount::MemoryMib(2_048),
-        ..WorkerCapacity::default()
+        disk_mib: docklet_control::amount::DiskMib(20_480),
+        gpus: hostile::wishes::gpus(&["GPU-1", "GPU-2", "GPU-3"]),
     }
 }
 

@@ -192,6 +192,7 @@ impl Worker {
             mac: MacAddress([0x0a, 0, 0, 0, 0, last]),
             hosts: vec![("host-0".to_owned(), address)],
             bandwidth: Bandwidth::default(),
+            gpus: Vec::new(),
             secret: Some(VclusterSecret([3; 32])),
         }
     }

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::{Decision, Ground, in_range, plain_text, socket_address};
+use super::{Decision, Ground, in_range, plain_text, socket_address, wishes};
 use crate::event::Event;
 use crate::id::{SecretHash, WorkerId};
 use crate::model::receipt::Subject;
-use crate::model::{JoinRole, JoinToken, Worker, WorkerCapacity, WorkerFacts, WorkerStatus};
+use crate::model::{
+    JoinRole, JoinToken, Wishes, Worker, WorkerCapacity, WorkerFacts, WorkerStatus,
+};
 use crate::name::Name;
 use crate::refusal::Refusal;
 
@@ -120,6 +122,9 @@ pub(super) fn describe_worker(
         0..=256,
         "GPUs",
     )?;
+    if ground.state.version() >= Wishes::SINCE {
+        wishes::check_inventory(&facts.capacity)?;
+    }
     let mut events = Vec::new();
     if worker.facts != *facts {
         events.push(Event::WorkerDescribed {

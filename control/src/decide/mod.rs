@@ -11,10 +11,12 @@ mod setup;
 mod vcluster;
 mod version;
 mod vnode;
+mod wishes;
 
 use crate::command::{Command, Entry};
 use crate::event::Event;
 use crate::id::LogIndex;
+use crate::model::Wishes;
 use crate::model::receipt::Subject;
 use crate::permit;
 use crate::refusal::Refusal;
@@ -136,7 +138,20 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
             image,
             vnodes,
             size,
-        } => vcluster::create(ground, name, image, *vnodes, *size),
+        } => vcluster::create(ground, name, image, *vnodes, *size, Wishes::usual()),
+        Command::CreateVclusterWith {
+            name,
+            image,
+            vnodes,
+            size,
+            wishes,
+        } => vcluster::create(ground, name, image, *vnodes, *size, wishes),
+        Command::ResizeVcluster { vcluster, disk_mib } => {
+            wishes::resize(ground, *vcluster, *disk_mib)
+        }
+        Command::SetDiskOvercommit { overcommit } => {
+            wishes::set_disk_overcommit(ground, *overcommit)
+        }
         Command::StartVcluster { vcluster } => vcluster::start(ground, *vcluster),
         Command::StopVcluster { vcluster } => vcluster::stop(ground, *vcluster),
         Command::ScaleVcluster { vcluster, vnodes } => vcluster::scale(ground, *vcluster, *vnodes),

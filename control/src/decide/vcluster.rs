@@ -5,14 +5,14 @@ use std::net::Ipv4Addr;
 
 use ipnetwork::Ipv4Network;
 
-use super::{Decision, Ground, in_range, port};
+use super::{Decision, Ground, in_range, port, wishes};
 use crate::amount::VnodeSize;
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::id::{NetworkId, UserId, VclusterId, VnodeId};
 use crate::image::{catalog, copies};
 use crate::model::receipt::Subject;
 use crate::model::{
-    Image, Network, Settings, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted,
+    Image, Network, Settings, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Wishes,
 };
 use crate::name::Name;
 use crate::permit;
@@ -24,11 +24,13 @@ pub(super) fn create(
     image: &str,
     vnodes: u32,
     size: VnodeSize,
+    wishes: &Wishes,
 ) -> Result<Decision, Refusal> {
     let owner = permit::person(ground.state, ground.entry.actor)?;
     let name = Name::parse("vcluster", name)?;
     check_count(vnodes)?;
     check_size(size)?;
+    wishes::check(wishes)?;
     refuse_taken(ground, owner, &name)?;
     let (image_name, image) = find_image(ground, owner, image)?;
     let (network, made) = network_for(ground, owner.id)?;
@@ -48,7 +50,8 @@ pub(super) fn create(
     events.push(Event::VclusterCreated {
         vcluster: vcluster.clone(),
     });
-    events.extend(new_vnodes(ground, &vcluster, &network, 0..vnodes)?);
+    events.extend(wishes::of_vcluster(&vcluster, wishes));
+    events.extend(new_vnodes(ground, &vcluster, wishes, &network, 0..vnodes)?);
     Ok(Decision::new(Subject::Vcluster(vcluster.id), events))
 }
 
@@ -160,6 +163,7 @@ fn free_subnet(ground: Ground<'_>, settings: &Settings) -> Result<Ipv4Network, R
 fn new_vnodes(
     ground: Ground<'_>,
     vcluster: &Vcluster,
+    wishes: &Wishes,
     network: &Network,
     ordinals: impl IntoIterator<Item = u32>,
 ) -> Result<Vec<Event>, Refusal> {
@@ -173,7 +177,9 @@ fn new_vnodes(
             scope: format!("your subnet {}", network.subnet),
         })?;
         let vnode = new_vnode(ground, vcluster, VnodeId(id), ordinal, address);
+        let wished = wishes::of_vnode(&vnode, wishes);
         events.push(Event::VnodeCreated { vnode });
+        events.extend(wished);
     }
     Ok(events)
 }
@@ -239,7 +245,7 @@ pub(super) fn stop(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refus
 }
 
 /// The vcluster, unless it is on its way out.
-fn changeable(ground: Ground<'_>, id: VclusterId) -> Result<&Vcluster, Refusal> {
+pub(super) fn changeable(ground: Ground<'_>, id: VclusterId) -> Result<&Vcluster, Refusal> {
     let vcluster = permit::visible_vcluster(ground.state, ground.entry.actor, id)?;
     if vcluster.wanted == VclusterWanted::Deleted {
         return Err(Refusal::BeingDeleted {
@@ -293,7 +299,8 @@ pub(super) fn scale(ground: Ground<'_>, id: VclusterId, vnodes: u32) -> Result<D
             .ok_or_else(|| Refusal::not_found("network", vcluster.network))?;
         let used: BTreeSet<u32> = live.iter().map(|vnode| vnode.ordinal).collect();
         let ordinals = (0..).filter(|n| !used.contains(n)).take(keep - live.len());
-        events.extend(new_vnodes(ground, vcluster, network, ordinals)?);
+        let wishes = ground.state.wishes_of_vcluster(id);
+        events.extend(new_vnodes(ground, vcluster, wishes, network, ordinals)?);
     }
     Ok(Decision::new(Subject::Vcluster(id), events))
 }

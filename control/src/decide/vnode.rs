@@ -19,7 +19,7 @@ pub(super) fn place(
     let mut state = ground.state.clone();
     let mut events = Vec::new();
     for (id, worker) in placed {
-        if let Some(event) = place_one(ground, &state, *id, *worker) {
+        for event in place_one(ground, &state, *id, *worker) {
             state = evolve(state, ground.entry.at, &event);
             events.push(event);
         }
@@ -34,20 +34,16 @@ pub(super) fn place(
     Decision::quiet(events)
 }
 
-/// The placement, if the vnode still needs one and the worker can still take it. The entry's index is the epoch:
+/// The placement, and the GPUs that come with it, if the vnode still needs one and the worker can still take it. The entry's index is the epoch:
 /// it is higher than that of any earlier placement.
-fn place_one(ground: Ground<'_>, state: &State, id: VnodeId, worker: WorkerId) -> Option<Event> {
-    let vnode = state.vnodes.get(&id).filter(|v| v.placement.is_none())?;
-    let row = state.workers.get(&worker)?;
-    place::lacks(state, row, vnode)
-        .is_empty()
-        .then(|| Event::VnodePlaced {
-            about: VnodeRef::from(vnode),
-            placement: Placement {
-                worker,
-                epoch: Epoch(ground.index.0),
-            },
-        })
+fn place_one(ground: Ground<'_>, state: &State, id: VnodeId, worker: WorkerId) -> Vec<Event> {
+    let vnode = state.vnodes.get(&id).filter(|v| v.placement.is_none());
+    match (vnode, state.workers.get(&worker)) {
+        (Some(vnode), Some(worker)) if place::lacks(state, worker, vnode).is_empty() => {
+            place::placing(state, worker, vnode, Epoch(ground.index.0))
+        }
+        (Some(_) | None, _) => Vec::new(),
+    }
 }
 
 /// Longest text of a report that is kept, in bytes.

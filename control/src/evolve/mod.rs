@@ -9,6 +9,7 @@ mod person;
 mod port;
 mod vcluster;
 mod vnode;
+mod wishes;
 
 use crate::event::{Change, Event};
 use crate::id::UnixMs;
@@ -42,7 +43,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::VclusterWantedChanged { about, wanted } => {
             vcluster::wanted_changed(&mut state, about.vcluster, wanted);
         }
-        Event::VclusterDeleted { about } => state.remove_vcluster(&about.vcluster),
+        Event::VclusterDeleted { about } => vcluster::deleted(&mut state, about.vcluster),
         Event::VnodeCreated { vnode } => vnode::created(&mut state, vnode),
         Event::VnodeWantedChanged { about, wanted } => {
             vnode::change(&mut state, about.vnode, |row| row.wanted = wanted);
@@ -88,6 +89,12 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::BandwidthLimited { bandwidth } => state.bandwidth = Some(bandwidth),
         Event::Drill(event) => drill::evolve(&mut state, at, event),
         Event::Image(event) => image::evolve(&mut state, event),
+        Event::VclusterWished { about, wishes } => {
+            wishes::of_vcluster(&mut state, about.vcluster, wishes);
+        }
+        Event::VnodeWished { about, wishes } => wishes::of_vnode(&mut state, about.vnode, wishes),
+        Event::GpusGiven { about, gpus } => wishes::gpus_given(&mut state, about.vnode, gpus),
+        Event::DiskOvercommitSet { overcommit } => state.disk_overcommit = Some(overcommit),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}
     }

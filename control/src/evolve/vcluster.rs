@@ -14,6 +14,11 @@ pub(super) fn created(state: &mut State, vcluster: Vcluster) {
     state.put_vcluster(vcluster);
 }
 
+pub(super) fn deleted(state: &mut State, id: VclusterId) {
+    state.remove_vcluster_wishes(&id);
+    state.remove_vcluster(&id);
+}
+
 pub(super) fn wanted_changed(state: &mut State, id: VclusterId, wanted: VclusterWanted) {
     if let Some(vcluster) = state.vclusters.get_mut(&id) {
         vcluster.wanted = wanted;

@@ -40,6 +40,7 @@ pub(super) fn seen(state: &mut State, at: UnixMs, id: VnodeId, seen: VnodeSeen) 
 
 pub(super) fn removed(state: &mut State, id: VnodeId) {
     state.remove_image_save(&id);
+    state.remove_vnode_wishes(&id);
     let Some(vnode) = state.remove_vnode(&id) else {
         return;
     };

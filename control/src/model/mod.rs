@@ -18,6 +18,7 @@ pub mod user;
 pub mod vcluster;
 pub mod version;
 pub mod vnode;
+pub mod wishes;
 pub mod worker;
 
 pub use autopilot::Autopilot;
@@ -39,4 +40,5 @@ pub use user::{Role, User};
 pub use vcluster::{Vcluster, VclusterWanted};
 pub use version::{Agreed, ClusterVersion, LastBackup, Program};
 pub use vnode::{Placement, Vnode, VnodeSeen, VnodeWanted};
+pub use wishes::{DiskOvercommit, GpuWish, VclusterWishes, VnodeWishes, Wishes};
 pub use worker::{Gpu, Worker, WorkerCapacity, WorkerFacts, WorkerStatus};

@@ -13,5 +13,5 @@ pub use image::{ImageView, SaveView, VersionView};
 pub use master::{GroupView, MasterRole, MasterView};
 pub use port::PortView;
 pub use state::StateView;
-pub use vcluster::{Phase, VclusterView, VnodeView};
+pub use vcluster::{GpuView, Phase, VclusterView, VnodeView};
 pub use worker::WorkerView;

@@ -4,9 +4,11 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::amount::VnodeSize;
+use crate::amount::{DiskMib, VnodeSize};
 use crate::id::{Epoch, LogIndex, UnixMs, UserId, VclusterId, VnodeId};
-use crate::model::{User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, WorkerStatus};
+use crate::model::{
+    Gpu, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Wishes, WorkerStatus,
+};
 use crate::permit;
 use crate::place::{Dimension, Obstacle};
 use crate::state::State;
@@ -66,8 +68,23 @@ pub struct VnodeView {
     pub worker: Option<String>,
     pub epoch: Option<Epoch>,
     pub size: VnodeSize,
+    /// What its disk holds.
+    #[serde(default)]
+    pub disk_mib: DiskMib,
+    /// GPUs that are its own.
+    #[serde(default)]
+    pub gpus: Vec<GpuView>,
     /// Since when the worker's last report holds.
     pub seen_at: UnixMs,
+}
+
+/// One GPU of a vnode as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GpuView {
+    /// The driver's unique name of it.
+    pub uuid: String,
+    /// The product's name; none while the vnode's worker does not have it.
+    pub model: Option<String>,
 }
 
 /// One vcluster as it is shown.
@@ -78,6 +95,9 @@ pub struct VclusterView {
     pub owner: String,
     pub image: String,
     pub size: VnodeSize,
+    /// What vnodes that are added want beyond it.
+    #[serde(default)]
+    pub wishes: Wishes,
     pub wanted: VclusterWanted,
     /// The phase of the vnode that is furthest from what is wanted.
     pub phase: Phase,
@@ -134,6 +154,7 @@ pub fn show(state: &State, vcluster: &Vcluster) -> VclusterView {
             .unwrap_or_default(),
         image: vcluster.image_name.to_string(),
         size: vcluster.size,
+        wishes: state.wishes_of_vcluster(vcluster.id).clone(),
         wanted: vcluster.wanted,
         phase: overall(vcluster.wanted, &vnodes),
         running: u32::try_from(running).unwrap_or(u32::MAX),
@@ -183,8 +204,27 @@ pub fn show_vnode(state: &State, vnode: &Vnode) -> VnodeView {
         worker: worker.map(|worker| worker.name.to_string()),
         epoch: vnode.placement.map(|placement| placement.epoch),
         size: vnode.size,
+        disk_mib: state.wishes_of(vnode.id).disk_mib,
+        gpus: gpus(state, vnode),
         seen_at: vnode.seen_at,
     }
+}
+
+fn gpus(state: &State, vnode: &Vnode) -> Vec<GpuView> {
+    let given = state.gpus_of(vnode.id).iter();
+    given
+        .map(|uuid| GpuView {
+            uuid: uuid.clone(),
+            model: gpu_here(state, vnode, uuid).map(|gpu| gpu.model.clone()),
+        })
+        .collect()
+}
+
+/// The GPU, if the vnode's worker has it.
+fn gpu_here<'s>(state: &'s State, vnode: &Vnode, uuid: &str) -> Option<&'s Gpu> {
+    let worker = state.workers.get(&vnode.placement?.worker)?;
+    let mut gpus = worker.facts.capacity.gpus.iter();
+    gpus.find(|gpu| gpu.uuid == uuid)
 }
 
 fn phase(vnode: &Vnode) -> Phase {
@@ -217,10 +257,21 @@ fn reason(state: &State, vnode: &Vnode, lost: bool) -> String {
             if vnode.placement.is_none() && vnode.wanted == VnodeWanted::Running {
                 no_worker(state, &vnode.obstacles)
             } else {
-                String::new()
+                missing_gpus(state, vnode)
             }
         }
     }
+}
+
+/// GPUs that are the vnode's and that its worker does not have any more; empty if there are none.
+fn missing_gpus(state: &State, vnode: &Vnode) -> String {
+    let missing = state.gpus_of(vnode.id).iter();
+    let missing = missing.filter(|uuid| gpu_here(state, vnode, uuid).is_none());
+    let missing: Vec<&str> = missing.map(String::as_str).collect();
+    if missing.is_empty() {
+        return String::new();
+    }
+    format!("its worker does not have {} any more", missing.join(", "))
 }
 
 /// Every worker with what it lacks.
@@ -252,6 +303,25 @@ fn lack(dimension: &Dimension) -> String {
         Dimension::Cpu { wanted, free } => format!("wants {wanted} m of CPU, {free} m free"),
         Dimension::Memory { wanted, free } => {
             format!("wants {wanted} MiB of memory, {free} MiB free")
+        }
+        Dimension::Disk { wanted, free } => format!("wants {wanted} MiB of disk, {free} MiB free"),
+        Dimension::Gpus {
+            wanted,
+            model,
+            fitting,
+            free,
+        } => {
+            let gpus = if *wanted == 1 { "GPU" } else { "GPUs" };
+            let (kind, of) = match model {
+                Some(model) => (format!(" \"{model}\""), " of this kind"),
+                None => (String::new(), ""),
+            };
+            let has = match (*fitting, *free) {
+                (0, _) => format!("has none{of}"),
+                (_, 0) => format!("has {fitting}{of}, all given away"),
+                _ => format!("has {fitting}{of}, {free} free"),
+            };
+            format!("wants {wanted} {gpus}{kind}, {has}")
         }
     }
 }

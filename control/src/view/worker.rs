@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gpus;
 use crate::id::{UnixMs, WorkerId};
 use crate::model::{Worker, WorkerFacts, WorkerStatus};
 use crate::place;
@@ -25,6 +26,14 @@ pub struct WorkerView {
     /// MiB promised to vnodes, and what may be.
     pub memory_mib_promised: u64,
     pub memory_mib_max: u64,
+    /// MiB of disk promised to vnodes, and what may be.
+    #[serde(default)]
+    pub disk_mib_promised: u64,
+    #[serde(default)]
+    pub disk_mib_max: u64,
+    /// GPUs of it that are some vnode's.
+    #[serde(default)]
+    pub gpus_given: u32,
     /// Vnodes placed on it.
     pub vnodes: u32,
 }
@@ -49,6 +58,9 @@ fn show(state: &State, worker: &Worker) -> WorkerView {
         cpu_milli_max: load.cpu_milli_max,
         memory_mib_promised: load.memory_mib,
         memory_mib_max: load.memory_mib_max,
+        disk_mib_promised: load.disk_mib,
+        disk_mib_max: load.disk_mib_max,
+        gpus_given: gpus::given(state, worker),
         vnodes: u32::try_from(state.vnodes_on(worker.id).count()).unwrap_or(u32::MAX),
     }
 }

@@ -85,6 +85,9 @@ impl Own {
         let vnodes = || state.vnodes.values().filter(|vnode| vnode.owner == user);
         own.add::<VnodeId>(Table::Vnodes, vnodes().map(|vnode| vnode.id));
         own.add::<VnodeId>(Table::ImageSaves, vnodes().map(|vnode| vnode.id));
+        own.add::<VnodeId>(Table::VnodeWishes, vnodes().map(|vnode| vnode.id));
+        let vclusters = state.vclusters_of(user).map(|v| v.id);
+        own.add(Table::VclusterWishes, vclusters);
         let placed = vnodes().filter_map(|vnode| vnode.placement);
         own.add::<WorkerId>(Table::Workers, placed.map(|placed| placed.worker));
         let ports = state.ports.values().filter(|port| port.owner == user);

@@ -2,6 +2,7 @@
 
 pub mod drill;
 pub mod image;
+pub mod wishes;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -109,15 +110,12 @@ fn anything() -> BoxedStrategy<Command> {
 }
 
 fn of_people() -> BoxedStrategy<Command> {
-    let vcluster = || {
-        let known = select(vec![1, 1, 1, 2, 2, 3, 4]);
-        prop_oneof![7 => known, 1 => Just(u64::MAX)].prop_map(VclusterId)
-    };
     let image = prop_oneof![9 => Just("busybox".to_owned()), 2 => image::name()];
     prop_oneof![
         4 => (text(), image, count(), size()).prop_map(|(name, image, vnodes, size)| {
             Command::CreateVcluster { name, image, vnodes, size }
         }),
+        4 => wishes::of_people(),
         2 => vcluster().prop_map(|vcluster| Command::StartVcluster { vcluster }),
         2 => vcluster().prop_map(|vcluster| Command::StopVcluster { vcluster }),
         4 => (vcluster(), count())
@@ -134,6 +132,11 @@ fn of_people() -> BoxedStrategy<Command> {
         1 => secret().prop_map(|id| Command::CloseSession { id }),
     ]
     .boxed()
+}
+
+fn vcluster() -> impl Strategy<Value = VclusterId> {
+    let known = select(vec![1, 1, 1, 2, 2, 3, 4]);
+    prop_oneof![7 => known, 1 => Just(u64::MAX)].prop_map(VclusterId)
 }
 
 fn of_admins() -> BoxedStrategy<Command> {
@@ -166,6 +169,7 @@ fn of_admins() -> BoxedStrategy<Command> {
         }),
         removal(),
         Just(Command::RecordBackup),
+        wishes::of_admins(),
         (rate(), rate()).prop_map(|(sent, received)| Command::LimitBandwidth {
             bandwidth: Bandwidth { sent, received },
         }),
@@ -366,11 +370,12 @@ fn size() -> impl Strategy<Value = VnodeSize> {
 fn capacity() -> impl Strategy<Value = WorkerCapacity> {
     let cpu = prop_oneof![2 => Just(4_000), 1 => amount()];
     let memory = prop_oneof![2 => select(vec![1_024, 2_048, 4_096]), 1 => amount()];
-    (cpu, memory, number()).prop_map(|(cpu, memory, disk)| WorkerCapacity {
+    let disk = prop_oneof![2 => Just(20_480), 1 => number()];
+    (cpu, memory, disk, wishes::inventory()).prop_map(|(cpu, memory, disk, gpus)| WorkerCapacity {
         cpu_milli: CpuMilli(cpu),
         memory_mib: MemoryMib(memory),
         disk_mib: DiskMib(disk),
-        gpus: Vec::new(),
+        gpus,
     })
 }
 

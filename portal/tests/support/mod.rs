@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use docklet_control::agent_wire::{FromAgent, ToAgent};
-use docklet_control::amount::{CpuMilli, MemoryMib, VnodeSize};
+use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
 use docklet_control::assignment::Assignment;
 use docklet_control::command::InitCluster;
 use docklet_control::id::{Digest, LogIndex, MasterId, RequestId, SecretHash, UserId, WorkerId};
@@ -179,6 +179,7 @@ fn capacity() -> WorkerCapacity {
     WorkerCapacity {
         cpu_milli: CpuMilli(64_000),
         memory_mib: MemoryMib(65_536),
+        disk_mib: DiskMib(1 << 20),
         ..WorkerCapacity::default()
     }
 }

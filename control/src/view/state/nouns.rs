@@ -8,7 +8,7 @@ use crate::id::{Digest, UserId, VclusterId, WorkerId};
 use crate::image::{catalog, copies};
 use crate::model::{
     Image, ImageSave, JoinRole, Outcome, Receipt, Role, SaveSeen, SessionKind, VclusterWanted,
-    Vnode, VnodeSeen, VnodeWanted, WorkerStatus,
+    Vnode, VnodeSeen, VnodeWanted, Wishes, WorkerStatus,
 };
 use crate::permit;
 use crate::version;
@@ -31,6 +31,10 @@ impl Shown<'_> {
                 .number(
                     "memory_overcommit_percent",
                     settings.memory_overcommit_percent,
+                )
+                .number(
+                    "disk_overcommit_percent",
+                    state.overcommit_of_disks().percent,
                 )
                 .number("worker_timeout_ms", settings.worker_timeout_ms)
                 .number("version", state.version().0)
@@ -326,7 +330,10 @@ impl Shown<'_> {
                 .number("vnodes", u64::try_from(vnodes).unwrap_or(u64::MAX))
                 .text("image", &vcluster.image_name)
                 .text("image_digest", vcluster.image)
-                .group("size", size(vcluster.size))
+                .group(
+                    "size",
+                    size(vcluster.size, state.wishes_of_vcluster(vcluster.id)),
+                )
                 .number("created_at", vcluster.created_at.0)
                 .number("created_index", vcluster.created_index.0);
             let name = self.theirs(vcluster.owner, vcluster.name.as_str());
@@ -356,7 +363,8 @@ impl Shown<'_> {
                 .number("seen_at", vnode.seen_at.0)
                 .text("address", vnode.address)
                 .text("image_digest", vnode.image)
-                .group("size", size(vnode.size))
+                .group("size", size(vnode.size, state.wishes_of(vnode.id)))
+                .list("gpus", state.gpus_of(vnode.id).iter().cloned())
                 .text_if("worker", placement.map(|placed| self.worker(placed.worker)))
                 .number_if("epoch", placement.map(|placed| placed.epoch.0))
                 .list("does_not_fit_on", obstacles)
@@ -428,11 +436,14 @@ pub(super) fn receipt(receipt: &Receipt) -> Fields {
     fields.0
 }
 
-fn size(size: VnodeSize) -> Fields {
+fn size(size: VnodeSize, wishes: &Wishes) -> Fields {
     let fields = Building::default()
         .number("cpu_milli", size.cpu_milli.0)
         .number("memory_mib", size.memory_mib.0)
-        .number("pids_max", size.pids_max);
+        .number("pids_max", size.pids_max)
+        .number("disk_mib", wishes.disk_mib.0)
+        .number("gpus", wishes.gpus.count)
+        .text_if("gpu_model", wishes.gpus.model.as_ref());
     fields.0
 }
 
