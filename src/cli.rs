@@ -48,7 +48,7 @@ enum Command {
     /// Workers' agents: join, run
     #[command(subcommand)]
     Agent(role::agent::Command),
-    /// Workers: list
+    /// Workers: list, how much disk may be promised
     #[command(subcommand)]
     Worker(client::machine::WorkerCommand),
     /// Invitations for machines

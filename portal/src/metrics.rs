@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use docklet_control::meter::{Measure, Totals, Usage};
 use docklet_control::model::{Vnode, Worker, WorkerStatus};
 use docklet_control::view::vcluster::show_vnode;
-use docklet_control::{permit, place};
+use docklet_control::{gpus, permit, place};
 
 use crate::asker::Asker;
 use crate::meters;
@@ -138,10 +138,22 @@ fn of_worker(
         load.memory_mib << 20,
     );
     text.gauge(
+        "docklet_worker_disk_promised_bytes",
+        "Disk promised to vnodes of the worker; sparse files, so it may be more than there is.",
+        &labels,
+        load.disk_mib << 20,
+    );
+    text.gauge(
         "docklet_worker_gpus",
         "GPUs that the worker offers.",
         &labels,
         capacity.gpus.len(),
+    );
+    text.gauge(
+        "docklet_worker_gpus_given",
+        "GPUs of the worker that are some vnode's.",
+        &labels,
+        gpus::given(state, worker),
     );
     if let Some(usage) = usage {
         used(text, "docklet_worker", &labels, usage);

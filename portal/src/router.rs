@@ -63,9 +63,9 @@ fn page_routes() -> Router<Portal> {
         .route("/logout", post(pages::login::leave))
         .route(
             "/vclusters",
-            get(pages::vcluster::list).post(pages::vcluster::create),
+            get(pages::vcluster::list).post(pages::vcluster::form::create),
         )
-        .route("/new/vcluster", get(pages::vcluster::form))
+        .route("/new/vcluster", get(pages::vcluster::form::show))
         .route("/vclusters/{name}", get(pages::vcluster::show))
         .route("/vclusters/{name}/usage", get(pages::usage::show))
         .route("/vclusters/{name}/{action}", post(pages::vcluster::change))
@@ -109,6 +109,7 @@ fn api_routes() -> Router<Portal> {
         .route("/vclusters/{name}/start", post(api::vcluster::start))
         .route("/vclusters/{name}/stop", post(api::vcluster::stop))
         .route("/vclusters/{name}/scale", post(api::vcluster::scale))
+        .route("/vclusters/{name}/resize", post(api::vcluster::resize))
         .route("/vclusters/{name}/usage", get(api::meter::vcluster_usage))
         .route(
             "/vclusters/{name}/history",
@@ -145,6 +146,10 @@ fn api_routes() -> Router<Portal> {
         .route("/masters/{name}/drain", post(api::master::drain))
         .route("/masters/{name}/replace", post(api::master::replace))
         .route("/workers", get(api::machine::workers))
+        .route(
+            "/disk-overcommit",
+            get(api::machine::disk_overcommit).put(api::machine::set_disk_overcommit),
+        )
         .route("/usage", get(api::meter::workers_usage))
         .route("/workers/{name}/history", get(api::meter::worker_history))
         .route("/tokens", post(api::machine::create_token))

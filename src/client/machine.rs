@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use docklet_control::model::{ClusterVersion, LastBackup, Lineage, WorkerStatus};
+use docklet_control::model::{ClusterVersion, DiskOvercommit, LastBackup, Lineage, WorkerStatus};
 use docklet_control::view::{DrillNotice, WorkerView};
 use docklet_raft::RaftStatus;
 use reqwest::Method;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::connection::Connection;
-use super::output::{Format, Rows, instant, line, print, remark};
+use super::output::{Format, Rows, instant, line, print, print_receipt, remark};
 use crate::cli::{MachineRole, Print};
 
 /// Answer of `/status`.
@@ -116,11 +116,48 @@ fn came_from(lineage: &Lineage) -> String {
 pub enum WorkerCommand {
     /// List workers
     List(Print),
+    /// Show or set how much disk may be promised to vnodes on each worker
+    #[command(allow_negative_numbers = true)]
+    Overcommit {
+        /// Percent of what a worker has; disks take only what is written to them
+        #[arg(long, value_name = "PERCENT")]
+        disk: Option<u32>,
+        #[command(flatten)]
+        print: Print,
+    },
 }
 
 pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
-    let WorkerCommand::List(format) = command;
-    let workers: Vec<WorkerView> = Connection::open()?.get("/workers").await?;
+    let connection = Connection::open()?;
+    match command {
+        WorkerCommand::List(format) => list_workers(&connection, format).await,
+        WorkerCommand::Overcommit { disk, print } => overcommit(&connection, disk, print).await,
+    }
+}
+
+async fn overcommit(
+    connection: &Connection,
+    disk: Option<u32>,
+    format: Print,
+) -> anyhow::Result<ExitCode> {
+    if let Some(percent) = disk {
+        let receipt = connection
+            .receipt(Method::PUT, "/disk-overcommit", &DiskOvercommit { percent })
+            .await?;
+        print_receipt(format.format, &receipt)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let overcommit: DiskOvercommit = connection.get("/disk-overcommit").await?;
+    print(format.format, &overcommit, |overcommit| {
+        let mut rows = Rows::new(&["of each worker", "may be promised"]);
+        rows.add(["disk".to_owned(), format!("{} %", overcommit.percent)]);
+        rows
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list_workers(connection: &Connection, format: Print) -> anyhow::Result<ExitCode> {
+    let workers: Vec<WorkerView> = connection.get("/workers").await?;
     print(format.format, &workers, |workers| {
         let mut rows = Rows::new(&[
             "id",
@@ -130,6 +167,8 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
             "vnodes",
             "memory mib",
             "cpu milli",
+            "disk gib",
+            "gpus",
             "data address",
         ]);
         for worker in workers {
@@ -147,6 +186,12 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
                 worker.vnodes.to_string(),
                 format!("{}/{}", worker.memory_mib_promised, worker.memory_mib_max),
                 format!("{}/{}", worker.cpu_milli_promised, worker.cpu_milli_max),
+                format!(
+                    "{}/{}",
+                    worker.disk_mib_promised >> 10,
+                    worker.disk_mib_max >> 10
+                ),
+                format!("{}/{}", worker.gpus_given, worker.facts.capacity.gpus.len()),
                 worker.data_addr.clone(),
             ]);
         }

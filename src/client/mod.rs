@@ -1,5 +1,6 @@
 //! The client side: commands that talk to a cluster's public listener.
 
+pub mod amount;
 pub mod backup;
 pub mod connection;
 pub mod context;

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use docklet_control::amount::{CpuMilli, MemoryMib, VnodeSize};
-use docklet_control::model::Receipt;
-use docklet_control::view::{Phase, VclusterView};
+use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
+use docklet_control::model::{GpuWish, Receipt, Wishes};
+use docklet_control::view::{Phase, VclusterView, VnodeView};
 use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::amount;
 use super::connection::Connection;
 use super::output::{Format, Rows, instant, print, print_receipt, remark};
 use super::usage;
@@ -43,6 +44,15 @@ pub enum Command {
         /// Vnodes that there shall be
         vnodes: u32,
     },
+    /// Let the disks of all vnodes grow, while they run
+    Resize {
+        vcluster: String,
+        /// What each disk shall hold, as 20GiB; never less than it holds now
+        #[arg(long, value_name = "SIZE", value_parser = amount::disk)]
+        disk: DiskMib,
+        #[command(flatten)]
+        print: Print,
+    },
     /// Delete a vcluster with all its files
     Delete(Change),
 }
@@ -65,6 +75,15 @@ pub struct Create {
     /// Processes of each vnode at most
     #[arg(long, default_value_t = VnodeSize::default().pids_max)]
     pids_max: u32,
+    /// What the disk of each vnode holds, as 20GiB; it takes only what is written to it
+    #[arg(long, value_name = "SIZE", value_parser = amount::disk, default_value = "10GiB")]
+    disk: DiskMib,
+    /// GPUs of each vnode, its own also while it stands still
+    #[arg(long, default_value_t = 0)]
+    gpus: u32,
+    /// Kind of GPU, by words of the product's name, as A100 or "RTX 4090"; any if absent
+    #[arg(long, value_name = "MODEL", requires = "gpus")]
+    gpu_model: Option<String>,
     #[command(flatten)]
     wait: Wait,
 }
@@ -109,6 +128,17 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Scale { change, vnodes } => {
             act(&connection, change, "scale", json!({"vnodes": vnodes})).await
         }
+        Command::Resize {
+            vcluster,
+            disk,
+            print,
+        } => {
+            let path = format!("{}/resize", path(&vcluster)?);
+            let body = json!({"disk_mib": disk});
+            let receipt = connection.receipt(Method::POST, &path, &body).await?;
+            print_receipt(print.format, &receipt)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Delete(change) => {
             let path = path(&change.vcluster)?;
             let receipt = connection
@@ -143,12 +173,23 @@ async fn run_create(connection: &Connection, create: Create) -> anyhow::Result<E
         memory_mib: MemoryMib(create.memory_mib),
         pids_max: create.pids_max,
     };
-    let body = json!({
+    let wishes = Wishes {
+        disk_mib: create.disk,
+        gpus: GpuWish {
+            count: create.gpus,
+            model: create.gpu_model,
+        },
+    };
+    let mut body = json!({
         "name": create.name,
         "image": create.image,
         "vnodes": create.vnodes,
         "size": size,
     });
+    // Masters of before have no word for it.
+    if wishes != Wishes::default() {
+        body["wishes"] = json!(wishes);
+    }
     let receipt = connection
         .receipt(Method::POST, "/vclusters", &body)
         .await?;
@@ -256,7 +297,7 @@ async fn list(connection: &Connection, format: Print) -> anyhow::Result<ExitCode
     let views: Vec<VclusterView> = connection.get("/vclusters").await?;
     print(format.format, &views, |views| {
         let mut rows = Rows::new(&[
-            "id", "name", "state", "running", "image", "owner", "created",
+            "id", "name", "state", "running", "image", "disk", "gpus", "owner", "created",
         ]);
         for view in views {
             let live = view
@@ -270,6 +311,8 @@ async fn list(connection: &Connection, format: Print) -> anyhow::Result<ExitCode
                 view.phase.word().to_owned(),
                 format!("{}/{live}", view.running),
                 view.image.clone(),
+                amount::of_disk(view.wishes.disk_mib),
+                gpus_wanted(&view.wishes.gpus),
                 view.owner.clone(),
                 instant(view.created_at),
             ]);
@@ -281,17 +324,41 @@ async fn list(connection: &Connection, format: Print) -> anyhow::Result<ExitCode
 
 fn show(format: Print, view: &VclusterView) -> anyhow::Result<ExitCode> {
     print(format.format, view, |view| {
-        let mut rows = Rows::new(&["vnode", "state", "worker", "address", "reason"]);
+        let mut rows = Rows::new(&[
+            "vnode", "state", "worker", "address", "disk", "gpus", "reason",
+        ]);
         for vnode in &view.vnodes {
             rows.add([
                 format!("{}/{}", view.name, vnode.name),
                 vnode.phase.word().to_owned(),
                 vnode.worker.clone().unwrap_or_else(|| "-".to_owned()),
                 vnode.address.to_string(),
+                amount::of_disk(vnode.disk_mib),
+                gpus_of(vnode),
                 vnode.reason.clone(),
             ]);
         }
         rows
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn gpus_wanted(wish: &GpuWish) -> String {
+    match (wish.count, &wish.model) {
+        (0, _) => "-".to_owned(),
+        (count, None) => count.to_string(),
+        (count, Some(model)) => format!("{count} {model}"),
+    }
+}
+
+/// Models where the worker has them, else the names that the driver gave them.
+fn gpus_of(vnode: &VnodeView) -> String {
+    let gpus = vnode.gpus.iter();
+    let names: Vec<&str> = gpus
+        .map(|gpu| gpu.model.as_deref().unwrap_or(&gpu.uuid))
+        .collect();
+    if names.is_empty() {
+        return "-".to_owned();
+    }
+    names.join(", ")
 }

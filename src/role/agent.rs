@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use docklet_agent::{AgentConfig, inventory};
-use docklet_control::amount::{CpuMilli, MemoryMib};
+use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib};
 use docklet_control::model::WorkerCapacity;
 use docklet_link::token::TokenMalformed;
 use docklet_link::{Credentials, JoinSecret};
@@ -54,6 +54,9 @@ pub struct Join {
     /// CPU to offer, in thousandths of a core; all that there is if absent
     #[arg(long)]
     cpu_milli: Option<u32>,
+    /// Disk to offer, in MiB; the whole file system of --dir if absent
+    #[arg(long)]
+    disk_mib: Option<u64>,
     /// The cluster was restored from a backup: be the worker of this name again, with the vnodes' files in --dir
     #[arg(long)]
     again: bool,
@@ -90,6 +93,7 @@ async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
         cgroup_prefix: ask.cgroup_prefix,
         memory_mib: ask.memory_mib,
         cpu_milli: ask.cpu_milli,
+        disk_mib: ask.disk_mib,
         vnode_io_mib_per_s: config::vnode_io_mib_per_s(),
         vnode_io_operations_per_s: config::vnode_io_operations_per_s(),
         terminal_alone_s: config::terminal_alone_s(),
@@ -130,6 +134,9 @@ fn offer(dir: &Path, file: &AgentFile) -> WorkerCapacity {
     }
     if let Some(cpu_milli) = file.cpu_milli {
         capacity.cpu_milli = CpuMilli(cpu_milli);
+    }
+    if let Some(disk_mib) = file.disk_mib {
+        capacity.disk_mib = DiskMib(disk_mib);
     }
     capacity
 }

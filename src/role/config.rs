@@ -97,6 +97,8 @@ pub struct AgentFile {
     pub memory_mib: Option<u32>,
     /// CPU to offer, in thousandths of a core; all that there is if absent.
     pub cpu_milli: Option<u32>,
+    /// Disk to offer, in MiB; the whole file system of the agent's files if absent.
+    pub disk_mib: Option<u64>,
     /// What each vnode may read from and write to this machine's disk, each way, in MiB a second.
     #[serde(default = "vnode_io_mib_per_s")]
     pub vnode_io_mib_per_s: u64,

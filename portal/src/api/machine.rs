@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use docklet_control::model::JoinRole;
+use docklet_control::model::{DiskOvercommit, JoinRole, Receipt};
 use docklet_control::view::WorkerView;
 use docklet_control::{Command, permit, view};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,21 @@ pub(crate) async fn workers(asker: Asker) -> Result<Json<Vec<WorkerView>>, Probl
     let state = &asker.frozen.state;
     permit::admin(state, asker.actor(), "list workers")?;
     Ok(Json(view::worker::list(state)))
+}
+
+pub(crate) async fn disk_overcommit(asker: Asker) -> Result<Json<DiskOvercommit>, Problem> {
+    let state = &asker.frozen.state;
+    permit::admin(state, asker.actor(), "see how much disk is promised")?;
+    Ok(Json(state.overcommit_of_disks()))
+}
+
+pub(crate) async fn set_disk_overcommit(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Body(overcommit): Body<DiskOvercommit>,
+) -> Result<Json<Receipt>, Problem> {
+    let command = Command::SetDiskOvercommit { overcommit };
+    Ok(Json(propose(&portal, &asker, command).await?))
 }
 
 #[derive(Deserialize)]

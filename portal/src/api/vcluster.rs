@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use docklet_control::Command;
-use docklet_control::amount::VnodeSize;
+use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::id::VclusterId;
-use docklet_control::model::Receipt;
+use docklet_control::model::{Receipt, Wishes};
 use docklet_control::view::{VclusterView, vcluster};
 use serde::Deserialize;
 
@@ -36,6 +36,9 @@ pub(crate) struct NewVcluster {
     vnodes: u32,
     #[serde(default)]
     size: VnodeSize,
+    /// Disk and GPUs.
+    #[serde(default)]
+    wishes: Wishes,
 }
 
 pub(crate) async fn create(
@@ -43,12 +46,8 @@ pub(crate) async fn create(
     asker: Asker,
     Body(body): Body<NewVcluster>,
 ) -> Result<(StatusCode, Json<Receipt>), Problem> {
-    let command = Command::CreateVcluster {
-        name: body.name,
-        image: body.image,
-        vnodes: body.vnodes,
-        size: body.size,
-    };
+    let command =
+        Command::create_vcluster(body.name, body.image, body.vnodes, body.size, body.wishes);
     let receipt = propose(&portal, &asker, command).await?;
     Ok((StatusCode::CREATED, Json(receipt)))
 }
@@ -101,6 +100,25 @@ pub(crate) async fn scale(
     change(&portal, &asker, &name, |vcluster| Command::ScaleVcluster {
         vcluster,
         vnodes,
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Resize {
+    disk_mib: DiskMib,
+}
+
+pub(crate) async fn resize(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path(name): Path<String>,
+    Body(Resize { disk_mib }): Body<Resize>,
+) -> Result<Json<Receipt>, Problem> {
+    change(&portal, &asker, &name, |vcluster| Command::ResizeVcluster {
+        vcluster,
+        disk_mib,
     })
     .await
 }

@@ -1,19 +1,21 @@
 //! Vclusters: list, form, detail, and what can be done to one.
 
+pub(crate) mod form;
+
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use docklet_control::amount::{CpuMilli, MemoryMib, VnodeSize};
+use docklet_control::amount::DiskMib;
 use docklet_control::id::LogIndex;
-use docklet_control::model::VclusterWanted;
-use docklet_control::view::{ImageView, Phase, VclusterView, VnodeView, image, vcluster};
+use docklet_control::model::{GpuWish, VclusterWanted, Wishes};
+use docklet_control::view::{Phase, VclusterView, VnodeView, vcluster};
 use docklet_control::{Command, Refusal};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::amount::{cores, count, mib};
 use super::berth::berths;
-use super::{Page, by_command, check_csrf, csrf, instant, phase, port, sentence, usage};
+use super::{Page, by_command, check_csrf, csrf, instant, phase, port, usage};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -88,149 +90,6 @@ fn link(asker: &Asker, view: &VclusterView) -> String {
     }
 }
 
-pub(crate) async fn form(asker: Asker) -> Markup {
-    form_page(&asker, &NewVcluster::default(), None)
-}
-
-/// The form's fields, as text: what does not fit comes back as it was typed.
-#[derive(Deserialize)]
-pub(crate) struct NewVcluster {
-    csrf: String,
-    name: String,
-    image: String,
-    vnodes: String,
-    cpu_milli: String,
-    memory_mib: String,
-    pids_max: String,
-}
-
-impl Default for NewVcluster {
-    fn default() -> Self {
-        let size = VnodeSize::default();
-        Self {
-            csrf: String::new(),
-            name: String::new(),
-            image: String::new(),
-            vnodes: "2".to_owned(),
-            cpu_milli: size.cpu_milli.0.to_string(),
-            memory_mib: size.memory_mib.0.to_string(),
-            pids_max: size.pids_max.to_string(),
-        }
-    }
-}
-
-impl NewVcluster {
-    fn command(&self) -> Result<Command, Problem> {
-        let number = |what: &str, text: &str| {
-            text.trim()
-                .parse()
-                .map_err(|error| Problem::malformed(what, error))
-        };
-        Ok(Command::CreateVcluster {
-            name: self.name.clone(),
-            image: self.image.clone(),
-            vnodes: number("number of vnodes", &self.vnodes)?,
-            size: VnodeSize {
-                cpu_milli: CpuMilli(number("CPU", &self.cpu_milli)?),
-                memory_mib: MemoryMib(number("memory", &self.memory_mib)?),
-                pids_max: number("process limit", &self.pids_max)?,
-            },
-        })
-    }
-}
-
-fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Markup {
-    let images = image::list(&asker.frozen.state, &asker.user);
-    let body = html! {
-        p.crumbs { a href="/vclusters" { "Vclusters" } " / new" }
-        h1 { "Create a vcluster" }
-        @if let Some(problem) = problem {
-            p.notice.refused role="alert" { (sentence(&problem.detail)) }
-        }
-        @if images.is_empty() {
-            p.notice { "There is no image yet. An admin makes one with " code { "docklet image build busybox" } "." }
-        }
-        form.stack method="post" action="/vclusters" {
-            (csrf(asker))
-            label for="name" { "Name" }
-            input #name name="name" value=(form.name) required maxlength="40" autocomplete="off" autofocus aria-describedby="name-hint";
-            p.hint #name-hint { "1 to 40 of a-z, 0-9 and -, starting with a letter." }
-            fieldset.choices {
-                legend { "Image" }
-                @for (number, image) in images.iter().enumerate() { (image_choice(image, form, number == 0)) }
-            }
-            div.row {
-                div.field {
-                    label for="vnodes" { "Vnodes" }
-                    input #vnodes name="vnodes" type="number" min="1" max="1000" value=(form.vnodes) required;
-                    p.hint { "Hosts: host-0, host-1, …" }
-                }
-            }
-            fieldset {
-                legend { "Limits of each vnode" }
-                div.row {
-                    div.field {
-                        label for="cpu" { "CPU" }
-                        input #cpu name="cpu_milli" type="number" min="10" max="256000" value=(form.cpu_milli) required aria-describedby="cpu-hint";
-                        p.hint #cpu-hint { "Thousandths of a core: 1000 is a whole one." }
-                    }
-                    div.field {
-                        label for="memory" { "Memory" }
-                        input #memory name="memory_mib" type="number" min="4" max="4194304" value=(form.memory_mib) required aria-describedby="memory-hint";
-                        p.hint #memory-hint { "MiB: 1024 is a GiB." }
-                    }
-                    div.field {
-                        label for="pids" { "Processes" }
-                        input #pids name="pids_max" type="number" min="8" max="1000000" value=(form.pids_max) required aria-describedby="pids-hint";
-                        p.hint #pids-hint { "Threads count too." }
-                    }
-                }
-            }
-            div.actions { button.button type="submit" { "Create" } " " a href="/vclusters" { "Cancel" } }
-            (by_command("docklet vc create NAME --image IMAGE --vnodes N --wait"))
-        }
-    };
-    Page {
-        title: "Create a vcluster",
-        asker,
-        live: None,
-        script: None,
-    }
-    .render(body)
-}
-
-fn image_choice(image: &ImageView, form: &NewVcluster, first: bool) -> Markup {
-    let chosen = image.name == form.image || (first && form.image.is_empty());
-    html! {
-        label.choice {
-            input type="radio" name="image" value=(image.name) checked[chosen] required;
-            span {
-                b { (image.name) }
-                span.hint { (image.description) }
-            }
-        }
-    }
-}
-
-pub(crate) async fn create(
-    State(portal): State<Portal>,
-    asker: Asker,
-    Form(form): Form<NewVcluster>,
-) -> Result<Response, Problem> {
-    check_csrf(&asker, &form.csrf)?;
-    let proposed = match form.command() {
-        Ok(command) => propose(&portal, &asker, command).await,
-        Err(problem) => Err(problem),
-    };
-    match proposed {
-        Ok(receipt) => Ok(see(&format!("/vclusters/{}", form.name), receipt.index)),
-        Err(problem) => {
-            let page = form_page(&asker, &form, Some(&problem));
-            Ok((problem.status, page).into_response())
-        }
-    }
-}
-
 /// To a page that knows the write.
 fn see(path: &str, index: LogIndex) -> Response {
     Redirect::to(&format!("{path}?after={index}")).into_response()
@@ -297,6 +156,7 @@ fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
             div.actions {
                 (power(asker, view, name))
                 (scale_form(asker, view, name))
+                (resize_form(asker, view, name))
             }
         }
         (facts(view))
@@ -366,11 +226,24 @@ fn facts(view: &VclusterView) -> Markup {
             div { dt { "Image" } dd { (view.image) } }
             div { dt { "Each vnode" } dd {
                 (cores(size.cpu_milli.0.into())) ", " (mib(size.memory_mib.0.into())) ", "
-                (count(size.pids_max.into())) " processes"
+                (count(size.pids_max.into())) " processes, " (mib(view.wishes.disk_mib.0)) " of disk" (gpus(&view.wishes.gpus))
             } }
             div { dt { "Owner" } dd { (view.owner) } }
             div { dt { "Created" } dd { (instant(view.created_at)) ", entry " (view.created_index) } }
         }
+    }
+}
+
+/// After what else each vnode has.
+fn gpus(wish: &GpuWish) -> String {
+    let number = match wish.count {
+        0 => return String::new(),
+        1 => ", 1 GPU".to_owned(),
+        many => format!(", {many} GPUs"),
+    };
+    match &wish.model {
+        Some(model) => format!("{number} ({model})"),
+        None => number,
     }
 }
 
@@ -381,6 +254,19 @@ fn scale_form(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
             label for="scale" { "Vnodes" }
             input #scale name="vnodes" type="number" min="1" max="1000" value=(live_count(view)) required;
             button.button.secondary type="submit" { "Scale" }
+        }
+    }
+}
+
+/// Disks only grow.
+fn resize_form(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
+    let (now, most) = (view.wishes.disk_mib.0, Wishes::DISK_MIB_RANGE.end());
+    html! {
+        form.inline method="post" action={"/vclusters/" (name) "/resize"} {
+            (csrf(asker))
+            label for="resize" { "Disk, MiB" }
+            input #resize name="disk_mib" type="number" min=(now) max=(most) value=(now) required;
+            button.button.secondary type="submit" { "Grow" }
         }
     }
 }
@@ -399,7 +285,10 @@ fn vnodes(view: &VclusterView, name: &str) -> Markup {
 fn vnode_row(vnode: &VnodeView, vcluster: &str) -> Markup {
     html! {
         tr id={"vnode-" (vnode.id)} data-vnode=(vnode.name) data-phase=(vnode.phase.word()) {
-            td.main data-label="Vnode" { (vnode.name) }
+            td.main data-label="Vnode" {
+                (vnode.name)
+                @for gpu in &vnode.gpus { p.hint { (gpu.model.as_ref().unwrap_or(&gpu.uuid)) } }
+            }
             td data-label="State" {
                 (phase(vnode.phase))
                 @if !vnode.reason.is_empty() { p.hint { (vnode.reason) } }
@@ -420,6 +309,7 @@ fn vnode_row(vnode: &VnodeView, vcluster: &str) -> Markup {
 pub(crate) struct Change {
     csrf: String,
     vnodes: Option<String>,
+    disk_mib: Option<String>,
 }
 
 pub(crate) async fn change(
@@ -439,6 +329,12 @@ pub(crate) async fn change(
             let vnodes = vnodes.trim().parse();
             let vnodes = vnodes.map_err(|error| Problem::malformed("number of vnodes", error))?;
             Command::ScaleVcluster { vcluster, vnodes }
+        }
+        "resize" => {
+            let disk = form.disk_mib.unwrap_or_default().trim().parse();
+            let disk = disk.map_err(|error| Problem::malformed("disk", error))?;
+            let disk_mib = DiskMib(disk);
+            Command::ResizeVcluster { vcluster, disk_mib }
         }
         other => {
             return Err(Problem {

@@ -47,7 +47,7 @@ fn table(asker: &Asker) -> Markup {
                 }
             } @else {
                 table {
-                    thead { tr { th { "Worker" } th { "State" } th { "Vnodes" } th { "Memory promised" } th { "CPU promised" } th { "GPUs" } th { "System" } } }
+                    thead { tr { th { "Worker" } th { "State" } th { "Vnodes" } th { "Memory promised" } th { "CPU promised" } th { "Disk promised" } th { "GPUs" } th { "System" } } }
                     tbody { @for view in &views { (row(view)) } }
                 }
             }
@@ -63,7 +63,11 @@ fn row(view: &WorkerView) -> Markup {
             td data-label="Vnodes" { (view.vnodes) }
             td data-label="Memory promised" { (meter(view.memory_mib_promised, view.memory_mib_max, mib)) }
             td data-label="CPU promised" { (meter(view.cpu_milli_promised, view.cpu_milli_max, cores)) }
-            td data-label="GPUs" { (view.facts.capacity.gpus.len()) }
+            td data-label="Disk promised" { (meter(view.disk_mib_promised, view.disk_mib_max, mib)) }
+            td data-label="GPUs" {
+                (view.facts.capacity.gpus.len())
+                @if view.gpus_given > 0 { p.hint { (view.gpus_given) " given away" } }
+            }
             td data-label="System" { (view.facts.kernel) p.hint { "liblxc " (view.facts.liblxc) ", agent " (view.facts.agent) } }
         }
     }

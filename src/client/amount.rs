@@ -1,0 +1,66 @@
+//! Amounts as people write and read them.
+
+use docklet_control::amount::DiskMib;
+
+use crate::exit::{Class, Failure};
+
+const UNITS: [(&str, u64); 3] = [("MiB", 1), ("GiB", 1 << 10), ("TiB", 1 << 20)];
+
+/// Reads `20GiB`.
+pub fn disk(text: &str) -> Result<DiskMib, Failure> {
+    let number = text.trim_end_matches(char::is_alphabetic);
+    let unit = &text[number.len()..];
+    let unit = UNITS
+        .iter()
+        .find(|(name, _)| unit.eq_ignore_ascii_case(name));
+    let amount = number.trim().parse::<u64>().ok();
+    let mib = unit.and_then(|(_, mib)| amount?.checked_mul(*mib));
+    mib.map(DiskMib).ok_or_else(|| {
+        let text = text.escape_debug();
+        let message = format!("\"{text}\" is no size of a disk: write it as 512MiB, 20GiB or 1TiB");
+        Failure::new(Class::Invalid, message)
+    })
+}
+
+/// The same in the largest unit of which it is a whole number.
+pub fn of_disk(disk: DiskMib) -> String {
+    let whole = |(_, mib): &&(&str, u64)| disk.0 > 0 && disk.0.is_multiple_of(*mib);
+    let (unit, mib) = UNITS.iter().rev().find(whole).unwrap_or(&UNITS[0]);
+    format!("{}{unit}", disk.0 / mib)
+}
+
+#[cfg(test)]
+mod tests {
+    use docklet_control::amount::VnodeSize;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_is_read_as_it_is_written() {
+        for (text, mib) in [("64MiB", 64), ("20GiB", 20_480), ("1TiB", 1 << 20)] {
+            assert_eq!(disk(text).expect("a size"), DiskMib(mib));
+            assert_eq!(of_disk(DiskMib(mib)), text);
+        }
+        assert_eq!(
+            disk("10GiB").expect("a size"),
+            VnodeSize::DISK,
+            "the default of the command line"
+        );
+        assert_eq!(disk("20gib").expect("a size"), DiskMib(20_480));
+        assert_eq!(of_disk(DiskMib(1_537)), "1537MiB");
+        for text in [
+            "",
+            "20",
+            "GiB",
+            "-1GiB",
+            "1.5GiB",
+            "20GB",
+            "20G",
+            "20é",
+            "99999999999999999999MiB",
+            "18446744073709551615TiB",
+        ] {
+            assert!(disk(text).is_err(), "{text}");
+        }
+    }
+}
