@@ -89,6 +89,11 @@ bench-start: measured ## Time from `vc create --wait` to running, beside lxc-sta
 bench-workers: measured ## Workers beside bare LXC and Incus (PARTS=create,exec,scale,agent,hold PAIRS=15 BULK_PAIRS=3 HOLD=500)
 	node chaos-tests/bench/workers.mjs
 
+.PHONY: test-gpu
+test-gpu: $(ASSETS) ## GPUs: a stand-in for the driver's library, and the real one where there is a card (needs root)
+	cargo test --locked -p docklet-agent --test gpu -- --nocapture
+	cargo test --locked -p docklet-agent --test lxc gpu -- --nocapture
+
 .PHONY: test-shared-home
 test-shared-home: build ## The shared home on a real GlusterFS volume of two bricks (installs GlusterFS)
 	scripts/setup-shared-home

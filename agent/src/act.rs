@@ -136,15 +136,17 @@ fn container_config(
     run: Option<&ImageRun>,
 ) -> Result<ContainerConfig, AgentFault> {
     let disk = disk::whole_disk_of(&host.state.0);
+    let rootfs = host.state.rootfs(vnode.id);
+    let given = host.gpus.give(&vnode.gpus, &rootfs)?;
     Ok(ContainerConfig {
         hostname: vnode.hostname.clone(),
-        rootfs: host.state.rootfs(vnode.id),
+        rootfs,
         uid_base: vnode.uid_base,
         device: names::container_device(vnode.id),
         address: vnode.address,
         prefix: vnode.prefix,
         gateway: vnode.gateway(),
-        mounts: mounts(host, vnode)?,
+        mounts: [mounts(host, vnode)?, given.mounts].concat(),
         init: spec.init.clone(),
         stop_signal: spec.stop_signal.clone(),
         environment: environment(&vnode.size)
@@ -156,7 +158,7 @@ fn container_config(
             .map(|run| run.directory.clone())
             .filter(|directory| !directory.is_empty()),
         seccomp: host.state.seccomp(),
-        devices: DeviceRule::USUAL.to_vec(),
+        devices: [&DeviceRule::USUAL, given.devices.as_slice()].concat(),
         limits: Limits {
             size: vnode.size,
             io: disk.map(|disk| (disk, host.config.vnode_io)),

@@ -39,7 +39,11 @@ const BACKOFF_MAX_S: u64 = 30;
 pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
     open_files::raise()?;
     let host = Arc::new(LinuxHost::open(config.clone())?);
-    let meter = Meter::open(&config);
+    let gpus = host.gpus().clone();
+    gpus.first().await;
+    let (facts, facts_watch) =
+        watch::channel(inventory::facts(config.capacity.clone(), &gpus.now()));
+    let meter = Meter::open(&config, gpus.clone());
     let path = host.state().assignment();
     let known = masters::load(&path)?;
     let (images, images_watch) = watch::channel(host.images().list()?);
@@ -49,7 +53,7 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
     known.iter().for_each(|known| members.learn(known));
     let link = MasterLink {
         members: members.clone(),
-        facts: inventory::facts(config.capacity.clone()),
+        facts: facts_watch,
         images: images_watch,
         told,
         tell: receive_tell,
@@ -71,6 +75,7 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
         () = link.run() => {}
         () = door => {}
         () = meter.run() => {}
+        () = gpus.keep_told(&facts) => {}
         () = agent.reconcile(receive_told, keep) => {}
     }
     Ok(())

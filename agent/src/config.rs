@@ -7,6 +7,7 @@ use std::time::Duration;
 use docklet_control::model::WorkerCapacity;
 use docklet_link::Credentials;
 
+use crate::gpu::GpuSettings;
 use crate::home::Homes;
 use crate::limits::IoLimit;
 
@@ -35,6 +36,8 @@ pub struct AgentConfig {
     pub terminal_alone: Duration,
     /// Where users' shared homes are.
     pub homes: Homes,
+    /// Where its GPUs' driver is.
+    pub gpus: GpuSettings,
     /// The program that re-executes itself as helper, normally this one.
     pub helper: PathBuf,
 }

@@ -46,6 +46,8 @@ pub enum AgentFault {
     LinksExhausted(u32),
     #[error("shared home {path}: {cause}")]
     Home { path: PathBuf, cause: String },
+    #[error("GPU {gpu}: {cause}")]
+    Gpu { gpu: String, cause: String },
     #[error("vnode {0} is not on this worker")]
     NotHere(u64),
     #[error("vnode {0} does not run")]

@@ -1,10 +1,12 @@
 //! What this worker is and offers.
 
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib};
-use docklet_control::model::{Gpu, WorkerCapacity, WorkerFacts};
-use nvml_wrapper::Nvml;
+use docklet_control::model::{WorkerCapacity, WorkerFacts};
 
-/// Everything that the machine has. A smaller offer is the configuration's matter.
+use crate::gpu::Sight;
+
+/// Everything that the machine has, but for GPUs: those that are well come and go, and are told by [`crate::gpu`]. A smaller
+/// offer is the configuration's matter.
 #[must_use]
 pub fn capacity(state_dir: &std::path::Path) -> WorkerCapacity {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -14,7 +16,7 @@ pub fn capacity(state_dir: &std::path::Path) -> WorkerCapacity {
         cpu_milli: CpuMilli(u32::try_from(cores * 1_000).unwrap_or(u32::MAX)),
         memory_mib: MemoryMib(memory_mib()),
         disk_mib: DiskMib(disk),
-        gpus: gpus(),
+        gpus: Vec::new(),
     }
 }
 
@@ -28,32 +30,17 @@ fn memory_mib() -> u32 {
     u32::try_from(kib.unwrap_or(0) / 1_024).unwrap_or(u32::MAX)
 }
 
-/// Accelerators, if there is a driver. A machine without one has no library, which is no fault.
-fn gpus() -> Vec<Gpu> {
-    let Ok(nvml) = Nvml::init() else {
-        return Vec::new();
-    };
-    let count = nvml.device_count().unwrap_or(0);
-    let describe = |index| {
-        let device = nvml.device_by_index(index).ok()?;
-        let memory_mib = device.memory_info().ok()?.total / (1 << 20);
-        Some(Gpu {
-            uuid: device.uuid().ok()?,
-            model: device.name().ok()?,
-            memory_mib: MemoryMib(u32::try_from(memory_mib).unwrap_or(u32::MAX)),
-        })
-    };
-    (0..count).filter_map(describe).collect()
-}
-
 /// What the agent says of itself to the masters.
 #[must_use]
-pub fn facts(capacity: WorkerCapacity) -> WorkerFacts {
+pub fn facts(capacity: WorkerCapacity, gpus: &Sight) -> WorkerFacts {
     let kernel = nix::sys::utsname::uname()
         .map(|names| names.release().to_string_lossy().into_owned())
         .unwrap_or_default();
     WorkerFacts {
-        capacity,
+        capacity: WorkerCapacity {
+            gpus: gpus.offered(),
+            ..capacity
+        },
         kernel,
         liblxc: crate::lxc::version(),
         agent: env!("CARGO_PKG_VERSION").to_owned(),

@@ -49,7 +49,8 @@ pub enum Told {
 pub struct MasterLink {
     pub config: AgentConfig,
     pub members: Members,
-    pub facts: WorkerFacts,
+    /// What this worker is and has, as of now.
+    pub facts: watch::Receiver<WorkerFacts>,
     /// Digests of images here, as of now.
     pub images: watch::Receiver<Vec<Digest>>,
     pub told: mpsc::Sender<Told>,
@@ -96,9 +97,10 @@ impl MasterLink {
             let text = format!("master {} was removed from the cluster", peer.id);
             return Err(LinkFault::Remote(text));
         }
+        let facts = self.facts.borrow_and_update().clone();
         let hello = FromAgent::Hello {
             worker: WorkerId(self.config.credentials.identity.id),
-            facts: self.facts.clone(),
+            facts,
             assignment: self.index(),
             images: self.images.borrow_and_update().clone(),
         };
@@ -114,6 +116,11 @@ impl MasterLink {
                     if !self.take(message?).await? {
                         return Ok(());
                     }
+                }
+                Ok(()) = self.facts.changed() => {
+                    // A master that is too old to know this ends the connection, and is told by the next hello.
+                    let facts = self.facts.borrow_and_update().clone();
+                    channel.send(&FromAgent::Facts(facts)).await?;
                 }
                 _ = heartbeat.tick() => channel.send(&FromAgent::Heartbeat).await?,
                 tell = self.tell.recv() => match tell {

@@ -30,6 +30,8 @@ pub enum FromAgent {
     Image { digest: Digest, held: bool },
     /// What became of making an image of a vnode.
     Save(SaveReport),
+    /// What the worker is and has is no longer as it said.
+    Facts(WorkerFacts),
 }
 
 /// To the agent.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::VnodeSize;
 use crate::id::{UnixMs, VnodeId};
+use crate::model::Gpu;
 
 /// One thing that is measured. The order is that of the agents' files: what is new goes to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -242,6 +243,45 @@ pub struct Live {
     pub at: UnixMs,
     pub worker: Usage,
     pub vnodes: Vec<(VnodeId, Usage)>,
+    /// All that the worker has, also those that it offers to nobody.
+    #[serde(default)]
+    pub gpus: Vec<GpuNow>,
+    /// What is wrong with the driver of its GPUs.
+    #[serde(default)]
+    pub gpu_problem: Option<String>,
+}
+
+/// One GPU of a worker, now. What the driver does not tell is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GpuNow {
+    pub gpu: Gpu,
+    /// Why the worker offers it to nobody; none if it is well.
+    pub problem: Option<String>,
+    /// The vnode that runs with it.
+    pub vnode: Option<VnodeId>,
+    /// 1 is wholly in use.
+    pub used: Option<f32>,
+    pub memory_bytes: Option<u64>,
+    pub temperature_c: Option<u32>,
+    pub power_w: Option<f32>,
+}
+
+/// The GPUs of one worker, as an admin sees them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerGpus {
+    pub worker: String,
+    /// What is wrong with all of them; also that the worker does not answer.
+    pub problem: Option<String>,
+    pub gpus: Vec<HeldGpu>,
+}
+
+/// One of them, and who has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldGpu {
+    #[serde(flatten)]
+    pub now: GpuNow,
+    /// The vnode that runs with it, as `user/vcluster/host-0`.
+    pub holder: Option<String>,
 }
 
 /// What one vnode uses, as its owner sees it.

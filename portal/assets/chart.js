@@ -19,6 +19,8 @@ const CHARTS = {
   network: { unit: rate, lines: [["received_bytes", "received"], ["sent_bytes", "sent"]] },
   disk: { unit: rate, lines: [["read_bytes", "read"], ["written_bytes", "written"]] },
   waiting: { unit: percent, lines: [["cpu_stall", "for CPU"], ["memory_stall", "for memory"], ["io_stall", "for disks"], ["throttled", "held by the CPU limit"]] },
+  gpu: { unit: percent, lines: [["gpu", "of GPUs, 100 % for each"]] },
+  "gpu-memory": { unit: bytes, lines: [["gpu_memory_bytes", "on GPUs"]] },
   processes: { unit: (value) => String(Math.round(value)), lines: [["processes", "processes"]] },
 };
 // Told apart without colour too: by the dash.

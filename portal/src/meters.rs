@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use docklet_control::id::{VnodeId, WorkerId};
 use docklet_control::meter::{
-    History, Live, Measure, MeterQuestion, Series, Span, Subject, VnodeUsage,
+    GpuNow, HeldGpu, History, Live, Measure, MeterQuestion, Series, Span, Subject, VnodeUsage,
 };
 use docklet_control::model::{Vcluster, Vnode, Worker};
 use docklet_control::{Refusal, State};
@@ -200,6 +200,20 @@ pub(crate) fn usage(
         .into_iter()
         .map(show)
         .collect()
+}
+
+/// A GPU with the full name of the vnode that has it.
+pub(crate) fn held(state: &State, now: &GpuNow) -> HeldGpu {
+    let holder = now.vnode.and_then(|id| state.vnodes.get(&id));
+    let named = |vnode: &Vnode| {
+        let user = &state.users.get(&vnode.owner)?.name;
+        let vcluster = &state.vclusters.get(&vnode.vcluster)?.name;
+        Some(format!("{user}/{vcluster}/{}", vnode.hostname()))
+    };
+    HeldGpu {
+        now: now.clone(),
+        holder: holder.and_then(named),
+    }
 }
 
 /// What these vnodes together have used.

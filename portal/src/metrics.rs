@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use docklet_control::meter::{Measure, Totals, Usage};
+use docklet_control::meter::{GpuNow, Measure, Totals, Usage};
 use docklet_control::model::{Vnode, Worker, WorkerStatus};
 use docklet_control::view::vcluster::show_vnode;
 use docklet_control::{gpus, permit, place};
@@ -35,7 +35,14 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Result<R
         let usage = live.get(&worker.id).map(|live| &live.worker);
         of_worker(&mut text, state, worker, usage);
     }
-    for told in live.values() {
+    for (worker, told) in &live {
+        let worker = state
+            .workers
+            .get(worker)
+            .map(|worker| worker.name.to_string());
+        for now in &told.gpus {
+            of_gpu(&mut text, state, &worker.clone().unwrap_or_default(), now);
+        }
         for (id, usage) in &told.vnodes {
             if let Some(vnode) = state.vnodes.get(id) {
                 of_vnode(&mut text, &labels_of(state, vnode), vnode, usage);
@@ -181,6 +188,53 @@ fn labels_of(state: &docklet_control::State, vnode: &Vnode) -> [(&'static str, S
             worker.map(|w| w.name.to_string()).unwrap_or_default(),
         ),
     ]
+}
+
+/// One card of a worker. The vnode's labels are empty while nobody has it.
+fn of_gpu(text: &mut Text, state: &docklet_control::State, worker: &str, now: &GpuNow) {
+    let holder = now.vnode.and_then(|id| state.vnodes.get(&id));
+    let [user, vcluster, vnode, _] = match holder {
+        Some(vnode) => labels_of(state, vnode),
+        None => ["user", "vcluster", "vnode", "worker"].map(|key| (key, String::new())),
+    };
+    let labels = [
+        ("gpu", now.gpu.uuid.clone()),
+        ("model", now.gpu.model.clone()),
+        user,
+        vcluster,
+        vnode,
+        ("worker", worker.to_owned()),
+    ];
+    let mut gauge = |name: &str, help: &str, value: Option<f64>| {
+        if let Some(value) = value {
+            text.gauge(&format!("docklet_gpu_{name}"), help, &labels, value);
+        }
+    };
+    let offered = f64::from(u8::from(now.problem.is_none()));
+    let size = u64::from(now.gpu.memory_mib.0) << 20;
+    gauge(
+        "offered",
+        "Whether the card is well, and so offered to vnodes.",
+        Some(offered),
+    );
+    gauge("size_bytes", "Memory that the card has.", Some(size as f64));
+    gauge(
+        "used_ratio",
+        "Part of the last second in which the card worked.",
+        now.used.map(f64::from),
+    );
+    let used = now.memory_bytes.map(|bytes| bytes as f64);
+    gauge("memory_bytes", "Memory in use on the card.", used);
+    gauge(
+        "temperature_celsius",
+        "Temperature of the card.",
+        now.temperature_c.map(f64::from),
+    );
+    gauge(
+        "power_watts",
+        "Power that the card takes.",
+        now.power_w.map(f64::from),
+    );
 }
 
 fn of_vnode(text: &mut Text, labels: &[(&'static str, String)], vnode: &Vnode, usage: &Usage) {
@@ -391,6 +445,27 @@ mod tests {
         for noun in ["docklet_worker", "docklet_vnode"] {
             used(&mut text, noun, &[], &usage);
         }
+        let now = GpuNow {
+            gpu: docklet_control::model::Gpu {
+                uuid: "GPU-a".to_owned(),
+                model: "A100".to_owned(),
+                memory_mib: docklet_control::amount::MemoryMib(1),
+            },
+            problem: None,
+            vnode: None,
+            used: Some(1.0),
+            memory_bytes: Some(1),
+            temperature_c: Some(1),
+            power_w: Some(1.0),
+        };
+        of_gpu(&mut text, &docklet_control::State::default(), "w1", &now);
+        assert_eq!(
+            text.families
+                .keys()
+                .filter(|name| name.starts_with("docklet_gpu_"))
+                .count(),
+            6
+        );
         let documented = include_str!("../../docs/metrics.md");
         for name in text.families.keys() {
             let plain = name.replacen("docklet_worker", "docklet_NOUN", 1);

@@ -151,6 +151,7 @@ fn api_routes() -> Router<Portal> {
             get(api::machine::disk_overcommit).put(api::machine::set_disk_overcommit),
         )
         .route("/usage", get(api::meter::workers_usage))
+        .route("/workers/gpus", get(api::meter::workers_gpus))
         .route("/workers/{name}/history", get(api::meter::worker_history))
         .route("/tokens", post(api::machine::create_token))
         .route("/users", post(api::session::create_user))

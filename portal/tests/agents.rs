@@ -5,8 +5,10 @@ mod support;
 use std::time::Duration;
 
 use docklet_control::agent_wire::{FromAgent, ToAgent};
+use docklet_control::amount::MemoryMib;
 use docklet_control::assignment::assignment;
 use docklet_control::id::{LogIndex, WorkerId};
+use docklet_control::model::Gpu;
 use docklet_control::model::receipt::Subject;
 use docklet_control::report::{Reported, VnodeReport};
 use docklet_control::{Command, State};
@@ -171,5 +173,29 @@ async fn an_agent_that_reports_faster_than_a_quorum_records_is_told_so() {
             ToAgent::Assignment(_) | ToAgent::Recorded { .. } | ToAgent::Alive => {}
             other @ ToAgent::Behind { .. } => panic!("{other:?}"),
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_worker_has_is_known_as_soon_as_it_changes() {
+    let alone = Alone::start().await;
+    let worker = alone.worker("w1").await;
+    let mut link = worker.connect(LogIndex(0)).await;
+    next_assignment(&mut link).await;
+    let known = |frozen: &docklet_raft::Frozen| frozen.state.workers[&worker.id].facts.clone();
+    let mut facts = known(&alone.master.local());
+    let card = |name: &str| Gpu {
+        uuid: name.to_owned(),
+        model: "NVIDIA A100".to_owned(),
+        memory_mib: MemoryMib(40_960),
+    };
+    for gpus in [vec![card("GPU-a"), card("GPU-b")], vec![card("GPU-b")]] {
+        facts.capacity.gpus = gpus;
+        let told = FromAgent::Facts(facts.clone());
+        link.send(&told).await.expect("sent");
+        let mut states = alone.master.watch();
+        let seen = states.wait_for(|frozen| known(frozen) == facts);
+        let seen = tokio::time::timeout(support::PATIENCE, seen).await;
+        drop(seen.expect("known in time").expect("lives"));
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::connection::Connection;
+use super::gpus;
 use super::output::{Format, Rows, instant, line, print, print_receipt, remark};
 use crate::cli::{MachineRole, Print};
 
@@ -116,6 +117,8 @@ fn came_from(lineage: &Lineage) -> String {
 pub enum WorkerCommand {
     /// List workers
     List(Print),
+    /// List their GPUs: who has them, what is used of them, and why one is offered to nobody
+    Gpus(Print),
     /// Show or set how much disk may be promised to vnodes on each worker
     #[command(allow_negative_numbers = true)]
     Overcommit {
@@ -131,6 +134,7 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
     let connection = Connection::open()?;
     match command {
         WorkerCommand::List(format) => list_workers(&connection, format).await,
+        WorkerCommand::Gpus(format) => gpus::list(&connection, format).await,
         WorkerCommand::Overcommit { disk, print } => overcommit(&connection, disk, print).await,
     }
 }

@@ -7,6 +7,7 @@ pub mod context;
 pub mod drill;
 pub mod events;
 pub mod exec;
+mod gpus;
 pub mod login;
 pub mod machine;
 pub mod master;

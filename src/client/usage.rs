@@ -124,8 +124,21 @@ fn sort(vnodes: &mut [VnodeUsage], order: Order) {
     vnodes.sort_by(|a, b| value(b, measures).total_cmp(&value(a, measures)));
 }
 
+/// What is shown of vnodes that have GPUs.
+const OF_GPUS: [(&str, Measure); 2] = [
+    ("gpu", Measure::Gpu),
+    ("gpu memory", Measure::GpuMemoryBytes),
+];
+
 fn top_rows(vnodes: &[VnodeUsage]) -> Rows {
-    let mut rows = Rows::new(&[
+    let values = |vnode: &VnodeUsage| vnode.usage.map(|usage| usage.values).unwrap_or_default();
+    let has = |vnode: &VnodeUsage| values(vnode).get(Measure::Gpu).is_some();
+    let of_gpus: &[_] = if vnodes.iter().any(has) {
+        &OF_GPUS
+    } else {
+        &[]
+    };
+    let columns = [
         "vnode",
         "worker",
         "cpu",
@@ -138,11 +151,15 @@ fn top_rows(vnodes: &[VnodeUsage]) -> Rows {
         "read/s",
         "written/s",
         "processes",
-    ]);
+    ];
+    let columns = columns
+        .into_iter()
+        .chain(of_gpus.iter().map(|(name, _)| *name));
+    let mut rows = Rows::new(&columns.collect::<Vec<_>>());
     for vnode in vnodes {
-        let values = vnode.usage.map(|usage| usage.values).unwrap_or_default();
+        let values = values(vnode);
         let shown = |measure: Measure| words(measure, values.get(measure));
-        rows.add([
+        let fixed = [
             vnode.vnode.clone(),
             vnode.worker.clone().unwrap_or_else(|| "-".to_owned()),
             shown(Measure::CpuMilli),
@@ -155,41 +172,44 @@ fn top_rows(vnodes: &[VnodeUsage]) -> Rows {
             shown(Measure::ReadBytes),
             shown(Measure::WrittenBytes),
             shown(Measure::Processes),
-        ]);
+        ];
+        let of_gpus = of_gpus.iter().map(|(_, measure)| shown(*measure));
+        rows.add(fixed.into_iter().chain(of_gpus));
     }
     rows
 }
 
 /// The newest at the end, as in a log; of many every nth.
 fn stats_rows(history: &History) -> Rows {
-    const SHOWN: [Measure; 8] = [
-        Measure::CpuMilli,
-        Measure::MemoryBytes,
-        Measure::DiskBytes,
-        Measure::ReceivedBytes,
-        Measure::SentBytes,
-        Measure::ReadBytes,
-        Measure::WrittenBytes,
-        Measure::Processes,
+    const SHOWN: [(&str, Measure); 8] = [
+        ("cpu", Measure::CpuMilli),
+        ("memory", Measure::MemoryBytes),
+        ("disk", Measure::DiskBytes),
+        ("received/s", Measure::ReceivedBytes),
+        ("sent/s", Measure::SentBytes),
+        ("read/s", Measure::ReadBytes),
+        ("written/s", Measure::WrittenBytes),
+        ("processes", Measure::Processes),
     ];
-    let mut rows = Rows::new(&[
-        "from",
-        "cpu",
-        "memory",
-        "disk",
-        "received/s",
-        "sent/s",
-        "read/s",
-        "written/s",
-        "processes",
-    ]);
     let series = &history.series;
+    let measured = |measure: &Measure| {
+        let column = series.columns.get(measure);
+        column.is_some_and(|column| column.iter().any(Option::is_some))
+    };
+    let of_gpus = OF_GPUS.into_iter().filter(|(_, measure)| measured(measure));
+    let shown: Vec<(&str, Measure)> = SHOWN.into_iter().chain(of_gpus).collect();
+    let names = shown.iter().map(|(name, _)| *name);
+    let mut rows = Rows::new(&std::iter::once("from").chain(names).collect::<Vec<_>>());
     let value = |measure: &Measure, place: usize| {
         let column = series.columns.get(measure)?;
         column.get(place).copied().flatten()
     };
     let known: Vec<usize> = (0..series.times.len())
-        .filter(|place| SHOWN.iter().any(|measure| value(measure, *place).is_some()))
+        .filter(|place| {
+            shown
+                .iter()
+                .any(|(_, measure)| value(measure, *place).is_some())
+        })
         .collect();
     let every = known.len().div_ceil(ROWS_MAX).max(1);
     for place in known
@@ -201,9 +221,9 @@ fn stats_rows(history: &History) -> Rows {
         .rev()
     {
         let at = instant(UnixMs(series.times[place] * 1_000));
-        let cells = SHOWN
+        let cells = shown
             .iter()
-            .map(|measure| words(*measure, value(measure, place)));
+            .map(|(_, measure)| words(*measure, value(measure, place)));
         rows.add(std::iter::once(at).chain(cells));
     }
     rows
@@ -240,7 +260,7 @@ fn cores(milli: f64) -> String {
     format!("{:.2}", milli / 1_000.0)
 }
 
-fn bytes(value: f64) -> String {
+pub(super) fn bytes(value: f64) -> String {
     const UNITS: [&str; 5] = ["B", "K", "M", "G", "T"];
     let (mut value, mut unit) = (value, 0);
     while value >= 1_023.5 && unit + 1 < UNITS.len() {

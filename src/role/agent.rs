@@ -99,6 +99,9 @@ async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
         terminal_alone_s: config::terminal_alone_s(),
         home_dir: None,
         home_mounted: false,
+        nvml_library: config::nvml_library(),
+        gpu_dev_dir: config::gpu_dev_dir(),
+        gpu_driver_dir: None,
     };
     let kind = JoinKind::Agent {
         name: ask.name,
@@ -150,6 +153,7 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
     if !homes.mounted {
         tracing::info!(dir = %homes.dir.display(), "shared homes are on this worker only");
     }
+    let gpus = file.gpus()?;
     let config = AgentConfig {
         state_dir: dir.join("state"),
         credentials: Credentials::load(&dir)?,
@@ -162,6 +166,7 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
         cgroup_prefix: file.cgroup_prefix,
         terminal_alone: Duration::from_secs(file.terminal_alone_s),
         homes,
+        gpus,
         helper: std::env::current_exe().context("find this program")?,
     };
     let mut stop = signal(SignalKind::terminate())?;

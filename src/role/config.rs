@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use docklet_agent::gpu::GpuSettings;
 use docklet_agent::home::Homes;
 use docklet_agent::limits::IoLimit;
 use docklet_raft::{HistoryLimits, Timing};
@@ -114,6 +115,15 @@ pub struct AgentFile {
     /// A file system must be mounted right there: vnodes do not start while it is not.
     #[serde(default)]
     pub home_mounted: bool,
+    /// NVIDIA's management library, by name or whole path; empty for a worker that offers no GPUs.
+    #[serde(default = "nvml_library")]
+    pub nvml_library: PathBuf,
+    /// Where the device nodes of GPUs are.
+    #[serde(default = "gpu_dev_dir")]
+    pub gpu_dev_dir: PathBuf,
+    /// Where the driver's libraries and `nvidia-smi` are that vnodes see; wherever this machine's loader finds them if absent.
+    #[serde(default)]
+    pub gpu_driver_dir: Option<PathBuf>,
 }
 
 impl AgentFile {
@@ -142,6 +152,39 @@ impl AgentFile {
             }),
         }
     }
+}
+
+impl AgentFile {
+    /// Where the driver of GPUs is.
+    ///
+    /// # Errors
+    /// A directory is not told by its whole path.
+    pub fn gpus(&self) -> anyhow::Result<GpuSettings> {
+        let dirs = [
+            ("gpu_dev_dir", Some(&self.gpu_dev_dir)),
+            ("gpu_driver_dir", self.gpu_driver_dir.as_ref()),
+        ];
+        for (key, dir) in dirs {
+            if let Some(dir) = dir.filter(|dir| !dir.is_absolute()) {
+                let text = format!("agent.toml: {key} {} is not absolute", dir.display());
+                return Err(Failure::new(Class::Invalid, text).into());
+            }
+        }
+        let library = &self.nvml_library;
+        Ok(GpuSettings {
+            library: (!library.as_os_str().is_empty()).then(|| library.clone()),
+            dev_dir: self.gpu_dev_dir.clone(),
+            driver_dir: self.gpu_driver_dir.clone(),
+        })
+    }
+}
+
+pub fn nvml_library() -> PathBuf {
+    GpuSettings::LIBRARY.into()
+}
+
+pub fn gpu_dev_dir() -> PathBuf {
+    GpuSettings::DEV_DIR.into()
 }
 
 pub fn terminal_alone_s() -> u64 {

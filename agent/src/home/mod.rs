@@ -8,20 +8,17 @@ mod openssh;
 mod shared;
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::chown;
-use std::path::Path;
 
 use docklet_control::assignment::{AssignedVnode, VclusterSecret};
 use docklet_control::id::VnodeId;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
 
 pub use shared::Homes;
 
 use crate::config::AgentConfig;
 use crate::container_config::{BindKind, BindMount};
 use crate::fault::AgentFault;
+use crate::inside::{Found, find};
 use crate::vnode_dir::{StateDir, make_dir};
 
 /// Where vnodes see the shared home, relative to their root.
@@ -97,21 +94,13 @@ pub fn mounts(config: &AgentConfig, vnode: &AssignedVnode) -> Vec<BindMount> {
         let rootfs = state.rootfs(vnode.id);
         let wanted = keys::DROP_INS
             .iter()
-            .filter(|(_, dir)| has_dir(&rootfs, dir));
+            .filter(|(_, dir)| find(&rootfs, dir) == Found::Directory);
         mounts.extend(wanted.map(|(name, dir)| {
             let target = format!("{dir}/50-docklet.conf");
             bind(told.join("ssh").join(name), &target, TOLD, BindKind::File)
         }));
     }
     mounts
-}
-
-/// Whether there is such a directory in a root file system. Its owner may put links anywhere: none is followed.
-fn has_dir(rootfs: &Path, below: &str) -> bool {
-    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let step = |dir: OwnedFd, name: &str| openat(dir.as_fd(), name, flags, Mode::empty());
-    let root = nix::fcntl::open(rootfs, flags, Mode::empty());
-    root.is_ok_and(|root| below.split('/').try_fold(root, step).is_ok())
 }
 
 impl StateDir {

@@ -18,6 +18,7 @@ use crate::arp::Asker;
 use crate::cgroup::Cgroups;
 use crate::config::AgentConfig;
 use crate::fault::AgentFault;
+use crate::gpu::Gpus;
 use crate::home;
 use crate::images::ImageStore;
 use crate::lxc::{Container, quota};
@@ -40,6 +41,8 @@ pub struct LinuxHost {
     pub(crate) asker: Asker,
     /// For fetching images from within acts, which block.
     pub(crate) runtime: tokio::runtime::Handle,
+    /// What vnodes may be given of.
+    pub(crate) gpus: Gpus,
     name_servers: NameServers,
     /// When our rules were last seen to be there.
     rules_seen: Mutex<Option<Instant>>,
@@ -88,6 +91,7 @@ impl LinuxHost {
         Ok(Self {
             cgroups: Cgroups::of_machine(&config.cgroup_prefix),
             asker: Asker::open()?,
+            gpus: Gpus::watch(config.gpus.clone())?,
             images: ImageStore::open(state.images())?,
             name_servers: NameServers::new(runtime.clone(), config.resolv_conf.clone()),
             rules_seen: Mutex::default(),
@@ -101,6 +105,12 @@ impl LinuxHost {
     #[must_use]
     pub fn images(&self) -> &ImageStore {
         &self.images
+    }
+
+    /// The GPUs of this worker.
+    #[must_use]
+    pub fn gpus(&self) -> &Gpus {
+        &self.gpus
     }
 
     /// The state directory.

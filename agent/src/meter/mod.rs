@@ -5,6 +5,7 @@
 
 mod cgroup;
 mod counters;
+mod gpu;
 mod history;
 mod layer;
 mod machine;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::config::AgentConfig;
 use crate::fault::AgentFault;
+use crate::gpu::{Gpus, Sight};
 use crate::vnode_dir::{StateDir, container_name};
 use cgroup::{Buffer, Cgroup, Held, Layout};
 use counters::Counters;
@@ -38,6 +40,7 @@ const EVERY: Duration = Duration::from_secs(1);
 pub struct Meter {
     inner: Arc<Mutex<Inner>>,
     layers: Arc<Layers>,
+    gpus: Gpus,
     state: StateDir,
     live: watch::Sender<Arc<Live>>,
 }
@@ -63,16 +66,18 @@ struct Watched {
 struct Vnode {
     watched: Watched,
     cgroup: Option<Cgroup>,
+    /// GPUs that it runs with; they stay the same for as long as it runs.
+    gpus: Vec<String>,
 }
 
 impl Meter {
     /// Takes up the files of an earlier agent.
     #[must_use]
-    pub fn open(config: &AgentConfig) -> Self {
-        Self::of(config, Path::new("/sys/fs/cgroup"))
+    pub fn open(config: &AgentConfig, gpus: Gpus) -> Self {
+        Self::of(config, gpus, Path::new("/sys/fs/cgroup"))
     }
 
-    fn of(config: &AgentConfig, cgroups: &Path) -> Self {
+    fn of(config: &AgentConfig, gpus: Gpus, cgroups: &Path) -> Self {
         let state = StateDir(config.state_dir.clone());
         let inner = Inner {
             layout: Layout::of(cgroups),
@@ -87,6 +92,7 @@ impl Meter {
         Self {
             inner: Arc::new(Mutex::new(inner)),
             layers: Arc::default(),
+            gpus,
             state,
             live: watch::Sender::new(Arc::default()),
         }
@@ -135,7 +141,7 @@ impl Meter {
         inner
             .vnodes
             .retain(|id, _| vnodes.binary_search(id).is_ok());
-        let live = inner.look(&vnodes, &self.state, &self.layers);
+        let live = inner.look(&vnodes, &self.state, &self.layers, &self.gpus.now());
         self.live.send_replace(Arc::new(live));
     }
 
@@ -186,7 +192,13 @@ impl Meter {
 }
 
 impl Inner {
-    fn look(&mut self, vnodes: &[VnodeId], state: &StateDir, layers: &Layers) -> Live {
+    fn look(
+        &mut self,
+        vnodes: &[VnodeId],
+        state: &StateDir,
+        layers: &Layers,
+        gpus: &Sight,
+    ) -> Live {
         let at = now();
         let elapsed_s = self.looked_at.elapsed().as_secs_f64();
         self.looked_at = Instant::now();
@@ -201,13 +213,18 @@ impl Inner {
             at,
             worker: Usage::default(),
             vnodes: Vec::with_capacity(vnodes.len()),
+            gpus: gpus.cards.iter().map(gpu::now).collect(),
+            gpu_problem: gpus.problem.clone(),
         };
         for id in vnodes {
             let vnode = self.vnodes.entry(*id).or_insert_with(|| Vnode {
                 watched: Watched::open(&state.meter(*id)),
                 cgroup: None,
+                gpus: Vec::new(),
             });
-            let mut counters = vnode.read(&self.layout, &self.cgroup_prefix, *id, &mut self.buffer);
+            let (layout, prefix) = (&self.layout, &self.cgroup_prefix);
+            let mut counters = vnode.read(layout, prefix, *id, state, &mut self.buffer);
+            counters.gpu = gpu::used_by(*id, &vnode.gpus, &mut live.gpus);
             counters.network = devices.get(id).copied();
             counters.disk_bytes = layers.bytes(*id, &state.vnode(*id));
             let usage = vnode.watched.record(counters, elapsed_s, at);
@@ -215,6 +232,7 @@ impl Inner {
         }
         let mut counters = self.machine.read(&mut self.buffer);
         counters.network = own;
+        counters.gpu = gpu::sum(&live.gpus);
         live.worker = self.worker.record(counters, elapsed_s, at);
         live
     }
@@ -227,15 +245,19 @@ impl Vnode {
         layout: &Layout,
         prefix: &str,
         id: VnodeId,
+        state: &StateDir,
         buffer: &mut Buffer,
     ) -> Counters {
         if self.cgroup.is_none() {
             self.cgroup = Cgroup::open(layout, prefix, &container_name(id));
+            let placed = self.cgroup.is_some().then(|| state.placed(id)).flatten();
+            self.gpus = placed.map(|placed| placed.gpus).unwrap_or_default();
         }
         if let Some(counters) = self.cgroup.as_mut().and_then(|cgroup| cgroup.read(buffer)) {
             return counters;
         }
         self.cgroup = None;
+        self.gpus.clear();
         Counters {
             cpu_us: Some(0),
             memory_bytes: Some(0),

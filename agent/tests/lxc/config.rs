@@ -212,3 +212,24 @@ fn limits_are_said_in_the_words_of_each_version() {
     assert_eq!(keys(&legacy), 0);
     assert_eq!(keys(&unified), 6 + 1 + DeviceRule::USUAL.len());
 }
+
+#[test]
+fn all_devices_are_denied_but_the_usual_and_a_card_that_was_given() {
+    let dir = TempDir::new().expect("a directory");
+    let card = DeviceRule {
+        major: 195,
+        minor: Some(3),
+    };
+    let with_card = ContainerConfig {
+        devices: [&DeviceRule::USUAL, [card].as_slice()].concat(),
+        ..config()
+    };
+    for (cgroups, version) in trees(dir.path()).iter().zip(["cgroup", "cgroup2"]) {
+        let items = items(&with_card, cgroups).into_iter();
+        let rules: Vec<_> = items.filter(|(key, _)| key.contains(".devices.")).collect();
+        let rule = |verb, value: &str| (format!("lxc.{version}.devices.{verb}"), value.to_owned());
+        assert_eq!(rules[0], rule("deny", "a"), "first of all");
+        assert_eq!(rules.last(), Some(&rule("allow", "c 195:3 rwm")));
+        assert_eq!(rules.len(), 1 + DeviceRule::USUAL.len() + 1);
+    }
+}

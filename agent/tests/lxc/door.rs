@@ -77,7 +77,7 @@ impl Open {
 async fn serve(worker: &Worker, host: &Arc<LinuxHost>, members: Members) -> mpsc::Receiver<Tell> {
     let (images, _) = watch::channel(Vec::new());
     let (tell, told) = mpsc::channel(8);
-    let meter = Meter::open(&worker.config);
+    let meter = Meter::open(&worker.config, host.gpus().clone());
     let config = worker.config.clone();
     let door = door::serve(config, host.clone(), images, tell, members, meter.clone());
     tokio::spawn(async move { meter.run().await });

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use docklet_agent::AgentConfig;
+use docklet_agent::gpu::GpuSettings;
 use docklet_agent::home::Homes;
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::host::{Act, Host};
@@ -70,6 +71,7 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
         capacity: WorkerCapacity::default(),
         vnode_io: IoLimit::default(),
         terminal_alone: Duration::from_secs(1),
+        gpus: GpuSettings::none(),
         helper: std::env::current_exe()?,
     })?;
     let vnode = Box::new(request.vnode);

@@ -12,6 +12,7 @@ mod defences;
 mod disk;
 mod door;
 mod exec;
+mod gpu;
 mod homes;
 mod images;
 mod isolation;

@@ -99,7 +99,7 @@ fn a_vnode_is_measured_while_it_runs_and_its_history_goes_with_it() {
 
         // Another agent, as after a kill: it finds what there was.
         let of = Subject::Vnodes(vec![V7]);
-        let next = Meter::open(&open.worker.config);
+        let next = Meter::open(&open.worker.config, open.host.gpus().clone());
         next.look();
         let kept = next.history(&of, Span::TenMinutes, &[Measure::CpuMilli]);
         assert!(highest(&kept.expect("read"), Measure::CpuMilli) > 200.0);

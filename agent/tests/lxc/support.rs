@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use docklet_agent::AgentConfig;
+use docklet_agent::gpu::GpuSettings;
 use docklet_agent::home::Homes;
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::host::{Act, Host, Observation};
@@ -114,6 +115,7 @@ impl Worker {
                 dir: dir.path().join("homes"),
                 mounted: false,
             },
+            gpus: GpuSettings::none(),
             helper: HELPER.into(),
         };
         Self {

@@ -175,6 +175,7 @@ impl Agent {
                 let command = ImageCommand::ReportSave { worker, report };
                 (0, Command::Image(command))
             }
+            FromAgent::Facts(facts) => (0, Command::DescribeWorker { worker, facts }),
             FromAgent::Hello { .. } => return Err(remote("it said hello twice")),
         };
         if self.reports.push(number, command).is_ok() {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use docklet_control::meter::{History, Measure, Span, Subject, Usage, VnodeUsage};
-use docklet_control::model::WorkerStatus;
+use docklet_control::meter::{History, Measure, Span, Subject, Usage, VnodeUsage, WorkerGpus};
+use docklet_control::model::{Worker, WorkerStatus};
 use docklet_control::permit;
 use serde::Deserialize;
 
@@ -99,6 +99,34 @@ pub(crate) async fn workers_usage(
         Some((worker.name.to_string(), live.worker))
     });
     Ok(Json(named.collect()))
+}
+
+/// All GPUs, and who has them.
+pub(crate) async fn workers_gpus(
+    State(portal): State<Portal>,
+    asker: Asker,
+) -> Result<Json<Vec<WorkerGpus>>, Problem> {
+    let state = &asker.frozen.state;
+    permit::admin(state, asker.actor(), "see GPUs")?;
+    let up = |worker: &&Worker| worker.status == WorkerStatus::Up;
+    let live = meters::now_of_all(&portal, state.workers.values().filter(up)).await;
+    let of = |worker: &Worker| match live.get(&worker.id) {
+        Some(live) => WorkerGpus {
+            worker: worker.name.to_string(),
+            problem: live.gpu_problem.clone(),
+            gpus: live
+                .gpus
+                .iter()
+                .map(|now| meters::held(state, now))
+                .collect(),
+        },
+        None => WorkerGpus {
+            worker: worker.name.to_string(),
+            problem: Some("the worker does not answer".to_owned()),
+            gpus: Vec::new(),
+        },
+    };
+    Ok(Json(state.workers.values().map(of).collect()))
 }
 
 pub(crate) async fn worker_history(

@@ -49,6 +49,8 @@ const CHARTS: [(&str, &str); 6] = [
     ("waiting", "Waiting"),
     ("processes", "Processes"),
 ];
+/// The same, of vclusters that have GPUs.
+const GPU_CHARTS: [(&str, &str); 2] = [("gpu", "GPUs"), ("gpu-memory", "GPU memory")];
 
 /// Where the page's script writes what a vnode uses now.
 pub(crate) fn now_of(id: VnodeId) -> Markup {
@@ -71,12 +73,14 @@ pub(crate) fn words(usage: &Usage, size: VnodeSize) -> String {
 
 /// The chart of a vcluster with its controls; the script draws it, and without one the table is a link away.
 pub(crate) fn section(view: &VclusterView, name: &str) -> Markup {
+    let has_gpus = view.vnodes.iter().any(|vnode| !vnode.gpus.is_empty());
+    let of_gpus = GPU_CHARTS.into_iter().filter(|_| has_gpus);
     html! {
         section #usage data-chart=(name) {
             div.head {
                 h2 { "In use" }
                 div.actions #usage-controls hidden {
-                    (choice("usage-what", "Show", CHARTS.into_iter()))
+                    (choice("usage-what", "Show", CHARTS.into_iter().chain(of_gpus)))
                     (choice("usage-of", "Of", vnodes_of(view).iter().map(|(value, text)| (value.as_str(), text.as_str()))))
                     (choice("usage-span", "Back", SPANS.into_iter().map(|(span, text)| (span.word(), text))))
                 }
