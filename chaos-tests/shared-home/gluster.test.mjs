@@ -2,7 +2,7 @@
 // still there when a brick is lost and when the vcluster is deleted.
 
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
 import { Cluster, until } from "../harness.mjs";
@@ -19,7 +19,8 @@ before(async () => {
   cluster.run("dev", "down");
   for (const worker of ["w1", "w2"]) {
     mkdirSync(point(worker), { recursive: true });
-    appendFileSync(`${cluster.dir}/${worker}/agent.toml`, `home_dir = "${point(worker)}"\nhome_mounted = true\n`);
+    const file = `${cluster.dir}/${worker}/agent.toml`;
+    writeFileSync(file, readFileSync(file, "utf8").replace("home_mounted = false", `home_dir = "${point(worker)}"\nhome_mounted = true`));
   }
   cluster.run("dev", "up");
   cluster.login();
