@@ -36,6 +36,9 @@ enum Command {
     Exec(client::exec::Exec),
     /// Open a terminal in a vnode
     Shell(client::shell::Shell),
+    /// Snapshots of vnodes: take, list, restore, delete, schedule
+    #[command(subcommand)]
+    Snapshot(client::snapshot::Command),
     /// Ports of vnodes: open to the outside, list, close
     #[command(subcommand)]
     Port(client::port::Command),
@@ -119,6 +122,7 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Vnode(command) => client::vnode::run(command).await,
         Command::Exec(exec) => client::exec::run(exec).await,
         Command::Shell(shell) => client::shell::run(shell).await,
+        Command::Snapshot(command) => client::snapshot::run(command).await,
         Command::Port(command) => client::port::run(command).await,
         Command::Bandwidth(command) => client::port::bandwidth(command).await,
         Command::Master(command) => role::master::run(command, knows).await,

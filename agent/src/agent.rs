@@ -1,5 +1,7 @@
 //! The loop: receive, observe, plan, act, report.
 
+mod snapshots;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use docklet_control::assignment::{AssignedVnode, Assignment};
 use docklet_control::id::{Digest, Epoch, VnodeId};
 use docklet_control::model::VnodeSeen;
-use docklet_control::report::{Reported, SaveReport, Saved, VnodeReport};
+use docklet_control::report::{Reported, SaveReport, Saved, SnapshotReport, VnodeReport};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
@@ -18,6 +20,7 @@ use crate::host::{Act, Host, Observation};
 use crate::masters::{self, MasterLink, Tell, Told};
 use crate::members::Members;
 use crate::meter::Meter;
+use crate::plan::snapshots::restoring;
 use crate::plan::{Plan, plan, report};
 use crate::{door, inventory, open_files};
 
@@ -98,6 +101,7 @@ struct Agent<H> {
     /// Vnodes that are being saved, and what was told of saves last.
     busy_saves: BTreeSet<VnodeId>,
     told_saves: BTreeMap<VnodeId, SaveReport>,
+    snapshots: snapshots::Snapshots,
     reported: BTreeMap<VnodeId, (Epoch, Reported)>,
     turns: Arc<Semaphore>,
     /// Since when no vnode was in motion.
@@ -124,6 +128,7 @@ enum Done {
         well: bool,
     },
     Save(VnodeId),
+    Snapshots(VnodeId, Vec<SnapshotReport>),
 }
 
 impl<H: Host> Agent<H> {
@@ -146,6 +151,7 @@ impl<H: Host> Agent<H> {
             image_turns: Arc::new(Semaphore::new(PARALLEL_IMAGES)),
             busy_saves: BTreeSet::new(),
             told_saves: BTreeMap::new(),
+            snapshots: snapshots::Snapshots::default(),
             reported: BTreeMap::new(),
             turns: Arc::new(Semaphore::new(PARALLEL)),
             idle_since: None,
@@ -167,6 +173,7 @@ impl<H: Host> Agent<H> {
                     Some(Told::Connected) => {
                         self.reported.clear();
                         self.told_saves.clear();
+                        self.snapshots.tell_anew();
                     }
                     Some(Told::Assignment(assignment)) => {
                         if let Err(fault) = keep(&assignment) {
@@ -223,6 +230,7 @@ impl<H: Host> Agent<H> {
         self.begin(&wanted, &plan, done);
         self.begin_images(&plan, done);
         self.begin_saves(&plan, done);
+        self.begin_snapshots(&plan, done);
         self.report(&wanted, &seen, &plan).await;
         self.sweep_when_idle(&plan).await;
     }
@@ -262,8 +270,8 @@ impl<H: Host> Agent<H> {
     fn begin(&mut self, wanted: &Assignment, plan: &Plan, done: &mpsc::Sender<Done>) {
         for (id, acts) in &plan.vnodes {
             let vnode = wanted.vnodes.iter().find(|vnode| vnode.id == *id);
-            let saving = self.busy_saves.contains(id);
-            if saving || self.busy.contains(id) || self.waits(*id, vnode) {
+            let read = self.busy_saves.contains(id) || self.snapshots.is_busy(*id);
+            if read || self.busy.contains(id) || self.waits(*id, vnode) {
                 continue;
             }
             self.busy.insert(*id);
@@ -303,7 +311,8 @@ impl<H: Host> Agent<H> {
 
     fn begin_saves(&mut self, plan: &Plan, done: &mpsc::Sender<Done>) {
         for (id, act) in &plan.saves {
-            if self.busy.contains(id) || !self.busy_saves.insert(*id) {
+            let busy = self.busy.contains(id) || self.snapshots.is_busy(*id);
+            if busy || !self.busy_saves.insert(*id) {
                 continue;
             }
             let (host, turns) = (self.host.clone(), self.image_turns.clone());
@@ -366,6 +375,7 @@ impl<H: Host> Agent<H> {
                 self.busy_saves.remove(&id);
                 return;
             }
+            Done::Snapshots(id, failed) => return self.snapshots.settle(id, failed),
         };
         self.busy.remove(&id);
         match outcome {
@@ -412,6 +422,10 @@ impl<H: Host> Agent<H> {
         if !reports.is_empty() {
             drop(self.tell.send(Tell::Reports(reports)).await);
         }
+        let news = self.snapshots.news(wanted, seen);
+        if !news.is_empty() {
+            drop(self.tell.send(Tell::Snapshots(news)).await);
+        }
     }
 
     fn condition(
@@ -422,6 +436,12 @@ impl<H: Host> Agent<H> {
     ) -> Option<Reported> {
         if let Some(failure) = self.failed.get(&vnode.id) {
             return Some(Reported::Present(failure.seen.clone()));
+        }
+        if let Some(wanted) = &self.wanted
+            && restoring(wanted, vnode, seen).is_some()
+        {
+            let step = "restoring a snapshot".to_owned();
+            return Some(Reported::Present(VnodeSeen::Preparing { step }));
         }
         match plan.vnodes.get(&vnode.id).and_then(|acts| acts.first()) {
             Some(Act::FetchImage(image)) => Some(Reported::Present(VnodeSeen::Preparing {

@@ -49,7 +49,7 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    fn within(dir: &Path) -> Self {
+    pub(crate) fn within(dir: &Path) -> Self {
         Self {
             upper: dir.join("upper"),
             work: dir.join("work"),
@@ -105,14 +105,14 @@ fn create(state: &StateDir, file: &Path, size: DiskMib) -> Result<(), AgentFault
     fs::rename(&unfinished, file).map_err(AgentFault::file("rename", unfinished))
 }
 
-fn new_file(path: &Path) -> Result<File, AgentFault> {
+pub(crate) fn new_file(path: &Path) -> Result<File, AgentFault> {
     let mut options = File::options();
     options.write(true).create(true).truncate(true).mode(0o600);
     options.open(path).map_err(AgentFault::file("make", path))
 }
 
 /// Copies what is not a hole, within the kernel; file systems that share extents share them.
-fn copy_sparse(source: &File, target: &File) -> io::Result<()> {
+pub(crate) fn copy_sparse(source: &File, target: &File) -> io::Result<()> {
     let length = source.metadata()?.len();
     target.set_len(length)?;
     let mut at = 0;
@@ -237,6 +237,14 @@ fn mount_file(file: &Path, point: &Path) -> Result<(), AgentFault> {
     // What is deleted inside becomes a hole again. Tables are holes from the beginning: nothing needs to be zeroed.
     let options = Some("discard,noinit_itable");
     mount(Some(&device.path), point, Some("ext4"), flags, options)
+        .map_err(|errno| AgentFault::file("mount the disk", point)(errno.into()))
+}
+
+/// Mounts a disk that nobody uses, for reading only.
+pub(crate) fn mount_to_read(file: &Path, point: &Path) -> Result<(), AgentFault> {
+    let device = loop_device::attach(file, BLOCK_BYTES)?;
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    mount(Some(&device.path), point, Some("ext4"), flags, None::<&str>)
         .map_err(|errno| AgentFault::file("mount the disk", point)(errno.into()))
 }
 

@@ -56,6 +56,8 @@ pub enum AgentFault {
     TooManyTerminals(usize),
     #[error("{0} is not understood")]
     Protocol(String),
+    #[error("snapshot: {0}")]
+    Snapshot(String),
     #[error("link")]
     Link(#[from] LinkFault),
     #[error("system call")]

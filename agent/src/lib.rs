@@ -36,6 +36,7 @@ mod ready;
 pub mod rootfs;
 pub mod save;
 mod seccomp;
+pub mod snapshot;
 pub mod vnode_dir;
 
 pub use agent::run;

@@ -8,7 +8,7 @@ use docklet_control::agent_wire::{FromAgent, ToAgent};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{Digest, LogIndex, WorkerId};
 use docklet_control::model::WorkerFacts;
-use docklet_control::report::{SaveReport, VnodeReport};
+use docklet_control::report::{SaveReport, SnapshotReport, VnodeReport};
 use docklet_link::dial::Dialled;
 use docklet_link::identity::PeerRole;
 use docklet_link::tls::Expect;
@@ -34,6 +34,8 @@ pub enum Tell {
     Image(Digest, bool),
     /// What became of a save.
     Save(SaveReport),
+    /// What became of snapshots and restores.
+    Snapshots(Vec<SnapshotReport>),
 }
 
 /// What the link tells the loop.
@@ -133,6 +135,9 @@ impl MasterLink {
                         channel.send(&FromAgent::Image { digest, held }).await?;
                     }
                     Some(Tell::Save(report)) => channel.send(&FromAgent::Save(report)).await?,
+                    Some(Tell::Snapshots(reports)) => {
+                        channel.send(&FromAgent::Snapshots(reports)).await?;
+                    }
                 },
             }
         }

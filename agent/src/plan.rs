@@ -1,5 +1,7 @@
 //! The difference between what is assigned and what is seen, as acts in order. Pure: no act has a choice left.
 
+pub mod snapshots;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use docklet_control::assignment::{AssignedImage, AssignedVnode, Assignment};
@@ -19,6 +21,8 @@ pub struct Plan {
     pub images: BTreeMap<Digest, Act>,
     /// Vnodes of which images are to be made; none of them is in motion.
     pub saves: BTreeMap<VnodeId, Act>,
+    /// Snapshots that shall be here, or shall not, of vnodes that are not in motion.
+    pub snapshots: BTreeMap<VnodeId, Vec<Act>>,
     pub sweep: Vec<Act>,
 }
 
@@ -30,6 +34,7 @@ impl Plan {
             && self.vnodes.is_empty()
             && self.images.is_empty()
             && self.saves.is_empty()
+            && self.snapshots.is_empty()
             && self.sweep.is_empty()
     }
 }
@@ -42,7 +47,7 @@ pub fn plan(wanted: &Assignment, seen: &Observation, last: Option<&Assignment>) 
         ..Plan::default()
     };
     for vnode in &wanted.vnodes {
-        let acts = vnode_acts(wanted, vnode, seen);
+        let acts = snapshots::acts_of_vnode(wanted, vnode, seen);
         if !acts.is_empty() {
             plan.vnodes.insert(vnode.id, acts);
         }
@@ -54,6 +59,7 @@ pub fn plan(wanted: &Assignment, seen: &Observation, last: Option<&Assignment>) 
     }
     plan.images = image_acts(wanted, seen, &plan);
     plan.saves = save_acts(wanted, seen, &plan);
+    plan.snapshots = snapshots::acts(wanted, seen, &plan);
     plan.sweep = sweep(wanted, seen, &plan);
     plan
 }

@@ -9,10 +9,10 @@ use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::{Digest, VnodeId};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use crate::disk;
 use crate::fault::AgentFault;
 use crate::lxc::{HelperRequest, MountRequest, helper};
 use crate::vnode_dir::{StateDir, make_dir};
+use crate::{disk, snapshot};
 
 /// Held while an image is mounted.
 static MOUNTING: Mutex<()> = Mutex::new(());
@@ -79,6 +79,7 @@ fn mount_lower(
 /// Something of it is still in use.
 pub fn remove(state: &StateDir, id: VnodeId) -> Result<(), AgentFault> {
     unmount(&state.rootfs(id))?;
+    snapshot::end_look(state, id)?;
     disk::remove_disk(state, id)?;
     remove_dir(&state.lxc_path().join(crate::vnode_dir::container_name(id)))?;
     // What says that there is a vnode goes last, so that a crash in between is seen and finished.

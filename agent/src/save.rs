@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use docklet_control::assignment::{AssignedSave, AssignedVnode};
-use docklet_control::id::VnodeId;
+use docklet_control::id::{LogIndex, VnodeId};
 use docklet_control::report::Saved;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ use crate::disk;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
 use crate::lxc::Container;
+use crate::snapshot::Look;
+use crate::snapshot::still::Frozen;
 use crate::vnode_dir::{StateDir, container_name};
 
 /// What came of the last save of a vnode.
@@ -49,7 +51,7 @@ pub(crate) fn save(
     vnode: &AssignedVnode,
     save: AssignedSave,
 ) -> Result<(), AgentFault> {
-    let saved = match make(host, vnode) {
+    let saved = match make(host, vnode, save.snapshot) {
         Ok(saved) => saved,
         Err(fault) => Saved::Failed {
             cause: fault.full_text().chars().take(300).collect(),
@@ -58,10 +60,18 @@ pub(crate) fn save(
     Note { save, saved }.write(&host.state)
 }
 
-fn make(host: &LinuxHost, vnode: &AssignedVnode) -> Result<Saved, AgentFault> {
+fn make(
+    host: &LinuxHost,
+    vnode: &AssignedVnode,
+    snapshot: Option<LogIndex>,
+) -> Result<Saved, AgentFault> {
     let images = &host.images;
     let made = images.make("save", |staging, limits| {
-        let taken = take(host, vnode, staging, limits)?;
+        let base = base(host, vnode, staging, limits)?;
+        let taken = match snapshot {
+            Some(number) => take_snapshot(host, vnode, base, number)?,
+            None => take(host, vnode, base)?,
+        };
         let blob = staging.join(crate::images::BLOB);
         taken.pack(&blob).map_err(unfit)
     })?;
@@ -75,16 +85,20 @@ fn unfit(unfit: crate::archive::Unfit) -> AgentFault {
     AgentFault::Upload(unfit.full_text())
 }
 
-/// Reads the image before it freezes the vnode: that takes longer than the vnode's own layer.
-fn take(
+/// Reads the image before anything stands still: that takes longer than the vnode's own layer.
+fn base(
     host: &LinuxHost,
     vnode: &AssignedVnode,
     staging: &Path,
     limits: &Limits,
-) -> Result<Taken, AgentFault> {
+) -> Result<Base, AgentFault> {
     let blob = host.images.blob(vnode.image);
     let blob = File::open(&blob).map_err(AgentFault::file("read", blob))?;
-    let base = Base::read(blob, staging, limits).map_err(unfit)?;
+    Base::read(blob, staging, limits).map_err(unfit)
+}
+
+/// Of what is in the vnode now.
+fn take(host: &LinuxHost, vnode: &AssignedVnode, base: Base) -> Result<Taken, AgentFault> {
     let layer = disk::mount_disk(&host.state, vnode.id, vnode.disk_mib, vnode.uid_base)?;
     let upper = layer.upper;
     let _still = Frozen::freeze(&host.state, vnode.id)?;
@@ -93,28 +107,15 @@ fn take(
     base.take(&upper, vnode.uid_base).map_err(unfit)
 }
 
-/// A vnode that stands still for as long as this lives.
-struct Frozen(Option<Container>);
-
-impl Frozen {
-    fn freeze(state: &StateDir, id: VnodeId) -> Result<Self, AgentFault> {
-        let container = Container::open(&state.lxc_path(), &container_name(id))?;
-        if !container.is_running() {
-            return Ok(Self(None));
-        }
-        container.freeze()?;
-        Ok(Self(Some(container)))
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        if let Some(container) = &self.0
-            && let Err(fault) = container.thaw()
-        {
-            tracing::error!(fault = fault.full_text(), "a vnode stays frozen");
-        }
-    }
+/// Of what was in it then; the vnode does not notice.
+fn take_snapshot(
+    host: &LinuxHost,
+    vnode: &AssignedVnode,
+    base: Base,
+    number: LogIndex,
+) -> Result<Taken, AgentFault> {
+    let look = Look::at(&host.state, vnode.id, number)?;
+    base.take(&look.upper(), vnode.uid_base).map_err(unfit)
 }
 
 /// Lets go on what an earlier process froze and did not live to let go on.

@@ -1,5 +1,8 @@
 //! The plan as a table: assigned, seen, acts.
 
+#[path = "plan/snapshots.rs"]
+mod snapshots;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
@@ -74,6 +77,8 @@ fn assigned(vnodes: Vec<AssignedVnode>) -> Assignment {
         image_runs: Vec::new(),
         drops_images: true,
         saves: Vec::new(),
+        snapshots: Some(Vec::new()),
+        restores: Vec::new(),
     }
 }
 

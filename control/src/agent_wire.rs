@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::assignment::Assignment;
 use crate::id::{Digest, LogIndex, WorkerId};
 use crate::model::WorkerFacts;
-use crate::report::{SaveReport, VnodeReport};
+use crate::report::{SaveReport, SnapshotReport, VnodeReport};
 
 /// From the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub enum FromAgent {
     Save(SaveReport),
     /// What the worker is and has is no longer as it said.
     Facts(WorkerFacts),
+    /// What became of snapshots of vnodes, and of restoring them.
+    Snapshots(Vec<SnapshotReport>),
 }
 
 /// To the agent.

@@ -52,6 +52,32 @@ pub struct Assignment {
     /// Vnodes of which images are to be made.
     #[serde(default)]
     pub saves: Vec<AssignedSave>,
+    /// Snapshots of those vnodes that must be there; all others of them go. None from masters that know of no snapshots.
+    #[serde(default)]
+    pub snapshots: Option<Vec<AssignedSnapshot>>,
+    /// Vnodes that are to get back what a snapshot has.
+    #[serde(default)]
+    pub restores: Vec<AssignedRestore>,
+}
+
+/// A snapshot of a vnode that must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AssignedSnapshot {
+    pub vnode: VnodeId,
+    /// The entry that asked for it.
+    pub number: LogIndex,
+    /// Whether the worker has said that it is there: one that is missing then is lost, and not taken anew.
+    pub taken: bool,
+}
+
+/// A snapshot that is to be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AssignedRestore {
+    pub vnode: VnodeId,
+    /// The entry that asked for it, and the number of the snapshot that is left of what was there before.
+    pub number: LogIndex,
+    /// The snapshot.
+    pub snapshot: LogIndex,
 }
 
 /// An image of a vnode that is to be made.
@@ -60,6 +86,9 @@ pub struct AssignedSave {
     pub vnode: VnodeId,
     /// The entry that asked for it.
     pub number: LogIndex,
+    /// The snapshot of which it is to be made; of what is in the vnode now if none.
+    #[serde(default)]
+    pub snapshot: Option<LogIndex>,
 }
 
 /// What the cluster itself runs on. Vnodes reach the outside through their gateways, and nothing of this but what is
@@ -225,7 +254,42 @@ pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignmen
             .iter()
             .filter_map(|vnode| assigned_save(state, vnode))
             .collect(),
+        snapshots: drops_images.then(|| {
+            let snapshots = vnodes.iter().flat_map(|v| assigned_snapshots(state, v));
+            snapshots.collect()
+        }),
+        restores: vnodes
+            .iter()
+            .filter_map(|vnode| assigned_restore(state, vnode))
+            .collect(),
     }
+}
+
+fn assigned_snapshots<'s>(
+    state: &'s State,
+    vnode: &Vnode,
+) -> impl Iterator<Item = AssignedSnapshot> + use<'s> {
+    let epoch = vnode.placement.map(|placed| placed.epoch);
+    let here = state
+        .snapshots_of(vnode.id)
+        .filter(move |snapshot| Some(snapshot.epoch) == epoch && !snapshot.is_failed());
+    here.map(|snapshot| AssignedSnapshot {
+        vnode: snapshot.vnode,
+        number: snapshot.number,
+        taken: snapshot.is_taken(),
+    })
+}
+
+fn assigned_restore(state: &State, vnode: &Vnode) -> Option<AssignedRestore> {
+    let restore = state.snapshot_restores.get(&vnode.id)?;
+    let here = vnode
+        .placement
+        .is_some_and(|placed| placed.epoch == restore.epoch);
+    (here && restore.is_wanted()).then_some(AssignedRestore {
+        vnode: vnode.id,
+        number: restore.number,
+        snapshot: restore.snapshot,
+    })
 }
 
 fn assigned_save(state: &State, vnode: &Vnode) -> Option<AssignedSave> {
@@ -234,9 +298,12 @@ fn assigned_save(state: &State, vnode: &Vnode) -> Option<AssignedSave> {
         .placement
         .is_some_and(|placed| placed.epoch == save.epoch);
     let fails = matches!(save.seen, SaveSeen::Failed { .. });
+    let source = state.snapshot_saves.get(&vnode.id);
+    let source = source.filter(|source| source.save == save.number);
     (still && !fails).then_some(AssignedSave {
         vnode: vnode.id,
         number: save.number,
+        snapshot: source.map(|source| source.snapshot),
     })
 }
 

@@ -19,6 +19,7 @@ use crate::model::{
 use crate::place::Obstacle;
 use crate::quorum::Seat;
 use crate::report::VnodeReport;
+use crate::snapshot::command::SnapshotCommand;
 
 /// Version of the entries of a cluster whose version has not risen yet; entries of all versions decode for ever.
 pub const ENTRY_VERSION: u16 = ClusterVersion::FIRST.0;
@@ -236,6 +237,8 @@ pub enum Command {
     SetDiskOvercommit {
         overcommit: DiskOvercommit,
     },
+    /// About snapshots of vnodes. Since version 3.
+    Snapshot(SnapshotCommand),
 }
 
 /// What the first master knows when it makes a cluster.
@@ -324,6 +327,7 @@ impl Command {
             Self::CreateVclusterWith { .. } => "CreateVclusterWith",
             Self::ResizeVcluster { .. } => "ResizeVcluster",
             Self::SetDiskOvercommit { .. } => "SetDiskOvercommit",
+            Self::Snapshot(command) => command.name(),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::id::{Epoch, UnixMs, WorkerId};
 use crate::image::copies;
 use crate::model::{Vnode, VnodeWanted, Worker, WorkerStatus};
 use crate::place::{self, Obstacle};
+use crate::snapshot::schedule;
 use crate::state::State;
 use crate::version;
 
@@ -31,6 +32,7 @@ pub fn due(state: &State, soft: &Soft, now: UnixMs) -> Vec<Command> {
     commands.extend(expiry(state, now));
     commands.extend(version::due(state));
     commands.extend(copies::due(state, now));
+    commands.extend(schedule::due(state, now));
     commands
 }
 

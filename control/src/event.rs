@@ -18,6 +18,7 @@ use crate::model::{
 };
 use crate::name::Name;
 use crate::place::Obstacle;
+use crate::snapshot::event::SnapshotEvent;
 
 /// One fact. It carries every chosen value, so that replay never chooses again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,6 +183,7 @@ pub enum Event {
     DiskOvercommitSet {
         overcommit: DiskOvercommit,
     },
+    Snapshot(SnapshotEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

@@ -1,11 +1,13 @@
 //! What must hold of every reachable state, and of every step from one to the next; tests and simulations call both
 //! after each entry.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::id::VnodeId;
 use crate::model::drill::{Drill, DrillBegun, DrillStage};
 use crate::model::{
-    ImageTitle, Network, PublicPort, VclusterWanted, Visibility, VnodeWanted, Wishes,
+    ImageTitle, Network, PublicPort, Snapshot, SnapshotRhythm, SnapshotWhy, VclusterWanted,
+    Visibility, VnodeWanted, Wishes,
 };
 use crate::place;
 use crate::state::State;
@@ -24,6 +26,7 @@ pub fn broken(state: &State) -> Vec<String> {
     ports_lead_to_own_vnodes(state, &mut broken);
     wishes_are_of_somebody(state, &mut broken);
     gpus_are_given_once(state, &mut broken);
+    snapshots_are_sound(state, &mut broken);
     masters_remain(state, &mut broken);
     drills_are_sound(state, &mut broken);
     programs_know_enough(state, &mut broken);
@@ -295,6 +298,62 @@ fn wishes_are_of_somebody(state: &State, broken: &mut Vec<String>) {
     }
 }
 
+/// Each is of a vnode that is there and its disk, has a name of its own, and there are not too many; what is restored
+/// is there; what is scheduled is of a vcluster.
+fn snapshots_are_sound(state: &State, broken: &mut Vec<String>) {
+    let mut named = BTreeSet::new();
+    let mut counts: BTreeMap<(VnodeId, &str), (SnapshotWhy, usize)> = BTreeMap::new();
+    for snapshot in state.snapshots.values() {
+        let vnode = state.vnodes.get(&snapshot.vnode);
+        let of_vnode = vnode.is_some_and(|vnode| {
+            let epoch = vnode.placement.map(|placed| placed.epoch);
+            let whose = (vnode.owner, vnode.vcluster) == (snapshot.owner, snapshot.vcluster);
+            whose && epoch == Some(snapshot.epoch)
+        });
+        if !of_vnode || !named.insert((snapshot.vnode, &snapshot.name)) {
+            broken.push(format!("snapshot {} is not sound", snapshot.name));
+        }
+        let count = counts.entry((snapshot.vnode, snapshot.why.word()));
+        count.or_insert((snapshot.why, 0)).1 += 1;
+    }
+    for ((vnode, word), (why, count)) in counts {
+        if count > snapshots_max(why) {
+            broken.push(format!("vnode {vnode} has {count} {word} snapshots"));
+        }
+    }
+    for restore in state.snapshot_restores.values().filter(|r| r.is_wanted()) {
+        if !state
+            .snapshots
+            .contains_key(&(restore.vnode, restore.snapshot))
+        {
+            broken.push(format!("vnode {} is restored from nothing", restore.vnode));
+        }
+    }
+    for restore in state.snapshot_restores.values() {
+        if !state.vnodes.contains_key(&restore.vnode) {
+            broken.push(format!("vnode {} is restored and gone", restore.vnode));
+        }
+    }
+    for save in state.snapshot_saves.values() {
+        if !state.vnodes.contains_key(&save.vnode) {
+            broken.push(format!(
+                "an image is made of vnode {}, which is gone",
+                save.vnode
+            ));
+        }
+    }
+    for schedule in state.snapshot_schedules.values() {
+        let vcluster = state.vclusters.get(&schedule.vcluster);
+        let owned = vcluster.is_some_and(|vcluster| vcluster.owner == schedule.owner);
+        let every = SnapshotRhythm::EVERY_MS_RANGE.contains(&schedule.rhythm.every_ms);
+        let keep = SnapshotRhythm::KEEP_RANGE.contains(&schedule.rhythm.keep);
+        if !owned || !every || !keep {
+            let id = schedule.vcluster;
+            broken.push(format!("schedule of vcluster {id} is not sound"));
+        }
+    }
+}
+
 /// Whoever has a worker has as many GPUs as wanted, whoever has none has none, and nobody shares one.
 fn gpus_are_given_once(state: &State, broken: &mut Vec<String>) {
     let mut given = BTreeSet::new();
@@ -315,6 +374,15 @@ fn gpus_are_given_once(state: &State, broken: &mut Vec<String>) {
                 broken.push(format!("GPU {gpu} is given twice"));
             }
         }
+    }
+}
+
+fn snapshots_max(why: SnapshotWhy) -> usize {
+    match why {
+        SnapshotWhy::Asked => Snapshot::PER_VNODE_MAX,
+        // One that is to be taken and one that is being restored come on top of those that are kept.
+        SnapshotWhy::Scheduled => *SnapshotRhythm::KEEP_RANGE.end() as usize + 2,
+        SnapshotWhy::Restored => Snapshot::BEFORE_RESTORE_MAX,
     }
 }
 

@@ -33,6 +33,7 @@ pub mod refusal;
 pub mod report;
 pub mod row_map;
 pub mod rows;
+pub mod snapshot;
 pub mod state;
 pub mod touched;
 pub mod version;

@@ -8,6 +8,7 @@ use crate::image::command::ImageCommand;
 use crate::model::drill::Prober;
 use crate::model::{Port, PublicPort, Role, User, Vcluster, Vnode};
 use crate::refusal::Refusal;
+use crate::snapshot::command::{SnapshotCommand, SnapshotOf};
 use crate::state::State;
 
 /// What an actor must be for a command.
@@ -76,6 +77,23 @@ fn needs(command: &Command) -> Needs {
         Command::LimitBandwidth { .. } | Command::SetDiskOvercommit { .. } => Needs::Admin,
         Command::Drill(command) => drill_needs(command),
         Command::Image(command) => image_needs(command),
+        Command::Snapshot(command) => snapshot_needs(command),
+    }
+}
+
+fn snapshot_needs(command: &SnapshotCommand) -> Needs {
+    let owner_of = |of: SnapshotOf| match of {
+        SnapshotOf::Vnode(vnode) => Needs::OwnerOfVnode(vnode),
+        SnapshotOf::Vcluster(vcluster) => Needs::OwnerOf(vcluster),
+    };
+    match command {
+        SnapshotCommand::Take { of, .. }
+        | SnapshotCommand::Delete { of, .. }
+        | SnapshotCommand::Restore { of, .. } => owner_of(*of),
+        SnapshotCommand::Save { vnode, .. } => Needs::OwnerOfVnode(*vnode),
+        SnapshotCommand::SetSchedule { vcluster, .. } => Needs::OwnerOf(*vcluster),
+        SnapshotCommand::TakeScheduled { .. } | SnapshotCommand::Expire => Needs::Duty,
+        SnapshotCommand::Report { worker, .. } => Needs::ThisWorker(*worker),
     }
 }
 
@@ -269,6 +287,7 @@ fn sees(asker: &User, event: &Event) -> bool {
         // What everybody sees of images is another thing from version 3 on.
         Event::ImageRegistered { .. } | Event::VersionRaised { .. } => true,
         Event::Image(event) => event.is_for(asker),
+        Event::Snapshot(event) => owns(asker, event.owner()),
         Event::Drill(event) => event.is_for_everybody() || asker.role == Role::Admin,
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
@@ -341,7 +360,7 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::VnodeWished { .. }
         | Event::GpusGiven { .. }
         | Event::DiskOvercommitSet { .. } => {}
-        Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) => {}
+        Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
     }
     event
 }

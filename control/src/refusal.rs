@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::drill::refusal::DrillRefusal;
+use crate::snapshot::refusal::SnapshotRefusal;
 
 /// Why a request was refused. Nothing of it took effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -130,6 +131,8 @@ pub enum Refusal {
         free: u64,
         unit: String,
     },
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotRefusal),
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -183,6 +186,7 @@ impl Refusal {
             Self::ImageInUse { .. } => "image_in_use",
             Self::DiskShrinks { .. } => "disk_shrinks",
             Self::NoRoom { .. } => "no_room",
+            Self::Snapshot(refusal) => refusal.code(),
         }
     }
 
@@ -221,6 +225,7 @@ impl Refusal {
             | Self::DiskShrinks { .. }
             | Self::NoRoom { .. } => RefusalClass::Conflict,
             Self::Drill(refusal) => refusal.class(),
+            Self::Snapshot(refusal) => refusal.class(),
         }
     }
 

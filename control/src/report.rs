@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::amount::DiskMib;
 use crate::id::{Digest, Epoch, LogIndex, VnodeId};
 use crate::model::VnodeSeen;
 
@@ -43,4 +44,31 @@ pub enum Saved {
     Done { digest: Digest, blob_bytes: u64 },
     /// It cannot be done.
     Failed { cause: String },
+}
+
+/// What became of a snapshot, or of restoring one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotReport {
+    pub vnode: VnodeId,
+    /// The entry that asked for it.
+    pub number: LogIndex,
+    pub told: SnapshotTold,
+}
+
+/// What a worker says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SnapshotTold {
+    /// The worker has it.
+    Taken {
+        disk_mib: DiskMib,
+        used_bytes: u64,
+        /// How long the vnode stood still.
+        still_us: u64,
+    },
+    /// It cannot be taken, or was lost.
+    Failed { cause: String },
+    /// The vnode has the disk of that snapshot now.
+    Restored,
+    /// It has the one that it had.
+    NotRestored { cause: String },
 }

@@ -55,11 +55,15 @@ pub enum Table {
     VclusterWishes = 27,
     VnodeWishes = 28,
     DiskOvercommit = 29,
+    Snapshots = 30,
+    SnapshotRestores = 31,
+    SnapshotSchedules = 32,
+    SnapshotSaves = 33,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 33] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -89,6 +93,10 @@ impl Table {
         Self::VclusterWishes,
         Self::VnodeWishes,
         Self::DiskOvercommit,
+        Self::Snapshots,
+        Self::SnapshotRestores,
+        Self::SnapshotSchedules,
+        Self::SnapshotSaves,
     ];
 
     /// The table with this number.
@@ -205,6 +213,34 @@ macro_rules! for_each_map {
             VnodeId,
             put_vnode_wishes,
             remove_vnode_wishes
+        );
+        $with!(
+            Snapshots,
+            snapshots,
+            (VnodeId, LogIndex),
+            put_snapshot,
+            remove_snapshot
+        );
+        $with!(
+            SnapshotRestores,
+            snapshot_restores,
+            VnodeId,
+            put_snapshot_restore,
+            remove_snapshot_restore
+        );
+        $with!(
+            SnapshotSchedules,
+            snapshot_schedules,
+            VclusterId,
+            put_snapshot_schedule,
+            remove_snapshot_schedule
+        );
+        $with!(
+            SnapshotSaves,
+            snapshot_saves,
+            VnodeId,
+            put_snapshot_save,
+            remove_snapshot_save
         );
     };
 }

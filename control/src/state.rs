@@ -2,6 +2,7 @@
 //! its own frozen copy. Only [`crate::evolve`] changes it, through the `put` and `remove` functions here, which
 //! keep the look-up tables in step.
 
+mod snapshots;
 mod wishes;
 
 use std::ops::{Bound, RangeBounds};
@@ -9,15 +10,16 @@ use std::ops::{Bound, RangeBounds};
 use imbl::{OrdMap, OrdSet};
 
 use crate::id::{
-    Digest, DrillId, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UserId, VclusterId,
-    VnodeId, WorkerId,
+    Digest, DrillId, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UnixMs, UserId,
+    VclusterId, VnodeId, WorkerId,
 };
 use crate::image::copies;
 use crate::model::{
     Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, DiskOvercommit, Drill, Image,
     ImageCopies, ImageRun, ImageSave, ImageTitle, JoinToken, LastBackup, Lineage, Master, Network,
-    Port, Program, PublicPort, Receipt, Replacement, Session, Settings, User, Vcluster,
-    VclusterWishes, Visibility, Vnode, VnodeWanted, VnodeWishes, Worker,
+    Port, Program, PublicPort, Receipt, Replacement, Session, Settings, Snapshot, SnapshotRestore,
+    SnapshotSave, SnapshotSchedule, User, Vcluster, VclusterWishes, Visibility, Vnode, VnodeWanted,
+    VnodeWishes, Worker,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -58,6 +60,12 @@ pub struct State {
     pub image_copies: RowMap<Digest, ImageCopies>,
     /// Vnodes of which images are being made.
     pub image_saves: RowMap<VnodeId, ImageSave>,
+    pub snapshots: RowMap<(VnodeId, LogIndex), Snapshot>,
+    /// The last restore of each vnode that had one.
+    pub snapshot_restores: RowMap<VnodeId, SnapshotRestore>,
+    pub snapshot_schedules: RowMap<VclusterId, SnapshotSchedule>,
+    /// What the images in the making are of, where that is a snapshot.
+    pub snapshot_saves: RowMap<VnodeId, SnapshotSave>,
     pub networks: RowMap<NetworkId, Network>,
     pub vclusters: RowMap<VclusterId, Vcluster>,
     pub vnodes: RowMap<VnodeId, Vnode>,
@@ -90,6 +98,7 @@ struct Lookup {
     /// Owners of titles that are public.
     public_images: OrdMap<Name, UserId>,
     receipt_by_request: OrdMap<RequestId, LogIndex>,
+    snapshots_by_expiry: OrdSet<(UnixMs, VnodeId, LogIndex)>,
 }
 
 /// Finding things.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use imbl::ordset;
 
 use crate::assignment::holders_before;
-use crate::id::{Digest, NetworkId, UserId, VclusterId, WorkerId};
+use crate::id::{Digest, NetworkId, UserId, VclusterId, VnodeId, WorkerId};
 use crate::image::copies;
 use crate::model::{Image, Network, Role, User, Vcluster, Vnode, VnodeWanted, Worker};
 use crate::row_map::RowMap;
@@ -67,6 +67,7 @@ pub fn touched(before: &State, after: &State) -> Touched {
     tracing.vnodes();
     tracing.wishes();
     tracing.ports();
+    tracing.snapshots();
     tracing.neighbours();
     tracing.touched
 }
@@ -391,6 +392,42 @@ impl<'s> Tracing<'s> {
                     .workers
                     .extend(placed.map(|placed| placed.worker));
             }
+        }
+    }
+
+    /// Whoever has the vnode keeps, takes and restores them; schedules are the leader's.
+    fn snapshots(&mut self) {
+        let (before, after) = (self.before, self.after);
+        for pair in differing(&before.snapshots, &after.snapshots) {
+            for snapshot in both(pair) {
+                self.touched.owners.insert(snapshot.owner);
+                self.worker_of(snapshot.vnode);
+            }
+        }
+        for pair in differing(&before.snapshot_restores, &after.snapshot_restores) {
+            for restore in both(pair) {
+                self.worker_of(restore.vnode);
+            }
+        }
+        for pair in differing(&before.snapshot_saves, &after.snapshot_saves) {
+            for save in both(pair) {
+                self.worker_of(save.vnode);
+            }
+        }
+        for pair in differing(&before.snapshot_schedules, &after.snapshot_schedules) {
+            let owners = both(pair).map(|schedule| schedule.owner);
+            self.touched.owners.extend(owners);
+        }
+    }
+
+    /// Who has a vnode, and whose it is.
+    fn worker_of(&mut self, id: VnodeId) {
+        for state in self.states() {
+            let vnode = state.vnodes.get(&id);
+            self.touched.owners.extend(vnode.map(|vnode| vnode.owner));
+            let placement = vnode.and_then(|vnode| vnode.placement);
+            let worker = placement.map(|placed| placed.worker);
+            self.touched.workers.extend(worker);
         }
     }
 

@@ -4,6 +4,8 @@
 //! The seed is fixed, so that a run repeats. `PROPTEST_CASES` (256 if not given) and `PROPTEST_RNG_SEED` widen the search.
 
 mod settled;
+#[path = "touched/snapshot.rs"]
+mod snapshot;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -163,6 +165,7 @@ enum Happening {
     Forgotten(u8),
     Wished(u64, u64),
     GpuGiven(u64),
+    Snapshot(snapshot::Happening),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -204,6 +207,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => image().prop_map(Happening::Forgotten),
         2 => (vnode(), 1..3_u64).prop_map(|(id, disk)| Happening::Wished(id, disk)),
         2 => vnode().prop_map(Happening::GpuGiven),
+        8 => snapshot::happening(vnode()).prop_map(Happening::Snapshot),
     ]
 }
 
@@ -331,6 +335,7 @@ fn event(state: &State, happening: Happening) -> Option<Event> {
             about: about(id)?,
             gpus: vec![format!("GPU-{id}")],
         },
+        Happening::Snapshot(happening) => snapshot::event(state, happening)?,
         Happening::Forgotten(image) => Event::Image(ImageEvent::Forgotten {
             digest: digest(image),
         }),

@@ -71,6 +71,22 @@ fn page_routes() -> Router<Portal> {
         .route("/vclusters/{name}/{action}", post(pages::vcluster::change))
         .route("/vclusters/{name}/ports/add", post(pages::port::add))
         .route("/vclusters/{name}/ports/remove", post(pages::port::remove))
+        .route(
+            "/vclusters/{name}/snapshots/take",
+            post(pages::snapshot::take),
+        )
+        .route(
+            "/vclusters/{name}/snapshots/restore",
+            post(pages::snapshot::restore),
+        )
+        .route(
+            "/vclusters/{name}/snapshots/delete",
+            post(pages::snapshot::delete),
+        )
+        .route(
+            "/vclusters/{name}/snapshots/schedule",
+            post(pages::snapshot::set_schedule),
+        )
         .route("/terminal/{vcluster}/{vnode}", get(pages::terminal::show))
         .route("/terminal/ws", get(terminal::browser))
         .route("/masters", get(pages::master::list))
@@ -123,6 +139,22 @@ fn api_routes() -> Router<Portal> {
         .route(
             "/vclusters/{name}/vnodes/{vnode}/terminal",
             get(terminal::program),
+        )
+        .route(
+            "/vclusters/{name}/snapshots",
+            get(api::snapshot::list).post(api::snapshot::take),
+        )
+        .route(
+            "/vclusters/{name}/snapshots/{snapshot}",
+            delete(api::snapshot::delete),
+        )
+        .route(
+            "/vclusters/{name}/snapshots/{snapshot}/restore",
+            post(api::snapshot::restore),
+        )
+        .route(
+            "/vclusters/{name}/snapshot-schedule",
+            put(api::snapshot::schedule).delete(api::snapshot::unschedule),
         )
         .route("/ports", get(api::port::list).post(api::port::add))
         .route("/ports/{protocol}/{number}", delete(api::port::remove))

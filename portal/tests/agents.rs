@@ -76,12 +76,13 @@ async fn each_agent_gets_its_own_assignment_and_nothing_of_the_others() {
     let other = &mut links[1 - with];
     other.send(&FromAgent::Heartbeat).await.expect("sent");
     // That the image is here is known; its own description may be recorded late.
+    let mut copied = false;
     loop {
         match next(other).await.expect("connected") {
             ToAgent::Recorded { .. } => {}
             ToAgent::Alive => break,
-            // It is to hold a copy of the image as well, from before the changes.
-            ToAgent::Assignment(copy) if copy.vnodes.is_empty() && copy.index <= placed.index => {}
+            // It is to hold a copy of the image as well, as soon as the leader comes to that.
+            ToAgent::Assignment(copy) if copy.vnodes.is_empty() && !copied => copied = true,
             unexpected @ (ToAgent::Assignment(_)
             | ToAgent::Behind { .. }
             | ToAgent::Resync { .. }) => panic!("{unexpected:?}"),

@@ -14,6 +14,7 @@ pub mod master;
 pub mod output;
 pub mod port;
 pub mod shell;
+pub mod snapshot;
 pub mod socket;
 pub mod state;
 pub mod usage;

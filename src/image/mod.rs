@@ -22,7 +22,6 @@ use docklet_control::name::Name;
 use docklet_control::view::ImageView;
 
 use crate::cli::Print;
-use crate::client::VnodeName;
 use crate::client::connection::Connection;
 use crate::client::output::{Format, line, print_receipt, remark};
 use crate::exit::{Class, Failure};
@@ -72,11 +71,13 @@ pub enum Command {
         #[command(flatten)]
         print: Print,
     },
-    /// Make an image of a vnode as it is now; it stands still for the moment in which its own files are read
+    /// Make an image of a vnode as it is now, standing still for the moment in which its own files are read; or of one
+    /// of its snapshots
     #[command(disable_version_flag = true)]
     Save {
-        /// VCLUSTER/host-0
-        vnode: VnodeName,
+        /// VCLUSTER/host-0, or VCLUSTER/host-0@SNAPSHOT
+        #[arg(value_name = "VNODE")]
+        source: save::Source,
         /// Name in the cluster
         #[arg(required_unless_present = "cancel")]
         name: Option<String>,
@@ -176,7 +177,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             print_receipt(print.format, &receipt)?;
         }
         Command::Save {
-            vnode,
+            source,
             name,
             label,
             no_wait,
@@ -184,8 +185,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             print,
         } => {
             let receipt = match name {
-                Some(name) => save::save(&connection, &vnode, &name, &label, !no_wait).await?,
-                None => save::cancel(&connection, &vnode).await?,
+                Some(name) => save::save(&connection, &source, &name, &label, !no_wait).await?,
+                None => save::cancel(&connection, &source.vnode).await?,
             };
             print_receipt(print.format, &receipt)?;
         }

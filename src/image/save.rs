@@ -1,5 +1,6 @@
 //! Making an image of a vnode, and waiting for it.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use docklet_control::model::{Receipt, SaveSeen};
@@ -15,6 +16,26 @@ use crate::exit::{Class, Failure};
 /// How often it is asked how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// A vnode as it is, or as it was: `VCLUSTER/host-0` or `VCLUSTER/host-0@SNAPSHOT`.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub vnode: VnodeName,
+    snapshot: Option<String>,
+}
+
+impl FromStr for Source {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let (vnode, snapshot) = match text.split_once('@') {
+            Some((vnode, snapshot)) => (vnode, Some(snapshot.to_owned())),
+            None => (text, None),
+        };
+        let vnode = vnode.parse()?;
+        Ok(Self { vnode, snapshot })
+    }
+}
+
 fn path(vnode: &VnodeName) -> String {
     let VnodeName { vcluster, vnode } = vnode;
     format!("/vclusters/{vcluster}/vnodes/{vnode}/save")
@@ -22,14 +43,14 @@ fn path(vnode: &VnodeName) -> String {
 
 pub async fn save(
     connection: &Connection,
-    vnode: &VnodeName,
+    source: &Source,
     name: &str,
     label: &str,
     wait: bool,
 ) -> anyhow::Result<Receipt> {
-    let body = json!({"name": name, "label": label});
+    let body = json!({"name": name, "label": label, "snapshot": source.snapshot});
     let receipt = connection
-        .receipt(Method::POST, &path(vnode), &body)
+        .receipt(Method::POST, &path(&source.vnode), &body)
         .await?;
     if wait {
         wait_for(connection, &receipt).await?;

@@ -26,8 +26,9 @@ use crate::network::dns::NameServers;
 use crate::network::{gateway, guard, names, plug, segment, shape, space, uplink};
 use crate::rootfs;
 use crate::save::{self, Note};
+use crate::snapshot::notes::{Places, SeenSnapshots};
 use crate::vnode_dir::{StateDir, container_name};
-use crate::{disk, per_vnode, seccomp};
+use crate::{disk, per_vnode, seccomp, snapshot};
 
 /// An image that came within this time is no leftover: who brought it may not have told the masters yet.
 const NEWS: Duration = Duration::from_secs(600);
@@ -86,6 +87,7 @@ impl LinuxHost {
             tracing::warn!(fault = fault.full_text(), "vnodes may lack kernel objects");
         }
         let runtime = tokio::runtime::Handle::current();
+        snapshot::thaw_all(&state)?;
         save::thaw_all(&state)?;
         hold_all(&state)?;
         Ok(Self {
@@ -288,6 +290,10 @@ impl Host for LinuxHost {
             if let Some(note) = Note::read(&self.state, id) {
                 seen.saves.insert(id, note);
             }
+            let snapshots = Places::of(&self.state, id).look()?;
+            if snapshots != SeenSnapshots::default() {
+                seen.snapshots.insert(id, snapshots);
+            }
         }
         seen.torn = self.torn(&seen.networks, &gateways, &devices)?;
         Ok(seen)
@@ -311,6 +317,9 @@ impl Host for LinuxHost {
             Act::WriteKeys(id, secret) => self.write_keys(*id, secret),
             Act::Remove(id) => self.remove(*id),
             Act::Save(vnode, save) => save::save(self, vnode, *save),
+            Act::TakeSnapshot(vnode, number) => snapshot::take(self, vnode, *number),
+            Act::DeleteSnapshot(id, number) => snapshot::delete(&self.state, *id, *number),
+            Act::Restore(vnode, restore) => snapshot::restore(self, vnode, *restore),
             Act::RemoveImage(digest) => {
                 rootfs::unmount_lowers(&self.state, *digest)?;
                 self.images.remove(*digest)

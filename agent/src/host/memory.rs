@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::{Act, Host, Observation, SeenVnode};
 use crate::fault::AgentFault;
 use crate::save::Note;
-use docklet_control::report::Saved;
+use docklet_control::assignment::AssignedVnode;
+use docklet_control::report::{Saved, SnapshotTold};
 
 /// The machine.
 #[derive(Default)]
@@ -105,6 +106,7 @@ impl Host for MemoryHost {
             }
             Act::Remove(id) => {
                 seen.vnodes.remove(id);
+                seen.snapshots.remove(id);
             }
             Act::Save(vnode, save) => {
                 let saved = Saved::Done {
@@ -113,6 +115,20 @@ impl Host for MemoryHost {
                 };
                 seen.saves.insert(vnode.id, Note { save: *save, saved });
             }
+            Act::TakeSnapshot(vnode, number) => {
+                let snapshots = seen.snapshots.entry(vnode.id).or_default();
+                snapshots.keep(*number, taken(vnode));
+            }
+            Act::DeleteSnapshot(id, number) => {
+                let snapshots = seen.snapshots.entry(*id).or_default();
+                snapshots.numbers.remove(number);
+                snapshots.told.remove(number);
+            }
+            Act::Restore(vnode, restore) => {
+                let snapshots = seen.snapshots.entry(vnode.id).or_default();
+                snapshots.keep(restore.number, taken(vnode));
+                snapshots.restored = Some((restore.number, SnapshotTold::Restored));
+            }
             Act::RemoveImage(digest) => {
                 seen.images.remove(digest);
                 seen.begun_images.remove(digest);
@@ -120,6 +136,14 @@ impl Host for MemoryHost {
             Act::SweepImages(_) => {}
         }
         Ok(())
+    }
+}
+
+fn taken(vnode: &AssignedVnode) -> SnapshotTold {
+    SnapshotTold::Taken {
+        disk_mib: vnode.disk_mib,
+        used_bytes: 1,
+        still_us: 1,
     }
 }
 

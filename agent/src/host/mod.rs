@@ -9,14 +9,16 @@ use std::net::Ipv4Addr;
 
 use docklet_control::amount::DiskMib;
 use docklet_control::assignment::{
-    AssignedImage, AssignedNetwork, AssignedSave, AssignedVnode, Fabric, VclusterSecret,
+    AssignedImage, AssignedNetwork, AssignedRestore, AssignedSave, AssignedVnode, Fabric,
+    VclusterSecret,
 };
-use docklet_control::id::{Digest, Epoch, NetworkId, VnodeId};
+use docklet_control::id::{Digest, Epoch, LogIndex, NetworkId, VnodeId};
 use docklet_control::model::{Bandwidth, ImageRun, ImageSpec};
 
 use crate::fault::AgentFault;
 use crate::network::dns::answer::Zone;
 use crate::save::Note;
+use crate::snapshot::notes::SeenSnapshots;
 
 /// What there is of one vnode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct Observation {
     pub new_images: BTreeSet<Digest>,
     /// What came of saves of vnodes.
     pub saves: BTreeMap<VnodeId, Note>,
+    /// What there is of vnodes' snapshots.
+    pub snapshots: BTreeMap<VnodeId, SeenSnapshots>,
     /// Images of which there is a part.
     pub begun_images: BTreeSet<Digest>,
     /// Those of them that are coming now: bytes that came, and in all.
@@ -81,6 +85,11 @@ pub enum Act {
     Remove(VnodeId),
     /// Makes an image of a vnode, or notes why there is none.
     Save(Box<AssignedVnode>, AssignedSave),
+    /// Takes a snapshot of a vnode, or notes why there is none.
+    TakeSnapshot(Box<AssignedVnode>, LogIndex),
+    DeleteSnapshot(VnodeId, LogIndex),
+    /// Gives a vnode that does not run the disk of a snapshot, or notes why not.
+    Restore(Box<AssignedVnode>, AssignedRestore),
     /// Deletes an image that no vnode here uses.
     RemoveImage(Digest),
     /// Unmounts images that none of these vnodes uses.
@@ -105,6 +114,9 @@ impl Act {
             Self::WriteKeys(..) => "write keys",
             Self::Remove(_) => "remove",
             Self::Save(..) => "save",
+            Self::TakeSnapshot(..) => "take snapshot",
+            Self::DeleteSnapshot(..) => "delete snapshot",
+            Self::Restore(..) => "restore snapshot",
             Self::RemoveImage(_) => "remove image",
             Self::SweepImages(_) => "unmount images",
         }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::plan::plan;
 use docklet_control::amount::DiskMib;
-use docklet_control::assignment::Assignment;
-use docklet_control::id::VnodeId;
+use docklet_control::assignment::{AssignedRestore, AssignedSnapshot, Assignment};
+use docklet_control::id::{LogIndex, VnodeId};
 use docklet_control::model::VnodeWanted::{Removed, Running, Stopped};
 use docklet_link::Authority;
 use docklet_link::identity::PeerRole;
@@ -22,12 +22,13 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::support::{
-    CLUSTER, HELPER, Worker, in_own_network, observe, processes_of, round, spec, store_signed,
-    try_to,
+    CLUSTER, HELPER, Worker, in_own_network, observe, processes_of, round, run_in, spec,
+    store_signed, try_to,
 };
 
 const V7: VnodeId = VnodeId(7);
-const EXT4_IOC_RESIZE_FS: u64 = 0x4008_6610;
+/// `EXT4_IOC_RESIZE_FS`; `FIFREEZE`, `FITHAW` and `FICLONE` of linux/fs.h.
+const DISKS: [u64; 4] = [0x4008_6610, 0xc004_5877, 0xc004_5878, 0x4004_9409];
 
 /// How far a killed agent's death reaches.
 #[derive(Clone, Copy, PartialEq)]
@@ -90,7 +91,9 @@ impl Rig {
                 return;
             }
             let vnodes = plan.vnodes.into_values().flatten();
-            for act in plan.networks.into_iter().chain(vnodes).chain(plan.sweep) {
+            let snapshots = plan.snapshots.into_values().flatten();
+            let acts = plan.networks.into_iter().chain(vnodes).chain(snapshots);
+            for act in acts.chain(plan.sweep) {
                 if let Err(cause) = try_to(&host, act.clone()).await {
                     println!("{}: {cause}", act.step());
                     break;
@@ -249,7 +252,7 @@ fn is_change(pid: Pid) -> bool {
     match number {
         libc::SYS_openat => registers.rdx & u64::from(creates.cast_unsigned()) != 0,
         // Those of loop devices begin with an L.
-        libc::SYS_ioctl => registers.rsi >> 8 == 0x4c || registers.rsi == EXT4_IOC_RESIZE_FS,
+        libc::SYS_ioctl => registers.rsi >> 8 == 0x4c || DISKS.contains(&registers.rsi),
         other => ALWAYS.contains(&other),
     }
 }
@@ -363,6 +366,104 @@ fn an_agent_that_dies_while_it_removes_a_vnode_leaves_nothing_for_ever() {
             assert_eq!(rig.worker.traces(&[7]), before, "step {step}");
             assert_eq!(processes_of(rig.worker.uid_base), [0; 0]);
             if !killed {
+                println!("{step} steps");
+                break;
+            }
+        }
+    });
+}
+
+/// Vnode 7 with these snapshots, running.
+fn with(rig: &Rig, numbers: &[u64]) -> Assignment {
+    let snapshots = numbers.iter().map(|number| AssignedSnapshot {
+        vnode: V7,
+        number: LogIndex(*number),
+        taken: false,
+    });
+    Assignment {
+        snapshots: Some(snapshots.collect()),
+        ..rig.worker.assignment(vec![rig.worker.vnode(7, Running)])
+    }
+}
+
+fn files_of(rig: &Rig, below: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(rig.worker.state(below)).expect("a directory");
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let mut names: Vec<String> = names.map(|n| n.to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_agent_that_dies_while_it_takes_or_deletes_a_snapshot_leaves_nothing_still_and_nothing_half() {
+    in_own_network(async {
+        let rig = Rig::new();
+        let running = with(&rig, &[]);
+        for act in ["take", "delete"] {
+            for step in 0.. {
+                round(&rig.host, &running).await;
+                let init = rig.worker.init_pid(V7);
+                if act == "delete" {
+                    round(&rig.host, &with(&rig, &[50])).await;
+                }
+                let killed = rig.killed_at(act, step, Dies::Agent);
+                let (wanted, files) = match act {
+                    "take" => (with(&rig, &[50]), vec!["50.img", "50.json"]),
+                    _ => (running.clone(), vec![]),
+                };
+                rig.recover(&wanted).await;
+                let written = run_in(&rig.worker, 7, "echo on > /root/on && cat /root/on");
+                assert_eq!(written, "on\n", "{act} {step}");
+                assert_eq!(rig.worker.init_pid(V7), init, "{act} {step}");
+                assert_eq!(files_of(&rig, "vnodes/v7/snapshots"), files, "{act} {step}");
+                rig.recover(&running).await;
+                if !killed {
+                    println!("{act}: {step} steps");
+                    break;
+                }
+            }
+        }
+        rig.remove_all().await;
+    });
+}
+
+#[test]
+fn an_agent_that_dies_while_it_restores_loses_neither_what_was_nor_what_is() {
+    in_own_network(async {
+        let rig = Rig::new();
+        let before = rig.worker.traces(&[7]);
+        for step in 0.. {
+            round(&rig.host, &with(&rig, &[])).await;
+            run_in(&rig.worker, 7, "echo was > /root/kept && sync");
+            round(&rig.host, &with(&rig, &[50])).await;
+            run_in(&rig.worker, 7, "echo is > /root/kept && sync");
+            let mut stopped = with(&rig, &[50]);
+            stopped.vnodes[0].wanted = Stopped;
+            round(&rig.host, &stopped).await;
+            let killed = rig.killed_at("restore", step, Dies::Agent);
+            let mut wanted = with(&rig, &[50, 60]);
+            let restore = |number, snapshot| AssignedRestore {
+                vnode: V7,
+                number: LogIndex(number),
+                snapshot: LogIndex(snapshot),
+            };
+            wanted.restores = vec![restore(60, 50)];
+            rig.recover(&wanted).await;
+            let kept = || run_in(&rig.worker, 7, "cat /root/kept");
+            assert_eq!(kept(), "was\n", "step {step}");
+            let files = ["50.img", "50.json", "60.img", "60.json"];
+            assert_eq!(files_of(&rig, "vnodes/v7/snapshots"), files, "step {step}");
+            assert!(!rig.worker.state("vnodes/v7/disk.restored").exists());
+            if step % 3 == 0 {
+                wanted = with(&rig, &[50, 60, 70]);
+                wanted.restores = vec![restore(70, 60)];
+                rig.recover(&wanted).await;
+                assert_eq!(kept(), "is\n", "step {step}");
+            }
+            rig.remove_all().await;
+            assert_eq!(rig.worker.traces(&[7]), before, "step {step}");
+            if !killed {
+                assert!(step > 10, "only {step} steps");
                 println!("{step} steps");
                 break;
             }

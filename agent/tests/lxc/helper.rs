@@ -17,7 +17,8 @@ use docklet_agent::host::{Act, Host};
 use docklet_agent::limits::IoLimit;
 use docklet_agent::lxc::HelperRequest;
 use docklet_control::amount::DiskMib;
-use docklet_control::assignment::AssignedVnode;
+use docklet_control::assignment::{AssignedRestore, AssignedVnode};
+use docklet_control::id::LogIndex;
 use docklet_control::model::{ImageSpec, WorkerCapacity};
 use docklet_link::Credentials;
 use serde::Deserialize;
@@ -86,6 +87,16 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
             disk_mib: larger,
             ..*vnode
         })),
+        "take" => Act::TakeSnapshot(vnode, LogIndex(50)),
+        "delete" => Act::DeleteSnapshot(vnode.id, LogIndex(50)),
+        "restore" => {
+            let restore = AssignedRestore {
+                vnode: vnode.id,
+                number: LogIndex(60),
+                snapshot: LogIndex(50),
+            };
+            Act::Restore(vnode, restore)
+        }
         "remove" => Act::Remove(vnode.id),
         other => return Err(other.into()),
     };

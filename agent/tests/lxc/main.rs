@@ -21,6 +21,7 @@ mod noise;
 mod ready;
 mod reboot;
 mod save;
+mod snapshot;
 mod support;
 mod terminal;
 mod truth;

@@ -61,6 +61,7 @@ async fn save(
     assignment.saves.push(AssignedSave {
         vnode: V7,
         number: LogIndex(number),
+        snapshot: None,
     });
     assert_eq!(round(host, &assignment).await, ["save"]);
     assert_eq!(

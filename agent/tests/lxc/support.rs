@@ -165,6 +165,8 @@ impl Worker {
             image_runs: Vec::new(),
             drops_images: false,
             saves: Vec::new(),
+            snapshots: Some(Vec::new()),
+            restores: Vec::new(),
         }
     }
 
@@ -349,11 +351,13 @@ pub async fn round(host: &Arc<LinuxHost>, wanted: &Assignment) -> Vec<&'static s
     let vnodes = plan.vnodes.into_values().flatten();
     let mut steps = Vec::new();
     let images = plan.images.into_values().chain(plan.saves.into_values());
+    let snapshots = plan.snapshots.into_values().flatten();
     for act in plan
         .networks
         .into_iter()
         .chain(vnodes)
         .chain(images)
+        .chain(snapshots)
         .chain(plan.sweep)
     {
         steps.push(act.step());

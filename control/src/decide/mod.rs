@@ -8,6 +8,7 @@ mod master;
 mod person;
 mod port;
 mod setup;
+mod snapshot;
 mod vcluster;
 mod version;
 mod vnode;
@@ -200,6 +201,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::RemovePort { public } => port::remove(ground, *public),
         Command::LimitBandwidth { bandwidth } => port::limit_bandwidth(ground, *bandwidth),
         Command::Image(command) => image::decide(ground, command),
+        Command::Snapshot(command) => snapshot::decide(ground, command),
     }
 }
 

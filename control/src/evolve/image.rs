@@ -36,7 +36,10 @@ pub(super) fn evolve(state: &mut State, event: ImageEvent) {
         ImageEvent::Untitled { owner, name, .. } => state.remove_image_title(&(owner, name)),
         ImageEvent::CopiesPlaced { copies } => state.put_image_copies(copies),
         ImageEvent::SaveSeen { save, .. } => state.put_image_save(save),
-        ImageEvent::SaveEnded { vnode, .. } => state.remove_image_save(&vnode),
+        ImageEvent::SaveEnded { vnode, .. } => {
+            state.remove_image_save(&vnode);
+            state.remove_snapshot_save(&vnode);
+        }
         ImageEvent::Forgotten { digest } => {
             state.remove_image(&digest);
             state.remove_image_run(&digest);

@@ -7,6 +7,7 @@ mod machine;
 mod master;
 mod person;
 mod port;
+mod snapshot;
 mod vcluster;
 mod vnode;
 mod wishes;
@@ -43,7 +44,10 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::VclusterWantedChanged { about, wanted } => {
             vcluster::wanted_changed(&mut state, about.vcluster, wanted);
         }
-        Event::VclusterDeleted { about } => vcluster::deleted(&mut state, about.vcluster),
+        Event::VclusterDeleted { about } => {
+            state.remove_snapshot_schedule(&about.vcluster);
+            vcluster::deleted(&mut state, about.vcluster);
+        }
         Event::VnodeCreated { vnode } => vnode::created(&mut state, vnode),
         Event::VnodeWantedChanged { about, wanted } => {
             vnode::change(&mut state, about.vnode, |row| row.wanted = wanted);
@@ -57,6 +61,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::VnodeSeen { about, seen } => vnode::seen(&mut state, at, about.vnode, seen),
         Event::VnodeRemoved { about } => {
             port::vnode_removed(&mut state, about.vnode);
+            snapshot::vnode_removed(&mut state, about.vnode);
             vnode::removed(&mut state, about.vnode);
         }
         Event::MasterRemoved { master, .. } => {
@@ -95,6 +100,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::VnodeWished { about, wishes } => wishes::of_vnode(&mut state, about.vnode, wishes),
         Event::GpusGiven { about, gpus } => wishes::gpus_given(&mut state, about.vnode, gpus),
         Event::DiskOvercommitSet { overcommit } => state.disk_overcommit = Some(overcommit),
+        Event::Snapshot(event) => snapshot::evolve(&mut state, event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}
     }

@@ -14,6 +14,7 @@ pub mod replacement;
 pub mod runs;
 pub mod session;
 pub mod settings;
+pub mod snapshot;
 pub mod user;
 pub mod vcluster;
 pub mod version;
@@ -36,6 +37,10 @@ pub use receipt::{Outcome, Receipt};
 pub use replacement::Replacement;
 pub use session::{Session, SessionKind};
 pub use settings::{ClusterId, Counters, Settings};
+pub use snapshot::{
+    RestoreSeen, Snapshot, SnapshotRestore, SnapshotRhythm, SnapshotSave, SnapshotSchedule,
+    SnapshotSeen, SnapshotWhy,
+};
 pub use user::{Role, User};
 pub use vcluster::{Vcluster, VclusterWanted};
 pub use version::{Agreed, ClusterVersion, LastBackup, Program};

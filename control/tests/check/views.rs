@@ -88,6 +88,13 @@ impl Own {
         own.add::<VnodeId>(Table::VnodeWishes, vnodes().map(|vnode| vnode.id));
         let vclusters = state.vclusters_of(user).map(|v| v.id);
         own.add(Table::VclusterWishes, vclusters);
+        let snapshots = state.snapshots.values().filter(|s| s.owner == user);
+        own.add(Table::Snapshots, snapshots.map(|snapshot| snapshot.key()));
+        own.add::<VnodeId>(Table::SnapshotRestores, vnodes().map(|vnode| vnode.id));
+        own.add::<VnodeId>(Table::SnapshotSaves, vnodes().map(|vnode| vnode.id));
+        let schedules = state.snapshot_schedules.values();
+        let schedules = schedules.filter(|schedule| schedule.owner == user);
+        own.add(Table::SnapshotSchedules, schedules.map(|s| s.vcluster));
         let placed = vnodes().filter_map(|vnode| vnode.placement);
         own.add::<WorkerId>(Table::Workers, placed.map(|placed| placed.worker));
         let ports = state.ports.values().filter(|port| port.owner == user);

@@ -11,6 +11,9 @@ use docklet_control::image::command::ImageCommand;
 use docklet_control::image::event::ImageEvent;
 use docklet_control::model::Outcome;
 use docklet_control::rows::Table;
+use docklet_control::snapshot::command::SnapshotCommand;
+use docklet_control::snapshot::event::SnapshotEvent;
+use docklet_control::snapshot::refusal::SnapshotRefusal;
 use docklet_control::{Applied, Entry, Refusal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,11 +32,14 @@ impl Kinds {
             ("commands", count::<Command>()),
             ("drill-commands", count::<DrillCommand>()),
             ("image-commands", count::<ImageCommand>()),
+            ("snapshot-commands", count::<SnapshotCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
+            ("snapshot-events", count::<SnapshotEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
+            ("snapshot-refusals", count::<SnapshotRefusal>()),
             ("tables", Table::ALL.len()),
         ];
         Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
@@ -77,6 +83,9 @@ impl Seen {
         if let Command::Image(image) = &entry.command {
             self.one("image-commands", &name(image));
         }
+        if let Command::Snapshot(snapshot) = &entry.command {
+            self.one("snapshot-commands", &name(snapshot));
+        }
         for event in &applied.change.events {
             self.one("events", &name(event));
             if let Event::Drill(drill) = event {
@@ -84,6 +93,9 @@ impl Seen {
             }
             if let Event::Image(image) = event {
                 self.one("image-events", &name(image));
+            }
+            if let Event::Snapshot(snapshot) = event {
+                self.one("snapshot-events", &name(snapshot));
             }
         }
         if let Outcome::Refused(refusal) = &applied.receipt.outcome {

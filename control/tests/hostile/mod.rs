@@ -2,6 +2,7 @@
 
 pub mod drill;
 pub mod image;
+pub mod snapshot;
 pub mod wishes;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -35,6 +36,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         3 => of_workers(),
         4 => drill::asked(),
         4 => image::asked(),
+        4 => snapshot::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -104,7 +106,8 @@ fn anything() -> BoxedStrategy<Command> {
         of_duties(),
         of_a_worker,
         drill::anything(),
-        image::anything()
+        image::anything(),
+        snapshot::anything()
     ]
     .boxed()
 }

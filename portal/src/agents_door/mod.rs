@@ -13,6 +13,7 @@ use docklet_control::assignment::{Assignment, VclusterSecret, assignment};
 use docklet_control::id::{Digest, LogIndex, WorkerId};
 use docklet_control::image::command::ImageCommand;
 use docklet_control::model::{WorkerFacts, WorkerStatus};
+use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::{Command, State};
 use docklet_link::LinkFault;
 use docklet_link::authority::Deriver;
@@ -176,6 +177,10 @@ impl Agent {
                 (0, Command::Image(command))
             }
             FromAgent::Facts(facts) => (0, Command::DescribeWorker { worker, facts }),
+            FromAgent::Snapshots(reports) => {
+                let command = SnapshotCommand::Report { worker, reports };
+                (0, Command::Snapshot(command))
+            }
             FromAgent::Hello { .. } => return Err(remote("it said hello twice")),
         };
         if self.reports.push(number, command).is_ok() {

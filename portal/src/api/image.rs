@@ -5,6 +5,7 @@ use axum::extract::{Path, Query, State};
 use docklet_control::id::{Digest, VnodeId, WorkerId};
 use docklet_control::image::command::ImageCommand;
 use docklet_control::model::{Receipt, Visibility};
+use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::view::{ImageView, SaveView, image};
 use docklet_control::{Command, Refusal, permit};
 use serde::Deserialize;
@@ -136,16 +137,32 @@ pub(crate) struct Save {
     name: String,
     #[serde(default)]
     label: String,
+    /// Of what is in the vnode now if absent.
+    #[serde(default)]
+    snapshot: Option<String>,
 }
 
 pub(crate) async fn save(
     State(portal): State<Portal>,
     asker: Asker,
     Path((vcluster, vnode)): Path<(String, String)>,
-    Body(Save { name, label }): Body<Save>,
+    Body(body): Body<Save>,
 ) -> Result<Json<Receipt>, Problem> {
     let vnode = vnode_named(&asker, &vcluster, &vnode)?;
-    let command = Command::Image(ImageCommand::Save { vnode, name, label });
+    let Save {
+        name,
+        label,
+        snapshot,
+    } = body;
+    let command = match snapshot {
+        None => Command::Image(ImageCommand::Save { vnode, name, label }),
+        Some(snapshot) => Command::Snapshot(SnapshotCommand::Save {
+            vnode,
+            snapshot,
+            image: name,
+            label,
+        }),
+    };
     Ok(Json(propose(&portal, &asker, command).await?))
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod master;
 pub(crate) mod meter;
 pub(crate) mod port;
 pub(crate) mod session;
+pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod vcluster;

@@ -10,6 +10,7 @@ pub(crate) mod login;
 pub(crate) mod master;
 pub(crate) mod notice;
 pub(crate) mod port;
+pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod terminal;
 pub(crate) mod usage;

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::amount::{cores, count, mib};
 use super::berth::berths;
-use super::{Page, by_command, check_csrf, csrf, instant, phase, port, usage};
+use super::{Page, by_command, check_csrf, csrf, instant, phase, port, snapshot, usage};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -126,13 +126,15 @@ pub(crate) fn show_fragments(asker: &Asker, name: &str) -> Vec<(String, Markup)>
         return gone();
     };
     let view = vcluster::show(state, found);
-    vec![
+    let snapshots = snapshot::fragments(asker, &view, name);
+    let parts = [
         ("summary".to_owned(), summary(&view)),
         ("power".to_owned(), power(asker, &view, name)),
         ("facts".to_owned(), facts(&view)),
         ("vnodes".to_owned(), vnodes(&view, name)),
         ("ports".to_owned(), port::table(asker, &view, name)),
-    ]
+    ];
+    parts.into_iter().chain(snapshots).collect()
 }
 
 /// What an open page turns into when its vcluster goes. The style sheet hides what can no longer be done.
@@ -140,13 +142,14 @@ fn gone() -> Vec<(String, Markup)> {
     let notice = html! {
         div #facts { p.notice role="status" { "This vcluster is gone." } p { a href="/vclusters" { "All vclusters" } } }
     };
-    vec![
+    let parts = [
         ("power".to_owned(), html! { div #power .gone {} }),
         ("facts".to_owned(), notice),
         ("vnodes".to_owned(), html! { div #vnodes {} }),
         ("ports".to_owned(), html! { div #ports {} }),
         ("usage".to_owned(), html! { section #usage {} }),
-    ]
+    ];
+    parts.into_iter().chain(snapshot::gone()).collect()
 }
 
 fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
@@ -162,6 +165,7 @@ fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
         (facts(view))
         (vnodes(view, name))
         (port::section(asker, view, name))
+        (snapshot::section(asker, view, name))
         (usage::section(view, name))
         section.foot {
             (by_command(&format!("docklet vc show {name}")))

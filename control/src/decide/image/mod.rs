@@ -1,7 +1,7 @@
 //! Images and the workers that hold them.
 
 mod copies;
-mod save;
+pub(super) mod save;
 mod title;
 
 use imbl::OrdSet;

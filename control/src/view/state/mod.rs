@@ -4,6 +4,7 @@
 
 mod diff;
 mod nouns;
+mod snapshot;
 
 pub use diff::{FieldChange, NameDiff, StateDiff, diff};
 
@@ -32,6 +33,8 @@ pub enum Noun {
     Vclusters,
     Vnodes,
     Ports,
+    Snapshots,
+    Schedules,
     Drills,
     Receipts,
 }
@@ -52,6 +55,8 @@ impl Noun {
             Self::Vclusters => "vclusters",
             Self::Vnodes => "vnodes",
             Self::Ports => "ports",
+            Self::Snapshots => "snapshots",
+            Self::Schedules => "schedules",
             Self::Drills => "drills",
             Self::Receipts => "receipts",
         }
@@ -99,6 +104,8 @@ pub fn show(state: &State, asker: &User) -> StateView {
     shown.vclusters();
     shown.vnodes();
     shown.ports();
+    shown.snapshots();
+    shown.schedules();
     shown.view
 }
 

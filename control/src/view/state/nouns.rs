@@ -393,7 +393,7 @@ impl Shown<'_> {
     }
 
     /// The name of a thing, with its owner's before it where several people's are shown.
-    fn theirs(&self, owner: UserId, name: &str) -> String {
+    pub(super) fn theirs(&self, owner: UserId, name: &str) -> String {
         match self.asker.role {
             Role::User => name.to_owned(),
             Role::Admin => format!("{}/{name}", self.person(owner)),
@@ -410,7 +410,7 @@ impl Shown<'_> {
         worker.map_or_else(|| format!("worker {id}"), |worker| worker.name.to_string())
     }
 
-    fn vnode(&self, vnode: &Vnode) -> String {
+    pub(super) fn vnode(&self, vnode: &Vnode) -> String {
         let vcluster: VclusterId = vnode.vcluster;
         let known = self.state.vclusters.get(&vcluster);
         let vcluster = known.map_or_else(|| format!("vcluster {vcluster}"), |v| v.name.to_string());

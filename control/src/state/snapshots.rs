@@ -1,0 +1,61 @@
+//! Snapshots of vnodes: finding them, and rows that come and go.
+
+use crate::id::{LogIndex, UnixMs, VclusterId, VnodeId};
+use crate::model::{Snapshot, SnapshotRestore, SnapshotSave, SnapshotSchedule};
+use crate::state::State;
+
+impl State {
+    /// Snapshots of a vnode, the oldest first.
+    pub fn snapshots_of(&self, vnode: VnodeId) -> impl Iterator<Item = &Snapshot> {
+        let all = (vnode, LogIndex(0))..=(vnode, LogIndex(u64::MAX));
+        self.snapshots.range(all).map(|(_, snapshot)| snapshot)
+    }
+
+    /// Snapshots whose time is over at `now`, the first to end first.
+    pub fn snapshots_expiring_by(&self, now: UnixMs) -> impl Iterator<Item = &Snapshot> {
+        let over = ..=(now, VnodeId(u64::MAX), LogIndex(u64::MAX));
+        let found = self.lookup.snapshots_by_expiry.range(over);
+        found.filter_map(|(_, vnode, number)| self.snapshots.get(&(*vnode, *number)))
+    }
+
+    pub(crate) fn put_snapshot(&mut self, snapshot: Snapshot) {
+        let key = snapshot.key();
+        self.remove_snapshot(&key);
+        if let Some(at) = snapshot.expires_at {
+            self.lookup.snapshots_by_expiry.insert((at, key.0, key.1));
+        }
+        self.snapshots.insert(key, snapshot);
+    }
+
+    pub(crate) fn remove_snapshot(&mut self, key: &(VnodeId, LogIndex)) {
+        if let Some(snapshot) = self.snapshots.remove(key)
+            && let Some(at) = snapshot.expires_at
+        {
+            self.lookup.snapshots_by_expiry.remove(&(at, key.0, key.1));
+        }
+    }
+
+    pub(crate) fn put_snapshot_restore(&mut self, restore: SnapshotRestore) {
+        self.snapshot_restores.insert(restore.vnode, restore);
+    }
+
+    pub(crate) fn remove_snapshot_restore(&mut self, vnode: &VnodeId) {
+        self.snapshot_restores.remove(vnode);
+    }
+
+    pub(crate) fn put_snapshot_schedule(&mut self, schedule: SnapshotSchedule) {
+        self.snapshot_schedules.insert(schedule.vcluster, schedule);
+    }
+
+    pub(crate) fn remove_snapshot_schedule(&mut self, vcluster: &VclusterId) {
+        self.snapshot_schedules.remove(vcluster);
+    }
+
+    pub(crate) fn put_snapshot_save(&mut self, save: SnapshotSave) {
+        self.snapshot_saves.insert(save.vnode, save);
+    }
+
+    pub(crate) fn remove_snapshot_save(&mut self, vnode: &VnodeId) {
+        self.snapshot_saves.remove(vnode);
+    }
+}

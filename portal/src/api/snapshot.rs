@@ -1,0 +1,121 @@
+//! Snapshots of vnodes, and the schedules by which they are taken.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use docklet_control::Command;
+use docklet_control::model::{Receipt, SnapshotRhythm};
+use docklet_control::snapshot::command::{SnapshotCommand, SnapshotOf};
+use docklet_control::view::{SnapshotsView, snapshot};
+use serde::Deserialize;
+
+use super::Body;
+use crate::asker::{Asker, propose};
+use crate::problem::Problem;
+use crate::serve::Portal;
+use crate::worker::{find_vcluster, find_vnode};
+
+pub(crate) async fn list(
+    asker: Asker,
+    Path(vcluster): Path<String>,
+) -> Result<Json<SnapshotsView>, Problem> {
+    let state = &asker.frozen.state;
+    let vcluster = find_vcluster(state, &asker.user, &vcluster)?.id;
+    Ok(Json(snapshot::of_vcluster(state, vcluster)))
+}
+
+/// Of one vnode of a vcluster, or of all if none is named.
+pub(crate) fn meant(
+    asker: &Asker,
+    vcluster: &str,
+    vnode: Option<&str>,
+) -> Result<SnapshotOf, Problem> {
+    let (state, user) = (&asker.frozen.state, &asker.user);
+    Ok(match vnode {
+        Some(vnode) => SnapshotOf::Vnode(find_vnode(state, user, vcluster, vnode)?.id),
+        None => SnapshotOf::Vcluster(find_vcluster(state, user, vcluster)?.id),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewSnapshot {
+    name: String,
+    #[serde(default)]
+    vnode: Option<String>,
+    #[serde(default)]
+    ttl_ms: Option<u64>,
+}
+
+pub(crate) async fn take(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path(vcluster): Path<String>,
+    Body(body): Body<NewSnapshot>,
+) -> Result<(StatusCode, Json<Receipt>), Problem> {
+    let command = SnapshotCommand::Take {
+        of: meant(&asker, &vcluster, body.vnode.as_deref())?,
+        name: body.name,
+        ttl_ms: body.ttl_ms,
+    };
+    let receipt = propose(&portal, &asker, Command::Snapshot(command)).await?;
+    Ok((StatusCode::CREATED, Json(receipt)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfVnode {
+    #[serde(default)]
+    vnode: Option<String>,
+}
+
+pub(crate) async fn delete(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path((vcluster, name)): Path<(String, String)>,
+    Query(OfVnode { vnode }): Query<OfVnode>,
+) -> Result<Json<Receipt>, Problem> {
+    let of = meant(&asker, &vcluster, vnode.as_deref())?;
+    let command = Command::Snapshot(SnapshotCommand::Delete { of, name });
+    Ok(Json(propose(&portal, &asker, command).await?))
+}
+
+pub(crate) async fn restore(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path((vcluster, name)): Path<(String, String)>,
+    Body(OfVnode { vnode }): Body<OfVnode>,
+) -> Result<Json<Receipt>, Problem> {
+    let of = meant(&asker, &vcluster, vnode.as_deref())?;
+    let command = Command::Snapshot(SnapshotCommand::Restore { of, name });
+    Ok(Json(propose(&portal, &asker, command).await?))
+}
+
+pub(crate) async fn schedule(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path(vcluster): Path<String>,
+    Body(rhythm): Body<SnapshotRhythm>,
+) -> Result<Json<Receipt>, Problem> {
+    set_schedule(&portal, &asker, &vcluster, Some(rhythm)).await
+}
+
+pub(crate) async fn unschedule(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path(vcluster): Path<String>,
+) -> Result<Json<Receipt>, Problem> {
+    set_schedule(&portal, &asker, &vcluster, None).await
+}
+
+async fn set_schedule(
+    portal: &Portal,
+    asker: &Asker,
+    vcluster: &str,
+    rhythm: Option<SnapshotRhythm>,
+) -> Result<Json<Receipt>, Problem> {
+    let vcluster = find_vcluster(&asker.frozen.state, &asker.user, vcluster)?.id;
+    let command = SnapshotCommand::SetSchedule { vcluster, rhythm };
+    let receipt = propose(portal, asker, Command::Snapshot(command)).await?;
+    Ok(Json(receipt))
+}
