@@ -14,10 +14,9 @@ use crate::archive::save::{Base, Taken};
 use crate::disk;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
-use crate::lxc::Container;
 use crate::snapshot::Look;
 use crate::snapshot::still::Frozen;
-use crate::vnode_dir::{StateDir, container_name};
+use crate::vnode_dir::StateDir;
 
 /// What came of the last save of a vnode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,18 +115,4 @@ fn take_snapshot(
 ) -> Result<Taken, AgentFault> {
     let look = Look::at(&host.state, vnode.id, number)?;
     base.take(&look.upper(), vnode.uid_base).map_err(unfit)
-}
-
-/// Lets go on what an earlier process froze and did not live to let go on.
-///
-/// # Errors
-/// A vnode stays frozen.
-pub(crate) fn thaw_all(state: &StateDir) -> Result<(), AgentFault> {
-    for id in state.vnodes()? {
-        let container = Container::open(&state.lxc_path(), &container_name(id))?;
-        if container.is_frozen() {
-            container.thaw()?;
-        }
-    }
-    Ok(())
 }

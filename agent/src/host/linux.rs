@@ -52,10 +52,14 @@ pub struct LinuxHost {
 /// Our rules are looked for this often. Whoever restarts the worker's own firewall flushes them.
 const LOOK_FOR_RULES_EVERY: Duration = Duration::from_secs(2);
 
-/// A container whose start was cut short has no CPU quota yet.
-fn hold_all(state: &StateDir) -> Result<(), AgentFault> {
+/// What an earlier process did not live to finish: a container that stands still goes on, and one whose start was cut
+/// short gets its CPU quota.
+fn take_up_containers(state: &StateDir) -> Result<(), AgentFault> {
     for id in state.vnodes()? {
         let container = Container::open(&state.lxc_path(), &container_name(id))?;
+        if container.is_frozen() {
+            container.thaw()?;
+        }
         if container.is_running() {
             quota::make_good(&container)?;
         }
@@ -88,8 +92,7 @@ impl LinuxHost {
         }
         let runtime = tokio::runtime::Handle::current();
         snapshot::thaw_all(&state)?;
-        save::thaw_all(&state)?;
-        hold_all(&state)?;
+        take_up_containers(&state)?;
         Ok(Self {
             cgroups: Cgroups::of_machine(&config.cgroup_prefix),
             asker: Asker::open()?,

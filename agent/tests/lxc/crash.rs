@@ -9,7 +9,7 @@ use std::sync::Arc;
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::plan::plan;
 use docklet_control::amount::DiskMib;
-use docklet_control::assignment::{AssignedRestore, AssignedSnapshot, Assignment};
+use docklet_control::assignment::{AssignedRestore, Assignment};
 use docklet_control::id::{LogIndex, VnodeId};
 use docklet_control::model::VnodeWanted::{Removed, Running, Stopped};
 use docklet_link::Authority;
@@ -373,19 +373,6 @@ fn an_agent_that_dies_while_it_removes_a_vnode_leaves_nothing_for_ever() {
     });
 }
 
-/// Vnode 7 with these snapshots, running.
-fn with(rig: &Rig, numbers: &[u64]) -> Assignment {
-    let snapshots = numbers.iter().map(|number| AssignedSnapshot {
-        vnode: V7,
-        number: LogIndex(*number),
-        taken: false,
-    });
-    Assignment {
-        snapshots: Some(snapshots.collect()),
-        ..rig.worker.assignment(vec![rig.worker.vnode(7, Running)])
-    }
-}
-
 fn files_of(rig: &Rig, below: &str) -> Vec<String> {
     let entries = std::fs::read_dir(rig.worker.state(below)).expect("a directory");
     let names = entries.flatten().map(|entry| entry.file_name());
@@ -398,17 +385,17 @@ fn files_of(rig: &Rig, below: &str) -> Vec<String> {
 fn an_agent_that_dies_while_it_takes_or_deletes_a_snapshot_leaves_nothing_still_and_nothing_half() {
     in_own_network(async {
         let rig = Rig::new();
-        let running = with(&rig, &[]);
+        let running = rig.worker.with_snapshots(&[]);
         for act in ["take", "delete"] {
             for step in 0.. {
                 round(&rig.host, &running).await;
                 let init = rig.worker.init_pid(V7);
                 if act == "delete" {
-                    round(&rig.host, &with(&rig, &[50])).await;
+                    round(&rig.host, &rig.worker.with_snapshots(&[50])).await;
                 }
                 let killed = rig.killed_at(act, step, Dies::Agent);
                 let (wanted, files) = match act {
-                    "take" => (with(&rig, &[50]), vec!["50.img", "50.json"]),
+                    "take" => (rig.worker.with_snapshots(&[50]), vec!["50.img", "50.json"]),
                     _ => (running.clone(), vec![]),
                 };
                 rig.recover(&wanted).await;
@@ -433,15 +420,15 @@ fn an_agent_that_dies_while_it_restores_loses_neither_what_was_nor_what_is() {
         let rig = Rig::new();
         let before = rig.worker.traces(&[7]);
         for step in 0.. {
-            round(&rig.host, &with(&rig, &[])).await;
+            round(&rig.host, &rig.worker.with_snapshots(&[])).await;
             run_in(&rig.worker, 7, "echo was > /root/kept && sync");
-            round(&rig.host, &with(&rig, &[50])).await;
+            round(&rig.host, &rig.worker.with_snapshots(&[50])).await;
             run_in(&rig.worker, 7, "echo is > /root/kept && sync");
-            let mut stopped = with(&rig, &[50]);
+            let mut stopped = rig.worker.with_snapshots(&[50]);
             stopped.vnodes[0].wanted = Stopped;
             round(&rig.host, &stopped).await;
             let killed = rig.killed_at("restore", step, Dies::Agent);
-            let mut wanted = with(&rig, &[50, 60]);
+            let mut wanted = rig.worker.with_snapshots(&[50, 60]);
             let restore = |number, snapshot| AssignedRestore {
                 vnode: V7,
                 number: LogIndex(number),
@@ -455,7 +442,7 @@ fn an_agent_that_dies_while_it_restores_loses_neither_what_was_nor_what_is() {
             assert_eq!(files_of(&rig, "vnodes/v7/snapshots"), files, "step {step}");
             assert!(!rig.worker.state("vnodes/v7/disk.restored").exists());
             if step % 3 == 0 {
-                wanted = with(&rig, &[50, 60, 70]);
+                wanted = rig.worker.with_snapshots(&[50, 60, 70]);
                 wanted.restores = vec![restore(70, 60)];
                 rig.recover(&wanted).await;
                 assert_eq!(kept(), "is\n", "step {step}");

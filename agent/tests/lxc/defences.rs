@@ -8,9 +8,8 @@ use std::path::PathBuf;
 
 use docklet_agent::AgentConfig;
 
-use crate::door::{Open, V7};
-use crate::exec::run;
-use crate::isolation::bring_probe;
+use crate::door::Open;
+use crate::isolation::probe;
 use crate::support::{HELPER, in_own_network};
 use crate::weak::{self, Weakness};
 
@@ -140,11 +139,7 @@ fn weaken(config: &mut AgentConfig, defence: &Defence) {
 /// The ways that the probe finds open without this defence.
 async fn open_without(defence: &Defence) -> BTreeSet<String> {
     let open = Open::with(|config| weaken(config, defence)).await;
-    bring_probe(&open.worker, V7);
-    let outside = open.worker.state("vnode.seccomp").display().to_string();
-    let mut socket = open.socket("/exec").await;
-    let ran = run(&mut socket, &["/bin/probe", &outside], b"").await;
-    let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let text = probe(&open).await;
     open.end().await;
     assert!(
         text.lines().count() > 100,

@@ -51,22 +51,25 @@ fn copy(from: &Path, to: &Path) {
     fs::set_permissions(to, fs::Permissions::from_mode(0o755)).expect("executable");
 }
 
+/// What the probe says, which must come to its end.
+pub async fn probe(open: &Open) -> String {
+    bring_probe(&open.worker, V7);
+    let outside = open.worker.state("vnode.seccomp").display().to_string();
+    let mut socket = open.socket("/exec").await;
+    let ran = run(&mut socket, &["/bin/probe", &outside], b"").await;
+    let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.last, json!({"exit": {"code": 0}}), "{text}{complaint}");
+    text
+}
+
 #[test]
 fn every_known_way_out_of_a_vnode_is_closed() {
     in_own_network(async {
         let open = Open::new().await;
-        bring_probe(&open.worker, V7);
         let before = fs::read_to_string("/proc/sys/kernel/core_pattern").expect("readable");
-        let outside = open.worker.state("vnode.seccomp").display().to_string();
-        let ran = run(
-            &mut open.socket("/exec").await,
-            &["/bin/probe", &outside],
-            b"",
-        )
-        .await;
-        let text = String::from_utf8_lossy(&ran.stdout).into_owned();
-        println!("{text}{}", String::from_utf8_lossy(&ran.stderr));
-        assert_eq!(ran.last, json!({"exit": {"code": 0}}));
+        let text = probe(&open).await;
+        println!("{text}");
         let closed = text.lines().filter(|line| line.contains(": refused, "));
         let other: Vec<&str> = text
             .lines()

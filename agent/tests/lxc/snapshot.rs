@@ -10,9 +10,9 @@ use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::lxc::Container;
 use docklet_agent::plan::snapshots::reports;
 use docklet_control::amount::DiskMib;
-use docklet_control::assignment::{AssignedRestore, AssignedSnapshot, Assignment};
+use docklet_control::assignment::{AssignedRestore, Assignment};
 use docklet_control::id::{LogIndex, VnodeId};
-use docklet_control::model::VnodeWanted::{Running, Stopped};
+use docklet_control::model::VnodeWanted::Stopped;
 use docklet_control::report::SnapshotTold;
 use docklet_link::Authority;
 use nix::sys::statvfs::statvfs;
@@ -23,19 +23,6 @@ const V7: VnodeId = VnodeId(7);
 
 fn worker() -> Worker {
     Worker::new(&Authority::create(CLUSTER).expect("an authority"), 5)
-}
-
-/// Vnode 7 with these snapshots.
-fn with(worker: &Worker, numbers: &[u64]) -> Assignment {
-    let snapshots = numbers.iter().map(|number| AssignedSnapshot {
-        vnode: V7,
-        number: LogIndex(*number),
-        taken: false,
-    });
-    Assignment {
-        snapshots: Some(snapshots.collect()),
-        ..worker.assignment(vec![worker.vnode(7, Running)])
-    }
 }
 
 fn restoring(mut wanted: Assignment, number: u64, snapshot: u64) -> Assignment {
@@ -86,7 +73,7 @@ fn a_snapshot_of_a_vnode_that_writes_is_one_moment_of_it_and_comes_back() {
         let worker = worker();
         let host = worker.open();
         let before = worker.traces(&[7]);
-        round(&host, &with(&worker, &[])).await;
+        round(&host, &worker.with_snapshots(&[])).await;
         inside(
             &worker,
             "echo before > /root/kept && mkdir /root/d && echo x > /root/d/x",
@@ -96,8 +83,15 @@ fn a_snapshot_of_a_vnode_that_writes_is_one_moment_of_it_and_comes_back() {
             "(i=0; while :; do i=$((i+1)); echo $i >> /root/count; done) > /dev/null 2>&1 &",
         );
         let init = worker.init_pid(V7);
-        assert_eq!(round(&host, &with(&worker, &[50])).await, ["take snapshot"]);
-        assert_eq!(round(&host, &with(&worker, &[50])).await, [""; 0], "once");
+        assert_eq!(
+            round(&host, &worker.with_snapshots(&[50])).await,
+            ["take snapshot"]
+        );
+        assert_eq!(
+            round(&host, &worker.with_snapshots(&[50])).await,
+            [""; 0],
+            "once"
+        );
         let SnapshotTold::Taken {
             disk_mib,
             used_bytes,
@@ -119,7 +113,7 @@ fn a_snapshot_of_a_vnode_that_writes_is_one_moment_of_it_and_comes_back() {
             &worker,
             "echo after > /root/kept; rm -r /root/d; echo new > /root/new",
         );
-        let steps = round(&host, &restoring(with(&worker, &[50, 60]), 60, 50)).await;
+        let steps = round(&host, &restoring(worker.with_snapshots(&[50, 60]), 60, 50)).await;
         assert_eq!(
             steps,
             [
@@ -136,7 +130,7 @@ fn a_snapshot_of_a_vnode_that_writes_is_one_moment_of_it_and_comes_back() {
 
         // What was there before is a snapshot, and is as good as any.
         assert!(matches!(told(&host, 60).await, SnapshotTold::Taken { .. }));
-        let undo = restoring(with(&worker, &[50, 60, 70]), 70, 60);
+        let undo = restoring(worker.with_snapshots(&[50, 60, 70]), 70, 60);
         round(&host, &undo).await;
         assert_eq!(inside(&worker, "cat /root/kept /root/new"), "after\nnew\n");
         assert_eq!(
@@ -146,7 +140,7 @@ fn a_snapshot_of_a_vnode_that_writes_is_one_moment_of_it_and_comes_back() {
         );
 
         assert_eq!(
-            round(&host, &with(&worker, &[60])).await,
+            round(&host, &worker.with_snapshots(&[60])).await,
             ["delete snapshot", "delete snapshot"]
         );
         assert!(!disk_of(&worker, 50).exists() && disk_of(&worker, 60).exists());
@@ -161,13 +155,13 @@ fn limits_and_rules_are_those_of_now_whatever_a_snapshot_is_of() {
     in_own_network(async {
         let worker = worker();
         let host = worker.open();
-        round(&host, &with(&worker, &[])).await;
+        round(&host, &worker.with_snapshots(&[])).await;
         inside(&worker, "echo old > /root/kept");
-        round(&host, &with(&worker, &[50])).await;
+        round(&host, &worker.with_snapshots(&[50])).await;
         inside(&worker, "echo new > /root/kept");
 
         // Larger than the vnode may be: it goes on with what it has.
-        let mut smaller = restoring(with(&worker, &[50, 60]), 60, 50);
+        let mut smaller = restoring(worker.with_snapshots(&[50, 60]), 60, 50);
         smaller.vnodes[0].disk_mib = DiskMib(32);
         round(&host, &smaller).await;
         let SnapshotTold::NotRestored { cause } = restored(&host, 60).await else {
@@ -182,7 +176,7 @@ fn limits_and_rules_are_those_of_now_whatever_a_snapshot_is_of() {
         let text = fs::read_to_string(&note).expect("a note");
         let other = text.replace(&worker.uid_base.to_string(), "65536");
         fs::write(&note, other).expect("written");
-        round(&host, &restoring(with(&worker, &[50, 61]), 61, 50)).await;
+        round(&host, &restoring(worker.with_snapshots(&[50, 61]), 61, 50)).await;
         let SnapshotTold::NotRestored { cause } = restored(&host, 61).await else {
             panic!("of another")
         };
@@ -190,7 +184,7 @@ fn limits_and_rules_are_those_of_now_whatever_a_snapshot_is_of() {
         fs::write(&note, text).expect("written");
 
         // Taken before the disk grew and the limits shrank.
-        let mut now = restoring(with(&worker, &[50, 62]), 62, 50);
+        let mut now = restoring(worker.with_snapshots(&[50, 62]), 62, 50);
         now.vnodes[0].disk_mib = DiskMib(256);
         now.vnodes[0].size.pids_max = 32;
         round(&host, &now).await;
@@ -239,12 +233,15 @@ fn a_snapshot_for_which_there_is_no_room_harms_nobody() {
         let worker = worker();
         let _small = SmallDisk::below(&worker, 72);
         let host = worker.open();
-        round(&host, &with(&worker, &[])).await;
+        round(&host, &worker.with_snapshots(&[])).await;
         inside(
             &worker,
             "dd if=/dev/urandom of=/root/big bs=1M count=40 2>&1 && sync",
         );
-        assert_eq!(round(&host, &with(&worker, &[50])).await, ["take snapshot"]);
+        assert_eq!(
+            round(&host, &worker.with_snapshots(&[50])).await,
+            ["take snapshot"]
+        );
         let SnapshotTold::Failed { cause } = told(&host, 50).await else {
             panic!("there is no room")
         };
@@ -260,12 +257,12 @@ fn a_snapshot_for_which_there_is_no_room_harms_nobody() {
             "on\n"
         );
         assert_eq!(
-            round(&host, &with(&worker, &[50])).await,
+            round(&host, &worker.with_snapshots(&[50])).await,
             [""; 0],
             "not again and again"
         );
         assert_eq!(
-            reports(&with(&worker, &[50]), &observe(&host).await).len(),
+            reports(&worker.with_snapshots(&[50]), &observe(&host).await).len(),
             1
         );
 
@@ -275,12 +272,12 @@ fn a_snapshot_for_which_there_is_no_room_harms_nobody() {
             "rm /root/big; dd if=/dev/urandom of=/root/big bs=1M count=20 2>&1; sync",
         );
         assert_eq!(
-            round(&host, &with(&worker, &[51])).await,
+            round(&host, &worker.with_snapshots(&[51])).await,
             ["delete snapshot", "take snapshot"]
         );
         assert!(matches!(told(&host, 51).await, SnapshotTold::Taken { .. }));
         inside(&worker, "echo later > /root/on && sync");
-        round(&host, &restoring(with(&worker, &[51, 60]), 60, 51)).await;
+        round(&host, &restoring(worker.with_snapshots(&[51, 60]), 60, 51)).await;
         let SnapshotTold::NotRestored { cause } = restored(&host, 60).await else {
             panic!("there is no room")
         };
@@ -295,7 +292,7 @@ fn what_an_agent_left_frozen_can_be_written_to_with_the_next() {
     in_own_network(async {
         let worker = worker();
         let host = worker.open();
-        round(&host, &with(&worker, &[])).await;
+        round(&host, &worker.with_snapshots(&[])).await;
         let container = Container::open(&worker.state("lxc"), "v7").expect("a handle");
         container.freeze().expect("frozen");
         let disk = worker.state("vnodes/v7/disk").display().to_string();
@@ -317,10 +314,10 @@ fn a_stopped_vnode_has_snapshots_too_and_stays_stopped() {
     in_own_network(async {
         let worker = worker();
         let host = worker.open();
-        round(&host, &with(&worker, &[])).await;
+        round(&host, &worker.with_snapshots(&[])).await;
         inside(&worker, "echo one > /root/kept");
         let stopped = |numbers: &[u64]| {
-            let mut wanted = with(&worker, numbers);
+            let mut wanted = worker.with_snapshots(numbers);
             wanted.vnodes[0].wanted = Stopped;
             wanted
         };
@@ -334,13 +331,13 @@ fn a_stopped_vnode_has_snapshots_too_and_stays_stopped() {
             told(&host, 50).await,
             SnapshotTold::Taken { still_us: 0, .. }
         ));
-        round(&host, &with(&worker, &[50])).await;
+        round(&host, &worker.with_snapshots(&[50])).await;
         inside(&worker, "echo two > /root/kept");
         round(&host, &stopped(&[50])).await;
         let steps = round(&host, &restoring(stopped(&[50, 60]), 60, 50)).await;
         assert_eq!(steps, ["restore snapshot"]);
         assert!(!observe(&host).await.vnodes[&V7].running);
-        round(&host, &with(&worker, &[50, 60])).await;
+        round(&host, &worker.with_snapshots(&[50, 60])).await;
         assert_eq!(inside(&worker, "cat /root/kept"), "one\n");
         round(&host, &worker.assignment(Vec::new())).await;
     });

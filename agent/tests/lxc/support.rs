@@ -23,7 +23,8 @@ use docklet_agent::lxc::{AttachRequest, Container, HelperRequest, helper};
 use docklet_agent::plan::plan;
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
 use docklet_control::assignment::{
-    AssignedImage, AssignedNetwork, AssignedVnode, Assignment, Fabric, VclusterSecret,
+    AssignedImage, AssignedNetwork, AssignedSnapshot, AssignedVnode, Assignment, Fabric,
+    VclusterSecret,
 };
 use docklet_control::id::{
     Digest, Epoch, LogIndex, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
@@ -167,6 +168,19 @@ impl Worker {
             saves: Vec::new(),
             snapshots: Some(Vec::new()),
             restores: Vec::new(),
+        }
+    }
+
+    /// Vnode 7 running, with these snapshots.
+    pub fn with_snapshots(&self, numbers: &[u64]) -> Assignment {
+        let snapshots = numbers.iter().map(|number| AssignedSnapshot {
+            vnode: VnodeId(7),
+            number: LogIndex(*number),
+            taken: false,
+        });
+        Assignment {
+            snapshots: Some(snapshots.collect()),
+            ..self.assignment(vec![self.vnode(7, VnodeWanted::Running)])
         }
     }
 

@@ -327,16 +327,8 @@ pub(crate) async fn restore(
     Path(vcluster): Path<String>,
     Form(form): Form<Fields>,
 ) -> Result<Response, Problem> {
-    check_csrf(&asker, &form.csrf)?;
-    let of = form.of(&asker, &vcluster)?;
-    let name = form.name;
-    ask(
-        &portal,
-        &asker,
-        &vcluster,
-        SnapshotCommand::Restore { of, name },
-    )
-    .await
+    let restore = |of, name| SnapshotCommand::Restore { of, name };
+    ask_of_one(&portal, &asker, &vcluster, form, restore).await
 }
 
 pub(crate) async fn delete(
@@ -345,16 +337,21 @@ pub(crate) async fn delete(
     Path(vcluster): Path<String>,
     Form(form): Form<Fields>,
 ) -> Result<Response, Problem> {
-    check_csrf(&asker, &form.csrf)?;
-    let of = form.of(&asker, &vcluster)?;
-    let name = form.name;
-    ask(
-        &portal,
-        &asker,
-        &vcluster,
-        SnapshotCommand::Delete { of, name },
-    )
-    .await
+    let delete = |of, name| SnapshotCommand::Delete { of, name };
+    ask_of_one(&portal, &asker, &vcluster, form, delete).await
+}
+
+/// Asks for what is done with a snapshot that is there.
+async fn ask_of_one(
+    portal: &Portal,
+    asker: &Asker,
+    vcluster: &str,
+    form: Fields,
+    command: impl FnOnce(SnapshotOf, String) -> SnapshotCommand,
+) -> Result<Response, Problem> {
+    check_csrf(asker, &form.csrf)?;
+    let of = form.of(asker, vcluster)?;
+    ask(portal, asker, vcluster, command(of, form.name)).await
 }
 
 pub(crate) async fn set_schedule(
