@@ -43,6 +43,7 @@ fn vnode(id: u64, wanted: VnodeWanted) -> AssignedVnode {
         hosts: vec![("host-0".to_owned(), Ipv4Addr::new(10, 64, 0, 2))],
         bandwidth: Bandwidth::default(),
         gpus: Vec::new(),
+        copy_of: None,
         secret: Some(VclusterSecret([3; 32])),
     }
 }

@@ -80,6 +80,14 @@ pub struct AssignedRestore {
     pub snapshot: LogIndex,
 }
 
+/// A snapshot of another vnode on the worker, of which a disk begins as a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AssignedCopy {
+    /// Whose snapshot.
+    pub vnode: VnodeId,
+    pub number: LogIndex,
+}
+
 /// An image of a vnode that is to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AssignedSave {
@@ -134,6 +142,9 @@ pub struct AssignedVnode {
     /// Unique names of the GPUs that are its own.
     #[serde(default)]
     pub gpus: Vec<String>,
+    /// The snapshot of which its disk is made, if it has none yet.
+    #[serde(default)]
+    pub copy_of: Option<AssignedCopy>,
     /// What the vcluster's keys are made of. Never part of the state: the door that sends this adds it.
     #[serde(default)]
     pub secret: Option<VclusterSecret>,
@@ -292,6 +303,14 @@ fn assigned_restore(state: &State, vnode: &Vnode) -> Option<AssignedRestore> {
     })
 }
 
+fn assigned_copy(state: &State, vnode: &Vnode) -> Option<AssignedCopy> {
+    let copy = state.snapshot_copies.get(&vnode.id)?;
+    Some(AssignedCopy {
+        vnode: copy.from,
+        number: copy.snapshot,
+    })
+}
+
 fn assigned_save(state: &State, vnode: &Vnode) -> Option<AssignedSave> {
     let save = state.image_saves.get(&vnode.id)?;
     let still = vnode
@@ -334,6 +353,7 @@ fn assigned_vnode(state: &State, vnode: &Vnode) -> Option<AssignedVnode> {
         hosts: hosts_of(state, vnode.vcluster),
         bandwidth: state.bandwidth.unwrap_or_default(),
         gpus: state.gpus_of(vnode.id).to_vec(),
+        copy_of: assigned_copy(state, vnode),
         secret: None,
     })
 }

@@ -7,7 +7,7 @@ use crate::id::VnodeId;
 use crate::model::drill::{Drill, DrillBegun, DrillStage};
 use crate::model::{
     ImageTitle, Network, PublicPort, Snapshot, SnapshotRhythm, SnapshotWhy, VclusterWanted,
-    Visibility, VnodeWanted, Wishes,
+    Visibility, VnodeSeen, VnodeWanted, Wishes,
 };
 use crate::place;
 use crate::state::State;
@@ -313,6 +313,10 @@ fn snapshots_are_sound(state: &State, broken: &mut Vec<String>) {
         if !of_vnode || !named.insert((snapshot.vnode, &snapshot.name)) {
             broken.push(format!("snapshot {} is not sound", snapshot.name));
         }
+        // What is being copied may stay on top of what a schedule keeps.
+        if snapshot.why == SnapshotWhy::Scheduled && state.copies_of(snapshot).next().is_some() {
+            continue;
+        }
         let count = counts.entry((snapshot.vnode, snapshot.why.word()));
         count.or_insert((snapshot.why, 0)).1 += 1;
     }
@@ -342,6 +346,7 @@ fn snapshots_are_sound(state: &State, broken: &mut Vec<String>) {
             ));
         }
     }
+    copies_have_sources(state, broken);
     for schedule in state.snapshot_schedules.values() {
         let vcluster = state.vclusters.get(&schedule.vcluster);
         let owned = vcluster.is_some_and(|vcluster| vcluster.owner == schedule.owner);
@@ -350,6 +355,25 @@ fn snapshots_are_sound(state: &State, broken: &mut Vec<String>) {
         if !owned || !every || !keep {
             let id = schedule.vcluster;
             broken.push(format!("schedule of vcluster {id} is not sound"));
+        }
+    }
+}
+
+/// Each is of a vnode that has not run, on the worker and of the owner of a vnode that stays until then.
+fn copies_have_sources(state: &State, broken: &mut Vec<String>) {
+    for copy in state.snapshot_copies.values() {
+        let vnode = state.vnodes.get(&copy.vnode);
+        let leaves = vnode.is_some_and(|vnode| vnode.wanted == VnodeWanted::Removed);
+        let source = state.vnodes.get(&copy.from);
+        let fits = vnode.zip(source).is_some_and(|(vnode, source)| {
+            let placed = vnode.placement.map(|placed| placed.worker);
+            let there = placed.is_none_or(|worker| source.is_on(worker));
+            let stays = source.wanted != VnodeWanted::Removed;
+            there && stays && (vnode.owner, vnode.image) == (source.owner, source.image)
+        });
+        let ran = vnode.is_some_and(|vnode| vnode.seen == VnodeSeen::Running);
+        if vnode.is_none() || ran || !leaves && !fits {
+            broken.push(format!("the disk of vnode {} is of nothing", copy.vnode));
         }
     }
 }

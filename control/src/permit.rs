@@ -90,7 +90,9 @@ fn snapshot_needs(command: &SnapshotCommand) -> Needs {
         SnapshotCommand::Take { of, .. }
         | SnapshotCommand::Delete { of, .. }
         | SnapshotCommand::Restore { of, .. } => owner_of(*of),
-        SnapshotCommand::Save { vnode, .. } => Needs::OwnerOfVnode(*vnode),
+        SnapshotCommand::Save { vnode, .. } | SnapshotCommand::CreateVcluster { vnode, .. } => {
+            Needs::OwnerOfVnode(*vnode)
+        }
         SnapshotCommand::SetSchedule { vcluster, .. } => Needs::OwnerOf(*vcluster),
         SnapshotCommand::TakeScheduled { .. } | SnapshotCommand::Expire => Needs::Duty,
         SnapshotCommand::Report { worker, .. } => Needs::ThisWorker(*worker),

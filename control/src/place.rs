@@ -27,6 +27,8 @@ pub enum Dimension {
         fitting: u32,
         free: u32,
     },
+    /// The snapshot of which the disk is to be made: that worker has it.
+    Snapshot { on: WorkerId },
 }
 
 /// Why one worker cannot take a vnode: every dimension that failed.
@@ -110,7 +112,15 @@ pub fn lacks(state: &State, worker: &Worker, vnode: &Vnode) -> Vec<Dimension> {
         &load,
         state.wishes_of(vnode.id),
     ));
+    lacks.extend(lacks_of_copy(state, worker, vnode));
     lacks
+}
+
+/// A disk that begins as a copy of a snapshot is made where that is.
+fn lacks_of_copy(state: &State, worker: &Worker, vnode: &Vnode) -> Option<Dimension> {
+    let copy = state.snapshot_copies.get(&vnode.id)?;
+    let on = state.vnodes.get(&copy.from)?.placement?.worker;
+    (on != worker.id).then_some(Dimension::Snapshot { on })
 }
 
 /// Disks are sparse files, so more may be promised than there is; but none that could not be filled if it were alone.

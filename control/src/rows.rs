@@ -62,11 +62,12 @@ pub enum Table {
     SnapshotRestores = 31,
     SnapshotSchedules = 32,
     SnapshotSaves = 33,
+    SnapshotCopies = 34,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -100,6 +101,7 @@ impl Table {
         Self::SnapshotRestores,
         Self::SnapshotSchedules,
         Self::SnapshotSaves,
+        Self::SnapshotCopies,
     ];
 
     /// The table with this number.
@@ -244,6 +246,13 @@ macro_rules! for_each_map {
             VnodeId,
             put_snapshot_save,
             remove_snapshot_save
+        );
+        $with!(
+            SnapshotCopies,
+            snapshot_copies,
+            VnodeId,
+            put_snapshot_copy,
+            remove_snapshot_copy
         );
     };
 }

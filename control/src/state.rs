@@ -17,9 +17,9 @@ use crate::image::copies;
 use crate::model::{
     Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, DiskOvercommit, Drill, Image,
     ImageCopies, ImageRun, ImageSave, ImageTitle, JoinToken, LastBackup, Lineage, Master, Network,
-    Port, Program, PublicPort, Receipt, Replacement, Session, Settings, Snapshot, SnapshotRestore,
-    SnapshotSave, SnapshotSchedule, User, Vcluster, VclusterWishes, Visibility, Vnode, VnodeWanted,
-    VnodeWishes, Worker,
+    Port, Program, PublicPort, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy,
+    SnapshotRestore, SnapshotSave, SnapshotSchedule, User, Vcluster, VclusterWishes, Visibility,
+    Vnode, VnodeWanted, VnodeWishes, Worker,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -66,6 +66,8 @@ pub struct State {
     pub snapshot_schedules: RowMap<VclusterId, SnapshotSchedule>,
     /// What the images in the making are of, where that is a snapshot.
     pub snapshot_saves: RowMap<VnodeId, SnapshotSave>,
+    /// Vnodes whose disks are to begin as copies of snapshots.
+    pub snapshot_copies: RowMap<VnodeId, SnapshotCopy>,
     pub networks: RowMap<NetworkId, Network>,
     pub vclusters: RowMap<VclusterId, Vcluster>,
     pub vnodes: RowMap<VnodeId, Vnode>,

@@ -414,6 +414,11 @@ impl<'s> Tracing<'s> {
                 self.worker_of(save.vnode);
             }
         }
+        for pair in differing(&before.snapshot_copies, &after.snapshot_copies) {
+            for copy in both(pair) {
+                self.worker_of(copy.vnode);
+            }
+        }
         for pair in differing(&before.snapshot_schedules, &after.snapshot_schedules) {
             let owners = both(pair).map(|schedule| schedule.owner);
             self.touched.owners.extend(owners);

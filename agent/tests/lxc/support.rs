@@ -211,6 +211,7 @@ impl Worker {
             hosts: vec![("host-0".to_owned(), address)],
             bandwidth: Bandwidth::default(),
             gpus: Vec::new(),
+            copy_of: None,
             secret: Some(VclusterSecret([3; 32])),
         }
     }

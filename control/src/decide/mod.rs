@@ -139,14 +139,30 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
             image,
             vnodes,
             size,
-        } => vcluster::create(ground, name, image, *vnodes, *size, Wishes::usual()),
+        } => {
+            let asked = vcluster::Asked {
+                name,
+                vnodes: *vnodes,
+                size: *size,
+                wishes: Wishes::usual(),
+            };
+            vcluster::create(ground, &asked, image)
+        }
         Command::CreateVclusterWith {
             name,
             image,
             vnodes,
             size,
             wishes,
-        } => vcluster::create(ground, name, image, *vnodes, *size, wishes),
+        } => {
+            let asked = vcluster::Asked {
+                name,
+                vnodes: *vnodes,
+                size: *size,
+                wishes,
+            };
+            vcluster::create(ground, &asked, image)
+        }
         Command::ResizeVcluster { vcluster, disk_mib } => {
             wishes::resize(ground, *vcluster, *disk_mib)
         }

@@ -1,5 +1,6 @@
 //! Snapshots: asked for by people and by schedules, restored, let go, and what workers say of them. Since version 3.
 
+mod copy;
 mod report;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,8 @@ use crate::snapshot::event::SnapshotEvent;
 use crate::snapshot::refusal::SnapshotRefusal;
 use crate::snapshot::schedule;
 use crate::state::State;
+
+pub(super) use copy::{copied, refuse_sources};
 
 /// Longest text of a report that is kept, in bytes.
 const TEXT_LEN_MAX: usize = 1_000;
@@ -45,6 +48,24 @@ pub(super) fn decide(ground: Ground<'_>, command: &SnapshotCommand) -> Result<De
             image,
             label,
         } => save(ground, *vnode, snapshot, image, label),
+        SnapshotCommand::CreateVcluster {
+            name,
+            vnode,
+            snapshot,
+            vnodes,
+            size,
+            disk_mib,
+            gpus,
+        } => {
+            let new = copy::New {
+                name,
+                vnodes: *vnodes,
+                size: *size,
+                disk_mib: *disk_mib,
+                gpus,
+            };
+            copy::create(ground, *vnode, snapshot, &new)
+        }
     }
 }
 
@@ -193,9 +214,10 @@ fn delete(ground: Ground<'_>, of: SnapshotOf, name: &str) -> Result<Decision, Re
     let mut events = Vec::new();
     for vnode in vnodes {
         if let Some(snapshot) = named(ground.state, vnode, &name) {
-            if schedule::is_source(ground.state, snapshot) {
+            if schedule::is_of_restore(ground.state, snapshot) {
                 return Err(restoring(ground.state, vnode));
             }
+            copy::refuse_copied(ground.state, ground.state.copies_of(snapshot))?;
             events.push(deleted(vnode, snapshot));
         }
     }
@@ -237,7 +259,7 @@ fn restore_one(ground: Ground<'_>, vnode: &Vnode, name: &Name) -> Result<Vec<Eve
     let left = Name::parse("snapshot", &format!("before-restore-{}", ground.index))?;
     let expires_at = Some(ground.entry.at.plus_ms(Snapshot::BEFORE_RESTORE_MS));
     let why = SnapshotWhy::Restored;
-    let mut events = superseded(state, vnode, snapshot);
+    let mut events = superseded(state, vnode, snapshot)?;
     events.push(asked(new(ground, vnode, &left, why, expires_at)?));
     events.push(restore_seen(
         vnode,
@@ -278,14 +300,18 @@ fn condition(snapshot: &Snapshot, here: bool) -> &'static str {
 }
 
 /// What earlier restores left gives way to what this one leaves.
-fn superseded(state: &State, vnode: &Vnode, source: &Snapshot) -> Vec<Event> {
+fn superseded(state: &State, vnode: &Vnode, source: &Snapshot) -> Result<Vec<Event>, Refusal> {
     let left: Vec<&Snapshot> = of_kind(state, vnode, SnapshotWhy::Restored).collect();
     let surplus = (left.len() + 1).saturating_sub(Snapshot::BEFORE_RESTORE_MAX);
-    left.into_iter()
-        .filter(|snapshot| snapshot.number != source.number)
-        .take(surplus)
-        .map(|snapshot| deleted(vnode, snapshot))
-        .collect()
+    let spare = left.into_iter().filter(|s| s.number != source.number);
+    let (copied, spare): (Vec<_>, Vec<_>) =
+        spare.partition(|snapshot| state.copies_of(snapshot).next().is_some());
+    if spare.len() < surplus {
+        let copies = copied.into_iter().flat_map(|s| state.copies_of(s));
+        copy::refuse_copied(state, copies)?;
+    }
+    let spare = spare.into_iter().take(surplus);
+    Ok(spare.map(|snapshot| deleted(vnode, snapshot)).collect())
 }
 
 fn restore_seen(vnode: &Vnode, restore: SnapshotRestore) -> Event {

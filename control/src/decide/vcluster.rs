@@ -5,10 +5,10 @@ use std::net::Ipv4Addr;
 
 use ipnetwork::Ipv4Network;
 
-use super::{Decision, Ground, in_range, port, wishes};
+use super::{Decision, Ground, in_range, port, snapshot, wishes};
 use crate::amount::VnodeSize;
 use crate::event::{Event, VclusterRef, VnodeRef};
-use crate::id::{NetworkId, UserId, VclusterId, VnodeId};
+use crate::id::{Digest, NetworkId, UserId, VclusterId, VnodeId};
 use crate::image::{catalog, copies};
 use crate::model::receipt::Subject;
 use crate::model::{
@@ -18,29 +18,82 @@ use crate::name::Name;
 use crate::permit;
 use crate::refusal::Refusal;
 
+/// What is asked for of a new vcluster, whatever its vnodes are made of.
+pub(super) struct Asked<'e> {
+    pub(super) name: &'e str,
+    pub(super) vnodes: u32,
+    pub(super) size: VnodeSize,
+    pub(super) wishes: &'e Wishes,
+}
+
+/// What vnodes are made of.
+pub(super) struct MadeOf {
+    pub(super) image_name: Name,
+    pub(super) image: Digest,
+}
+
 pub(super) fn create(
     ground: Ground<'_>,
-    name: &str,
+    asked: &Asked<'_>,
     image: &str,
-    vnodes: u32,
-    size: VnodeSize,
-    wishes: &Wishes,
 ) -> Result<Decision, Refusal> {
     let owner = permit::person(ground.state, ground.entry.actor)?;
-    let name = Name::parse("vcluster", name)?;
-    check_count(vnodes)?;
-    check_size(size)?;
-    wishes::check(wishes)?;
-    refuse_taken(ground, owner, &name)?;
+    let name = check(ground, owner, asked)?;
     let (image_name, image) = find_image(ground, owner, image)?;
+    let made_of = MadeOf {
+        image_name,
+        image: image.digest,
+    };
+    make(ground, owner, asked, name, made_of)
+}
+
+/// Of an image that the asker's vnodes are made of already, under the same rules.
+pub(super) fn create_of(
+    ground: Ground<'_>,
+    asked: &Asked<'_>,
+    made_of: MadeOf,
+) -> Result<Decision, Refusal> {
+    let owner = permit::person(ground.state, ground.entry.actor)?;
+    let name = check(ground, owner, asked)?;
+    let image = ground.state.images.get(&made_of.image);
+    if image.is_none_or(|image| image.holders.is_empty()) {
+        return Err(Refusal::ImageNotHeld {
+            name: made_of.image_name.to_string(),
+        });
+    }
+    make(ground, owner, asked, name, made_of)
+}
+
+fn check(ground: Ground<'_>, owner: &User, asked: &Asked<'_>) -> Result<Name, Refusal> {
+    let name = Name::parse("vcluster", asked.name)?;
+    check_count(asked.vnodes)?;
+    check_size(asked.size)?;
+    wishes::check(asked.wishes)?;
+    refuse_taken(ground, owner, &name)?;
+    Ok(name)
+}
+
+fn make(
+    ground: Ground<'_>,
+    owner: &User,
+    asked: &Asked<'_>,
+    name: Name,
+    made_of: MadeOf,
+) -> Result<Decision, Refusal> {
+    let Asked {
+        vnodes,
+        size,
+        wishes,
+        ..
+    } = *asked;
     let (network, made) = network_for(ground, owner.id)?;
     let vcluster = Vcluster {
         id: VclusterId(ground.state.counters.vcluster + 1),
         owner: owner.id,
         name,
         network: network.id,
-        image_name,
-        image: image.digest,
+        image_name: made_of.image_name,
+        image: made_of.image,
         size,
         wanted: VclusterWanted::Running,
         created_at: ground.entry.at,
@@ -290,6 +343,7 @@ pub(super) fn scale(ground: Ground<'_>, id: VclusterId, vnodes: u32) -> Result<D
     let live = ground.state.live_vnodes_of(id);
     let keep = vnodes as usize;
     let gone = live.iter().skip(keep);
+    snapshot::refuse_sources(ground.state, gone.clone().copied())?;
     let mut events: Vec<Event> = gone.flat_map(|v| remove(ground, v)).collect();
     if live.len() < keep {
         let network = ground
@@ -313,6 +367,7 @@ pub(super) fn delete(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Ref
         let wanted = VclusterWanted::Deleted;
         events.push(Event::VclusterWantedChanged { about, wanted });
         let live = ground.state.live_vnodes_of(id);
+        snapshot::refuse_sources(ground.state, live.iter().copied())?;
         events.extend(live.iter().flat_map(|vnode| remove(ground, vnode)));
         let leaves_something = ground.state.vnodes_of(id).any(|v| v.placement.is_some());
         if !leaves_something {

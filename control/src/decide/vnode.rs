@@ -1,7 +1,7 @@
 //! Placements proposed by the leader's duty, and workers' reports. Both speak of a state that may have moved on
 //! meanwhile: what no longer fits is left out, and comes again if it still matters.
 
-use super::{Decision, Ground};
+use super::{Decision, Ground, snapshot};
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::evolve::evolve;
 use crate::id::{Epoch, VnodeId, WorkerId};
@@ -100,10 +100,15 @@ fn report_one(state: &State, worker: WorkerId, report: &VnodeReport) -> Vec<Even
     };
     match &report.seen {
         Reported::Gone => gone(state, vnode),
-        Reported::Present(seen) if *seen != vnode.seen => vec![Event::VnodeSeen {
-            about: VnodeRef::from(vnode),
-            seen: seen.clone(),
-        }],
+        Reported::Present(seen) if *seen != vnode.seen => {
+            let about = VnodeRef::from(vnode);
+            let copied = snapshot::copied(state, vnode, seen);
+            let seen = seen.clone();
+            [Event::VnodeSeen { about, seen }]
+                .into_iter()
+                .chain(copied)
+                .collect()
+        }
         Reported::Present(_) => Vec::new(),
     }
 }

@@ -40,6 +40,12 @@ pub(super) fn evolve(state: &mut State, event: SnapshotEvent) {
                 state.put_snapshot_save(save);
             }
         }
+        SnapshotEvent::CopyWanted { copy, .. } => {
+            if state.vnodes.contains_key(&copy.vnode) {
+                state.put_snapshot_copy(copy);
+            }
+        }
+        SnapshotEvent::Copied { about } => state.remove_snapshot_copy(&about.vnode),
         SnapshotEvent::Unscheduled { about } => state.remove_snapshot_schedule(&about.vcluster),
     }
 }
@@ -52,4 +58,5 @@ pub(super) fn vnode_removed(state: &mut State, vnode: VnodeId) {
     }
     state.remove_snapshot_restore(&vnode);
     state.remove_snapshot_save(&vnode);
+    state.remove_snapshot_copy(&vnode);
 }

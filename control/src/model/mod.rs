@@ -38,8 +38,8 @@ pub use replacement::Replacement;
 pub use session::{Session, SessionKind};
 pub use settings::{ClusterId, Counters, Settings};
 pub use snapshot::{
-    RestoreSeen, Snapshot, SnapshotRestore, SnapshotRhythm, SnapshotSave, SnapshotSchedule,
-    SnapshotSeen, SnapshotWhy,
+    RestoreSeen, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotRhythm, SnapshotSave,
+    SnapshotSchedule, SnapshotSeen, SnapshotWhy,
 };
 pub use user::{Role, User};
 pub use vcluster::{Vcluster, VclusterWanted};

@@ -142,6 +142,18 @@ pub struct SnapshotSave {
     pub snapshot: LogIndex,
 }
 
+/// A vnode whose disk is to begin as a copy of another's snapshot. There until it has run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotCopy {
+    /// Whose disk it will be.
+    pub vnode: VnodeId,
+    /// Whose snapshot it is, of the same owner; it stays until the copy is there.
+    pub from: VnodeId,
+    /// The snapshot's number and name.
+    pub snapshot: LogIndex,
+    pub name: Name,
+}
+
 /// When snapshots of all vnodes of a vcluster are taken by themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotSchedule {

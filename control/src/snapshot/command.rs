@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::amount::{DiskMib, VnodeSize};
 use crate::id::{VclusterId, VnodeId, WorkerId};
-use crate::model::SnapshotRhythm;
+use crate::model::{GpuWish, SnapshotRhythm};
 use crate::report::SnapshotReport;
 
 /// Asks for something of snapshots.
@@ -40,6 +41,17 @@ pub enum SnapshotCommand {
         image: String,
         label: String,
     },
+    /// A vcluster whose first vnode begins with what a snapshot has; it is made of the same image, for the same owner.
+    CreateVcluster {
+        name: String,
+        vnode: VnodeId,
+        snapshot: String,
+        vnodes: u32,
+        size: VnodeSize,
+        /// As large as the snapshot's if absent, and never smaller.
+        disk_mib: Option<DiskMib>,
+        gpus: GpuWish,
+    },
 }
 
 /// Whose snapshots.
@@ -64,6 +76,7 @@ impl SnapshotCommand {
             Self::Expire => "ExpireSnapshots",
             Self::Report { .. } => "ReportSnapshots",
             Self::Save { .. } => "SaveSnapshot",
+            Self::CreateVcluster { .. } => "CreateVclusterOfSnapshot",
         }
     }
 }

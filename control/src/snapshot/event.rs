@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{VclusterRef, VnodeRef};
 use crate::id::{LogIndex, UserId};
-use crate::model::{Snapshot, SnapshotRestore, SnapshotSave, SnapshotSchedule, SnapshotSeen};
+use crate::model::{
+    Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, SnapshotSeen,
+};
 use crate::name::Name;
 
 /// One fact.
@@ -35,6 +37,10 @@ pub enum SnapshotEvent {
     Unscheduled { about: VclusterRef },
     /// The image that is being made of the vnode is one of a snapshot.
     SaveSourced { about: VnodeRef, save: SnapshotSave },
+    /// A new vnode's disk is to begin as a copy of one.
+    CopyWanted { about: VnodeRef, copy: SnapshotCopy },
+    /// It has: the vnode runs.
+    Copied { about: VnodeRef },
 }
 
 impl SnapshotEvent {
@@ -46,7 +52,9 @@ impl SnapshotEvent {
             Self::Seen { about, .. }
             | Self::Deleted { about, .. }
             | Self::RestoreSeen { about, .. }
-            | Self::SaveSourced { about, .. } => about.owner,
+            | Self::SaveSourced { about, .. }
+            | Self::CopyWanted { about, .. }
+            | Self::Copied { about } => about.owner,
             Self::Scheduled { schedule } => schedule.owner,
             Self::Unscheduled { about } => about.owner,
         }

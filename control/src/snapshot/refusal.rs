@@ -32,6 +32,31 @@ pub enum SnapshotRefusal {
         "vnode \"{vnode}\" has no disk yet, because no worker has it: wait until it runs, then take the snapshot"
     )]
     NoDisk { vnode: String },
+    #[error(
+        "snapshot \"{name}\" of vnode \"{vnode}\" is of a disk that holds {has_mib} MiB, and {given_mib} MiB is less: a disk only grows; ask for as much at least, or leave it out"
+    )]
+    DiskTooSmall {
+        vnode: String,
+        name: String,
+        has_mib: u64,
+        given_mib: u64,
+    },
+    #[error(
+        "snapshot \"{name}\" of vnode \"{vnode}\" is another person's, and so are the user ids of what is in it: let them make the vcluster, or make an image of it with `docklet image save`"
+    )]
+    OfAnother { vnode: String, name: String },
+    #[error(
+        "image \"{image}\", of which the vnode of that snapshot is made, is not shared with you any more: ask its owner to share it again"
+    )]
+    ImageWithdrawn { image: String },
+    #[error(
+        "snapshot \"{name}\" of vnode \"{vnode}\" is being copied for vcluster \"{vcluster}\": wait until that has run, or delete that vcluster first"
+    )]
+    Copying {
+        vnode: String,
+        name: String,
+        vcluster: String,
+    },
 }
 
 impl SnapshotRefusal {
@@ -44,6 +69,10 @@ impl SnapshotRefusal {
             Self::Restoring { .. } => "snapshot_restoring",
             Self::NameReserved { .. } => "snapshot_name_reserved",
             Self::NoDisk { .. } => "vnode_without_disk",
+            Self::DiskTooSmall { .. } => "disk_too_small",
+            Self::OfAnother { .. } => "snapshot_of_another",
+            Self::ImageWithdrawn { .. } => "image_withdrawn",
+            Self::Copying { .. } => "snapshot_copying",
         }
     }
 
@@ -51,11 +80,13 @@ impl SnapshotRefusal {
     #[must_use]
     pub fn class(&self) -> RefusalClass {
         match self {
-            Self::NameReserved { .. } => RefusalClass::Invalid,
+            Self::NameReserved { .. } | Self::DiskTooSmall { .. } => RefusalClass::Invalid,
+            Self::OfAnother { .. } | Self::ImageWithdrawn { .. } => RefusalClass::Forbidden,
             Self::TooMany { .. }
             | Self::NotTaken { .. }
             | Self::Restoring { .. }
-            | Self::NoDisk { .. } => RefusalClass::Conflict,
+            | Self::NoDisk { .. }
+            | Self::Copying { .. } => RefusalClass::Conflict,
         }
     }
 }

@@ -30,14 +30,19 @@ pub(crate) fn is_due(state: &State, schedule: &SnapshotSchedule, now: UnixMs) ->
     schedule.next_at <= now && vcluster.is_some_and(|v| v.wanted == VclusterWanted::Running)
 }
 
-/// Snapshots whose time is over, the first to end first. One that is being restored from stays until that is done.
+/// Snapshots whose time is over, the first to end first. One that is being restored or copied stays until that is done.
 pub(crate) fn expired(state: &State, now: UnixMs) -> impl Iterator<Item = &Snapshot> {
     let over = state.snapshots_expiring_by(now);
     over.filter(|snapshot| !is_source(state, snapshot))
 }
 
-/// Whether its vnode is being put back to it, or it is what that leaves.
+/// Whether it has to stay: somebody's disk is being made of it, or a restore leaves it.
 pub(crate) fn is_source(state: &State, snapshot: &Snapshot) -> bool {
+    is_of_restore(state, snapshot) || state.copies_of(snapshot).next().is_some()
+}
+
+/// Whether its vnode is being put back to it, or it is what that leaves.
+pub(crate) fn is_of_restore(state: &State, snapshot: &Snapshot) -> bool {
     let restore = state.snapshot_restores.get(&snapshot.vnode);
     let restore = restore.filter(|restore| restore.is_wanted());
     restore.is_some_and(|restore| {

@@ -1,7 +1,9 @@
 //! Snapshots of vnodes: finding them, and rows that come and go.
 
 use crate::id::{LogIndex, UnixMs, VclusterId, VnodeId};
-use crate::model::{Snapshot, SnapshotRestore, SnapshotSave, SnapshotSchedule};
+use crate::model::{
+    Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, VnodeWanted,
+};
 use crate::state::State;
 
 impl State {
@@ -16,6 +18,35 @@ impl State {
         let over = ..=(now, VnodeId(u64::MAX), LogIndex(u64::MAX));
         let found = self.lookup.snapshots_by_expiry.range(over);
         found.filter_map(|(_, vnode, number)| self.snapshots.get(&(*vnode, *number)))
+    }
+
+    /// Disks that are being made of a vnode's snapshots, of vnodes that stay. There are few at a time.
+    pub fn copies_from(&self, vnode: VnodeId) -> impl Iterator<Item = &SnapshotCopy> {
+        let stays = |copy: &&SnapshotCopy| {
+            let vnode = self.vnodes.get(&copy.vnode);
+            vnode.is_some_and(|vnode| vnode.wanted != VnodeWanted::Removed)
+        };
+        let copies = self.snapshot_copies.values();
+        copies.filter(move |copy| copy.from == vnode).filter(stays)
+    }
+
+    /// What the disk of a vnode is being made of, as `lab/host-0@friday`; none if it is made of nothing.
+    #[must_use]
+    pub fn copied_for(&self, vnode: VnodeId) -> Option<String> {
+        let copy = self.snapshot_copies.get(&vnode)?;
+        let from = self.vnodes.get(&copy.from)?;
+        let vcluster = &self.vclusters.get(&from.vcluster)?.name;
+        Some(format!("{vcluster}/{}@{}", from.hostname(), copy.name))
+    }
+
+    /// Disks that are being made of a snapshot; of one that failed nothing can be made.
+    pub fn copies_of<'s>(
+        &'s self,
+        of: &Snapshot,
+    ) -> impl Iterator<Item = &'s SnapshotCopy> + use<'s> {
+        let number = Some(of.number).filter(|_| of.is_taken());
+        let copies = self.copies_from(of.vnode);
+        copies.filter(move |copy| Some(copy.snapshot) == number)
     }
 
     pub(crate) fn put_snapshot(&mut self, snapshot: Snapshot) {
@@ -57,5 +88,13 @@ impl State {
 
     pub(crate) fn remove_snapshot_save(&mut self, vnode: &VnodeId) {
         self.snapshot_saves.remove(vnode);
+    }
+
+    pub(crate) fn put_snapshot_copy(&mut self, copy: SnapshotCopy) {
+        self.snapshot_copies.insert(copy.vnode, copy);
+    }
+
+    pub(crate) fn remove_snapshot_copy(&mut self, vnode: &VnodeId) {
+        self.snapshot_copies.remove(vnode);
     }
 }

@@ -257,10 +257,16 @@ fn reason(state: &State, vnode: &Vnode, lost: bool) -> String {
             if vnode.placement.is_none() && vnode.wanted == VnodeWanted::Running {
                 no_worker(state, &vnode.obstacles)
             } else {
-                missing_gpus(state, vnode)
+                copying(state, vnode).unwrap_or_else(|| missing_gpus(state, vnode))
             }
         }
     }
+}
+
+/// What its disk is being made of, if that is a snapshot.
+fn copying(state: &State, vnode: &Vnode) -> Option<String> {
+    let source = state.copied_for(vnode.id)?;
+    Some(format!("its disk is being copied of {source}"))
 }
 
 /// GPUs that are the vnode's and that its worker does not have any more; empty if there are none.
@@ -286,14 +292,15 @@ fn no_worker(state: &State, obstacles: &[Obstacle]) -> String {
                 .workers
                 .get(&obstacle.worker)
                 .map_or_else(|| obstacle.worker.to_string(), |w| w.name.to_string());
-            let lacks: Vec<String> = obstacle.lacks.iter().map(lack).collect();
+            let lacks = obstacle.lacks.iter().map(|lacks| lack(state, lacks));
+            let lacks: Vec<String> = lacks.collect();
             format!("{name}: {}", lacks.join(", "))
         })
         .collect();
     lines.join("; ")
 }
 
-fn lack(dimension: &Dimension) -> String {
+fn lack(state: &State, dimension: &Dimension) -> String {
     match dimension {
         Dimension::Status(WorkerStatus::Down) => "out of touch".to_owned(),
         Dimension::Status(WorkerStatus::Unadmitted) => "must join again".to_owned(),
@@ -322,6 +329,11 @@ fn lack(dimension: &Dimension) -> String {
                 _ => format!("has {fitting}{of}, {free} free"),
             };
             format!("wants {wanted} {gpus}{kind}, {has}")
+        }
+        Dimension::Snapshot { on } => {
+            let worker = state.workers.get(on);
+            let worker = worker.map_or_else(|| on.to_string(), |worker| worker.name.to_string());
+            format!("has not the snapshot of which the disk is made, {worker} has")
         }
     }
 }

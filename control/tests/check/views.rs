@@ -92,6 +92,7 @@ impl Own {
         own.add(Table::Snapshots, snapshots.map(|snapshot| snapshot.key()));
         own.add::<VnodeId>(Table::SnapshotRestores, vnodes().map(|vnode| vnode.id));
         own.add::<VnodeId>(Table::SnapshotSaves, vnodes().map(|vnode| vnode.id));
+        own.add::<VnodeId>(Table::SnapshotCopies, vnodes().map(|vnode| vnode.id));
         let schedules = state.snapshot_schedules.values();
         let schedules = schedules.filter(|schedule| schedule.owner == user);
         own.add(Table::SnapshotSchedules, schedules.map(|s| s.vcluster));

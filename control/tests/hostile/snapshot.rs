@@ -1,8 +1,8 @@
 //! Strategies for commands about snapshots.
 
-use docklet_control::amount::DiskMib;
+use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::id::{LogIndex, UserId, VclusterId};
-use docklet_control::model::SnapshotRhythm;
+use docklet_control::model::{GpuWish, SnapshotRhythm};
 use docklet_control::report::{SnapshotReport, SnapshotTold};
 use docklet_control::snapshot::command::{SnapshotCommand, SnapshotOf};
 use docklet_control::{Actor, Command, State};
@@ -80,10 +80,29 @@ fn of_people() -> BoxedStrategy<SnapshotCommand> {
         2 => (vnode(), name(), text(), text()).prop_map(|(vnode, snapshot, image, label)| {
             SnapshotCommand::Save { vnode, snapshot, image, label }
         }),
+        3 => create(),
         3 => (vcluster, prop::option::of(rhythm()))
             .prop_map(|(vcluster, rhythm)| SnapshotCommand::SetSchedule { vcluster, rhythm }),
     ]
     .boxed()
+}
+
+fn create() -> impl Strategy<Value = SnapshotCommand> {
+    let names = prop_oneof![4 => select(vec!["copy", "other", "first"]).prop_map(str::to_owned), 1 => text()];
+    let vnodes = prop_oneof![4 => 1..3_u32, 1 => select(vec![0, 1_001, u32::MAX])];
+    let disk = prop_oneof![2 => Just(None), 2 => Just(Some(10_240)), 1 => number().prop_map(Some)];
+    let gpus = prop_oneof![4 => Just(0), 1 => select(vec![1, 9, u32::MAX])];
+    (names, vnode(), name(), vnodes, disk, gpus).prop_map(
+        |(name, vnode, snapshot, vnodes, disk, count)| SnapshotCommand::CreateVcluster {
+            name,
+            vnode,
+            snapshot,
+            vnodes,
+            size: VnodeSize::default(),
+            disk_mib: disk.map(DiskMib),
+            gpus: GpuWish { count, model: None },
+        },
+    )
 }
 
 fn of_duties() -> BoxedStrategy<SnapshotCommand> {

@@ -5,8 +5,8 @@ use docklet_control::amount::DiskMib;
 use docklet_control::event::{Event, VnodeRef};
 use docklet_control::id::{LogIndex, UnixMs, VnodeId};
 use docklet_control::model::{
-    RestoreSeen, Snapshot, SnapshotRestore, SnapshotRhythm, SnapshotSchedule, SnapshotSeen,
-    SnapshotWhy, Vnode,
+    RestoreSeen, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotRhythm, SnapshotSchedule,
+    SnapshotSeen, SnapshotWhy, Vnode,
 };
 use docklet_control::name::Name;
 use docklet_control::snapshot::event::SnapshotEvent;
@@ -22,10 +22,12 @@ pub enum Happening {
     Restored(u64),
     Done(u64),
     Scheduled(u64),
+    CopyWanted(u64),
+    Copied(u64),
 }
 
 pub fn happening(vnode: impl Strategy<Value = u64>) -> impl Strategy<Value = Happening> {
-    let kinds: [fn(u64) -> Happening; 7] = [
+    let kinds: [fn(u64) -> Happening; 9] = [
         Happening::Asked,
         Happening::Taken,
         Happening::Failed,
@@ -33,6 +35,8 @@ pub fn happening(vnode: impl Strategy<Value = u64>) -> impl Strategy<Value = Hap
         Happening::Restored,
         Happening::Done,
         Happening::Scheduled,
+        Happening::CopyWanted,
+        Happening::Copied,
     ];
     (vnode, prop::sample::select(kinds.to_vec())).prop_map(|(id, kind)| kind(id))
 }
@@ -63,6 +67,10 @@ pub fn event(state: &State, happening: Happening) -> Option<Event> {
         Happening::Restored(id) => restore(vnode(state, id)?, RestoreSeen::Wanted)?,
         Happening::Done(id) => restore(vnode(state, id)?, RestoreSeen::Done { at: UnixMs(1) })?,
         Happening::Scheduled(id) => scheduled(vnode(state, id)?),
+        Happening::CopyWanted(id) => copy(vnode(state, id)?),
+        Happening::Copied(id) => SnapshotEvent::Copied {
+            about: VnodeRef::from(vnode(state, id)?),
+        },
     };
     Some(Event::Snapshot(event))
 }
@@ -112,6 +120,17 @@ fn restore(vnode: &Vnode, seen: RestoreSeen) -> Option<SnapshotEvent> {
     };
     let about = VnodeRef::from(vnode);
     Some(SnapshotEvent::RestoreSeen { about, restore })
+}
+
+fn copy(vnode: &Vnode) -> SnapshotEvent {
+    let about = VnodeRef::from(vnode);
+    let copy = SnapshotCopy {
+        vnode: vnode.id,
+        from: VnodeId(vnode.id.0 + 1),
+        snapshot: LogIndex(vnode.id.0),
+        name: name(),
+    };
+    SnapshotEvent::CopyWanted { about, copy }
 }
 
 fn scheduled(vnode: &Vnode) -> SnapshotEvent {

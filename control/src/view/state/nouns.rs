@@ -373,6 +373,7 @@ impl Shown<'_> {
                     state.image_saves.get(&vnode.id).map(|s| &s.name),
                 )
                 .text_if("save", state.image_saves.get(&vnode.id).map(save))
+                .text_if("disk_copied_of", state.copied_for(vnode.id))
                 .number("created_at", vnode.created_at.0);
             self.add(Noun::Vnodes, self.vnode(vnode), vnode.id, fields.0);
         }
