@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http2 from "node:http2";
 import path from "node:path";
@@ -58,6 +59,12 @@ test("a script goes to exec, as a shell wants a terminal", () => {
   refused(["shell", "lab/host-0"], 2, /standard input is no terminal: give a script to `docklet exec lab\/host-0 -- sh`/);
   const got = cluster.try(["exec", "lab/host-0", "--", "sh"], { input: "echo a-$((40+2))\nexit 5\n" });
   assert.deepEqual(got, { code: 5, stdout: "a-42\n", stderr: "" });
+});
+
+test("exec ends with its program, also while its input stays open", async () => {
+  const running = spawn(program, ["exec", "lab/host-0", "--", "true"], { env: cluster.env, stdio: ["pipe", "ignore", "ignore"] });
+  const [code] = await once(running, "exit", { signal: AbortSignal.timeout(20_000) }).finally(() => running.kill());
+  assert.equal(code, 0);
 });
 
 test("commands refuse what is wrong before they do anything", () => {

@@ -6,11 +6,12 @@ use clap::Args;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::VnodeName;
 use super::context::Context;
+use super::input;
 use super::socket::{self, Socket};
 use crate::exit::{Class, Failure};
 
@@ -70,14 +71,9 @@ fn ended(last: &Value) -> anyhow::Result<ExitCode> {
 
 /// Passes standard input on, and tells its end.
 async fn feed(mut sink: SplitSink<Socket, Message>) {
-    let mut stdin = tokio::io::stdin();
-    let mut chunk = vec![0; 32 << 10];
-    while let Ok(length @ 1..) = stdin.read(&mut chunk).await {
-        if sink
-            .send(Message::binary(chunk[..length].to_vec()))
-            .await
-            .is_err()
-        {
+    let mut input = input::read();
+    while let Some(chunk) = input.recv().await {
+        if sink.send(Message::binary(chunk)).await.is_err() {
             return;
         }
     }

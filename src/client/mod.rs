@@ -8,6 +8,7 @@ pub mod drill;
 pub mod events;
 pub mod exec;
 mod gpus;
+mod input;
 pub mod login;
 pub mod machine;
 pub mod master;

@@ -1,6 +1,6 @@
 //! A terminal in a vnode. When its master is gone, the session is taken up through another: no byte lost or twice.
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::VnodeName;
 use super::context::Context;
+use super::input;
 use super::output::remark;
 use super::socket::{self, Socket};
 use crate::exit::{Class, Failure};
@@ -78,7 +79,7 @@ pub async fn run(shell: Shell) -> anyhow::Result<ExitCode> {
     let base = format!("/vclusters/{vcluster}/vnodes/{vnode}/terminal?session={session}");
     let mut socket = connect(&context, &base, 0).await?;
     let _raw = RawMode::raw();
-    let mut input = read_input();
+    let mut input = input::read();
     let mut offset = 0;
     loop {
         match talk(socket, &mut input, &mut offset).await? {
@@ -132,20 +133,6 @@ async fn reattach(context: &Context, base: &str, offset: u64) -> anyhow::Result<
     tokio::time::timeout(REATTACH, again)
         .await
         .map_err(|_| lost())?
-}
-
-/// Standard input, read by a thread that lives as long as the program.
-fn read_input() -> mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel(16);
-    std::thread::spawn(move || {
-        let mut chunk = vec![0; 4 << 10];
-        while let Ok(length @ 1..) = std::io::stdin().read(&mut chunk) {
-            if sender.blocking_send(chunk[..length].to_vec()).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
 
 async fn talk(

@@ -1,0 +1,23 @@
+//! Standard input of a command that ends by itself, however long its input stays open.
+
+use std::io::Read;
+
+use tokio::sync::mpsc;
+
+/// Largest piece that is passed on at once, in bytes.
+const CHUNK: usize = 32 << 10;
+
+/// Reads standard input to its end. The thread is one of its own, since a read cannot be called off, and the runtime
+/// waits at its end for those that it began itself: a command would hang until its user presses a key.
+pub fn read() -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        let mut chunk = vec![0; CHUNK];
+        while let Ok(length @ 1..) = std::io::stdin().read(&mut chunk) {
+            if sender.blocking_send(chunk[..length].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
