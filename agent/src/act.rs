@@ -90,7 +90,7 @@ pub(crate) fn start(
     // What a container without a monitor left running looks stopped to liblxc, and starting it would make a second
     // copy on the same files.
     host.cgroups.clear(vnode.id)?;
-    plug(vnode)?;
+    host.plugging.run(vnode.clone(), plug)?;
     let config = container_config(host, vnode, spec, run)?;
     let request = HelperRequest::Start(StartRequest {
         lxc_path: host.state.lxc_path(),

@@ -1,5 +1,7 @@
 //! The loop: receive, observe, plan, act, report.
 
+mod images;
+mod sight;
 mod snapshots;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +25,8 @@ use crate::meter::Meter;
 use crate::plan::snapshots::restoring;
 use crate::plan::{Plan, plan, report};
 use crate::{door, inventory, open_files};
+use images::fetching;
+use sight::Sight;
 
 /// Vnodes that are acted upon at once.
 const PARALLEL: usize = 8;
@@ -92,6 +96,7 @@ struct Agent<H> {
     done: Option<Assignment>,
     tell: mpsc::Sender<Tell>,
     images: watch::Sender<Vec<Digest>>,
+    sight: Sight,
     busy: BTreeSet<VnodeId>,
     failed: BTreeMap<VnodeId, Failure>,
     /// Images that are coming or going, and those of which that failed: how often, and when it is tried again.
@@ -144,6 +149,7 @@ impl<H: Host> Agent<H> {
             done: None,
             tell,
             images,
+            sight: Sight::default(),
             busy: BTreeSet::new(),
             failed: BTreeMap::new(),
             busy_images: BTreeSet::new(),
@@ -176,6 +182,7 @@ impl<H: Host> Agent<H> {
                         self.snapshots.tell_anew();
                     }
                     Some(Told::Assignment(assignment)) => {
+                        self.sight.forget();
                         if let Err(fault) = keep(&assignment) {
                             tracing::error!(%fault, "assignment not kept, it is not acted upon");
                             continue;
@@ -183,7 +190,13 @@ impl<H: Host> Agent<H> {
                         self.wanted = Some(*assignment);
                     }
                 },
-                Some(done) = finished.recv() => self.settle(done),
+                Some(done) = finished.recv() => {
+                    self.settle(done);
+                    // Whatever else has ended is looked at together with it.
+                    while let Ok(done) = finished.try_recv() {
+                        self.settle(done);
+                    }
+                }
                 () = tokio::time::sleep(self.pause()) => {}
             }
         }
@@ -200,27 +213,12 @@ impl<H: Host> Agent<H> {
         pause.max(Duration::from_millis(20))
     }
 
-    async fn observe(&self) -> Option<Observation> {
-        let host = self.host.clone();
-        match tokio::task::spawn_blocking(move || host.observe()).await {
-            Ok(Ok(seen)) => Some(seen),
-            Ok(Err(fault)) => {
-                tracing::error!(fault = fault.full_text(), "the machine cannot be looked at");
-                None
-            }
-            Err(error) => {
-                tracing::error!(%error, "looking at the machine panicked");
-                None
-            }
-        }
-    }
-
     /// One round: observe, plan, begin what is to be done, report what is true.
     async fn look(&mut self, done: &mpsc::Sender<Done>) {
         let Some(wanted) = self.wanted.clone() else {
             return;
         };
-        let Some(seen) = self.observe().await else {
+        let Some((at, seen)) = self.sight.look(&self.host).await else {
             return;
         };
         let plan = plan(&wanted, &seen, self.done.as_ref());
@@ -233,6 +231,10 @@ impl<H: Host> Agent<H> {
         self.begin_snapshots(&plan, done);
         self.report(&wanted, &seen, &plan).await;
         self.sweep_when_idle(&plan).await;
+        if plan.networks.is_empty() && plan.sweep.is_empty() {
+            // Acts on networks change what is seen of them.
+            self.sight.keep((at, seen));
+        }
     }
 
     /// Answers whether all segments are as wanted.
@@ -288,27 +290,6 @@ impl<H: Host> Agent<H> {
         }
     }
 
-    /// Begins what is to be done with images that no vnode waits for.
-    fn begin_images(&mut self, plan: &Plan, done: &mpsc::Sender<Done>) {
-        self.failed_images
-            .retain(|digest, _| plan.images.contains_key(digest));
-        for (digest, act) in &plan.images {
-            let failed = self.failed_images.get(digest);
-            let waits = failed.is_some_and(|(_, retry_at)| Instant::now() < *retry_at);
-            if waits || !self.busy_images.insert(*digest) {
-                continue;
-            }
-            let (host, turns) = (self.host.clone(), self.image_turns.clone());
-            let (digest, act, done) = (*digest, act.clone(), done.clone());
-            tokio::spawn(async move {
-                let outcome = perform_all(host, turns, vec![act]).await;
-                let well = outcome.is_ok();
-                // The loop is gone only when the process ends.
-                drop(done.send(Done::Image { digest, well }).await);
-            });
-        }
-    }
-
     fn begin_saves(&mut self, plan: &Plan, done: &mpsc::Sender<Done>) {
         for (id, act) in &plan.saves {
             let busy = self.busy.contains(id) || self.snapshots.is_busy(*id);
@@ -350,17 +331,6 @@ impl<H: Host> Agent<H> {
         }
     }
 
-    fn settle_image(&mut self, digest: Digest, well: bool) {
-        self.busy_images.remove(&digest);
-        if well {
-            self.failed_images.remove(&digest);
-            return;
-        }
-        let attempts = self.failed_images.get(&digest).map_or(0, |failed| failed.0) + 1;
-        let retry_at = Instant::now() + backoff(attempts);
-        self.failed_images.insert(digest, (attempts, retry_at));
-    }
-
     fn waits(&self, id: VnodeId, vnode: Option<&AssignedVnode>) -> bool {
         self.failed.get(&id).is_some_and(|failure| {
             failure.vnode.as_ref() == vnode && Instant::now() < failure.retry_at
@@ -372,11 +342,16 @@ impl<H: Host> Agent<H> {
             Done::Vnode { id, outcome } => (id, outcome),
             Done::Image { digest, well } => return self.settle_image(digest, well),
             Done::Save(id) => {
+                self.sight.changed(id);
                 self.busy_saves.remove(&id);
                 return;
             }
-            Done::Snapshots(id, failed) => return self.snapshots.settle(id, failed),
+            Done::Snapshots(id, failed) => {
+                self.sight.changed(id);
+                return self.snapshots.settle(id, failed);
+            }
         };
+        self.sight.changed(id);
         self.busy.remove(&id);
         match outcome {
             Ok(()) => {
@@ -453,20 +428,6 @@ impl<H: Host> Agent<H> {
             Some(_) => None,
         }
     }
-
-    async fn report_images(&self, held: &[Digest]) {
-        let before = self.images.borrow().clone();
-        if before == held {
-            return;
-        }
-        for digest in held.iter().filter(|digest| !before.contains(digest)) {
-            drop(self.tell.send(Tell::Image(*digest, true)).await);
-        }
-        for digest in before.iter().filter(|digest| !held.contains(digest)) {
-            drop(self.tell.send(Tell::Image(*digest, false)).await);
-        }
-        self.images.send_replace(held.to_vec());
-    }
 }
 
 /// How long to wait after so many failed attempts.
@@ -476,16 +437,6 @@ fn backoff(attempts: u32) -> Duration {
         .unwrap_or(u64::MAX)
         .min(BACKOFF_MAX_S);
     Duration::from_secs(wait_s)
-}
-
-/// What people are told of an image that is coming. In quarters: each step is an entry of the log.
-fn fetching(image: Digest, seen: &Observation) -> String {
-    match seen.coming_images.get(&image) {
-        Some((came, bytes)) if *bytes > 0 => {
-            format!("fetching image, {} %", came * 4 / bytes * 25)
-        }
-        Some(_) | None => "fetching image".to_owned(),
-    }
 }
 
 /// Performs acts in order; at the first failure says which step it was.

@@ -163,7 +163,8 @@ fn take_back(dir: &Path) -> Result<(), AgentFault> {
     Ok(())
 }
 
-/// Directories in one; none if it is gone: a container that ends takes its cgroups with it.
+/// Directories in one, not what only links to one: on version 1 two controllers may have one hierarchy under several
+/// names. None if it is gone: a container that ends takes its cgroups with it.
 fn directories(dir: &Path) -> Result<Vec<PathBuf>, AgentFault> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -171,9 +172,11 @@ fn directories(dir: &Path) -> Result<Vec<PathBuf>, AgentFault> {
     };
     let mut found = Vec::new();
     for entry in entries {
-        let path = entry.map_err(AgentFault::file("list", dir))?.path();
-        if path.is_dir() {
-            found.push(path);
+        let entry = entry.map_err(AgentFault::file("list", dir))?;
+        // Told with the name: no file is looked at for it.
+        let kind = entry.file_type().map_err(AgentFault::file("list", dir))?;
+        if kind.is_dir() {
+            found.push(entry.path());
         }
     }
     Ok(found)

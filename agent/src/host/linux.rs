@@ -12,7 +12,7 @@ use docklet_control::assignment::{AssignedNetwork, AssignedVnode, Fabric, Vclust
 use docklet_control::id::{NetworkId, VnodeId};
 use docklet_control::model::{Bandwidth, Network};
 
-use super::{Act, Host, Observation, SeenVnode};
+use super::{Act, Host, Observation, SeenVnode, put};
 use crate::act;
 use crate::arp::Asker;
 use crate::cgroup::Cgroups;
@@ -21,8 +21,10 @@ use crate::fault::AgentFault;
 use crate::gpu::Gpus;
 use crate::home;
 use crate::images::ImageStore;
+use crate::lxc::alive::Alive;
 use crate::lxc::{Container, quota};
 use crate::network::dns::NameServers;
+use crate::network::together::Together;
 use crate::network::{gateway, guard, names, plug, segment, shape, space, uplink};
 use crate::rootfs;
 use crate::save::{self, Note};
@@ -45,6 +47,9 @@ pub struct LinuxHost {
     /// What vnodes may be given of.
     pub(crate) gpus: Gpus,
     name_servers: NameServers,
+    /// Vnodes that are plugged in at the same time.
+    pub(crate) plugging: Together<AssignedVnode>,
+    alive: Alive,
     /// When our rules were last seen to be there.
     rules_seen: Mutex<Option<Instant>>,
 }
@@ -99,6 +104,8 @@ impl LinuxHost {
             gpus: Gpus::watch(config.gpus.clone())?,
             images: ImageStore::open(state.images())?,
             name_servers: NameServers::new(runtime.clone(), config.resolv_conf.clone()),
+            plugging: Together::default(),
+            alive: Alive::default(),
             rules_seen: Mutex::default(),
             runtime,
             state,
@@ -127,8 +134,10 @@ impl LinuxHost {
     /// What there is of one vnode.
     pub(crate) fn seen(&self, id: VnodeId) -> Result<SeenVnode, AgentFault> {
         let placed = self.state.placed(id);
-        let container = Container::open(&self.state.lxc_path(), &container_name(id))?;
-        let running = container.is_running() && container.init_pid().is_some();
+        let running = self.alive.runs(id, || {
+            let container = Container::open(&self.state.lxc_path(), &container_name(id))?;
+            Ok(container.init_pid().filter(|_| container.is_running()))
+        })?;
         Ok(SeenVnode {
             epoch: placed.as_ref().map(|placed| placed.epoch),
             running,
@@ -144,6 +153,29 @@ impl LinuxHost {
             secret: placed.as_ref().and_then(|placed| placed.secret.clone()),
             hosts: placed.map(|placed| placed.hosts).unwrap_or_default(),
         })
+    }
+
+    /// Vnodes of which there is anything: also one of which nothing is left but processes.
+    fn vnodes(&self) -> Result<BTreeSet<VnodeId>, AgentFault> {
+        let with_files = self.state.vnodes()?.into_iter();
+        Ok(with_files.chain(self.cgroups.vnodes()?).collect())
+    }
+
+    fn observe_vnode(&self, seen: &mut Observation, id: VnodeId) -> Result<(), AgentFault> {
+        seen.vnodes.insert(id, self.seen(id)?);
+        put(&mut seen.saves, id, Note::read(&self.state, id));
+        let snapshots = Places::of(&self.state, id).look()?;
+        let any = snapshots != SeenSnapshots::default();
+        put(&mut seen.snapshots, id, any.then_some(snapshots));
+        Ok(())
+    }
+
+    fn observe_images(&self, seen: &mut Observation) -> Result<(), AgentFault> {
+        seen.images = self.images.list()?.into_iter().collect();
+        seen.new_images = self.images.younger_than(NEWS)?.into_iter().collect();
+        seen.begun_images = self.images.begun()?.into_iter().collect();
+        seen.coming_images = self.images.progress();
+        Ok(())
     }
 
     /// Variables of what is run in a vnode.
@@ -278,28 +310,33 @@ impl Host for LinuxHost {
         let gateways = self.state.gateways()?;
         let mut seen = Observation {
             networks: &names::segments(&devices) | &gateways,
-            images: self.images.list()?.into_iter().collect(),
-            new_images: self.images.younger_than(NEWS)?.into_iter().collect(),
-            begun_images: self.images.begun()?.into_iter().collect(),
-            coming_images: self.images.progress(),
             grows_disks: disk::grow::works_mounted(),
             ..Observation::default()
         };
-        let with_files = self.state.vnodes()?.into_iter();
-        // Also one of which nothing is left but processes.
-        let ids: BTreeSet<VnodeId> = with_files.chain(self.cgroups.vnodes()?).collect();
-        for id in ids {
-            seen.vnodes.insert(id, self.seen(id)?);
-            if let Some(note) = Note::read(&self.state, id) {
-                seen.saves.insert(id, note);
-            }
-            let snapshots = Places::of(&self.state, id).look()?;
-            if snapshots != SeenSnapshots::default() {
-                seen.snapshots.insert(id, snapshots);
-            }
+        self.observe_images(&mut seen)?;
+        for id in self.vnodes()? {
+            self.observe_vnode(&mut seen, id)?;
         }
         seen.torn = self.torn(&seen.networks, &gateways, &devices)?;
         Ok(seen)
+    }
+
+    fn observe_again(
+        &self,
+        seen: &mut Observation,
+        vnodes: &BTreeSet<VnodeId>,
+    ) -> Result<(), AgentFault> {
+        self.observe_images(seen)?;
+        let here = self.vnodes()?;
+        for id in vnodes {
+            put(&mut seen.vnodes, *id, None);
+            put(&mut seen.saves, *id, None);
+            put(&mut seen.snapshots, *id, None);
+            if here.contains(id) {
+                self.observe_vnode(seen, *id)?;
+            }
+        }
+        Ok(())
     }
 
     fn act(&self, act: &Act) -> Result<(), AgentFault> {

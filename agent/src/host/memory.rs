@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Act, Host, Observation, SeenVnode};
+use super::{Act, Host, Observation, SeenVnode, put};
 use crate::fault::AgentFault;
 use crate::save::Note;
 use docklet_control::assignment::AssignedVnode;
+use docklet_control::id::VnodeId;
 use docklet_control::report::{Saved, SnapshotTold};
 
 /// The machine.
@@ -32,7 +33,7 @@ impl MemoryHost {
     }
 
     /// The vnode's init ends by itself.
-    pub fn crash(&self, id: docklet_control::id::VnodeId) {
+    pub fn crash(&self, id: VnodeId) {
         if let Some(vnode) = lock(&self.seen).vnodes.get_mut(&id) {
             vnode.running = false;
         }
@@ -41,7 +42,7 @@ impl MemoryHost {
 
 impl MemoryHost {
     /// The vnode's monitor dies, and what runs in it goes on.
-    pub fn orphan(&self, id: docklet_control::id::VnodeId) {
+    pub fn orphan(&self, id: VnodeId) {
         if let Some(vnode) = lock(&self.seen).vnodes.get_mut(&id) {
             vnode.running = false;
             vnode.orphaned = true;
@@ -52,6 +53,22 @@ impl MemoryHost {
 impl Host for MemoryHost {
     fn observe(&self) -> Result<Observation, AgentFault> {
         Ok(lock(&self.seen).clone())
+    }
+
+    fn observe_again(
+        &self,
+        seen: &mut Observation,
+        vnodes: &BTreeSet<VnodeId>,
+    ) -> Result<(), AgentFault> {
+        let now = lock(&self.seen);
+        for id in vnodes {
+            put(&mut seen.vnodes, *id, now.vnodes.get(id).cloned());
+            put(&mut seen.saves, *id, now.saves.get(id).cloned());
+            put(&mut seen.snapshots, *id, now.snapshots.get(id).cloned());
+        }
+        seen.images.clone_from(&now.images);
+        seen.begun_images.clone_from(&now.begun_images);
+        Ok(())
     }
 
     fn act(&self, act: &Act) -> Result<(), AgentFault> {
@@ -147,11 +164,7 @@ fn taken(vnode: &AssignedVnode) -> SnapshotTold {
     }
 }
 
-fn set_running(
-    seen: &mut Observation,
-    id: docklet_control::id::VnodeId,
-    running: bool,
-) -> Result<(), AgentFault> {
+fn set_running(seen: &mut Observation, id: VnodeId, running: bool) -> Result<(), AgentFault> {
     let vnode = seen.vnodes.get_mut(&id).ok_or(AgentFault::NotHere(id.0))?;
     vnode.running = running;
     vnode.orphaned = false;

@@ -123,6 +123,14 @@ impl Act {
     }
 }
 
+/// Enters what was seen of one vnode, or that there is nothing.
+fn put<T>(all: &mut BTreeMap<VnodeId, T>, id: VnodeId, seen: Option<T>) {
+    match seen {
+        Some(seen) => all.insert(id, seen),
+        None => all.remove(&id),
+    };
+}
+
 /// A machine. Calls block; the loop makes them on threads of their own, at most one at a time for a vnode.
 pub trait Host: Send + Sync + 'static {
     /// What is true now.
@@ -130,6 +138,17 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// The machine cannot be looked at.
     fn observe(&self) -> Result<Observation, AgentFault>;
+
+    /// Brings an observation up to date where acts on these vnodes may have changed it: in the vnodes themselves and in
+    /// images. What it costs does not grow with the other vnodes.
+    ///
+    /// # Errors
+    /// The machine cannot be looked at.
+    fn observe_again(
+        &self,
+        seen: &mut Observation,
+        vnodes: &BTreeSet<VnodeId>,
+    ) -> Result<(), AgentFault>;
 
     /// Makes one thing true.
     ///

@@ -4,6 +4,7 @@
 //! used (docs/adr/0004). Calls that make liblxc fork, move the caller to another cgroup or change its namespaces
 //! are made in a re-executed, single-threaded [`helper`], never in the agent.
 
+pub(crate) mod alive;
 mod container;
 pub mod helper;
 mod kernel_objects;

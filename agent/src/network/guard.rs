@@ -71,12 +71,13 @@ pub fn ensure<'v>(
     nft(&commands)
 }
 
-/// Lets through what a vnode may send.
+/// Lets through what vnodes may send. The table is there, as their segments are; if not, it is made anew.
 ///
 /// # Errors
 /// nftables fails.
-pub fn admit(vnode: &AssignedVnode) -> Result<(), AgentFault> {
-    nft(&format!("{}{}", rules(), element(vnode)))
+pub fn admit(vnodes: &[AssignedVnode]) -> Result<(), AgentFault> {
+    let elements: String = vnodes.iter().map(element).collect();
+    nft(&elements).or_else(|_| nft(&(rules() + &elements)))
 }
 
 fn element(vnode: &AssignedVnode) -> String {

@@ -27,6 +27,7 @@ pub mod plug;
 pub mod segment;
 pub mod shape;
 pub mod space;
+pub mod together;
 pub mod uplink;
 
 use crate::command::run;

@@ -9,23 +9,32 @@ use super::{guard, shape};
 use crate::command::run;
 use crate::fault::AgentFault;
 
-/// Makes a vnode's pair of devices anew, before each start: the container's end dies with its namespace. The guard
-/// knows the device before it is there.
+/// Makes vnodes' pairs of devices anew, before each start: the container's end dies with its namespace. The guard
+/// knows a device before it is there. Several at a time cost little more than one.
 ///
 /// # Errors
 /// iproute2, tc or nftables fail.
-pub fn plug(vnode: &AssignedVnode) -> Result<(), AgentFault> {
-    delete_devices(vnode.id)?;
-    guard::admit(vnode)?;
+pub fn plug(vnodes: &[AssignedVnode]) -> Result<(), AgentFault> {
+    delete_devices(vnodes.iter().map(|vnode| vnode.id))?;
+    guard::admit(vnodes)?;
+    let pairs: String = vnodes.iter().map(pair).collect();
+    run("ip", &["-batch", "-"], &pairs)?;
+    for vnode in vnodes {
+        speak_no_ipv6(&host_device(vnode.id))?;
+    }
+    shape::begin(vnodes)
+}
+
+fn pair(vnode: &AssignedVnode) -> String {
     let (host, container) = (host_device(vnode.id), container_device(vnode.id));
     let (mac, bridge) = (vnode.mac, bridge(vnode.network));
-    let mut batch = String::new();
-    batch += &format!("link add {host} type veth peer name {container}\n");
-    batch += &format!("link set {container} address {mac} mtu {MTU}\n");
-    batch += &format!("link set {host} master {bridge} mtu {MTU} up\n");
-    run("ip", &["-batch", "-"], &batch)?;
-    speak_no_ipv6(&host)?;
-    shape::limit(vnode.id, vnode.bandwidth)
+    format!(
+        "\
+link add {host} type veth peer name {container}
+link set {container} address {mac} mtu {MTU}
+link set {host} master {bridge} mtu {MTU} up
+"
+    )
 }
 
 /// Removes a vnode's devices and what the guard lets through for it.
@@ -33,14 +42,15 @@ pub fn plug(vnode: &AssignedVnode) -> Result<(), AgentFault> {
 /// # Errors
 /// iproute2 or nftables fail.
 pub fn unplug(id: VnodeId) -> Result<(), AgentFault> {
-    delete_devices(id)?;
+    delete_devices([id])?;
     guard::forget(id)
 }
 
-/// Deletes a vnode's devices, if there are any. The pair may go by itself at the same moment, with the namespace of
+/// Deletes vnodes' devices, if there are any. The pair may go by itself at the same moment, with the namespace of
 /// a container that has just ended.
-fn delete_devices(id: VnodeId) -> Result<(), AgentFault> {
-    let ours = [host_device(id), container_device(id), upload_device(id)];
+fn delete_devices(ids: impl IntoIterator<Item = VnodeId>) -> Result<(), AgentFault> {
+    let of = |id| [host_device(id), container_device(id), upload_device(id)];
+    let ours: Vec<String> = ids.into_iter().flat_map(of).collect();
     let one_of_them = || -> Result<Option<&String>, AgentFault> {
         let present = names::devices()?;
         Ok(ours.iter().find(|device| present.contains(*device)))

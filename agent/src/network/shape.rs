@@ -5,6 +5,7 @@
 //! ways are slowed, not cut. Other ways are not everywhere: policing is an option of the kernel, and so is the filter
 //! that takes all.
 
+use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::VnodeId;
 use docklet_control::model::{Bandwidth, KbitPerS};
 
@@ -16,6 +17,32 @@ use crate::fault::AgentFault;
 const BURST_BYTES_MIN: u64 = 65_536;
 /// What may pass at once otherwise, in fractions of a second: no less than the clock's ticks of a slow kernel.
 const BURST_PER_S: u64 = 100;
+
+/// Limits vnodes that were plugged in just now: nothing limits them yet.
+///
+/// # Errors
+/// iproute2 or tc fail.
+pub fn begin(vnodes: &[AssignedVnode]) -> Result<(), AgentFault> {
+    let mut links = String::new();
+    let mut queues = String::new();
+    for vnode in vnodes {
+        let (host, upload) = (host_device(vnode.id), upload_device(vnode.id));
+        if let Some(rate) = vnode.bandwidth.received {
+            queues += &bucket(&host, rate);
+        }
+        if let Some(rate) = vnode.bandwidth.sent {
+            links += &add(&upload);
+            queues += &turn(&host, &upload, rate);
+        }
+    }
+    if !links.is_empty() {
+        run("ip", &["-batch", "-"], &links)?;
+    }
+    if queues.is_empty() {
+        return Ok(());
+    }
+    tc(&queues)
+}
 
 /// Limits a vnode that is plugged in, or lifts its limits.
 ///
@@ -47,18 +74,26 @@ fn receive(host: &str, rate: Option<KbitPerS>) -> Result<(), AgentFault> {
 
 fn send(host: &str, upload: &str, rate: KbitPerS, made: bool) -> Result<(), AgentFault> {
     if !made {
-        run("ip", &["link", "add", upload, "type", "ifb"], "")?;
+        run("ip", &["-batch", "-"], &add(upload))?;
     }
-    run("ip", &["link", "set", upload, "up"], "")?;
-    // The bucket stands before anything is turned to it.
-    tc(&format!(
+    tc(&turn(host, upload, rate))
+}
+
+/// The device that what a vnode sends is turned to.
+fn add(upload: &str) -> String {
+    format!("link add {upload} type ifb\nlink set {upload} up\n")
+}
+
+/// Turns what a vnode sends to that device. The bucket stands before anything comes to it.
+fn turn(host: &str, upload: &str, rate: KbitPerS) -> String {
+    format!(
         "\
 {}qdisc replace dev {host} ingress
 filter replace dev {host} parent ffff: protocol all prio 1 handle 800::1 u32 match u32 0 0 \
 action mirred egress redirect dev {upload}
 ",
         bucket(upload, rate)
-    ))
+    )
 }
 
 fn lift(host: &str, upload: &str) -> Result<(), AgentFault> {

@@ -74,7 +74,7 @@ fn wherever_an_agent_dies_nothing_is_left_of_a_segment_and_a_vnode() {
             ("the worker's rules", &|| {
                 uplink::ensure(uplink::link(NetworkId(5))?, &network.ports, &fabric)
             }),
-            ("the vnode", &|| plug::plug(&vnode)),
+            ("the vnode", &|| plug::plug(std::slice::from_ref(&vnode))),
         ];
         for last in 1..=steps.len() {
             for (what, step) in &steps[..last] {

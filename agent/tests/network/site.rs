@@ -385,7 +385,7 @@ impl Node {
     pub fn plug(&self, guest: &Guest) {
         let vnode = &guest.vnode;
         let (device, path) = (names::container_device(vnode.id), guest.space.0.display());
-        self.fault(|| plug::plug(vnode));
+        self.fault(|| plug::plug(std::slice::from_ref(vnode)));
         self.space
             .ip(&format!("link set {device} netns {path} name eth0\n"));
         let (address, prefix) = (vnode.address, vnode.prefix);
