@@ -18,6 +18,7 @@ use crate::limits::{DeviceRule, Limits};
 use crate::lxc::{HelperRequest, StartRequest, StopRequest, helper};
 use crate::network::names;
 use crate::network::plug::plug;
+use crate::snapshot::copy;
 use crate::vnode_dir::{container_name, make_dir};
 use crate::{disk, home, lxcfs, per_vnode, rootfs};
 
@@ -58,8 +59,18 @@ pub(crate) fn prepare(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), Age
     }
     home::prepare(&host.config, vnode)?;
     let image_root = host.images.rootfs(vnode.image);
+    let begins = copy::is_to_begin(host, vnode);
+    if begins {
+        copy::begin(host, vnode)?;
+    }
     disk::grow::still(&host.state, vnode.id, vnode.disk_mib)?;
+    if begins {
+        copy::forget_the_other(host, vnode)?;
+    }
     rootfs::mount_rootfs(&host.state, vnode, &image_root, &host.config.helper)?;
+    if begins {
+        copy::be_oneself(host, vnode)?;
+    }
     host.state.remember(vnode)
 }
 

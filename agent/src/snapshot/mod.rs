@@ -5,6 +5,8 @@
 //! A copy has a name of its own until it is whole and on the disk, and what came of it is noted beside it: so that no
 //! restart takes one twice, and whatever a crash left half done is known for what it is.
 
+pub(crate) mod copy;
+mod identity;
 mod look;
 pub mod notes;
 mod restore;
@@ -49,14 +51,16 @@ pub(crate) fn take(
 ) -> Result<(), AgentFault> {
     let places = Places::of(&host.state, vnode.id);
     make_dir(&places.dir(), 0o700)?;
-    let told = match copy(host, vnode, &places, number) {
-        Ok(told) => told,
+    let (told, why) = match copy(host, vnode, &places, number) {
+        Ok(told) => (told, None),
         Err(fault) => {
             remove_file(&places.part(number))?;
-            failed(&fault)
+            (failed(&fault), Some(fault))
         }
     };
-    Note::new(number, told, vnode.uid_base).write(&places)
+    let noted = Note::new(number, told, vnode.uid_base).write(&places);
+    // On a full disk not even that may be possible: then the first reason is what is told.
+    noted.map_err(|fault| why.unwrap_or(fault))
 }
 
 fn failed(fault: &AgentFault) -> SnapshotTold {

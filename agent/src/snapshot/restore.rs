@@ -4,7 +4,7 @@
 //! In order: the snapshot is copied beside the disk; the disk is moved to its snapshot; the copy is moved to the disk's
 //! place; that is noted. Whatever of it a crash left out, what is there tells where to go on.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use docklet_control::amount::DiskMib;
@@ -12,12 +12,12 @@ use docklet_control::assignment::{AssignedRestore, AssignedVnode};
 use docklet_control::report::SnapshotTold;
 
 use super::notes::{Note, Places};
-use super::{Way, cause, rename};
+use super::{cause, copy, rename};
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
+use crate::loop_device;
 use crate::rootfs::unmount;
 use crate::vnode_dir::{StateDir, make_dir, remove_file};
-use crate::{disk, loop_device};
 
 /// The vnode does not run. Notes why not, if the snapshot cannot be had: the vnode goes on with the disk that it has.
 pub(crate) fn restore(
@@ -29,7 +29,7 @@ pub(crate) fn restore(
     make_dir(&places.dir(), 0o700)?;
     release(&host.state, vnode)?;
     let (now, left) = (host.state.disk_file(vnode.id), places.disk(restore.number));
-    let told = match fetch(&host.state, vnode, &places, restore) {
+    let (told, why) = match fetch(&host.state, vnode, &places, restore) {
         Ok(()) => {
             if !left.exists() {
                 rename(&now, &left)?;
@@ -43,15 +43,16 @@ pub(crate) fn restore(
                 vnode.uid_base,
             );
             left.write(&places)?;
-            SnapshotTold::Restored
+            (SnapshotTold::Restored, None)
         }
         Err(fault) => {
             remove_file(&places.coming())?;
             let cause = cause(&fault);
-            SnapshotTold::NotRestored { cause }
+            (SnapshotTold::NotRestored { cause }, Some(fault))
         }
     };
-    Note::new(restore.number, told, vnode.uid_base).write_as_restored(&places)
+    let noted = Note::new(restore.number, told, vnode.uid_base).write_as_restored(&places);
+    noted.map_err(|fault| why.unwrap_or(fault))
 }
 
 /// Nothing has the disk open any more.
@@ -78,37 +79,7 @@ fn fetch(
         return Ok(());
     }
     super::open_disk(state, vnode.id)?;
-    let path = places.disk(restore.snapshot);
-    let note = Note::read(places.note(restore.snapshot));
-    let note = note.filter(|_| path.exists()).ok_or_else(|| {
-        AgentFault::Snapshot("the snapshot is not on this worker any more".to_owned())
-    })?;
-    let source = File::open(&path).map_err(AgentFault::file("open", &path))?;
-    check(vnode, &note, &source)?;
-    let coming = places.coming();
-    let target = disk::new_file(&coming)?;
-    let way = Way::between(&source, &target, &coming)?;
-    way.copy(&source, &target)
-        .map_err(AgentFault::file("copy the snapshot to", &coming))?;
-    target.sync_all().map_err(AgentFault::file("sync", coming))
-}
-
-/// What was taken under other rules is not brought back past those of now. A smaller disk grows as soon as it is mounted.
-fn check(vnode: &AssignedVnode, note: &Note, source: &File) -> Result<(), AgentFault> {
-    if note.uid_base != vnode.uid_base {
-        return Err(AgentFault::Snapshot(
-            "its files are of another range of user ids than the vnode's".to_owned(),
-        ));
-    }
-    let length = source.metadata()?.len();
-    if length > vnode.disk_mib.0 << 20 {
-        return Err(AgentFault::Snapshot(format!(
-            "its disk of {} MiB is larger than the {} MiB that the vnode may have",
-            length >> 20,
-            vnode.disk_mib.0
-        )));
-    }
-    Ok(())
+    copy::bring(places, restore.snapshot, vnode, &places.coming())
 }
 
 fn left_there(places: &Places, restore: AssignedRestore) -> Result<SnapshotTold, AgentFault> {

@@ -23,7 +23,7 @@ struct Defence {
     rules: Option<String>,
 }
 
-fn item(key: &str, about: &str, instead: Option<&str>) -> Weakness {
+pub fn item(key: &str, about: &str, instead: Option<&str>) -> Weakness {
     Weakness {
         key: key.to_owned(),
         about: about.to_owned(),
@@ -121,17 +121,22 @@ fn rules() -> Vec<Defence> {
 
 /// Lets the worker start its containers without a defence.
 fn weaken(config: &mut AgentConfig, defence: &Defence) {
+    let mut without = defence.without.clone();
+    if let Some(rules) = &defence.rules {
+        let file = config.state_dir.join("rules");
+        fs::write(&file, rules).expect("written");
+        without.push(item("lxc.seccomp.profile", "", file.to_str()));
+    }
+    leave_out(config, &without);
+}
+
+/// Lets the worker start its containers with these items left out, or read otherwise.
+pub fn leave_out(config: &mut AgentConfig, without: &[Weakness]) {
     let dir = config.state_dir.join("weak");
     fs::create_dir(&dir).expect("a directory");
     let helper: PathBuf = dir.join("helper");
     symlink(HELPER, &helper).expect("a link");
-    let mut without = defence.without.clone();
-    if let Some(rules) = &defence.rules {
-        let file = dir.join("rules");
-        fs::write(&file, rules).expect("written");
-        without.push(item("lxc.seccomp.profile", "", file.to_str()));
-    }
-    let text = serde_json::to_vec(&without).expect("JSON");
+    let text = serde_json::to_vec(without).expect("JSON");
     fs::write(weak::file_of(&helper), text).expect("written");
     config.helper = helper;
 }

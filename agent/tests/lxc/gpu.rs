@@ -21,6 +21,7 @@ use docklet_control::model::VnodeWanted::{Removed, Running};
 use docklet_link::Authority;
 use nix::sys::stat::{Mode, SFlag, mknod};
 
+use crate::defences::{item, leave_out};
 use crate::support::{CLUSTER, Worker, in_own_network, round, run_in, spec, try_to};
 use stub::{Stub, card};
 
@@ -278,6 +279,36 @@ fn a_vnode_does_not_start_with_a_card_that_is_gone_or_strange_and_starts_once_it
         }
         start(&["GPU-a"], 12).await.expect("a card that is well");
         assert_eq!(nodes_in(&worker, 7), "nvidia-uvm nvidia0 nvidiactl");
+        round(&host, &worker.assignment(vec![worker.vnode(7, Removed)])).await;
+    });
+}
+
+/// Version 2 of cgroups keeps the list in a program that cannot be read.
+#[test]
+fn a_vnode_whose_list_of_devices_is_not_as_it_was_set_does_not_start() {
+    in_own_network(async {
+        let mut worker = Worker::new(&Authority::create(CLUSTER).expect("an authority"), 5);
+        let forgotten = [item("lxc.cgroup.devices.deny", "", None)];
+        leave_out(&mut worker.config, &forgotten);
+        let host = worker.open();
+        let wanted = worker.assignment(vec![worker.vnode(7, Running)]);
+        let vnode = Box::new(wanted.vnodes[0].clone());
+        for network in wanted.networks {
+            let made = Act::EnsureNetwork(network, wanted.fabric.clone());
+            try_to(&host, made).await.expect("made");
+        }
+        try_to(&host, Act::Prepare(vnode.clone()))
+            .await
+            .expect("prepared");
+        let started = try_to(&host, Act::Start(vnode, spec(), None)).await;
+        let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+        if unified {
+            started.expect("what cannot be read is believed");
+        } else {
+            let refused = started.expect_err("open to all devices");
+            assert!(refused.contains("limit devices.list is"), "{refused}");
+            assert_eq!(worker.init_pid(VnodeId(7)), None, "it does not run");
+        }
         round(&host, &worker.assignment(vec![worker.vnode(7, Removed)])).await;
     });
 }

@@ -79,7 +79,7 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
     // Four times what it was made with.
     let larger = DiskMib(vnode.disk_mib.0 * 4);
     let act = match request.act.as_str() {
-        "prepare" => Act::Prepare(vnode),
+        "prepare" | "begin" => Act::Prepare(vnode),
         "start" => Act::Start(vnode, request.spec, None),
         "stop" => Act::Stop(vnode.id, request.spec),
         "grow" => Act::GrowDisk(vnode.id, larger),

@@ -7,11 +7,13 @@
 
 mod config;
 mod containers;
+mod copy;
 mod crash;
 mod defences;
 mod disk;
 mod door;
 mod exec;
+mod full;
 mod gpu;
 mod homes;
 mod images;
@@ -24,5 +26,6 @@ mod save;
 mod snapshot;
 mod support;
 mod terminal;
+mod traced;
 mod truth;
 mod weak;

@@ -199,10 +199,10 @@ fn limits_and_rules_are_those_of_now_whatever_a_snapshot_is_of() {
 }
 
 /// A small file system of its own for what vnodes write.
-struct SmallDisk(PathBuf);
+pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn below(worker: &Worker, mib: u64) -> Self {
+    pub fn below(worker: &Worker, mib: u64) -> Self {
         let (file, dir) = (worker.state("small.img"), worker.state("vnodes"));
         let made = fs::File::create(&file).expect("a file");
         made.set_len(mib << 20).expect("sized");
@@ -283,6 +283,27 @@ fn a_snapshot_for_which_there_is_no_room_harms_nobody() {
         };
         assert!(cause.contains("to spare"), "{cause}");
         assert_eq!(inside(&worker, "cat /root/on"), "later\n");
+        round(&host, &worker.assignment(Vec::new())).await;
+    });
+}
+
+#[test]
+fn a_snapshot_whose_file_somebody_deleted_is_lost_and_not_taken_anew() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        round(&host, &worker.with_snapshots(&[])).await;
+        let mut wanted = worker.with_snapshots(&[50]);
+        round(&host, &wanted).await;
+        wanted.snapshots.as_mut().expect("some")[0].taken = true;
+        assert!(reports(&wanted, &observe(&host).await).is_empty());
+        fs::remove_file(disk_of(&worker, 50)).expect("deleted");
+        assert_eq!(round(&host, &wanted).await, [""; 0], "it would be another");
+        let told = reports(&wanted, &observe(&host).await);
+        let SnapshotTold::Failed { cause } = &told[0].told else {
+            panic!("it is lost: {told:?}")
+        };
+        assert!(cause.contains("gone from the worker"), "{cause}");
         round(&host, &worker.assignment(Vec::new())).await;
     });
 }
