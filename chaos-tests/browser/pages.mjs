@@ -58,7 +58,8 @@ export class Pages {
         await this.logIn(page);
         for (const route of routes) {
           await page.goto(`/${route}`);
-          await shoot(page, `${route.replaceAll(/[^a-z0-9]+/g, "-") || "home"}-${colorScheme}-${name}`);
+          if (await page.locator("#usage-plot").count()) await page.locator("#usage-plot canvas").waitFor();
+          await shoot(page, `${route.replaceAll(/[^a-z0-9]+/g, "-") || "home"}-${colorScheme}-${name}`, { fullPage: true });
           assert.deepEqual(await barriers(page), [], `${route}, ${colorScheme}, ${name}`);
           const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           assert.ok(overflow <= 0, `${route} is ${overflow} px too wide when ${name}`);
@@ -71,7 +72,7 @@ export class Pages {
   }
 }
 
-export const shoot = (page, name) => page.screenshot({ path: path.join(shots, `${name}.png`) });
+export const shoot = (page, name, options = {}) => page.screenshot({ path: path.join(shots, `${name}.png`), ...options });
 
 // What axe finds.
 export async function barriers(page) {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import https from "node:https";
 import path from "node:path";
 import { after, before, test } from "node:test";
 
@@ -77,10 +78,35 @@ test("a card is one vnode's, the third waits for one and says so, and what is de
   assert.ok(!holders().includes("admin/one/host-0"));
 });
 
+// What Prometheus is told, with the token that `docklet login` stored.
+function metrics() {
+  const token = /token = "([^"]+)"/.exec(readFileSync(`${cluster.dir}/context.toml`, "utf8"))[1];
+  const ca = readFileSync(`${cluster.dir}/ca.pem`);
+  return new Promise((resolve, reject) => {
+    const asked = https.get(`${cluster.masters[0]}/metrics`, { ca, headers: { authorization: `Bearer ${token}` } }, (response) => {
+      let body = "";
+      response.on("data", (part) => (body += part));
+      response.on("end", () => resolve(body));
+    });
+    asked.on("error", reject);
+  });
+}
+
 test("use is told by command line and Prometheus", async () => {
   await until("use", () => cluster.json("vnode", "stats", "two/host-0").columns.gpu?.some((value) => value === 0.5));
   assert.match(cluster.run("vnode", "stats", "two/host-0"), /GPU\s+GPU MEMORY/);
   assert.match(cluster.run("vc", "top", "two"), /50 %\s+2\.0G/);
+  const body = await until("meters of cards", async () => {
+    const text = await metrics();
+    return text.includes("docklet_gpu_used_ratio") && text.includes("docklet_vnode_gpu_ratio") && text;
+  });
+  const own = '\\{gpu="GPU-[ab]{4}",model="NVIDIA A100-SXM4-40GB",user="admin",vcluster="two",vnode="host-0",worker="w1"\\}';
+  const told = { used_ratio: "0\\.5", memory_bytes: 2048 * 2 ** 20, size_bytes: 40960 * 2 ** 20, temperature_celsius: 61, power_watts: 150, offered: 1 };
+  for (const [name, value] of Object.entries(told)) assert.match(body, new RegExp(`^docklet_gpu_${name}${own} ${value}$`, "m"), name);
+  assert.match(body, /^# TYPE docklet_gpu_used_ratio gauge$/m);
+  assert.match(body, /^docklet_vnode_gpu_ratio\{user="admin",vcluster="two",vnode="host-0",worker="w1"\} 0\.5$/m);
+  assert.match(body, /^docklet_worker_gpus\{worker="w1"\} 2$/m);
+  assert.match(body, /^docklet_worker_gpus_given\{worker="w1"\} 2$/m);
   const table = cluster.run("worker", "gpus");
   assert.match(table, /w1\s+GPU-[ab]{4}\s+NVIDIA A100-SXM4-40GB\s+40G\s+2\.0G\s+50 %\s+61\s+150\s+admin\/(two|three)\/host-0/);
 });

@@ -73,6 +73,34 @@ test("a vnode has 32 that people asked for", () => {
   for (let n = 0; n < room; n++) cluster.run("snapshot", "delete", `lab/host-1@n${n}`);
 });
 
+test("a vcluster is made of a snapshot: the same files, a name, addresses and keys of its own", () => {
+  shell("host-0", "echo template > /root/kept; mkdir -p /etc/ssh; echo key > /etc/ssh/ssh_host_rsa_key; sync");
+  cluster.run("snapshot", "create", "lab/host-0@template", "--wait");
+  shell("host-0", "echo later > /root/kept");
+  cluster.run("vc", "create", "copy", "--from", "lab/host-0@template", "--vnodes", "2", "--wait");
+  const { vnodes, image, wishes } = cluster.json("vc", "show", "copy");
+  const source = cluster.json("vc", "show", "lab");
+  assert.equal(vnodes[0].worker, source.vnodes[0].worker, "where the snapshot is");
+  assert.deepEqual([image, wishes.disk_mib], [source.image, source.wishes.disk_mib]);
+  assert.ok(source.vnodes.every(({ address }) => vnodes.every((vnode) => vnode.address !== address)));
+  const inside = (vnode, script) => cluster.run("exec", `copy/${vnode}`, "--", "sh", "-c", script).trim();
+  assert.equal(inside("host-0", "cat /root/kept; ls /etc/ssh; hostname"), "template\nhost-0");
+  assert.equal(inside("host-1", "ls /root/kept 2>/dev/null || echo none"), "none", "the others begin empty");
+  assert.equal(inside("host-0", "cat /etc/docklet/ssh/id_ed25519.pub") === shell("host-0", "cat /etc/docklet/ssh/id_ed25519.pub"), false);
+  assert.equal(shell("host-0", "cat /root/kept"), "later");
+
+  const refused = (args, message) => assert.match(cluster.try(["vc", "create", "more", ...args]).stderr, message);
+  refused(["--from", "lab/host-0@nothing"], /no snapshot "host-0@nothing"/);
+  refused(["--from", "lab@template"], /no snapshot of one vnode/);
+  refused(["--from", "lab/host-0@template", "--image", "busybox"], /cannot be used with/);
+  refused(["--from", "lab/host-0@template", "--disk", "64MiB"], /a disk only grows/);
+  cluster.run("snapshot", "delete", "lab/host-0@template");
+  cluster.run("vc", "stop", "copy", "--wait");
+  cluster.run("vc", "start", "copy", "--wait");
+  assert.equal(inside("host-0", "cat /root/kept"), "template", "it needs the snapshot no more");
+  cluster.run("vc", "delete", "copy", "--wait");
+});
+
 test("they come by their schedule and go when their time is over", async () => {
   cluster.run("snapshot", "create", "lab/host-0@short", "--expires", "1m", "--wait");
   cluster.run("snapshot", "schedule", "lab", "--every", "1m", "--keep", "2");

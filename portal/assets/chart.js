@@ -12,19 +12,32 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const HEIGHT = 240;
 const KIB = 1024;
 
+// Steps between two marks of an axis of whole things, and of bytes: those of others would be 488 KiB.
+const WHOLE = [1, 2, 5].flatMap((step) => [...Array(7).keys()].map((place) => step * 10 ** place)).sort((one, other) => one - other);
+const BINARY = [...Array(50).keys()].map((place) => 2 ** place);
+
 // One measure a line; `unit` writes a value of the axis.
 const CHARTS = {
-  cpu: { unit: cores, lines: [["cpu_milli", "CPU"], ["cpu_milli_max", "highest second"]] },
-  memory: { unit: bytes, lines: [["memory_bytes", "memory"], ["memory_bytes_max", "highest second"]] },
-  network: { unit: rate, lines: [["received_bytes", "received"], ["sent_bytes", "sent"]] },
-  disk: { unit: rate, lines: [["read_bytes", "read"], ["written_bytes", "written"]] },
-  waiting: { unit: percent, lines: [["cpu_stall", "for CPU"], ["memory_stall", "for memory"], ["io_stall", "for disks"], ["throttled", "held by the CPU limit"]] },
-  gpu: { unit: percent, lines: [["gpu", "of GPUs, 100 % for each"]] },
-  "gpu-memory": { unit: bytes, lines: [["gpu_memory_bytes", "on GPUs"]] },
-  processes: { unit: (value) => String(Math.round(value)), lines: [["processes", "processes"]] },
+  cpu: { axis: "cores", unit: cores, lines: [["cpu_milli", "CPU"], ["cpu_milli_max", "highest second"]] },
+  memory: { axis: "memory", steps: BINARY, unit: bytes, lines: [["memory_bytes", "memory"], ["memory_bytes_max", "highest second"]] },
+  network: { axis: "per second", steps: BINARY, unit: rate, lines: [["received_bytes", "received"], ["sent_bytes", "sent"]] },
+  disk: { axis: "per second", steps: BINARY, unit: rate, lines: [["read_bytes", "read"], ["written_bytes", "written"]] },
+  waiting: { axis: "of the time", unit: percent, lines: [["cpu_stall", "for CPU"], ["memory_stall", "for memory"], ["io_stall", "for disks"], ["throttled", "held by the CPU limit"]] },
+  gpu: { axis: "busy", unit: percent, lines: [["gpu", "of GPUs, 100 % for each"]] },
+  "gpu-memory": { axis: "memory", steps: BINARY, unit: bytes, lines: [["gpu_memory_bytes", "on GPUs"]] },
+  processes: { axis: "processes", steps: WHOLE, unit: (value) => String(Math.round(value)), lines: [["processes", "processes"]] },
 };
 // Told apart without colour too: by the dash.
 const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
+// How uPlot writes times: from so many seconds between two marks on this; and in whole where the day, the year or the
+// first mark begins. Then, on that mark alone, the day below. In figures that nobody takes for another country's.
+const DAY = "\n{YYYY}-{MM}-{DD}";
+const TIMES = [
+  [3600 * 24 * 28, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
+  [3600 * 24, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", DAY, null, DAY, null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", DAY, null, DAY, null, null, null, 1],
+];
 // How often it is asked anew, in seconds.
 const REFRESH_S = { "10m": 2, "4h": 10, "1d": 60, "7d": 300, "31d": 300, "1y": 600 };
 
@@ -67,10 +80,12 @@ function options(chart) {
   return {
     width: plotPlace.clientWidth,
     height: HEIGHT,
+    // Room for the half of the last time.
+    padding: [12, 26, 0, 0],
     scales: { y: { range: (_, low, high) => [0, Math.max(high ?? 0, 1e-9) * 1.08] } },
-    axes: [axis, { ...axis, size: 84, values: (_, marks) => marks.map(chart.unit) }],
+    axes: [{ ...axis, values: TIMES }, { ...axis, label: chart.axis, ...(chart.steps && { incrs: chart.steps }), labelSize: 20, size: 76, values: (_, marks) => marks.map(chart.unit) }],
     series: [
-      {},
+      { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
       ...chart.lines.map(([, label], place) => ({
         label,
         stroke: lines[place],
@@ -89,6 +104,19 @@ function path(measures) {
   const vnode = choice("of").value;
   const of = vnode ? `/vnodes/${encodeURIComponent(vnode)}` : "";
   return `/api/v1/vclusters/${name}${of}/history?span=${choice("span").value}&measures=${measures}`;
+}
+
+// The picture in words, for who does not see it: what each line was last, and between what.
+function inWords(chart, data) {
+  const chosen = (name) => choice(name).selectedOptions[0].textContent;
+  const lines = chart.lines.map(([, label], place) => {
+    const known = data[place + 1].filter((value) => value != null);
+    if (!known.length) return `${label} not measured`;
+    const least = known.reduce((one, other) => Math.min(one, other));
+    const most = known.reduce((one, other) => Math.max(one, other));
+    return `${label} ${chart.unit(known.at(-1))} last, from ${chart.unit(least)} to ${chart.unit(most)}`;
+  });
+  return `${chosen("what")} of ${chosen("of")} in the last ${chosen("span")}, in ${chart.axis}: ${lines.join("; ")}. The table says the same.`;
 }
 
 function tableFits() {
@@ -117,6 +145,7 @@ async function draw() {
       plot = new uPlot(options(chart), data, plotPlace);
       drawn = what;
     }
+    plotPlace.setAttribute("aria-label", inWords(chart, data));
     const nothing = data.slice(1).every((column) => column.every((value) => value == null));
     remark.textContent = unanswered.length
       ? `Not answering, and so missing here: ${unanswered.join(", ")}.`

@@ -127,38 +127,45 @@ function follow(url) {
 }
 
 // Asks before a form that cannot be undone is sent.
-function confirmFirst(form) {
-  form.addEventListener("submit", (event) => {
-    if (form.dataset.confirmed) return;
-    event.preventDefault();
-    const dialog = document.createElement("dialog");
-    const text = document.createElement("p");
-    text.textContent = form.dataset.confirm;
-    const actions = document.createElement("div");
-    actions.className = "actions";
-    const yes = document.createElement("button");
-    yes.className = "button danger";
-    yes.textContent = form.querySelector("button").textContent;
-    const no = document.createElement("button");
-    no.className = "button secondary";
-    no.textContent = "Cancel";
-    text.id = "confirm-text";
-    dialog.setAttribute("aria-labelledby", text.id);
-    actions.append(no, yes);
-    dialog.append(text, actions);
-    document.body.append(dialog);
-    no.addEventListener("click", () => dialog.close());
-    yes.addEventListener("click", () => {
-      form.dataset.confirmed = "yes";
-      form.requestSubmit();
-    });
-    dialog.addEventListener("close", () => dialog.remove());
-    dialog.showModal();
-    no.focus();
+function ask(form) {
+  const dialog = document.createElement("dialog");
+  const text = document.createElement("p");
+  text.textContent = form.dataset.confirm;
+  const actions = document.createElement("div");
+  actions.className = "actions";
+  const yes = document.createElement("button");
+  yes.className = "button danger";
+  yes.textContent = form.querySelector("button").textContent;
+  const no = document.createElement("button");
+  no.className = "button secondary";
+  no.textContent = "Cancel";
+  text.id = "confirm-text";
+  dialog.setAttribute("aria-labelledby", text.id);
+  actions.append(no, yes);
+  dialog.append(text, actions);
+  document.body.append(dialog);
+  no.addEventListener("click", () => dialog.close());
+  yes.addEventListener("click", () => {
+    form.dataset.confirmed = "yes";
+    // The part of the page that it was in may have been drawn anew meanwhile.
+    if (!form.isConnected) {
+      form.hidden = true;
+      document.body.append(form);
+    }
+    form.requestSubmit();
   });
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.showModal();
+  no.focus();
 }
 
-document.querySelectorAll("form[data-confirm]").forEach(confirmFirst);
+// Also for forms that come with parts of the page that are drawn anew.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.dataset.confirm || form.dataset.confirmed) return;
+  event.preventDefault();
+  ask(form);
+});
 tellTimes(document);
 setInterval(() => tellTimes(document), 20_000);
 const main = document.querySelector("main[data-live]");

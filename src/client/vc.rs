@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::amount;
 use super::connection::Connection;
 use super::output::{Format, Rows, instant, print, print_receipt, remark};
+use super::snapshot::name::SnapshotName;
 use super::usage;
 use crate::cli::Print;
 use crate::exit::{Class, Failure};
@@ -63,6 +64,9 @@ pub struct Create {
     name: String,
     #[arg(long, default_value = "busybox")]
     image: String,
+    /// Snapshot of which the disk of its first vnode is a copy, as lab/host-0@friday; its image and worker are those of that vnode
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with = "image")]
+    from: Option<SnapshotName>,
     /// Number of vnodes
     #[arg(long, default_value_t = 1)]
     vnodes: u32,
@@ -75,9 +79,10 @@ pub struct Create {
     /// Processes of each vnode at most
     #[arg(long, default_value_t = VnodeSize::default().pids_max)]
     pids_max: u32,
-    /// What the disk of each vnode holds, as 20GiB; it takes only what is written to it
-    #[arg(long, value_name = "SIZE", value_parser = amount::disk, default_value = "10GiB")]
-    disk: DiskMib,
+    /// What the disk of each vnode holds, as 20GiB; it takes only what is written to it [default: 10GiB, or as much as
+    /// that of the snapshot]
+    #[arg(long, value_name = "SIZE", value_parser = amount::disk)]
+    disk: Option<DiskMib>,
     /// GPUs of each vnode, its own also while it stands still
     #[arg(long, default_value_t = 0)]
     gpus: u32,
@@ -173,22 +178,26 @@ async fn run_create(connection: &Connection, create: Create) -> anyhow::Result<E
         memory_mib: MemoryMib(create.memory_mib),
         pids_max: create.pids_max,
     };
-    let wishes = Wishes {
-        disk_mib: create.disk,
-        gpus: GpuWish {
-            count: create.gpus,
-            model: create.gpu_model,
-        },
+    let gpus = GpuWish {
+        count: create.gpus,
+        model: create.gpu_model,
     };
     let mut body = json!({
         "name": create.name,
-        "image": create.image,
         "vnodes": create.vnodes,
         "size": size,
     });
-    // Masters of before have no word for it.
-    if wishes != Wishes::default() {
-        body["wishes"] = json!(wishes);
+    if let Some(from) = &create.from {
+        body["from"] = json!(from.of_one()?);
+        body["wishes"] = json!({"disk_mib": create.disk, "gpus": gpus});
+    } else {
+        body["image"] = json!(create.image);
+        let disk_mib = create.disk.unwrap_or(VnodeSize::DISK);
+        let wishes = Wishes { disk_mib, gpus };
+        // Masters of before have no word for it.
+        if wishes != Wishes::default() {
+            body["wishes"] = json!(wishes);
+        }
     }
     let receipt = connection
         .receipt(Method::POST, "/vclusters", &body)

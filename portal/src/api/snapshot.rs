@@ -1,10 +1,12 @@
 //! Snapshots of vnodes, and the schedules by which they are taken.
 
+use std::str::FromStr;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use docklet_control::Command;
-use docklet_control::model::{Receipt, SnapshotRhythm};
+use docklet_control::model::{Receipt, SnapshotRhythm, Vnode};
 use docklet_control::snapshot::command::{SnapshotCommand, SnapshotOf};
 use docklet_control::view::{SnapshotsView, snapshot};
 use serde::Deserialize;
@@ -22,6 +24,41 @@ pub(crate) async fn list(
     let state = &asker.frozen.state;
     let vcluster = find_vcluster(state, &asker.user, &vcluster)?.id;
     Ok(Json(snapshot::of_vcluster(state, vcluster)))
+}
+
+/// One snapshot as people write it: `lab/host-0@friday`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) vcluster: String,
+    pub(crate) vnode: String,
+    pub(crate) snapshot: String,
+}
+
+impl FromStr for Named {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let parts = text.split_once('/').and_then(|(vcluster, rest)| {
+            let (vnode, snapshot) = rest.split_once('@')?;
+            Some([vcluster, vnode, snapshot].map(str::to_owned))
+        });
+        let [vcluster, vnode, snapshot] = parts.ok_or_else(|| {
+            Problem::malformed("name of a snapshot", "write it as VCLUSTER/host-0@NAME")
+        })?;
+        Ok(Self {
+            vcluster,
+            vnode,
+            snapshot,
+        })
+    }
+}
+
+impl Named {
+    /// The vnode of which it is.
+    pub(crate) fn vnode<'a>(&self, asker: &'a Asker) -> Result<&'a Vnode, Problem> {
+        let (state, user) = (&asker.frozen.state, &asker.user);
+        Ok(find_vnode(state, user, &self.vcluster, &self.vnode)?)
+    }
 }
 
 /// Of one vnode of a vcluster, or of all if none is named.

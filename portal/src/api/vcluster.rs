@@ -6,11 +6,13 @@ use axum::http::StatusCode;
 use docklet_control::Command;
 use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::id::VclusterId;
-use docklet_control::model::{Receipt, Wishes};
+use docklet_control::model::{GpuWish, Receipt, Wishes};
+use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::view::{VclusterView, vcluster};
 use serde::Deserialize;
 
 use super::Body;
+use super::snapshot::Named;
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -32,13 +34,56 @@ pub(crate) async fn show(
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewVcluster {
     name: String,
-    image: String,
+    /// Either an image, or a snapshot with which the first vnode begins.
+    #[serde(default)]
+    image: Option<String>,
+    /// As `lab/host-0@friday`.
+    #[serde(default)]
+    from: Option<String>,
     vnodes: u32,
     #[serde(default)]
     size: VnodeSize,
-    /// Disk and GPUs.
     #[serde(default)]
-    wishes: Wishes,
+    wishes: Given,
+}
+
+/// Disk and GPUs.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Given {
+    /// The usual if absent; of a snapshot its own.
+    disk_mib: Option<DiskMib>,
+    gpus: GpuWish,
+}
+
+impl NewVcluster {
+    fn command(self, asker: &Asker) -> Result<Command, Problem> {
+        let Given { disk_mib, gpus } = self.wishes;
+        match (self.image, self.from) {
+            (Some(image), None) => {
+                let disk_mib = disk_mib.unwrap_or(VnodeSize::DISK);
+                let wishes = Wishes { disk_mib, gpus };
+                let command = Command::create_vcluster;
+                Ok(command(self.name, image, self.vnodes, self.size, wishes))
+            }
+            (None, Some(from)) => {
+                let from: Named = from.parse()?;
+                Ok(Command::Snapshot(SnapshotCommand::CreateVcluster {
+                    name: self.name,
+                    vnode: from.vnode(asker)?.id,
+                    snapshot: from.snapshot,
+                    vnodes: self.vnodes,
+                    size: self.size,
+                    disk_mib,
+                    gpus,
+                }))
+            }
+            (Some(_), Some(_)) | (None, None) => Err(Problem::malformed(
+                "what it is made of",
+                "give either image, or the snapshot of a vnode as from",
+            )),
+        }
+    }
 }
 
 pub(crate) async fn create(
@@ -46,8 +91,7 @@ pub(crate) async fn create(
     asker: Asker,
     Body(body): Body<NewVcluster>,
 ) -> Result<(StatusCode, Json<Receipt>), Problem> {
-    let command =
-        Command::create_vcluster(body.name, body.image, body.vnodes, body.size, body.wishes);
+    let command = body.command(&asker)?;
     let receipt = propose(&portal, &asker, command).await?;
     Ok((StatusCode::CREATED, Json(receipt)))
 }

@@ -69,20 +69,28 @@ fn row(asker: &Asker, port: &PortView, name: &str) -> Markup {
 
 fn form(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
     html! {
-        form.inline method="post" action={"/vclusters/" (name) "/ports/add"} {
+        form.fields method="post" action={"/vclusters/" (name) "/ports/add"} aria-label="Open a port" {
             (csrf(asker))
-            label for="port-vnode" { "Vnode" }
-            select #port-vnode name="vnode" required {
-                @for vnode in &view.vnodes { option { (vnode.name) } }
+            div.field {
+                label for="port-vnode" { "Vnode" }
+                select #port-vnode name="vnode" required {
+                    @for vnode in &view.vnodes { option { (vnode.name) } }
+                }
             }
-            label for="port-number" { "Port" }
-            input #port-number name="number" type="number" min="1" max="65535" required;
-            label for="port-protocol" { "Protocol" }
-            select #port-protocol name="protocol" {
-                @for protocol in [Protocol::Tcp, Protocol::Udp] { option { (protocol) } }
+            div.field {
+                label for="port-number" { "Its port" }
+                input #port-number name="number" type="number" min="1" max="65535" required;
             }
-            label for="port-public" { "Public port" }
-            input #port-public name="public" type="number" min=(PublicPort::RANGE.start()) max=(PublicPort::RANGE.end()) placeholder="any";
+            div.field {
+                label for="port-protocol" { "Protocol" }
+                select #port-protocol name="protocol" {
+                    @for protocol in [Protocol::Tcp, Protocol::Udp] { option { (protocol) } }
+                }
+            }
+            div.field {
+                label for="port-public" { "Public port" }
+                input #port-public name="public" type="number" min=(PublicPort::RANGE.start()) max=(PublicPort::RANGE.end()) placeholder="any free";
+            }
             button.button.secondary type="submit" { "Open" }
         }
     }

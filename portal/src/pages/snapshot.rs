@@ -92,7 +92,7 @@ fn table(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
                     thead { tr {
                         th { "Snapshot" } th { "Taken" } th { "Uses" } th { "Goes" } th { span.unseen { "Actions" } }
                     } }
-                    tbody { @for snapshot in &snapshots { (row(asker, snapshot, name)) } }
+                    tbody { @for snapshot in &snapshots { (row(asker, snapshot, (view, name))) } }
                 }
             }
             @for restore in &restores { (restored(restore)) }
@@ -100,7 +100,8 @@ fn table(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
     }
 }
 
-fn row(asker: &Asker, snapshot: &SnapshotView, name: &str) -> Markup {
+fn row(asker: &Asker, snapshot: &SnapshotView, (view, name): (&VclusterView, &str)) -> Markup {
+    let own = view.owner == asker.user.name.as_str();
     html! {
         tr data-snapshot=(snapshot.called()) data-condition=(snapshot.condition()) {
             td.main data-label="Snapshot" { (snapshot.vnode) "@" (snapshot.name) }
@@ -113,7 +114,7 @@ fn row(asker: &Asker, snapshot: &SnapshotView, name: &str) -> Markup {
             }
             td data-label="Uses" {
                 @match snapshot.measures() {
-                    Some((disk, used, _)) => { (size(used)) span.muted { " of " (size(disk.0 << 20)) } }
+                    Some((disk, used, _)) => span { (size(used)) span.muted { " of " (size(disk.0 << 20)) } },
                     None => "—",
                 }
             }
@@ -121,8 +122,13 @@ fn row(asker: &Asker, snapshot: &SnapshotView, name: &str) -> Markup {
                 @match snapshot.expires_at { Some(at) => (instant(at)), None => "never" }
             }
             td.act data-label="" {
-                @if snapshot.condition() == "taken" { (restore_form(asker, snapshot, name)) }
-                (delete_form(asker, snapshot, name))
+                div.buttons {
+                    @if snapshot.condition() == "taken" {
+                        (restore_form(asker, snapshot, name))
+                        @if own { (copy_link(snapshot, name)) }
+                    }
+                    (delete_form(asker, snapshot, name))
+                }
             }
         }
     }
@@ -146,6 +152,14 @@ fn restore_form(asker: &Asker, snapshot: &SnapshotView, name: &str) -> Markup {
             (meaning(asker, snapshot))
             button.button.secondary.small type="submit" aria-label={"Restore " (snapshot.called())} { "Restore" }
         }
+    }
+}
+
+/// To the form with which a vcluster is made of it.
+fn copy_link(snapshot: &SnapshotView, name: &str) -> Markup {
+    let of = format!("{name}/{}", snapshot.called());
+    html! {
+        a.button.secondary.small href={"/new/vcluster?from=" (of)} aria-label={"New vcluster of " (snapshot.called())} { "New vcluster" }
     }
 }
 
@@ -190,17 +204,23 @@ fn restored(restore: &RestoreView) -> Markup {
 
 fn take_form(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
     html! {
-        form.inline method="post" action={"/vclusters/" (name) "/snapshots/take"} {
+        form.fields method="post" action={"/vclusters/" (name) "/snapshots/take"} aria-label="Take a snapshot" {
             (csrf(asker))
-            label for="snapshot-vnode" { "Vnode" }
-            select #snapshot-vnode name="vnode" {
-                option value="" { "All" }
-                @for vnode in &view.vnodes { option { (vnode.name) } }
+            div.field {
+                label for="snapshot-vnode" { "Vnode" }
+                select #snapshot-vnode name="vnode" {
+                    option value="" { "All" }
+                    @for vnode in &view.vnodes { option { (vnode.name) } }
+                }
             }
-            label for="snapshot-name" { "Name" }
-            input #snapshot-name name="name" required maxlength="40" autocomplete="off";
-            label for="snapshot-ttl" { "Keep" }
-            (spans("snapshot-ttl", 0))
+            div.field.long {
+                label for="snapshot-name" { "Name" }
+                input #snapshot-name name="name" required maxlength="40" autocomplete="off";
+            }
+            div.field {
+                label for="snapshot-ttl" { "Keep it" }
+                (spans("snapshot-ttl", 0))
+            }
             button.button.secondary type="submit" { "Take" }
         }
     }
@@ -222,9 +242,10 @@ fn schedule(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
     html! {
         div #snapshot-schedule {
             @if view.wanted != VclusterWanted::Deleted {
+                h3 { "Schedule" }
                 p.hint {
                     @match &schedule {
-                        Some(schedule) => { "The next of all vnodes are taken at " (instant(schedule.next_at)) "." }
+                        Some(schedule) => { "The next of all vnodes are taken " (instant(schedule.next_at)) "." }
                         None => "None are taken by themselves.",
                     }
                 }
@@ -242,20 +263,26 @@ fn schedule_form(asker: &Asker, schedule: Option<&ScheduleView>, name: &str) -> 
     let keep = schedule.map_or(7, |schedule| schedule.keep);
     let (least, most) = SnapshotRhythm::KEEP_RANGE.into_inner();
     html! {
-        form.inline method="post" action={"/vclusters/" (name) "/snapshots/schedule"} {
+        form.fields method="post" action={"/vclusters/" (name) "/snapshots/schedule"} aria-label="Schedule of snapshots" {
             (csrf(asker))
-            label for="snapshot-every" { "By themselves" }
-            select #snapshot-every name="every_ms" {
-                @if schedule.is_some() { option value="0" { "Not any more" } }
-                @for (label, ms) in RHYTHMS { option value=(ms) selected[ms == every] { (label) } }
-                @if !RHYTHMS.iter().any(|(_, ms)| *ms == every) {
-                    option value=(every) selected { "Every " (every / MINUTE_MS) " minutes" }
+            div.field {
+                label for="snapshot-every" { "Take them" }
+                select #snapshot-every name="every_ms" {
+                    @if schedule.is_some() { option value="0" { "Not any more" } }
+                    @for (label, ms) in RHYTHMS { option value=(ms) selected[ms == every] { (label) } }
+                    @if !RHYTHMS.iter().any(|(_, ms)| *ms == every) {
+                        option value=(every) selected { "Every " (every / MINUTE_MS) " minutes" }
+                    }
                 }
             }
-            label for="snapshot-keep" { "Of each vnode" }
-            input #snapshot-keep name="keep" type="number" min=(least) max=(most) value=(keep) required;
-            label for="snapshot-expiry" { "Keep each" }
-            (spans("snapshot-expiry", schedule.and_then(|s| s.ttl_ms).unwrap_or_default()))
+            div.field {
+                label for="snapshot-keep" { "Keep the newest" }
+                input #snapshot-keep name="keep" type="number" min=(least) max=(most) value=(keep) required;
+            }
+            div.field {
+                label for="snapshot-expiry" { "Keep each" }
+                (spans("snapshot-expiry", schedule.and_then(|s| s.ttl_ms).unwrap_or_default()))
+            }
             button.button.secondary type="submit" { "Set" }
         }
     }

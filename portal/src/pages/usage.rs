@@ -103,8 +103,10 @@ fn vnodes_of(view: &VclusterView) -> Vec<(String, String)> {
 
 fn choice<'o>(id: &str, label: &str, options: impl Iterator<Item = (&'o str, &'o str)>) -> Markup {
     html! {
-        label for=(id) { (label) }
-        select id=(id) { @for (value, text) in options { option value=(value) { (text) } } }
+        span.labelled {
+            label for=(id) { (label) }
+            select id=(id) { @for (value, text) in options { option value=(value) { (text) } } }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Snapshots of vnodes: taken, listed, restored, deleted, and taken by themselves.
 
-mod name;
+pub(super) mod name;
 mod show;
 mod wait;
 

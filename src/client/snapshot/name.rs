@@ -20,6 +20,21 @@ pub struct SnapshotName {
     pub name: String,
 }
 
+impl SnapshotName {
+    /// As masters are asked for one that is of one vnode.
+    pub fn of_one(&self) -> Result<String, Failure> {
+        let Whose { vcluster, vnode } = &self.whose;
+        match vnode {
+            Some(vnode) => Ok(format!("{vcluster}/{vnode}@{}", self.name)),
+            None => {
+                let text = format!("{vcluster}@{}", self.name);
+                let next = "name that of one vnode, as VCLUSTER/host-0@NAME";
+                Err(invalid(&text, "snapshot of one vnode", next))
+            }
+        }
+    }
+}
+
 impl FromStr for Whose {
     type Err = Failure;
 
@@ -125,11 +140,13 @@ mod tests {
         assert_eq!(of_vnode.whose.vcluster, "lab");
         assert_eq!(of_vnode.whose.vnode.as_deref(), Some("host-0"));
         assert_eq!(of_vnode.name, "before");
+        assert_eq!(of_vnode.of_one().expect("of one"), "lab/host-0@before");
         let of_all: SnapshotName = "lab@before".parse().expect("a name");
         assert_eq!(
-            (of_all.whose.vcluster.as_str(), of_all.whose.vnode),
-            ("lab", None)
+            (of_all.whose.vcluster.as_str(), &of_all.whose.vnode),
+            ("lab", &None)
         );
+        assert!(of_all.of_one().is_err());
         for bad in [
             "lab",
             "lab@",

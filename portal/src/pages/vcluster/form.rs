@@ -2,23 +2,40 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::{Form, State};
+use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse, Response};
 use docklet_control::Command;
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
 use docklet_control::model::{GpuWish, Wishes};
+use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::view::{ImageView, image};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::see;
+use crate::api::snapshot::Named;
 use crate::asker::{Asker, propose};
 use crate::pages::{Page, by_command, check_csrf, csrf, sentence};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
-pub(crate) async fn show(asker: Asker) -> Markup {
-    form_page(&asker, &NewVcluster::default(), None)
+/// What the form begins with.
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    /// A snapshot, as `lab/host-0@friday`.
+    #[serde(default)]
+    from: String,
+}
+
+pub(crate) async fn show(
+    asker: Asker,
+    Query(Asked { from }): Query<Asked>,
+) -> Result<Markup, Problem> {
+    let mut form = NewVcluster::default();
+    if !from.is_empty() {
+        form.begin_with(&asker, from)?;
+    }
+    Ok(form_page(&asker, &form, None))
 }
 
 /// The form's fields, as text: what does not fit comes back as it was typed.
@@ -26,7 +43,12 @@ pub(crate) async fn show(asker: Asker) -> Markup {
 pub(crate) struct NewVcluster {
     csrf: String,
     name: String,
+    /// Empty if it is made of a snapshot.
+    #[serde(default)]
     image: String,
+    /// The snapshot with which the first vnode begins; empty if there is none.
+    #[serde(default)]
+    from: String,
     vnodes: String,
     cpu_milli: String,
     memory_mib: String,
@@ -47,6 +69,7 @@ impl Default for NewVcluster {
             csrf: String::new(),
             name: String::new(),
             image: String::new(),
+            from: String::new(),
             vnodes: "2".to_owned(),
             cpu_milli: size.cpu_milli.0.to_string(),
             memory_mib: size.memory_mib.0.to_string(),
@@ -59,7 +82,21 @@ impl Default for NewVcluster {
 }
 
 impl NewVcluster {
-    fn command(&self) -> Result<Command, Problem> {
+    /// As its vnode is now, and alone.
+    fn begin_with(&mut self, asker: &Asker, from: String) -> Result<(), Problem> {
+        let named: Named = from.parse()?;
+        let vnode = named.vnode(asker)?;
+        self.vnodes = "1".to_owned();
+        self.cpu_milli = vnode.size.cpu_milli.0.to_string();
+        self.memory_mib = vnode.size.memory_mib.0.to_string();
+        self.pids_max = vnode.size.pids_max.to_string();
+        let disk = asker.frozen.state.wishes_of(vnode.id).disk_mib;
+        self.disk_mib = disk.0.to_string();
+        self.from = from;
+        Ok(())
+    }
+
+    fn command(&self, asker: &Asker) -> Result<Command, Problem> {
         let number = |what: &str, text: &str| {
             text.trim()
                 .parse()
@@ -73,7 +110,19 @@ impl NewVcluster {
         let (name, image) = (self.name.clone(), self.image.clone());
         let vnodes = number("number of vnodes", &self.vnodes)?;
         let wishes = self.wishes()?;
-        Ok(Command::create_vcluster(name, image, vnodes, size, wishes))
+        if self.from.is_empty() {
+            return Ok(Command::create_vcluster(name, image, vnodes, size, wishes));
+        }
+        let from: Named = self.from.parse()?;
+        Ok(Command::Snapshot(SnapshotCommand::CreateVcluster {
+            name,
+            vnode: from.vnode(asker)?.id,
+            snapshot: from.snapshot,
+            vnodes,
+            size,
+            disk_mib: Some(wishes.disk_mib),
+            gpus: wishes.gpus,
+        }))
     }
 
     fn wishes(&self) -> Result<Wishes, Problem> {
@@ -108,7 +157,7 @@ fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Ma
         @if let Some(problem) = problem {
             p.notice.refused role="alert" { (sentence(&problem.detail)) }
         }
-        @if images.is_empty() {
+        @if images.is_empty() && form.from.is_empty() {
             p.notice { "There is no image yet. An admin makes one with " code { "docklet image build busybox" } "." }
         }
         form.stack method="post" action="/vclusters" {
@@ -116,9 +165,14 @@ fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Ma
             label for="name" { "Name" }
             input #name name="name" value=(form.name) required maxlength="40" autocomplete="off" autofocus aria-describedby="name-hint";
             p.hint #name-hint { "1 to 40 of a-z, 0-9 and -, starting with a letter." }
-            fieldset.choices {
-                legend { "Image" }
-                @for (number, image) in images.iter().enumerate() { (image_choice(image, form, number == 0)) }
+            @if form.from.is_empty() {
+                fieldset.choices {
+                    legend { "Image" }
+                    @for (number, image) in images.iter().enumerate() { (image_choice(image, form, number == 0)) }
+                }
+            } @else {
+                input type="hidden" name="from" value=(form.from);
+                p.notice #from { "The disk of host-0 begins as a copy of " b { (form.from) } ", on the worker that has it, and all vnodes have the image of that vnode." }
             }
             div.row {
                 div.field {
@@ -129,7 +183,7 @@ fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Ma
             }
             fieldset {
                 legend { "Limits of each vnode" }
-                div.row {
+                div.row.two {
                     div.field {
                         label for="cpu" { "CPU" }
                         input #cpu name="cpu_milli" type="number" min="10" max="256000" value=(form.cpu_milli) required aria-describedby="cpu-hint";
@@ -154,7 +208,11 @@ fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Ma
             }
             (gpu_fields(&gpu_models(&asker.frozen.state), form))
             div.actions { button.button type="submit" { "Create" } " " a href="/vclusters" { "Cancel" } }
-            (by_command("docklet vc create NAME --image IMAGE --vnodes N --wait"))
+            @if form.from.is_empty() {
+                (by_command("docklet vc create NAME --image IMAGE --vnodes N --wait"))
+            } @else {
+                (by_command(&format!("docklet vc create NAME --from {} --wait", form.from)))
+            }
         }
     };
     Page {
@@ -213,7 +271,7 @@ pub(crate) async fn create(
     Form(form): Form<NewVcluster>,
 ) -> Result<Response, Problem> {
     check_csrf(&asker, &form.csrf)?;
-    let proposed = match form.command() {
+    let proposed = match form.command(&asker) {
         Ok(command) => propose(&portal, &asker, command).await,
         Err(problem) => Err(problem),
     };

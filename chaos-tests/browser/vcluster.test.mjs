@@ -1,0 +1,192 @@
+// The page of a vcluster in a real Chromium: ports, snapshots, what is made of one, disks, and the chart of what is used.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Cluster, until } from "../harness.mjs";
+import { Pages, barriers, shoot } from "./pages.mjs";
+
+const cluster = new Cluster(26);
+const pages = new Pages(cluster);
+
+before(async () => {
+  cluster.up();
+  cluster.run("vc", "create", "lab", "--vnodes", "2", "--wait");
+  await pages.open();
+});
+
+after(async () => {
+  await pages.close();
+  cluster.down();
+});
+
+const shell = (vnode, script) => cluster.run("exec", vnode, "--", "sh", "-c", script).trim();
+const snapshot = (page, name) => page.locator(`tr[data-snapshot="${name}"][data-condition="taken"]`);
+const answer = (page, button) => page.locator("dialog").getByRole("button", { name: button, exact: true }).click();
+
+async function open(route = "vclusters/lab") {
+  const page = await pages.newPage();
+  await pages.logIn(page);
+  await page.goto(`/${route}`);
+  return page;
+}
+
+// What the vnode's web server says through a public port, asked from outside the workers.
+async function served(address) {
+  const came = await fetch(`http://${address}/`, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
+  return came && (await came.text()).trim();
+}
+
+test("a port is opened by the form, reached over TCP, and closed", async () => {
+  shell("lab/host-1", "mkdir -p /tmp/www && echo hello > /tmp/www/index.html && busybox httpd -p 80 -h /tmp/www");
+  const page = await open();
+  await page.selectOption("#port-vnode", "host-1");
+  await page.fill("#port-number", "80");
+  await page.fill("#port-public", "20080");
+  await page.getByRole("button", { name: "Open", exact: true }).click();
+  const row = page.locator('tr[data-port="20080/tcp"]');
+  await row.waitFor();
+  const address = await row.locator("code").textContent();
+  await until("page", async () => (await served(address)) === "hello");
+  assert.match(await row.textContent(), /host-1, port 80/);
+  await page.locator("#ports").scrollIntoViewIfNeeded();
+
+  await page.selectOption("#port-vnode", "host-0");
+  await page.fill("#port-number", "80");
+  await page.fill("#port-public", "20080");
+  await page.getByRole("button", { name: "Open", exact: true }).click();
+  await page.getByText(/leads somewhere already/).waitFor();
+  await page.goBack();
+
+  await row.getByRole("button", { name: "Close port 20080/tcp" }).click();
+  await row.waitFor({ state: "detached" });
+  await until("closed port", async () => (await served(address)) === undefined);
+});
+
+test("a snapshot is taken, restored, undone and deleted by the forms, each time after a question", async () => {
+  shell("lab/host-0", "echo before > /root/kept");
+  const page = await open();
+  await page.selectOption("#snapshot-vnode", "host-0");
+  await page.fill("#snapshot-name", "before");
+  await page.getByRole("button", { name: "Take", exact: true }).click();
+  // It comes by itself, and its buttons ask as those that were there from the beginning.
+  await snapshot(page, "host-0@before").waitFor();
+  shell("lab/host-0", "echo after > /root/kept");
+
+  await page.getByRole("button", { name: "Restore host-0@before" }).click();
+  await answer(page, "Cancel");
+  assert.equal(shell("lab/host-0", "cat /root/kept"), "after");
+  await page.getByRole("button", { name: "Restore host-0@before" }).click();
+  await answer(page, "Restore");
+  const told = page.locator('[data-restore="host-0"]');
+  await told.getByText(/was put back to before/).waitFor();
+  await page.locator('tr[data-vnode="host-0"][data-phase="running"]').waitFor();
+  assert.equal(shell("lab/host-0", "cat /root/kept"), "before");
+
+  const [left] = (await told.textContent()).match(/host-0@before-restore-\d+/);
+  await page.getByRole("button", { name: `Restore ${left}` }).click();
+  await answer(page, "Restore");
+  await told.getByText(new RegExp(`was put back to ${left.split("@")[1]}`)).waitFor();
+  await page.locator('tr[data-vnode="host-0"][data-phase="running"]').waitFor();
+  assert.equal(shell("lab/host-0", "cat /root/kept"), "after");
+  await shoot(page, "snapshots-restored", { fullPage: true });
+
+  await page.getByRole("button", { name: `Delete ${left}` }).click();
+  await answer(page, "Delete");
+  await snapshot(page, left).waitFor({ state: "detached" });
+  await page.fill("#snapshot-name", "auto-mine");
+  await page.getByRole("button", { name: "Take", exact: true }).click();
+  await page.getByText(/one that Docklet gives by itself/).waitFor();
+  assert.deepEqual(page.complaints.filter((complaint) => !complaint.includes("422")), []);
+});
+
+test("a schedule is set and taken away", async () => {
+  const page = await open();
+  const schedule = page.locator("#snapshot-schedule");
+  await schedule.getByText("None are taken by themselves.").waitFor();
+  await page.selectOption("#snapshot-every", { label: "Every 15 minutes" });
+  await page.fill("#snapshot-keep", "3");
+  await page.selectOption("#snapshot-expiry", { label: "For a week" });
+  await schedule.getByRole("button", { name: "Set" }).click();
+  await schedule.getByText(/The next of all vnodes are taken/).waitFor();
+  assert.match(cluster.run("snapshot", "schedule", "lab"), /lab +15m +3 +1w/);
+  assert.equal(await page.inputValue("#snapshot-keep"), "3");
+  await page.selectOption("#snapshot-every", { label: "Not any more" });
+  await schedule.getByRole("button", { name: "Set" }).click();
+  await schedule.getByText("None are taken by themselves.").waitFor();
+});
+
+test("a vcluster is made of a snapshot by the link beside it, and says what it is made of", async () => {
+  shell("lab/host-0", "echo template > /root/kept && sync");
+  cluster.run("snapshot", "create", "lab/host-0@template", "--wait");
+  const page = await open();
+  await page.getByRole("link", { name: "New vcluster of host-0@template" }).click();
+  await page.locator("#from", { hasText: "lab/host-0@template" }).waitFor();
+  assert.equal(await page.locator('input[name="image"]').count(), 0, "it has the image of its vnode");
+  await shoot(page, "new-vcluster-of-snapshot", { fullPage: true });
+  assert.deepEqual(await barriers(page), []);
+  await page.fill("#name", "copy");
+  await page.fill("#disk", "64");
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  await page.locator(".notice.refused", { hasText: "a disk only grows" }).waitFor();
+  assert.equal(await page.inputValue("#name"), "copy");
+  await page.fill("#disk", "10240");
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  await page.waitForURL(/\/vclusters\/copy/);
+  await page.locator('tr[data-vnode="host-0"][data-phase="running"]').waitFor();
+  assert.equal(shell("copy/host-0", "cat /root/kept"), "template");
+  assert.equal(shell("lab/host-0", "cat /root/kept"), "template");
+  cluster.run("vc", "delete", "copy", "--wait");
+});
+
+test("disks are as large as the form says and grow, and GPUs are not offered where nobody has any", async () => {
+  const page = await open("new/vcluster");
+  assert.equal(await page.locator("#gpus").count(), 0);
+  await page.fill("#name", "small");
+  await page.fill("#vnodes", "1");
+  await page.fill("#disk", "63");
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  assert.ok(await page.locator("#disk").evaluate((field) => field.validity.rangeUnderflow), "too little is said before it is sent");
+  await page.fill("#disk", "2048");
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  await page.waitForURL(/\/vclusters\/small/);
+  await page.locator('tr[data-vnode="host-0"][data-phase="running"]').waitFor();
+  assert.match(await page.locator("#facts").textContent(), /2 GiB of disk$|2 GiB of disk/);
+  await page.fill("#resize", "3072");
+  await page.getByRole("button", { name: "Grow" }).click();
+  await page.locator("#facts", { hasText: "3 GiB of disk" }).waitFor();
+  const options = await page.locator("#usage-what option").allTextContents();
+  assert.deepEqual(options.filter((option) => option.includes("GPU")), []);
+  cluster.run("vc", "delete", "small", "--wait");
+});
+
+test("the chart is drawn after some seconds, says the same in words and in a table, and complains of nothing", async () => {
+  const page = await open();
+  const plot = page.locator("#usage-plot");
+  await plot.locator("canvas").waitFor();
+  await until("words", async () => /CPU of all vnodes in the last 10 minutes, in cores: CPU .+ last, from .+ to .+; highest second/.test(await plot.getAttribute("aria-label")));
+  await page.locator("#usage-remark:empty").waitFor({ state: "attached" });
+  assert.deepEqual(await page.locator(".u-legend .u-label").allTextContents(), ["Time", "CPU", "highest second"]);
+  for (const [what, words] of [["memory", /Memory of all vnodes .* [KM]iB/], ["network", /Network .* received .*\/s/], ["processes", /Processes .* processes/]]) {
+    await page.selectOption("#usage-what", what);
+    await until(`words of ${what}`, async () => words.test(await plot.getAttribute("aria-label")));
+  }
+  await page.selectOption("#usage-of", "host-1");
+  await until("words of one vnode", async () => /of host-1/.test(await plot.getAttribute("aria-label")));
+  await plot.scrollIntoViewIfNeeded();
+  await shoot(page, "usage-chart");
+  await page.locator('[data-usage]', { hasText: /% CPU, [\d.]+ [KM]iB/ }).first().waitFor();
+  assert.deepEqual(await barriers(page), []);
+  assert.deepEqual(page.complaints, []);
+  await page.getByRole("link", { name: "As a table" }).click();
+  await page.waitForURL(/usage\?span=10m&of=host-1/);
+  await page.locator("tbody tr").first().waitFor();
+  assert.match(await page.locator("tbody tr").first().textContent(), /\d [KM]iB/);
+});
+
+test("its pages are fine in light and dark, wide and narrow", async () => {
+  cluster.run("port", "add", "lab/host-1", "80");
+  cluster.run("port", "add", "lab/host-0", "53", "--protocol", "udp");
+  cluster.run("snapshot", "create", "lab@friday", "--expires", "4w", "--wait");
+  cluster.run("snapshot", "schedule", "lab", "--every", "daily", "--keep", "7");
+  await pages.areFine(["vclusters/lab", "vclusters/lab/usage", "new/vcluster", "new/vcluster?from=lab/host-0@friday"]);
+});
