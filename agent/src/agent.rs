@@ -1,6 +1,8 @@
 //! The loop: receive, observe, plan, act, report.
 
 mod images;
+mod resizes;
+mod saves;
 mod sight;
 mod snapshots;
 
@@ -8,10 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use docklet_control::amount::VnodeSize;
 use docklet_control::assignment::{AssignedVnode, Assignment};
 use docklet_control::id::{Digest, Epoch, VnodeId};
 use docklet_control::model::VnodeSeen;
-use docklet_control::report::{Reported, SaveReport, Saved, SnapshotReport, VnodeReport};
+use docklet_control::report::{Reported, SaveReport, SnapshotReport, VnodeReport};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
@@ -107,6 +110,7 @@ struct Agent<H> {
     busy_saves: BTreeSet<VnodeId>,
     told_saves: BTreeMap<VnodeId, SaveReport>,
     snapshots: snapshots::Snapshots,
+    resizes: resizes::Resizes,
     reported: BTreeMap<VnodeId, (Epoch, Reported)>,
     turns: Arc<Semaphore>,
     /// Since when no vnode was in motion.
@@ -134,6 +138,8 @@ enum Done {
     },
     Save(VnodeId),
     Snapshots(VnodeId, Vec<SnapshotReport>),
+    /// Why not, if not.
+    Resize(VnodeId, VnodeSize, Option<String>),
 }
 
 impl<H: Host> Agent<H> {
@@ -158,6 +164,7 @@ impl<H: Host> Agent<H> {
             busy_saves: BTreeSet::new(),
             told_saves: BTreeMap::new(),
             snapshots: snapshots::Snapshots::default(),
+            resizes: resizes::Resizes::default(),
             reported: BTreeMap::new(),
             turns: Arc::new(Semaphore::new(PARALLEL)),
             idle_since: None,
@@ -180,6 +187,7 @@ impl<H: Host> Agent<H> {
                         self.reported.clear();
                         self.told_saves.clear();
                         self.snapshots.tell_anew();
+                        self.resizes.tell_anew();
                     }
                     Some(Told::Assignment(assignment)) => {
                         self.sight.forget();
@@ -229,6 +237,7 @@ impl<H: Host> Agent<H> {
         self.begin_images(&plan, done);
         self.begin_saves(&plan, done);
         self.begin_snapshots(&plan, done);
+        self.begin_resizes(&plan, done);
         self.report(&wanted, &seen, &plan).await;
         self.sweep_when_idle(&plan).await;
         if plan.networks.is_empty() && plan.sweep.is_empty() {
@@ -273,7 +282,8 @@ impl<H: Host> Agent<H> {
         for (id, acts) in &plan.vnodes {
             let vnode = wanted.vnodes.iter().find(|vnode| vnode.id == *id);
             let read = self.busy_saves.contains(id) || self.snapshots.is_busy(*id);
-            if read || self.busy.contains(id) || self.waits(*id, vnode) {
+            let used = read || self.resizes.is_busy(*id);
+            if used || self.busy.contains(id) || self.waits(*id, vnode) {
                 continue;
             }
             self.busy.insert(*id);
@@ -287,47 +297,6 @@ impl<H: Host> Agent<H> {
                 // The loop is gone only when the process ends.
                 drop(done.send(Done::Vnode { id, outcome }).await);
             });
-        }
-    }
-
-    fn begin_saves(&mut self, plan: &Plan, done: &mpsc::Sender<Done>) {
-        for (id, act) in &plan.saves {
-            let busy = self.busy.contains(id) || self.snapshots.is_busy(*id);
-            if busy || !self.busy_saves.insert(*id) {
-                continue;
-            }
-            let (host, turns) = (self.host.clone(), self.image_turns.clone());
-            let (id, act, done) = (*id, act.clone(), done.clone());
-            tokio::spawn(async move {
-                // What came of it is noted, and told from there.
-                drop(perform_all(host, turns, vec![act]).await);
-                drop(done.send(Done::Save(id)).await);
-            });
-        }
-    }
-
-    /// Tells what came of saves, or that they are under way.
-    async fn report_saves(&mut self, wanted: &Assignment, seen: &Observation) {
-        self.told_saves
-            .retain(|id, _| wanted.saves.iter().any(|save| save.vnode == *id));
-        for save in &wanted.saves {
-            let note = seen.saves.get(&save.vnode);
-            let saved = match note.filter(|note| note.save == *save) {
-                Some(note) => note.saved.clone(),
-                None if self.busy_saves.contains(&save.vnode) => Saved::Working {
-                    step: "reading and packing".to_owned(),
-                },
-                None => continue,
-            };
-            let report = SaveReport {
-                vnode: save.vnode,
-                number: save.number,
-                saved,
-            };
-            if self.told_saves.get(&save.vnode) != Some(&report) {
-                self.told_saves.insert(save.vnode, report.clone());
-                drop(self.tell.send(Tell::Save(report)).await);
-            }
         }
     }
 
@@ -349,6 +318,10 @@ impl<H: Host> Agent<H> {
             Done::Snapshots(id, failed) => {
                 self.sight.changed(id);
                 return self.snapshots.settle(id, failed);
+            }
+            Done::Resize(id, size, cause) => {
+                self.sight.changed(id);
+                return self.resizes.settle(id, size, cause);
             }
         };
         self.sight.changed(id);
@@ -400,6 +373,10 @@ impl<H: Host> Agent<H> {
         let news = self.snapshots.news(wanted, seen);
         if !news.is_empty() {
             drop(self.tell.send(Tell::Snapshots(news)).await);
+        }
+        let news = self.resizes.news(wanted, seen);
+        if !news.is_empty() {
+            drop(self.tell.send(Tell::Resizes(news)).await);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Cgroups of vnodes: what runs in them, and their end. Both versions, and machines that have some of each.
 
+mod live;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

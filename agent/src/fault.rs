@@ -30,6 +30,10 @@ pub enum AgentFault {
         wanted: String,
         found: String,
     },
+    #[error(
+        "{used_mib} MiB of memory are in use, and {wanted_mib} MiB were asked for: the limit stays as it is until less is in use"
+    )]
+    MemoryInUse { used_mib: u64, wanted_mib: u64 },
     #[error("{what} cannot be \"{value}\"")]
     Unfit { what: String, value: String },
     #[error("vnode {vnode} is here by placement {here}, which is later than {asked}")]

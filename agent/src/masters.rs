@@ -8,7 +8,7 @@ use docklet_control::agent_wire::{FromAgent, ToAgent};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{Digest, LogIndex, WorkerId};
 use docklet_control::model::WorkerFacts;
-use docklet_control::report::{SaveReport, SnapshotReport, VnodeReport};
+use docklet_control::report::{ResizeReport, SaveReport, SnapshotReport, VnodeReport};
 use docklet_link::dial::Dialled;
 use docklet_link::identity::PeerRole;
 use docklet_link::tls::Expect;
@@ -36,6 +36,8 @@ pub enum Tell {
     Save(SaveReport),
     /// What became of snapshots and restores.
     Snapshots(Vec<SnapshotReport>),
+    /// What became of new limits.
+    Resizes(Vec<ResizeReport>),
 }
 
 /// What the link tells the loop.
@@ -137,6 +139,9 @@ impl MasterLink {
                     Some(Tell::Save(report)) => channel.send(&FromAgent::Save(report)).await?,
                     Some(Tell::Snapshots(reports)) => {
                         channel.send(&FromAgent::Snapshots(reports)).await?;
+                    }
+                    Some(Tell::Resizes(reports)) => {
+                        channel.send(&FromAgent::Resizes(reports)).await?;
                     }
                 },
             }

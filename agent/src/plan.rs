@@ -1,5 +1,6 @@
 //! The difference between what is assigned and what is seen, as acts in order. Pure: no act has a choice left.
 
+pub mod resizes;
 pub mod snapshots;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,8 @@ pub struct Plan {
     pub images: BTreeMap<Digest, Act>,
     /// Vnodes of which images are to be made; none of them is in motion.
     pub saves: BTreeMap<VnodeId, Act>,
+    /// Limits of vnodes that run and are not in motion.
+    pub resizes: BTreeMap<VnodeId, Act>,
     /// Snapshots that shall be here, or shall not, of vnodes that are not in motion.
     pub snapshots: BTreeMap<VnodeId, Vec<Act>>,
     pub sweep: Vec<Act>,
@@ -34,6 +37,7 @@ impl Plan {
             && self.vnodes.is_empty()
             && self.images.is_empty()
             && self.saves.is_empty()
+            && self.resizes.is_empty()
             && self.snapshots.is_empty()
             && self.sweep.is_empty()
     }
@@ -59,6 +63,7 @@ pub fn plan(wanted: &Assignment, seen: &Observation, last: Option<&Assignment>) 
     }
     plan.images = image_acts(wanted, seen, &plan);
     plan.saves = save_acts(wanted, seen, &plan);
+    plan.resizes = resizes::acts(wanted, seen, &plan);
     plan.snapshots = snapshots::acts(wanted, seen, &plan);
     plan.sweep = sweep(wanted, seen, &plan);
     plan

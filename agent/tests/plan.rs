@@ -80,6 +80,7 @@ fn assigned(vnodes: Vec<AssignedVnode>) -> Assignment {
         saves: Vec::new(),
         snapshots: Some(Vec::new()),
         restores: Vec::new(),
+        resizes: Vec::new(),
     }
 }
 
@@ -90,6 +91,7 @@ fn seen(vnodes: &[(u64, Option<u64>, bool)]) -> Observation {
             running: *running,
             orphaned: false,
             hosts: vnode(*id, VnodeWanted::Running).hosts,
+            size: VnodeSize::default(),
             bandwidth: Bandwidth::default(),
             disk_mib: VnodeSize::DISK,
             secret: vnode(*id, VnodeWanted::Running).secret,

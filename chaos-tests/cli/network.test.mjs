@@ -65,6 +65,38 @@ test("a port leads to its vnode, through stops and kills, until it is closed", a
   assert.deepEqual(cluster.json("port", "list"), []);
 });
 
+test("a vcluster has a bandwidth of its own, up to the site's ceiling, and changes it while it runs", async () => {
+  const inside = (worker, ...command) => execFileSync("ip", ["netns", "exec", `dkdev25-${worker}`, ...command], { encoding: "utf8" });
+  const rates = (worker) => [...inside(worker, "tc", "qdisc", "show").matchAll(/tbf.*rate (\S+)bit/g)].map(([, rate]) => rate).sort();
+  const shown = () => cluster.json("vc", "show", "lab").vnodes.map((vnode) => [vnode.bandwidth.sent, vnode.bandwidth.received]);
+  cluster.run("bandwidth", "ceiling", "--sent", "80", "--received", "100");
+  assert.deepEqual(cluster.json("bandwidth", "ceiling"), { sent: 80_000, received: 100_000 });
+  const refused = (...args) => {
+    const { code, stderr } = cluster.try(args);
+    assert.notEqual(code, 0, args.join(" "));
+    return stderr;
+  };
+  assert.match(refused("vc", "resize", "lab", "--bandwidth-mbit", "90"), /90000 kbit\/s is more than a vnode may send on this site, 80000 kbit\/s/);
+  assert.match(refused("vc", "create", "odd", "--bandwidth-mbit", "90"), /docklet bandwidth ceiling/);
+  assert.match(refused("vc", "resize", "lab", "--bandwidth-mbit", "fast"), /no bandwidth/);
+
+  cluster.run("vc", "resize", "lab", "--bandwidth-mbit", "40", "--wait");
+  assert.deepEqual(shown(), [[40_000, 40_000], [40_000, 40_000]]);
+  for (const worker of ["w1", "w2"]) assert.deepEqual(rates(worker), ["40M", "40M"], "--wait said that it holds");
+  assert.match(cluster.run("vc", "show", "lab"), /40 Mbit\/s/);
+  // What is above a lower ceiling is cut to it, and the wish stays.
+  cluster.run("bandwidth", "ceiling", "--sent", "20");
+  await until("lower rates", () => rates("w1").join() === "20M,40M");
+  assert.equal(cluster.json("vc", "show", "lab").bandwidth, 40_000);
+  cluster.run("bandwidth", "ceiling", "--none");
+  cluster.run("vc", "resize", "lab", "--bandwidth-mbit", "site", "--wait");
+  await until("no limits", () => rates("w1").length === 0);
+
+  cluster.run("vc", "create", "own", "--bandwidth-mbit", "30", "--wait");
+  assert.deepEqual(cluster.json("vc", "show", "own").vnodes[0].bandwidth, { sent: 30_000, received: 30_000 });
+  cluster.run("vc", "delete", "own", "--wait");
+});
+
 test("an admin limits what vnodes send, and nothing is left when they go", async () => {
   cluster.run("bandwidth", "limit", "--sent", "10", "--received", "20");
   assert.deepEqual(cluster.json("bandwidth", "show"), { sent: 10_000, received: 20_000 });

@@ -1,7 +1,7 @@
-// Disks of a size of one's own and GPUs as wishes, by command line, on real containers.
+// Disks of a size of one's own, GPUs as wishes, and limits that change while vnodes run, by command line, on real containers.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { Cluster, until } from "../harness.mjs";
 
@@ -16,7 +16,7 @@ after(() => cluster.down());
 // Mounted disks grow where the agents, as this process, may enlarge them; elsewhere when their vnodes start.
 const growsMounted = ((BigInt(`0x${/CapEff:\s*(\w+)/.exec(readFileSync("/proc/self/status", "utf8"))[1]}`) >> 24n) & 1n) === 1n;
 const resize = (size) => {
-  cluster.run("vc", "resize", "lab", "--disk", size);
+  cluster.run("vc", "resize", "lab", "--disk", size, ...(growsMounted ? ["--wait"] : []));
   if (growsMounted) return;
   cluster.run("vc", "stop", "lab", "--wait");
   cluster.run("vc", "start", "lab", "--wait");
@@ -42,7 +42,7 @@ test("a disk holds what was asked for and grows", async () => {
   const first = begun("lab/host-0");
   inside("lab/host-0", "echo here > /root/kept; dd if=/dev/zero of=/root/full bs=1M count=400 2>/dev/null; sync");
   resize("3GiB");
-  for (const vnode of ["lab/host-0", "lab/host-1"]) await until(`larger disk of ${vnode}`, () => holds(vnode) > 2_800);
+  for (const vnode of ["lab/host-0", "lab/host-1"]) assert.ok(holds(vnode) > 2_800, `${vnode}: --wait said that it was done`);
   if (growsMounted) assert.equal(begun("lab/host-0"), first, "it went on");
   assert.equal(inside("lab/host-0", "dd if=/dev/zero of=/root/more bs=1M count=400 2>/dev/null && cat /root/kept"), "here");
 
@@ -60,6 +60,43 @@ test("a disk that stands still grows when it is started, and an agent that was d
   cluster.run("dev", "up");
   if (!growsMounted) resize("5GiB");
   await until("larger disk", () => cluster.try(["exec", "lab/host-0", "--", "true"]).code === 0 && holds("lab/host-0") > 4_700);
+});
+
+// What the kernel lets a vnode have, as its worker's cgroups say, by version 1 or 2.
+const lxcfs = existsSync("/var/lib/lxcfs/proc/meminfo");
+const memory = (vnode) => Math.round(Number(/MemTotal:\s+(\d+)/.exec(inside(vnode, "cat /proc/meminfo"))[1]) / 1_024);
+
+test("CPU, memory and processes change while the vnodes run", async () => {
+  const size = (name) => cluster.json("vc", "show", name).vnodes.map((vnode) => [vnode.size.cpu_milli, vnode.size.memory_mib, vnode.size.pids_max]);
+  const first = begun("lab/host-0");
+  cluster.run("vc", "resize", "lab", "--cpu-milli", "1500", "--memory-mib", "256", "--pids-max", "300", "--wait");
+  assert.deepEqual(size("lab"), [[1_500, 256, 300], [1_500, 256, 300], [1_500, 256, 300]]);
+  assert.equal(begun("lab/host-0"), first, "it went on");
+  if (lxcfs) assert.equal(memory("lab/host-0"), 256);
+  assert.match(cluster.run("vc", "show", "lab"), /1500\s+256\s+300/);
+  cluster.run("vc", "scale", "lab", "4", "--wait");
+  assert.deepEqual(size("lab")[3], [1_500, 256, 300], "one that is added is alike");
+  cluster.run("vc", "scale", "lab", "3", "--wait");
+
+  const { code, stderr } = cluster.try(["vc", "resize", "lab", "--memory-mib", "4000000"]);
+  assert.notEqual(code, 0);
+  assert.match(stderr, /worker "w[12]" has no room for it: \d+ MiB of memory/);
+  assert.match(refused("vc", "resize", "lab", "--cpu-milli", "1"), /out of range/);
+  assert.match(refused("vc", "resize", "lab"), /say what shall become another/);
+  assert.deepEqual(size("lab")[0], [1_500, 256, 300], "unchanged");
+});
+
+test("memory that is in use is not taken away until it is free", async () => {
+  inside("lab/host-1", "mkdir -p /run/hog && mount -t tmpfs none /run/hog && dd if=/dev/zero of=/run/hog/f bs=1M count=100 2>/dev/null");
+  const { code, stderr } = cluster.try(["vc", "resize", "lab", "--memory-mib", "64", "--wait", "--timeout-s", "8"]);
+  assert.notEqual(code, 0);
+  assert.match(stderr, /host-1: 1\d\d MiB of memory are in use, and 64 MiB were asked for/);
+  const reasons = () => cluster.json("vc", "show", "lab").vnodes.map((vnode) => vnode.resizing);
+  assert.deepEqual([reasons()[0], reasons()[2]], [null, null], "siblings have it");
+  assert.equal(inside("lab/host-1", "wc -c < /run/hog/f"), String(100 << 20), "nothing was killed");
+  inside("lab/host-1", "rm /run/hog/f && umount /run/hog");
+  await until("less memory", () => reasons().every((reason) => reason === null), 20_000);
+  cluster.run("vc", "resize", "lab", "--memory-mib", "128", "--wait");
 });
 
 test("what cannot be is refused or waits, with the reason", async () => {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::assignment::Assignment;
 use crate::id::{Digest, LogIndex, WorkerId};
 use crate::model::WorkerFacts;
-use crate::report::{SaveReport, SnapshotReport, VnodeReport};
+use crate::report::{ResizeReport, SaveReport, SnapshotReport, VnodeReport};
 
 /// From the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub enum FromAgent {
     Facts(WorkerFacts),
     /// What became of snapshots of vnodes, and of restoring them.
     Snapshots(Vec<SnapshotReport>),
+    /// What became of new limits of vnodes.
+    Resizes(Vec<ResizeReport>),
 }
 
 /// To the agent.

@@ -46,6 +46,18 @@ impl VnodeSize {
     pub const DISK: DiskMib = DiskMib(10 << 10);
 }
 
+impl VnodeSize {
+    /// The larger of each amount.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            cpu_milli: self.cpu_milli.max(other.cpu_milli),
+            memory_mib: self.memory_mib.max(other.memory_mib),
+            pids_max: self.pids_max.max(other.pids_max),
+        }
+    }
+}
+
 impl Default for VnodeSize {
     /// One core, 512 MiB, 2,048 processes: enough for a shell and a small notebook.
     fn default() -> Self {

@@ -58,6 +58,9 @@ pub struct Assignment {
     /// Vnodes that are to get back what a snapshot has.
     #[serde(default)]
     pub restores: Vec<AssignedRestore>,
+    /// Vnodes of which the masters wait to hear that all limits are in force.
+    #[serde(default)]
+    pub resizes: Vec<AssignedResize>,
 }
 
 /// A snapshot of a vnode that must be there.
@@ -68,6 +71,14 @@ pub struct AssignedSnapshot {
     pub number: LogIndex,
     /// Whether the worker has said that it is there: one that is missing then is lost, and not taken anew.
     pub taken: bool,
+}
+
+/// New limits of a vnode: those that the assignment has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AssignedResize {
+    pub vnode: VnodeId,
+    /// The entry that asked for it.
+    pub number: LogIndex,
 }
 
 /// A snapshot that is to be restored.
@@ -273,6 +284,10 @@ pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignmen
             .iter()
             .filter_map(|vnode| assigned_restore(state, vnode))
             .collect(),
+        resizes: vnodes
+            .iter()
+            .filter_map(|vnode| assigned_resize(state, vnode))
+            .collect(),
     }
 }
 
@@ -308,6 +323,15 @@ fn assigned_copy(state: &State, vnode: &Vnode) -> Option<AssignedCopy> {
     Some(AssignedCopy {
         vnode: copy.from,
         number: copy.snapshot,
+    })
+}
+
+fn assigned_resize(state: &State, vnode: &Vnode) -> Option<AssignedResize> {
+    let resize = state.vnode_resizes.get(&vnode.id)?;
+    let placed = vnode.placement?;
+    (placed.epoch == resize.epoch).then_some(AssignedResize {
+        vnode: vnode.id,
+        number: resize.number,
     })
 }
 
@@ -351,7 +375,7 @@ fn assigned_vnode(state: &State, vnode: &Vnode) -> Option<AssignedVnode> {
         prefix: state.networks.get(&vcluster.network)?.subnet.prefix(),
         mac: vnode.mac(),
         hosts: hosts_of(state, vnode.vcluster),
-        bandwidth: state.bandwidth.unwrap_or_default(),
+        bandwidth: state.bandwidth_of(vnode.vcluster),
         gpus: state.gpus_of(vnode.id).to_vec(),
         copy_of: assigned_copy(state, vnode),
         secret: None,

@@ -11,8 +11,9 @@ use crate::id::{
     WorkerId,
 };
 use crate::image::command::ImageCommand;
+use crate::limit::command::LimitCommand;
 use crate::model::{
-    Autopilot, Bandwidth, ClusterId, ClusterVersion, DiskOvercommit, ImageSpec, JoinRole,
+    Autopilot, Bandwidth, ClusterId, ClusterVersion, DiskOvercommit, ImageSpec, JoinRole, KbitPerS,
     PortNumber, Program, Protocol, PublicPort, Role, SessionKind, Wishes, WorkerCapacity,
     WorkerFacts, WorkerStatus,
 };
@@ -239,6 +240,8 @@ pub enum Command {
     },
     /// About snapshots of vnodes. Since version 3.
     Snapshot(SnapshotCommand),
+    /// About limits that change while vnodes run. Since version 3.
+    Limit(LimitCommand),
 }
 
 /// What the first master knows when it makes a cluster.
@@ -268,7 +271,18 @@ impl Command {
         vnodes: u32,
         size: VnodeSize,
         wishes: Wishes,
+        bandwidth: Option<KbitPerS>,
     ) -> Self {
+        if let Some(bandwidth) = bandwidth {
+            return Self::Limit(LimitCommand::CreateVcluster {
+                name,
+                image,
+                vnodes,
+                size,
+                wishes,
+                bandwidth,
+            });
+        }
         if wishes == Wishes::default() {
             return Self::CreateVcluster {
                 name,
@@ -328,6 +342,7 @@ impl Command {
             Self::ResizeVcluster { .. } => "ResizeVcluster",
             Self::SetDiskOvercommit { .. } => "SetDiskOvercommit",
             Self::Snapshot(command) => command.name(),
+            Self::Limit(command) => command.name(),
         }
     }
 

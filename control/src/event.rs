@@ -10,6 +10,7 @@ use crate::id::{
     Digest, LogIndex, MasterId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::image::event::ImageEvent;
+use crate::limit::event::LimitEvent;
 use crate::model::{
     Autopilot, Bandwidth, ClusterVersion, Counters, DiskOvercommit, Image, JoinToken, LastBackup,
     Lineage, Master, Network, Placement, Port, Program, PublicPort, Replacement, Session, Settings,
@@ -184,6 +185,7 @@ pub enum Event {
         overcommit: DiskOvercommit,
     },
     Snapshot(SnapshotEvent),
+    Limit(LimitEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::id::VnodeId;
 use crate::model::drill::{Drill, DrillBegun, DrillStage};
 use crate::model::{
-    ImageTitle, Network, PublicPort, Snapshot, SnapshotRhythm, SnapshotWhy, VclusterWanted,
-    Visibility, VnodeSeen, VnodeWanted, Wishes,
+    ImageTitle, KbitPerS, Network, PublicPort, Snapshot, SnapshotRhythm, SnapshotWhy,
+    VclusterWanted, Visibility, VnodeSeen, VnodeWanted, Wishes,
 };
 use crate::place;
 use crate::state::State;
@@ -26,6 +26,7 @@ pub fn broken(state: &State) -> Vec<String> {
     ports_lead_to_own_vnodes(state, &mut broken);
     wishes_are_of_somebody(state, &mut broken);
     gpus_are_given_once(state, &mut broken);
+    limits_are_of_somebody(state, &mut broken);
     snapshots_are_sound(state, &mut broken);
     masters_remain(state, &mut broken);
     drills_are_sound(state, &mut broken);
@@ -294,6 +295,35 @@ fn wishes_are_of_somebody(state: &State, broken: &mut Vec<String>) {
     for vnode in state.vnode_wishes.keys() {
         if !state.vnodes.contains_key(vnode) {
             broken.push(format!("vnode {vnode} wishes and is not there"));
+        }
+    }
+}
+
+/// Each is of a vcluster or vnode that is there, no vnode has more than the site lets it, and only who has a vnode is to
+/// put new limits in force.
+fn limits_are_of_somebody(state: &State, broken: &mut Vec<String>) {
+    let ceiling = state.bandwidth_ceiling();
+    let above = |rate: Option<KbitPerS>, most: Option<KbitPerS>| {
+        most.is_some_and(|most| rate.is_none_or(|rate| rate > most))
+    };
+    for vcluster in state.vclusters.keys() {
+        let has = state.bandwidth_of(*vcluster);
+        if above(has.sent, ceiling.sent) || above(has.received, ceiling.received) {
+            broken.push(format!(
+                "vcluster {vcluster} has more than the site lets it"
+            ));
+        }
+    }
+    for vcluster in state.vcluster_bandwidths.keys() {
+        if !state.vclusters.contains_key(vcluster) {
+            broken.push(format!("vcluster {vcluster} is limited and is not there"));
+        }
+    }
+    for resize in state.vnode_resizes.values() {
+        let vnode = state.vnodes.get(&resize.vnode);
+        let placed = vnode.and_then(|vnode| vnode.placement);
+        if placed.is_none_or(|placed| placed.epoch != resize.epoch) {
+            broken.push(format!("vnode {} is resized by nobody", resize.vnode));
         }
     }
 }

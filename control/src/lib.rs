@@ -23,6 +23,7 @@ pub mod gpus;
 pub mod id;
 pub mod image;
 pub mod invariants;
+pub mod limit;
 pub mod meter;
 pub mod model;
 pub mod name;

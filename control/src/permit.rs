@@ -5,6 +5,7 @@ use crate::drill::command::DrillCommand;
 use crate::event::{Change, Event};
 use crate::id::{UserId, VclusterId, VnodeId};
 use crate::image::command::ImageCommand;
+use crate::limit::command::LimitCommand;
 use crate::model::drill::Prober;
 use crate::model::{Port, PublicPort, Role, User, Vcluster, Vnode};
 use crate::refusal::Refusal;
@@ -78,6 +79,16 @@ fn needs(command: &Command) -> Needs {
         Command::Drill(command) => drill_needs(command),
         Command::Image(command) => image_needs(command),
         Command::Snapshot(command) => snapshot_needs(command),
+        Command::Limit(command) => limit_needs(command),
+    }
+}
+
+fn limit_needs(command: &LimitCommand) -> Needs {
+    match command {
+        LimitCommand::CreateVcluster { .. } => Needs::Person,
+        LimitCommand::Resize { vcluster, .. } => Needs::OwnerOf(*vcluster),
+        LimitCommand::SetBandwidthCeiling { .. } => Needs::Admin,
+        LimitCommand::Report { worker, .. } => Needs::ThisWorker(*worker),
     }
 }
 
@@ -290,6 +301,7 @@ fn sees(asker: &User, event: &Event) -> bool {
         Event::ImageRegistered { .. } | Event::VersionRaised { .. } => true,
         Event::Image(event) => event.is_for(asker),
         Event::Snapshot(event) => owns(asker, event.owner()),
+        Event::Limit(event) => asker.role == Role::Admin || event.owner() == Some(asker.id),
         Event::Drill(event) => event.is_for_everybody() || asker.role == Role::Admin,
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
@@ -363,6 +375,7 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::GpusGiven { .. }
         | Event::DiskOvercommitSet { .. } => {}
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
+        Event::Limit(_) => {}
     }
     event
 }

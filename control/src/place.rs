@@ -166,7 +166,7 @@ pub fn placing(state: &State, worker: &Worker, vnode: &Vnode, epoch: Epoch) -> V
     given.into_iter().chain([placed]).collect()
 }
 
-/// What is promised on `worker`. A stopped vnode keeps its promise, so that starting it never fails. One that goes
+/// What is promised on `worker`. One that is to have less keeps its promise until its worker has taken that. A stopped vnode keeps its promise, so that starting it never fails. One that goes
 /// away gives its promise back at once, but not its GPUs: they are in its hands until it is gone.
 #[must_use]
 pub fn load(state: &State, worker: &Worker) -> Load {
@@ -180,8 +180,9 @@ pub fn load(state: &State, worker: &Worker) -> Load {
     };
     for vnode in state.vnodes_on(worker.id) {
         if vnode.wanted != VnodeWanted::Removed {
-            load.cpu_milli += u64::from(vnode.size.cpu_milli.0);
-            load.memory_mib += u64::from(vnode.size.memory_mib.0);
+            let size = state.promised_to(vnode);
+            load.cpu_milli += u64::from(size.cpu_milli.0);
+            load.memory_mib += u64::from(size.memory_mib.0);
             load.disk_mib += state.wishes_of(vnode.id).disk_mib.0;
         }
     }

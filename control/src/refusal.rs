@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::drill::refusal::DrillRefusal;
+use crate::limit::refusal::LimitRefusal;
 use crate::snapshot::refusal::SnapshotRefusal;
 
 /// Why a request was refused. Nothing of it took effect.
@@ -133,6 +134,8 @@ pub enum Refusal {
     },
     #[error(transparent)]
     Snapshot(#[from] SnapshotRefusal),
+    #[error(transparent)]
+    Limit(#[from] LimitRefusal),
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -187,6 +190,7 @@ impl Refusal {
             Self::DiskShrinks { .. } => "disk_shrinks",
             Self::NoRoom { .. } => "no_room",
             Self::Snapshot(refusal) => refusal.code(),
+            Self::Limit(refusal) => refusal.code(),
         }
     }
 
@@ -226,6 +230,7 @@ impl Refusal {
             | Self::NoRoom { .. } => RefusalClass::Conflict,
             Self::Drill(refusal) => refusal.class(),
             Self::Snapshot(refusal) => refusal.class(),
+            Self::Limit(refusal) => refusal.class(),
         }
     }
 

@@ -72,3 +72,22 @@ pub enum SnapshotTold {
     /// It has the one that it had.
     NotRestored { cause: String },
 }
+
+/// What became of new limits of a vnode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResizeReport {
+    pub vnode: VnodeId,
+    /// The entry that asked for it.
+    pub number: LogIndex,
+    pub told: ResizeTold,
+}
+
+/// What a worker says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResizeTold {
+    /// They hold: the kernel said so, or nothing runs for which they could.
+    Done,
+    /// Not yet. It is tried again.
+    Waits { cause: String },
+}

@@ -63,11 +63,14 @@ pub enum Table {
     SnapshotSchedules = 32,
     SnapshotSaves = 33,
     SnapshotCopies = 34,
+    BandwidthCeiling = 35,
+    VclusterBandwidths = 36,
+    VnodeResizes = 37,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -102,6 +105,9 @@ impl Table {
         Self::SnapshotSchedules,
         Self::SnapshotSaves,
         Self::SnapshotCopies,
+        Self::BandwidthCeiling,
+        Self::VclusterBandwidths,
+        Self::VnodeResizes,
     ];
 
     /// The table with this number.
@@ -254,6 +260,20 @@ macro_rules! for_each_map {
             put_snapshot_copy,
             remove_snapshot_copy
         );
+        $with!(
+            VclusterBandwidths,
+            vcluster_bandwidths,
+            VclusterId,
+            put_vcluster_bandwidth,
+            remove_vcluster_bandwidth
+        );
+        $with!(
+            VnodeResizes,
+            vnode_resizes,
+            VnodeId,
+            put_vnode_resize,
+            remove_vnode_resize
+        );
     };
 }
 
@@ -268,6 +288,7 @@ macro_rules! for_each_single {
         $with!(LastBackup, last_backup);
         $with!(Bandwidth, bandwidth);
         $with!(DiskOvercommit, disk_overcommit);
+        $with!(BandwidthCeiling, bandwidth_ceiling);
     };
 }
 

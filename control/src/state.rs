@@ -2,6 +2,7 @@
 //! its own frozen copy. Only [`crate::evolve`] changes it, through the `put` and `remove` functions here, which
 //! keep the look-up tables in step.
 
+mod limits;
 mod snapshots;
 mod wishes;
 
@@ -18,8 +19,8 @@ use crate::model::{
     Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, DiskOvercommit, Drill, Image,
     ImageCopies, ImageRun, ImageSave, ImageTitle, JoinToken, LastBackup, Lineage, Master, Network,
     Port, Program, PublicPort, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy,
-    SnapshotRestore, SnapshotSave, SnapshotSchedule, User, Vcluster, VclusterWishes, Visibility,
-    Vnode, VnodeWanted, VnodeWishes, Worker,
+    SnapshotRestore, SnapshotSave, SnapshotSchedule, User, Vcluster, VclusterBandwidth,
+    VclusterWishes, Visibility, Vnode, VnodeResize, VnodeWanted, VnodeWishes, Worker,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -45,6 +46,8 @@ pub struct State {
     pub bandwidth: Option<Bandwidth>,
     /// None until an admin changes it.
     pub disk_overcommit: Option<DiskOvercommit>,
+    /// None until an admin sets one.
+    pub bandwidth_ceiling: Option<Bandwidth>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,
@@ -74,6 +77,10 @@ pub struct State {
     /// What they want beyond their size, if that is not the usual.
     pub vcluster_wishes: RowMap<VclusterId, VclusterWishes>,
     pub vnode_wishes: RowMap<VnodeId, VnodeWishes>,
+    /// What their owners want them to send and receive, where that is not the site's setting.
+    pub vcluster_bandwidths: RowMap<VclusterId, VclusterBandwidth>,
+    /// Vnodes whose limits are not all in force yet.
+    pub vnode_resizes: RowMap<VnodeId, VnodeResize>,
     /// Vnodes' ports that are open to the outside.
     pub ports: RowMap<PublicPort, Port>,
     /// Receipts by the entry that they are for; the oldest are dropped.

@@ -1,6 +1,8 @@
 //! Whom a change concerns: which workers may have another assignment now, and whose part of the state is another. So
 //! that a master wakes those who follow it and nobody else. It may name too many, never too few.
 
+mod wishes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -66,6 +68,7 @@ pub fn touched(before: &State, after: &State) -> Touched {
     tracing.vclusters();
     tracing.vnodes();
     tracing.wishes();
+    tracing.limits();
     tracing.ports();
     tracing.snapshots();
     tracing.neighbours();
@@ -116,7 +119,12 @@ impl<'s> Tracing<'s> {
             settings.map(|settings| (settings.cluster, settings.cluster_net))
         };
         self.touched.all_workers |= cluster(before) != cluster(after);
-        let bandwidth = |state: &State| state.bandwidth.unwrap_or_default();
+        let bandwidth = |state: &State| {
+            (
+                state.bandwidth.unwrap_or_default(),
+                state.bandwidth_ceiling(),
+            )
+        };
         self.touched.all_workers |= bandwidth(before) != bandwidth(after);
         for pair in differing(&before.masters, &after.masters) {
             self.touched.all_workers |=
@@ -130,6 +138,7 @@ impl<'s> Tracing<'s> {
             || before.last_backup != after.last_backup
             || before.bandwidth != after.bandwidth
             || before.disk_overcommit != after.disk_overcommit
+            || before.bandwidth_ceiling != after.bandwidth_ceiling
             || before.masters != after.masters
             || before.replacements != after.replacements
             || before.join_tokens != after.join_tokens
@@ -354,27 +363,6 @@ impl<'s> Tracing<'s> {
                 for (state, vnode) in self.states().into_iter().zip([pair.0, pair.1]) {
                     let network = vnode.and_then(|vnode| state.network_of(vnode.owner));
                     self.networks.extend(network.map(|network| network.id));
-                }
-            }
-        }
-    }
-
-    /// What is wished beyond a vnode's size, its disk and its GPUs, concerns its own worker.
-    fn wishes(&mut self) {
-        for pair in differing(&self.before.vcluster_wishes, &self.after.vcluster_wishes) {
-            for state in self.states() {
-                let vclusters = both(pair).filter_map(|row| state.vclusters.get(&row.vcluster));
-                let owners = vclusters.map(|vcluster| vcluster.owner);
-                self.touched.owners.extend(owners);
-            }
-        }
-        for pair in differing(&self.before.vnode_wishes, &self.after.vnode_wishes) {
-            for state in self.states() {
-                let vnodes = both(pair).filter_map(|row| state.vnodes.get(&row.vnode));
-                for vnode in vnodes {
-                    self.touched.owners.insert(vnode.owner);
-                    let placed = vnode.placement.map(|placed| placed.worker);
-                    self.touched.workers.extend(placed);
                 }
             }
         }

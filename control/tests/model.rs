@@ -176,6 +176,7 @@ impl Model {
         let newest = newest.map_or(DrillId(0), |(id, _)| *id);
         hostile::drill::aim(command, newest);
         hostile::snapshot::aim(command, &self.log.state);
+        hostile::limit::aim(command, &self.log.state);
     }
 
     fn due(&mut self) -> Result<(), String> {

@@ -3,6 +3,8 @@
 //!
 //! The seed is fixed, so that a run repeats. `PROPTEST_CASES` (256 if not given) and `PROPTEST_RNG_SEED` widen the search.
 
+#[path = "touched/limit.rs"]
+mod limit;
 mod settled;
 #[path = "touched/snapshot.rs"]
 mod snapshot;
@@ -166,6 +168,7 @@ enum Happening {
     Wished(u64, u64),
     GpuGiven(u64),
     Snapshot(snapshot::Happening),
+    Limit(limit::Happening),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -208,6 +211,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => (vnode(), 1..3_u64).prop_map(|(id, disk)| Happening::Wished(id, disk)),
         2 => vnode().prop_map(Happening::GpuGiven),
         8 => snapshot::happening(vnode()).prop_map(Happening::Snapshot),
+        8 => limit::happening(vcluster(), vnode()).prop_map(Happening::Limit),
     ]
 }
 
@@ -336,6 +340,7 @@ fn event(state: &State, happening: Happening) -> Option<Event> {
             gpus: vec![format!("GPU-{id}")],
         },
         Happening::Snapshot(happening) => snapshot::event(state, happening)?,
+        Happening::Limit(happening) => limit::event(state, happening)?,
         Happening::Forgotten(image) => Event::Image(ImageEvent::Forgotten {
             digest: digest(image),
         }),

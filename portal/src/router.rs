@@ -162,6 +162,10 @@ fn api_routes() -> Router<Portal> {
             "/bandwidth",
             get(api::port::bandwidth).put(api::port::limit_bandwidth),
         )
+        .route(
+            "/bandwidth-ceiling",
+            get(api::port::bandwidth_ceiling).put(api::port::set_bandwidth_ceiling),
+        )
         .route("/backup", post(api::backup::take))
         .route("/state", get(api::state::show))
         .route("/state/diff", get(api::state::diff))

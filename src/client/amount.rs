@@ -1,6 +1,7 @@
 //! Amounts as people write and read them.
 
 use docklet_control::amount::DiskMib;
+use docklet_control::model::{BandwidthWish, KbitPerS};
 
 use crate::exit::{Class, Failure};
 
@@ -27,6 +28,34 @@ pub fn of_disk(disk: DiskMib) -> String {
     let whole = |(_, mib): &&(&str, u64)| disk.0 > 0 && disk.0.is_multiple_of(*mib);
     let (unit, mib) = UNITS.iter().rev().find(whole).unwrap_or(&UNITS[0]);
     format!("{}{unit}", disk.0 / mib)
+}
+
+/// Megabits per second as the masters count.
+pub fn kbit(mbit: u32) -> KbitPerS {
+    KbitPerS(mbit.saturating_mul(1_000))
+}
+
+/// Reads `100`, in Mbit/s, or `site`.
+pub fn bandwidth(text: &str) -> Result<BandwidthWish, Failure> {
+    if text == "site" {
+        return Ok(BandwidthWish::Site);
+    }
+    let mbit = text.parse().map(kbit).map(BandwidthWish::KbitPerS);
+    mbit.map_err(|_| {
+        let text = text.escape_debug();
+        let message = format!(
+            "\"{text}\" is no bandwidth: write a number of Mbit/s, or \"site\" for the site's setting"
+        );
+        Failure::new(Class::Invalid, message)
+    })
+}
+
+/// A bandwidth in Mbit/s where it is a whole number of them.
+pub fn of_bandwidth(rate: KbitPerS) -> String {
+    if rate.0.is_multiple_of(1_000) {
+        return format!("{} Mbit/s", rate.0 / 1_000);
+    }
+    format!("{} kbit/s", rate.0)
 }
 
 #[cfg(test)]
@@ -62,5 +91,17 @@ mod tests {
         ] {
             assert!(disk(text).is_err(), "{text}");
         }
+    }
+    #[test]
+    fn a_bandwidth_is_read_in_mbit_or_is_the_sites() {
+        let wish = |kbit| BandwidthWish::KbitPerS(KbitPerS(kbit));
+        assert_eq!(bandwidth("100").expect("a rate"), wish(100_000));
+        assert_eq!(bandwidth("4294968").expect("a rate"), wish(u32::MAX));
+        assert_eq!(bandwidth("site").expect("the site's"), BandwidthWish::Site);
+        for text in ["", "-1", "1.5", "100Mbit", "Site"] {
+            assert!(bandwidth(text).is_err(), "{text}");
+        }
+        assert_eq!(of_bandwidth(KbitPerS(100_000)), "100 Mbit/s");
+        assert_eq!(of_bandwidth(KbitPerS(64)), "64 kbit/s");
     }
 }

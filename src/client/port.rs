@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::VnodeName;
+use super::amount::kbit;
 use super::connection::Connection;
 use super::output::{Rows, instant, print, print_receipt};
 use crate::cli::Print;
@@ -141,7 +142,7 @@ fn show(format: Print, views: &Vec<PortView>) -> anyhow::Result<ExitCode> {
 pub enum BandwidthCommand {
     /// Show how much each vnode may send and receive
     Show(Print),
-    /// Limit each vnode of the cluster; a way that is not named is not limited
+    /// Limit each vnode whose owner wishes no bandwidth of its own; a way that is not named is not limited
     #[command(allow_negative_numbers = true)]
     Limit {
         /// What each vnode sends at most, in Mbit/s
@@ -153,37 +154,85 @@ pub enum BandwidthCommand {
         #[command(flatten)]
         print: Print,
     },
+    /// Show or set what no vnode gets more of, whatever its owner wishes
+    #[command(allow_negative_numbers = true)]
+    Ceiling {
+        /// What a vnode may send at most, in Mbit/s
+        #[arg(long, value_name = "MBIT")]
+        sent: Option<u32>,
+        /// What a vnode may receive at most, in Mbit/s
+        #[arg(long, value_name = "MBIT")]
+        received: Option<u32>,
+        /// Whatever owners wish
+        #[arg(long, conflicts_with_all = ["sent", "received"])]
+        none: bool,
+        #[command(flatten)]
+        print: Print,
+    },
 }
 
 pub async fn bandwidth(command: BandwidthCommand) -> anyhow::Result<ExitCode> {
     let connection = Connection::open()?;
     match command {
         BandwidthCommand::Show(format) => {
-            let bandwidth: Bandwidth = connection.get("/bandwidth").await?;
-            print(format.format, &bandwidth, |bandwidth| {
-                let mut rows = Rows::new(&["each vnode", "at most"]);
-                rows.add(["sends".to_owned(), amount(bandwidth.sent)]);
-                rows.add(["receives".to_owned(), amount(bandwidth.received)]);
-                rows
-            })?;
+            show_bandwidth(&connection, "/bandwidth", "each vnode", format).await?;
         }
         BandwidthCommand::Limit {
             sent,
             received,
             print,
         } => {
-            let rate = |mbit: u32| KbitPerS(mbit.saturating_mul(1_000));
-            let bandwidth = Bandwidth {
-                sent: sent.map(rate),
-                received: received.map(rate),
-            };
+            let bandwidth = of_mbit(sent, received);
             let receipt = connection
                 .receipt(Method::PUT, "/bandwidth", &bandwidth)
                 .await?;
             print_receipt(print.format, &receipt)?;
         }
+        BandwidthCommand::Ceiling {
+            sent: None,
+            received: None,
+            none: false,
+            print,
+        } => {
+            let of = "each vnode, whatever its owner wishes";
+            show_bandwidth(&connection, "/bandwidth-ceiling", of, print).await?;
+        }
+        BandwidthCommand::Ceiling {
+            sent,
+            received,
+            print,
+            ..
+        } => {
+            let ceiling = of_mbit(sent, received);
+            let receipt = connection
+                .receipt(Method::PUT, "/bandwidth-ceiling", &ceiling)
+                .await?;
+            print_receipt(print.format, &receipt)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn of_mbit(sent: Option<u32>, received: Option<u32>) -> Bandwidth {
+    Bandwidth {
+        sent: sent.map(kbit),
+        received: received.map(kbit),
+    }
+}
+
+async fn show_bandwidth(
+    connection: &Connection,
+    path: &str,
+    of: &'static str,
+    format: Print,
+) -> anyhow::Result<()> {
+    let bandwidth: Bandwidth = connection.get(path).await?;
+    print(format.format, &bandwidth, |bandwidth| {
+        let mut rows = Rows::new(&[of, "at most"]);
+        rows.add(["sends".to_owned(), amount(bandwidth.sent)]);
+        rows.add(["receives".to_owned(), amount(bandwidth.received)]);
+        rows
+    })
 }
 
 fn amount(rate: Option<KbitPerS>) -> String {

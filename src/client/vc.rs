@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
-use docklet_control::model::{GpuWish, Receipt, Wishes};
+use docklet_control::model::{
+    Bandwidth, BandwidthWish, GpuWish, KbitPerS, Receipt, SizeChange, Wishes,
+};
 use docklet_control::view::{Phase, VclusterView, VnodeView};
 use futures_util::StreamExt;
 use reqwest::Method;
@@ -45,15 +47,8 @@ pub enum Command {
         /// Vnodes that there shall be
         vnodes: u32,
     },
-    /// Let the disks of all vnodes grow, while they run
-    Resize {
-        vcluster: String,
-        /// What each disk shall hold, as 20GiB; never less than it holds now
-        #[arg(long, value_name = "SIZE", value_parser = amount::disk)]
-        disk: DiskMib,
-        #[command(flatten)]
-        print: Print,
-    },
+    /// Give all vnodes other limits, while they run
+    Resize(Resize),
     /// Delete a vcluster with all its files
     Delete(Change),
 }
@@ -83,12 +78,38 @@ pub struct Create {
     /// that of the snapshot]
     #[arg(long, value_name = "SIZE", value_parser = amount::disk)]
     disk: Option<DiskMib>,
+    /// What each vnode may send, and as much receive, in Mbit/s; the site's setting if absent
+    #[arg(long, value_name = "MBIT", conflicts_with = "from")]
+    bandwidth_mbit: Option<u32>,
     /// GPUs of each vnode, its own also while it stands still
     #[arg(long, default_value_t = 0)]
     gpus: u32,
     /// Kind of GPU, by words of the product's name, as A100 or "RTX 4090"; any if absent
     #[arg(long, value_name = "MODEL", requires = "gpus")]
     gpu_model: Option<String>,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+#[derive(Args)]
+#[command(allow_negative_numbers = true)]
+pub struct Resize {
+    vcluster: String,
+    /// CPU of each vnode, in thousandths of a core
+    #[arg(long)]
+    cpu_milli: Option<u32>,
+    /// Memory of each vnode, in MiB; less than is in use waits until less is
+    #[arg(long)]
+    memory_mib: Option<u32>,
+    /// Processes of each vnode at most; those that are there stay
+    #[arg(long)]
+    pids_max: Option<u32>,
+    /// What each disk shall hold, as 20GiB; never less than it holds now
+    #[arg(long, value_name = "SIZE", value_parser = amount::disk)]
+    disk: Option<DiskMib>,
+    /// What each vnode may send, and as much receive, in Mbit/s; or \"site\" for the site's setting
+    #[arg(long, value_name = "MBIT", value_parser = amount::bandwidth)]
+    bandwidth_mbit: Option<BandwidthWish>,
     #[command(flatten)]
     wait: Wait,
 }
@@ -116,6 +137,18 @@ pub struct Wait {
 enum Goal {
     Settled,
     Gone,
+    /// Workers have put all limits in force.
+    Resized,
+}
+
+impl Goal {
+    fn is_reached_by(&self, view: &VclusterView) -> bool {
+        match self {
+            Self::Settled => view.is_settled(),
+            Self::Resized => view.is_resized(),
+            Self::Gone => false,
+        }
+    }
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -133,17 +166,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Scale { change, vnodes } => {
             act(&connection, change, "scale", json!({"vnodes": vnodes})).await
         }
-        Command::Resize {
-            vcluster,
-            disk,
-            print,
-        } => {
-            let path = format!("{}/resize", path(&vcluster)?);
-            let body = json!({"disk_mib": disk});
-            let receipt = connection.receipt(Method::POST, &path, &body).await?;
-            print_receipt(print.format, &receipt)?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Resize(resize) => run_resize(&connection, resize).await,
         Command::Delete(change) => {
             let path = path(&change.vcluster)?;
             let receipt = connection
@@ -199,6 +222,9 @@ async fn run_create(connection: &Connection, create: Create) -> anyhow::Result<E
             body["wishes"] = json!(wishes);
         }
     }
+    if let Some(mbit) = create.bandwidth_mbit {
+        body["bandwidth_kbit_per_s"] = json!(amount::kbit(mbit));
+    }
     let receipt = connection
         .receipt(Method::POST, "/vclusters", &body)
         .await?;
@@ -210,6 +236,20 @@ async fn run_create(connection: &Connection, create: Create) -> anyhow::Result<E
         &Goal::Settled,
     )
     .await
+}
+
+async fn run_resize(connection: &Connection, resize: Resize) -> anyhow::Result<ExitCode> {
+    let change = SizeChange {
+        cpu_milli: resize.cpu_milli.map(CpuMilli),
+        memory_mib: resize.memory_mib.map(MemoryMib),
+        pids_max: resize.pids_max,
+        disk_mib: resize.disk,
+        bandwidth: resize.bandwidth_mbit,
+    };
+    let path = format!("{}/resize", path(&resize.vcluster)?);
+    let receipt = connection.receipt(Method::POST, &path, &change).await?;
+    let name = &resize.vcluster;
+    finish(connection, name, &receipt, resize.wait, &Goal::Resized).await
 }
 
 async fn act(
@@ -256,13 +296,31 @@ async fn finish(
             }
         },
         Err(_) => {
+            let why = why_not(connection, vcluster).await;
             let text = format!(
-                "vcluster \"{vcluster}\" is not as wanted after {} s; the change itself stands (entry {}): see `docklet vc show {vcluster}`",
+                "vcluster \"{vcluster}\" is not as wanted after {} s{why}; the change itself stands (entry {}): see `docklet vc show {vcluster}`",
                 wait.timeout_s, receipt.index
             );
             Err(Failure::new(Class::Timeout, text).into())
         }
     }
+}
+
+/// What its vnodes wait for, as far as that can be said.
+async fn why_not(connection: &Connection, vcluster: &str) -> String {
+    let Ok(path) = path(vcluster) else {
+        return String::new();
+    };
+    let view = connection.get::<VclusterView>(&path).await;
+    let vnodes = view.map(|view| view.vnodes).unwrap_or_default();
+    let waits = vnodes.iter().filter(|vnode| !vnode.reason.is_empty());
+    let waits: Vec<String> = waits
+        .map(|vnode| format!("{}: {}", vnode.name, vnode.reason))
+        .collect();
+    if waits.is_empty() {
+        return String::new();
+    }
+    format!(" ({})", waits.join("; "))
 }
 
 /// Looks at the vcluster after each change that the event stream tells.
@@ -281,9 +339,7 @@ async fn wait_for(
             .bytes_stream();
         loop {
             match connection.get::<VclusterView>(&path).await {
-                Ok(view) if matches!(goal, Goal::Settled) && view.is_settled() => {
-                    return Ok(Some(view));
-                }
+                Ok(view) if goal.is_reached_by(&view) => return Ok(Some(view)),
                 Ok(_) => {}
                 Err(error) if matches!(goal, Goal::Gone) && is_missing(&error) => return Ok(None),
                 Err(error) => return Err(error),
@@ -334,7 +390,17 @@ async fn list(connection: &Connection, format: Print) -> anyhow::Result<ExitCode
 fn show(format: Print, view: &VclusterView) -> anyhow::Result<ExitCode> {
     print(format.format, view, |view| {
         let mut rows = Rows::new(&[
-            "vnode", "state", "worker", "address", "disk", "gpus", "reason",
+            "vnode",
+            "state",
+            "worker",
+            "address",
+            "cpu milli",
+            "memory mib",
+            "pids max",
+            "disk",
+            "bandwidth",
+            "gpus",
+            "reason",
         ]);
         for vnode in &view.vnodes {
             rows.add([
@@ -342,7 +408,11 @@ fn show(format: Print, view: &VclusterView) -> anyhow::Result<ExitCode> {
                 vnode.phase.word().to_owned(),
                 vnode.worker.clone().unwrap_or_else(|| "-".to_owned()),
                 vnode.address.to_string(),
+                vnode.size.cpu_milli.0.to_string(),
+                vnode.size.memory_mib.0.to_string(),
+                vnode.size.pids_max.to_string(),
                 amount::of_disk(vnode.disk_mib),
+                bandwidth_of(vnode.bandwidth),
                 gpus_of(vnode),
                 vnode.reason.clone(),
             ]);
@@ -350,6 +420,15 @@ fn show(format: Print, view: &VclusterView) -> anyhow::Result<ExitCode> {
         rows
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn bandwidth_of(bandwidth: Bandwidth) -> String {
+    let Bandwidth { sent, received } = bandwidth;
+    let rate = |rate: Option<KbitPerS>| rate.map_or("-".to_owned(), amount::of_bandwidth);
+    if sent == received {
+        return rate(sent);
+    }
+    format!("{} sent, {} received", rate(sent), rate(received))
 }
 
 fn gpus_wanted(wish: &GpuWish) -> String {

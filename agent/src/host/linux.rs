@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use docklet_control::amount::DiskMib;
+use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::assignment::{AssignedNetwork, AssignedVnode, Fabric, VclusterSecret};
 use docklet_control::id::{NetworkId, VnodeId};
 use docklet_control::model::{Bandwidth, Network};
@@ -21,8 +21,8 @@ use crate::fault::AgentFault;
 use crate::gpu::Gpus;
 use crate::home;
 use crate::images::ImageStore;
+use crate::lxc::Container;
 use crate::lxc::alive::Alive;
-use crate::lxc::{Container, quota};
 use crate::network::dns::NameServers;
 use crate::network::together::Together;
 use crate::network::{gateway, guard, names, plug, segment, shape, space, uplink};
@@ -59,14 +59,16 @@ const LOOK_FOR_RULES_EVERY: Duration = Duration::from_secs(2);
 
 /// What an earlier process did not live to finish: a container that stands still goes on, and one whose start was cut
 /// short gets its CPU quota.
-fn take_up_containers(state: &StateDir) -> Result<(), AgentFault> {
+fn take_up_containers(state: &StateDir, cgroups: &Cgroups) -> Result<(), AgentFault> {
     for id in state.vnodes()? {
         let container = Container::open(&state.lxc_path(), &container_name(id))?;
         if container.is_frozen() {
             container.thaw()?;
         }
-        if container.is_running() {
-            quota::make_good(&container)?;
+        if container.is_running()
+            && let Some(placed) = state.placed(id)
+        {
+            cgroups.make_good(id, placed.size)?;
         }
     }
     Ok(())
@@ -97,9 +99,10 @@ impl LinuxHost {
         }
         let runtime = tokio::runtime::Handle::current();
         snapshot::thaw_all(&state)?;
-        take_up_containers(&state)?;
+        let cgroups = Cgroups::of_machine(&config.cgroup_prefix);
+        take_up_containers(&state, &cgroups)?;
         Ok(Self {
-            cgroups: Cgroups::of_machine(&config.cgroup_prefix),
+            cgroups,
             asker: Asker::open()?,
             gpus: Gpus::watch(config.gpus.clone())?,
             images: ImageStore::open(state.images())?,
@@ -142,6 +145,10 @@ impl LinuxHost {
             epoch: placed.as_ref().map(|placed| placed.epoch),
             running,
             orphaned: !running && self.cgroups.has_processes(id)?,
+            size: placed
+                .as_ref()
+                .map(|placed| placed.size)
+                .unwrap_or_default(),
             bandwidth: placed
                 .as_ref()
                 .map(|placed| placed.bandwidth)
@@ -229,6 +236,15 @@ impl LinuxHost {
         };
         disk::grow::mounted(&self.state, id, size)?;
         placed.disk_mib = size;
+        self.state.remember(&placed)
+    }
+
+    fn resize(&self, id: VnodeId, size: VnodeSize) -> Result<(), AgentFault> {
+        let Some(mut placed) = self.state.placed(id) else {
+            return Err(AgentFault::NotHere(id.0));
+        };
+        self.cgroups.relimit(id, size)?;
+        placed.size = size;
         self.state.remember(&placed)
     }
 
@@ -354,6 +370,7 @@ impl Host for LinuxHost {
             Act::WriteHosts(id, hosts) => self.write_hosts(*id, hosts),
             Act::LimitBandwidth(id, bandwidth) => self.limit(*id, *bandwidth),
             Act::GrowDisk(id, size) => self.grow_disk(*id, *size),
+            Act::Resize(id, size) => self.resize(*id, *size),
             Act::WriteKeys(id, secret) => self.write_keys(*id, secret),
             Act::Remove(id) => self.remove(*id),
             Act::Save(vnode, save) => save::save(self, vnode, *save),

@@ -93,6 +93,7 @@ impl Host for MemoryHost {
                     running: false,
                     orphaned: false,
                     hosts: vnode.hosts.clone(),
+                    size: vnode.size,
                     bandwidth: vnode.bandwidth,
                     disk_mib: vnode.disk_mib,
                     secret: vnode.secret.clone(),
@@ -114,6 +115,11 @@ impl Host for MemoryHost {
             Act::GrowDisk(id, size) => {
                 if let Some(vnode) = seen.vnodes.get_mut(id) {
                     vnode.disk_mib = *size;
+                }
+            }
+            Act::Resize(id, size) => {
+                if let Some(vnode) = seen.vnodes.get_mut(id) {
+                    vnode.size = *size;
                 }
             }
             Act::WriteKeys(id, secret) => {

@@ -7,7 +7,7 @@ pub mod memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use docklet_control::amount::DiskMib;
+use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::assignment::{
     AssignedImage, AssignedNetwork, AssignedRestore, AssignedSave, AssignedVnode, Fabric,
     VclusterSecret,
@@ -31,6 +31,8 @@ pub struct SeenVnode {
     pub orphaned: bool,
     /// Names and addresses in its hosts file.
     pub hosts: Vec<(String, Ipv4Addr)>,
+    /// What it may use of CPU and memory, and how many processes.
+    pub size: VnodeSize,
     /// Limits of its network device.
     pub bandwidth: Bandwidth,
     /// What its disk was made for, or has grown to since.
@@ -79,6 +81,8 @@ pub enum Act {
     LimitBandwidth(VnodeId, Bandwidth),
     /// Lets its disk grow while it runs.
     GrowDisk(VnodeId, DiskMib),
+    /// Puts other limits of CPU, memory and processes in force while it runs.
+    Resize(VnodeId, VnodeSize),
     /// Replaces its vcluster's keys.
     WriteKeys(VnodeId, VclusterSecret),
     /// Leaves nothing of it.
@@ -111,6 +115,7 @@ impl Act {
             Self::WriteHosts(..) => "write hosts",
             Self::LimitBandwidth(..) => "limit bandwidth",
             Self::GrowDisk(..) => "grow disk",
+            Self::Resize(..) => "resize",
             Self::WriteKeys(..) => "write keys",
             Self::Remove(_) => "remove",
             Self::Save(..) => "save",

@@ -31,21 +31,6 @@ pub(super) fn set(container: &Container, config: &[(String, String)]) -> Result<
     Ok(())
 }
 
-/// Sets what the container's file says, if somebody died between the start and that.
-///
-/// # Errors
-/// The kernel does not take it.
-pub(crate) fn make_good(container: &Container) -> Result<(), AgentFault> {
-    for (key, file) in QUOTA {
-        let said = container.get(key).unwrap_or_default();
-        let said = said.trim();
-        if !said.is_empty() && container.cgroup_item(file).is_some_and(|is| is != said) {
-            container.set_cgroup_item(file, said)?;
-        }
-    }
-    Ok(())
-}
-
 fn file_of(key: &str) -> Option<&'static str> {
     let found = QUOTA.iter().find(|(item, _)| *item == key)?;
     Some(found.1)

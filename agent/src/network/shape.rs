@@ -41,7 +41,19 @@ pub fn begin(vnodes: &[AssignedVnode]) -> Result<(), AgentFault> {
     if queues.is_empty() {
         return Ok(());
     }
-    tc(&queues)
+    tc(&queues)?;
+    let limited = vnodes.iter().flat_map(|vnode| {
+        let Bandwidth { sent, received } = vnode.bandwidth;
+        let received = received.map(|rate| (host_device(vnode.id), rate));
+        received
+            .into_iter()
+            .chain(sent.map(|rate| (upload_device(vnode.id), rate)))
+    });
+    let limited: Vec<(String, KbitPerS)> = limited.collect();
+    let named = limited
+        .iter()
+        .map(|(device, rate)| (device.as_str(), *rate));
+    check(&named.collect::<Vec<_>>())
 }
 
 /// Limits a vnode that is plugged in, or lifts its limits.
@@ -66,7 +78,10 @@ pub fn limit(id: VnodeId, bandwidth: Bandwidth) -> Result<(), AgentFault> {
 fn receive(host: &str, rate: Option<KbitPerS>) -> Result<(), AgentFault> {
     let shaped = run("tc", &["qdisc", "show", "dev", host, "root"], "")?.contains("qdisc tbf");
     match rate {
-        Some(rate) => tc(&bucket(host, rate)),
+        Some(rate) => {
+            tc(&bucket(host, rate))?;
+            check(&[(host, rate)])
+        }
         None if shaped => tc(&format!("qdisc del dev {host} root\n")),
         None => Ok(()),
     }
@@ -76,7 +91,8 @@ fn send(host: &str, upload: &str, rate: KbitPerS, made: bool) -> Result<(), Agen
     if !made {
         run("ip", &["-batch", "-"], &add(upload))?;
     }
-    tc(&turn(host, upload, rate))
+    tc(&turn(host, upload, rate))?;
+    check(&[(upload, rate)])
 }
 
 /// The device that what a vnode sends is turned to.
@@ -96,6 +112,34 @@ action mirred egress redirect dev {upload}
     )
 }
 
+/// Makes sure that the kernel has the rates that were asked for.
+fn check(wanted: &[(&str, KbitPerS)]) -> Result<(), AgentFault> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let told = run("tc", &["-j", "qdisc", "show"], "")?;
+    let told: Vec<serde_json::Value> = serde_json::from_str(&told)?;
+    for (device, rate) in wanted {
+        let here = |queue: &&serde_json::Value| {
+            queue["dev"].as_str() == Some(device) && queue["kind"].as_str() == Some("tbf")
+        };
+        let found = told.iter().find(here);
+        let found = found.and_then(|queue| queue["options"]["rate"].as_u64());
+        if found != Some(bytes_per_s(*rate)) {
+            return Err(AgentFault::Limit {
+                key: format!("bandwidth of {device} in bytes/s"),
+                wanted: bytes_per_s(*rate).to_string(),
+                found: found.map_or("none".to_owned(), |found| found.to_string()),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn bytes_per_s(rate: KbitPerS) -> u64 {
+    u64::from(rate.0) * 1_000 / 8
+}
+
 fn lift(host: &str, upload: &str) -> Result<(), AgentFault> {
     tc(&format!("qdisc del dev {host} ingress\n"))?;
     run("ip", &["link", "del", upload], "").map(|_| ())
@@ -103,8 +147,7 @@ fn lift(host: &str, upload: &str) -> Result<(), AgentFault> {
 
 /// A token bucket of this rate.
 fn bucket(device: &str, rate: KbitPerS) -> String {
-    let bytes_per_s = u64::from(rate.0) * 1_000 / 8;
-    let burst = BURST_BYTES_MIN.max(bytes_per_s / BURST_PER_S);
+    let burst = BURST_BYTES_MIN.max(bytes_per_s(rate) / BURST_PER_S);
     format!(
         "qdisc replace dev {device} root tbf rate {rate}kbit burst {burst} latency 50ms\n",
         rate = rate.0

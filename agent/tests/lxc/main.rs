@@ -22,6 +22,7 @@ mod meters;
 mod noise;
 mod ready;
 mod reboot;
+mod resize;
 mod save;
 mod snapshot;
 mod support;

@@ -168,6 +168,7 @@ impl Worker {
             saves: Vec::new(),
             snapshots: Some(Vec::new()),
             restores: Vec::new(),
+            resizes: Vec::new(),
         }
     }
 
@@ -367,6 +368,7 @@ pub async fn round(host: &Arc<LinuxHost>, wanted: &Assignment) -> Vec<&'static s
     let mut steps = Vec::new();
     let images = plan.images.into_values().chain(plan.saves.into_values());
     let snapshots = plan.snapshots.into_values().flatten();
+    let snapshots = snapshots.chain(plan.resizes.into_values());
     for act in plan
         .networks
         .into_iter()

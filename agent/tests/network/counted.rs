@@ -1,6 +1,8 @@
 //! Limits and counters of vnodes' devices.
 
-use std::net::UdpSocket;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
 
 use docklet_agent::host::Act;
 use docklet_agent::network::counters::{Traffic, all_counters, counters};
@@ -110,5 +112,64 @@ fn limits_come_with_the_start_and_go_with_the_vnode() {
             !devices.iter().any(|device| device.ends_with("11")),
             "{devices:?}"
         );
+    });
+}
+
+/// How long it takes to bring `bytes` from one vnode to another by one TCP connection.
+fn transfer(from: &Guest, to: &Guest, port: u16, bytes: usize) -> Duration {
+    let listener = to.space.within(|| TcpListener::bind(to.at(port)));
+    let listener = listener.expect("a listener");
+    let taking = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let took = std::io::copy(&mut stream, &mut std::io::sink()).expect("read");
+        // Only now has all of it come.
+        stream.write_all(b".").expect("answered");
+        took
+    });
+    let mut stream = from.space.reach(to.at(port)).expect("a connection");
+    let begun = Instant::now();
+    stream.write_all(&vec![7; bytes]).expect("sent");
+    stream.shutdown(Shutdown::Write).expect("ended");
+    stream.read_exact(&mut [0]).expect("an answer");
+    let lasted = begun.elapsed();
+    assert_eq!(taking.join().expect("no panic"), bytes as u64);
+    lasted
+}
+
+/// Two limits are compared, so that a machine which is busy with other things does not matter.
+#[test]
+fn four_times_the_bandwidth_is_four_times_as_fast_each_way_and_only_that_way() {
+    Site::run(|site| {
+        let node = site.worker(1);
+        node.ensure(&site, &site.network(5, &[1], 1));
+        let (one, two) = (node.guest(5, 11, 11), node.guest(5, 12, 12));
+        two.space.serve_udp(two.at(7), "two");
+        assert!(
+            one.space.hear_udp(two.at(7)).is_some(),
+            "they know each other"
+        );
+        let mut port = 5_000;
+        let mut measure = |out: bool| {
+            port += 1;
+            let (from, to) = if out { (&one, &two) } else { (&two, &one) };
+            transfer(from, to, port, 2 << 20).as_secs_f64()
+        };
+        for out in [true, false] {
+            let mut with = |mbit: u32| {
+                let rate = Some(KbitPerS(mbit * 1_000));
+                let (sent, received) = if out { (rate, None) } else { (None, rate) };
+                let bandwidth = Bandwidth { sent, received };
+                node.act(Act::LimitBandwidth(one.id(), bandwidth));
+                assert_eq!(node.observe().vnodes[&one.id()].bandwidth, bandwidth);
+                (measure(out), measure(!out))
+            };
+            let ((slow, other), (fast, _)) = (with(8), with(32));
+            println!(
+                "out {out}: {slow:.2} s at 8 Mbit/s, {fast:.2} s at 32, {other:.2} s the other way"
+            );
+            assert!(slow > 1.2, "no faster than the limit: {slow} s");
+            assert!(slow > fast * 2.0, "{slow} s and {fast} s");
+            assert!(other < slow / 2.0, "the other way is free: {other} s");
+        }
     });
 }

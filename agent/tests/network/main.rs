@@ -1,6 +1,11 @@
 //! Tests of segments, gateways and public ports between two workers, in network namespaces; they need root. Vnodes are
 //! namespaces too where a container adds nothing.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "measured times are read in what is printed"
+)]
+
 mod counted;
 mod fabric;
 mod leftovers;

@@ -3,6 +3,7 @@
 mod drill;
 mod generation;
 mod image;
+mod limit;
 mod machine;
 mod master;
 mod person;
@@ -17,8 +18,8 @@ mod wishes;
 use crate::command::{Command, Entry};
 use crate::event::Event;
 use crate::id::LogIndex;
-use crate::model::Wishes;
 use crate::model::receipt::Subject;
+use crate::model::{SizeChange, Wishes};
 use crate::permit;
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -145,6 +146,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
                 vnodes: *vnodes,
                 size: *size,
                 wishes: Wishes::usual(),
+                bandwidth: None,
             };
             vcluster::create(ground, &asked, image)
         }
@@ -160,11 +162,16 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
                 vnodes: *vnodes,
                 size: *size,
                 wishes,
+                bandwidth: None,
             };
             vcluster::create(ground, &asked, image)
         }
         Command::ResizeVcluster { vcluster, disk_mib } => {
-            wishes::resize(ground, *vcluster, *disk_mib)
+            let change = SizeChange {
+                disk_mib: Some(*disk_mib),
+                ..SizeChange::default()
+            };
+            limit::resize(ground, *vcluster, &change)
         }
         Command::SetDiskOvercommit { overcommit } => {
             wishes::set_disk_overcommit(ground, *overcommit)
@@ -218,6 +225,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::LimitBandwidth { bandwidth } => port::limit_bandwidth(ground, *bandwidth),
         Command::Image(command) => image::decide(ground, command),
         Command::Snapshot(command) => snapshot::decide(ground, command),
+        Command::Limit(command) => limit::decide(ground, command),
     }
 }
 

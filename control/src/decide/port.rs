@@ -134,20 +134,24 @@ pub(super) fn limit_bandwidth(
     ground: Ground<'_>,
     bandwidth: Bandwidth,
 ) -> Result<Decision, Refusal> {
-    let (first, last) = (
-        Bandwidth::KBIT_PER_S_RANGE.start(),
-        Bandwidth::KBIT_PER_S_RANGE.end(),
-    );
-    let check = |what: &str, rate: Option<KbitPerS>| match rate {
-        Some(rate) => {
-            let range = u64::from(*first)..=u64::from(*last);
-            in_range(what, rate.0.into(), range, "kbit/s")
-        }
-        None => Ok(()),
-    };
-    check("sending", bandwidth.sent)?;
-    check("receiving", bandwidth.received)?;
+    check_rates(bandwidth)?;
     let same = ground.state.bandwidth.unwrap_or_default() == bandwidth;
     let event = (!same).then_some(Event::BandwidthLimited { bandwidth });
     Ok(Decision::quiet(event.into_iter().collect()))
+}
+
+pub(super) fn check_rates(bandwidth: Bandwidth) -> Result<(), Refusal> {
+    for (what, rate) in [
+        ("sending", bandwidth.sent),
+        ("receiving", bandwidth.received),
+    ] {
+        rate.map_or(Ok(()), |rate| check_rate(what, rate))?;
+    }
+    Ok(())
+}
+
+pub(super) fn check_rate(what: &str, rate: KbitPerS) -> Result<(), Refusal> {
+    let (least, most) = Bandwidth::KBIT_PER_S_RANGE.into_inner();
+    let range = u64::from(least)..=u64::from(most);
+    in_range(what, rate.0.into(), range, "kbit/s")
 }

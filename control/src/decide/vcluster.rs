@@ -5,14 +5,15 @@ use std::net::Ipv4Addr;
 
 use ipnetwork::Ipv4Network;
 
-use super::{Decision, Ground, in_range, port, snapshot, wishes};
+use super::{Decision, Ground, in_range, limit, port, snapshot, wishes};
 use crate::amount::VnodeSize;
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::id::{Digest, NetworkId, UserId, VclusterId, VnodeId};
 use crate::image::{catalog, copies};
 use crate::model::receipt::Subject;
 use crate::model::{
-    Image, Network, Settings, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Wishes,
+    Image, KbitPerS, Network, Settings, User, Vcluster, VclusterWanted, Vnode, VnodeSeen,
+    VnodeWanted, Wishes,
 };
 use crate::name::Name;
 use crate::permit;
@@ -24,6 +25,8 @@ pub(super) struct Asked<'e> {
     pub(super) vnodes: u32,
     pub(super) size: VnodeSize,
     pub(super) wishes: &'e Wishes,
+    /// The site's setting if none.
+    pub(super) bandwidth: Option<KbitPerS>,
 }
 
 /// What vnodes are made of.
@@ -69,6 +72,8 @@ fn check(ground: Ground<'_>, owner: &User, asked: &Asked<'_>) -> Result<Name, Re
     check_count(asked.vnodes)?;
     check_size(asked.size)?;
     wishes::check(asked.wishes)?;
+    let allowed = |rate| limit::check_bandwidth(ground.state, rate);
+    asked.bandwidth.map_or(Ok(()), allowed)?;
     refuse_taken(ground, owner, &name)?;
     Ok(name)
 }
@@ -84,6 +89,7 @@ fn make(
         vnodes,
         size,
         wishes,
+        bandwidth,
         ..
     } = *asked;
     let (network, made) = network_for(ground, owner.id)?;
@@ -104,6 +110,7 @@ fn make(
         vcluster: vcluster.clone(),
     });
     events.extend(wishes::of_vcluster(&vcluster, wishes));
+    events.extend(limit::of_vcluster(&vcluster, bandwidth));
     events.extend(new_vnodes(ground, &vcluster, wishes, &network, 0..vnodes)?);
     Ok(Decision::new(Subject::Vcluster(vcluster.id), events))
 }
@@ -113,7 +120,7 @@ fn check_count(vnodes: u32) -> Result<(), Refusal> {
     in_range("size", u64::from(vnodes), 1..=most, "vnodes")
 }
 
-fn check_size(size: VnodeSize) -> Result<(), Refusal> {
+pub(super) fn check_size(size: VnodeSize) -> Result<(), Refusal> {
     let wide =
         |range: std::ops::RangeInclusive<u32>| u64::from(*range.start())..=u64::from(*range.end());
     let (cpu, memory) = (u64::from(size.cpu_milli.0), u64::from(size.memory_mib.0));

@@ -1,14 +1,9 @@
-//! What may be wished for beyond a vnode's size, and disks that grow.
+//! What may be wished for beyond a vnode's size.
 
-use std::collections::BTreeMap;
-
-use super::{Decision, Ground, in_range, vcluster};
+use super::{Decision, Ground, in_range};
 use crate::amount::DiskMib;
 use crate::event::{Event, VclusterRef, VnodeRef};
-use crate::id::{VclusterId, WorkerId};
-use crate::model::receipt::Subject;
 use crate::model::{DiskOvercommit, Gpu, GpuWish, Vcluster, Vnode, Wishes, WorkerCapacity};
-use crate::place;
 use crate::refusal::Refusal;
 
 /// Longest unique name of a GPU, in bytes: those of NVIDIA's driver have 40, of a part of one 80.
@@ -22,7 +17,7 @@ pub(super) fn check(wishes: &Wishes) -> Result<(), Refusal> {
     check_gpus(&wishes.gpus)
 }
 
-fn check_disk(disk: DiskMib) -> Result<(), Refusal> {
+pub(super) fn check_disk(disk: DiskMib) -> Result<(), Refusal> {
     in_range("disk", disk.0, Wishes::DISK_MIB_RANGE, "MiB")
 }
 
@@ -89,48 +84,19 @@ pub(super) fn of_vnode(vnode: &Vnode, wishes: &Wishes) -> Option<Event> {
     })
 }
 
-/// Lets all disks of a vcluster grow, those of vnodes that are added later too. Where no worker has made a disk yet it
-/// may become smaller as well.
-pub(super) fn resize(
-    ground: Ground<'_>,
-    id: VclusterId,
-    disk_mib: DiskMib,
-) -> Result<Decision, Refusal> {
-    let state = ground.state;
-    let vcluster = vcluster::changeable(ground, id)?;
-    check_disk(disk_mib)?;
-    let vnodes = state.live_vnodes_of(id);
-    refuse_shrinking(ground, vcluster, &vnodes, disk_mib)?;
-    let differs = |vnode: &&Vnode| state.wishes_of(vnode.id).disk_mib != disk_mib;
-    let changing: Vec<&Vnode> = vnodes.into_iter().filter(differs).collect();
-    refuse_overfull(ground, &changing, disk_mib)?;
-    let changed = |wishes: &Wishes| Wishes {
-        disk_mib,
-        ..wishes.clone()
-    };
-    let of_new = state.wishes_of_vcluster(id);
-    let mut events = Vec::new();
-    if of_new.disk_mib != disk_mib {
-        events.push(Event::VclusterWished {
-            about: VclusterRef::from(vcluster),
-            wishes: changed(of_new),
-        });
-    }
-    events.extend(changing.iter().map(|vnode| Event::VnodeWished {
-        about: VnodeRef::from(*vnode),
-        wishes: changed(state.wishes_of(vnode.id)),
-    }));
-    Ok(Decision::new(Subject::Vcluster(id), events))
-}
-
-fn refuse_shrinking(
+/// Where no worker has made a disk yet it may become smaller.
+pub(super) fn refuse_shrinking(
     ground: Ground<'_>,
     vcluster: &Vcluster,
     vnodes: &[&Vnode],
     disk_mib: DiskMib,
 ) -> Result<(), Refusal> {
-    let made = vnodes.iter().filter(|vnode| vnode.placement.is_some());
-    let disks = made.map(|vnode| ground.state.wishes_of(vnode.id).disk_mib);
+    let state = ground.state;
+    // One that is to be a copy must hold what is copied.
+    let made = vnodes
+        .iter()
+        .filter(|vnode| vnode.placement.is_some() || state.snapshot_copies.contains_key(&vnode.id));
+    let disks = made.map(|vnode| state.wishes_of(vnode.id).disk_mib);
     let has = disks.max().unwrap_or(disk_mib);
     if disk_mib >= has {
         return Ok(());
@@ -140,43 +106,6 @@ fn refuse_shrinking(
         has_mib: has.0,
         given_mib: disk_mib.0,
     })
-}
-
-/// Refuses what some worker could not promise. Of vnodes that no worker has yet the scheduler takes care.
-fn refuse_overfull(
-    ground: Ground<'_>,
-    changing: &[&Vnode],
-    disk_mib: DiskMib,
-) -> Result<(), Refusal> {
-    let mut more: BTreeMap<WorkerId, u64> = BTreeMap::new();
-    for vnode in changing {
-        if let Some(placed) = vnode.placement {
-            let has = ground.state.wishes_of(vnode.id).disk_mib;
-            *more.entry(placed.worker).or_default() += disk_mib.0 - has.0;
-        }
-    }
-    for (id, wanted) in more {
-        let Some(worker) = ground.state.workers.get(&id) else {
-            continue;
-        };
-        let load = place::load(ground.state, worker);
-        let whole = worker.facts.capacity.disk_mib.0;
-        let (wanted, free) = if disk_mib.0 > whole {
-            (disk_mib.0, whole)
-        } else {
-            (wanted, load.disk_mib_max.saturating_sub(load.disk_mib))
-        };
-        if wanted > free {
-            return Err(Refusal::NoRoom {
-                worker: worker.name.to_string(),
-                what: "disk".to_owned(),
-                wanted,
-                free,
-                unit: "MiB".to_owned(),
-            });
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn set_disk_overcommit(

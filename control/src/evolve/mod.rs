@@ -3,6 +3,7 @@
 
 mod drill;
 mod image;
+mod limit;
 mod machine;
 mod master;
 mod person;
@@ -101,6 +102,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::GpusGiven { about, gpus } => wishes::gpus_given(&mut state, about.vnode, gpus),
         Event::DiskOvercommitSet { overcommit } => state.disk_overcommit = Some(overcommit),
         Event::Snapshot(event) => snapshot::evolve(&mut state, event),
+        Event::Limit(event) => limit::evolve(&mut state, event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}
     }

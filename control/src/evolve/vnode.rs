@@ -23,6 +23,8 @@ pub(super) fn change(state: &mut State, id: VnodeId, with: impl FnOnce(&mut Vnod
 }
 
 pub(super) fn placed(state: &mut State, at: UnixMs, id: VnodeId, placement: Placement) {
+    // It begins there with all its limits.
+    state.remove_vnode_resize(&id);
     change(state, id, |vnode| {
         vnode.placement = Some(placement);
         vnode.obstacles.clear();
@@ -41,6 +43,7 @@ pub(super) fn seen(state: &mut State, at: UnixMs, id: VnodeId, seen: VnodeSeen) 
 pub(super) fn removed(state: &mut State, id: VnodeId) {
     state.remove_image_save(&id);
     state.remove_vnode_wishes(&id);
+    state.remove_vnode_resize(&id);
     let Some(vnode) = state.remove_vnode(&id) else {
         return;
     };

@@ -5,6 +5,7 @@ pub mod bandwidth;
 pub mod drill;
 pub mod image;
 pub mod join_token;
+pub mod limit;
 pub mod lineage;
 pub mod master;
 pub mod network;
@@ -29,6 +30,7 @@ pub use image::{
     Image, ImageCopies, ImageRun, ImageSave, ImageSpec, ImageTitle, SaveSeen, Visibility,
 };
 pub use join_token::{JoinRole, JoinToken};
+pub use limit::{BandwidthWish, SizeChange, VclusterBandwidth, VnodeResize};
 pub use lineage::Lineage;
 pub use master::Master;
 pub use network::Network;

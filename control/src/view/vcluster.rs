@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::amount::{DiskMib, VnodeSize};
 use crate::id::{Epoch, LogIndex, UnixMs, UserId, VclusterId, VnodeId};
 use crate::model::{
-    Gpu, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Wishes, WorkerStatus,
+    Bandwidth, Gpu, KbitPerS, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted,
+    Wishes, WorkerStatus,
 };
 use crate::permit;
 use crate::place::{Dimension, Obstacle};
@@ -74,6 +75,12 @@ pub struct VnodeView {
     /// GPUs that are its own.
     #[serde(default)]
     pub gpus: Vec<GpuView>,
+    /// How much it may send and receive.
+    #[serde(default)]
+    pub bandwidth: Bandwidth,
+    /// There while not all of these limits are in force: why not, as far as its worker has said.
+    #[serde(default)]
+    pub resizing: Option<String>,
     /// Since when the worker's last report holds.
     pub seen_at: UnixMs,
 }
@@ -98,6 +105,9 @@ pub struct VclusterView {
     /// What vnodes that are added want beyond it.
     #[serde(default)]
     pub wishes: Wishes,
+    /// What its vnodes may send and receive by its owner's wish; the site's setting holds if none.
+    #[serde(default)]
+    pub bandwidth: Option<KbitPerS>,
     pub wanted: VclusterWanted,
     /// The phase of the vnode that is furthest from what is wanted.
     pub phase: Phase,
@@ -121,6 +131,12 @@ impl VclusterView {
             VclusterWanted::Deleted => return false,
         };
         self.vnodes.iter().all(|vnode| vnode.phase == goal)
+    }
+
+    /// Whether the limits of all vnodes that some worker has are in force.
+    #[must_use]
+    pub fn is_resized(&self) -> bool {
+        self.vnodes.iter().all(|vnode| vnode.resizing.is_none())
     }
 }
 
@@ -155,6 +171,7 @@ pub fn show(state: &State, vcluster: &Vcluster) -> VclusterView {
         image: vcluster.image_name.to_string(),
         size: vcluster.size,
         wishes: state.wishes_of_vcluster(vcluster.id).clone(),
+        bandwidth: state.wished_bandwidth(vcluster.id),
         wanted: vcluster.wanted,
         phase: overall(vcluster.wanted, &vnodes),
         running: u32::try_from(running).unwrap_or(u32::MAX),
@@ -206,8 +223,15 @@ pub fn show_vnode(state: &State, vnode: &Vnode) -> VnodeView {
         size: vnode.size,
         disk_mib: state.wishes_of(vnode.id).disk_mib,
         gpus: gpus(state, vnode),
+        bandwidth: state.bandwidth_of(vnode.vcluster),
+        resizing: resizing(state, vnode),
         seen_at: vnode.seen_at,
     }
+}
+
+fn resizing(state: &State, vnode: &Vnode) -> Option<String> {
+    let resize = state.vnode_resizes.get(&vnode.id)?;
+    Some(resize.waits.clone())
 }
 
 fn gpus(state: &State, vnode: &Vnode) -> Vec<GpuView> {
@@ -257,7 +281,7 @@ fn reason(state: &State, vnode: &Vnode, lost: bool) -> String {
             if vnode.placement.is_none() && vnode.wanted == VnodeWanted::Running {
                 no_worker(state, &vnode.obstacles)
             } else {
-                copying(state, vnode).unwrap_or_else(|| missing_gpus(state, vnode))
+                copying(state, vnode).unwrap_or_else(|| what_it_lacks(state, vnode))
             }
         }
     }
@@ -267,6 +291,14 @@ fn reason(state: &State, vnode: &Vnode, lost: bool) -> String {
 fn copying(state: &State, vnode: &Vnode) -> Option<String> {
     let source = state.copied_for(vnode.id)?;
     Some(format!("its disk is being copied of {source}"))
+}
+
+/// GPUs that are gone, and limits that wait.
+fn what_it_lacks(state: &State, vnode: &Vnode) -> String {
+    let missing = Some(missing_gpus(state, vnode));
+    let texts = missing.into_iter().chain(resizing(state, vnode));
+    let texts: Vec<String> = texts.filter(|text| !text.is_empty()).collect();
+    texts.join("; ")
 }
 
 /// GPUs that are the vnode's and that its worker does not have any more; empty if there are none.

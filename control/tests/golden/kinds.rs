@@ -9,6 +9,9 @@ use docklet_control::drill::refusal::DrillRefusal;
 use docklet_control::event::Event;
 use docklet_control::image::command::ImageCommand;
 use docklet_control::image::event::ImageEvent;
+use docklet_control::limit::command::LimitCommand;
+use docklet_control::limit::event::LimitEvent;
+use docklet_control::limit::refusal::LimitRefusal;
 use docklet_control::model::Outcome;
 use docklet_control::rows::Table;
 use docklet_control::snapshot::command::SnapshotCommand;
@@ -33,13 +36,16 @@ impl Kinds {
             ("drill-commands", count::<DrillCommand>()),
             ("image-commands", count::<ImageCommand>()),
             ("snapshot-commands", count::<SnapshotCommand>()),
+            ("limit-commands", count::<LimitCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
             ("snapshot-events", count::<SnapshotEvent>()),
+            ("limit-events", count::<LimitEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
+            ("limit-refusals", count::<LimitRefusal>()),
             ("tables", Table::ALL.len()),
         ];
         Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
@@ -86,6 +92,9 @@ impl Seen {
         if let Command::Snapshot(snapshot) = &entry.command {
             self.one("snapshot-commands", &name(snapshot));
         }
+        if let Command::Limit(limit) = &entry.command {
+            self.one("limit-commands", &name(limit));
+        }
         for event in &applied.change.events {
             self.one("events", &name(event));
             if let Event::Drill(drill) = event {
@@ -96,6 +105,9 @@ impl Seen {
             }
             if let Event::Snapshot(snapshot) = event {
                 self.one("snapshot-events", &name(snapshot));
+            }
+            if let Event::Limit(limit) = event {
+                self.one("limit-events", &name(limit));
             }
         }
         if let Outcome::Refused(refusal) = &applied.receipt.outcome {

@@ -2,6 +2,7 @@
 
 pub mod drill;
 pub mod image;
+pub mod limit;
 pub mod snapshot;
 pub mod wishes;
 
@@ -37,6 +38,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         4 => drill::asked(),
         4 => image::asked(),
         4 => snapshot::asked(),
+        4 => limit::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -107,7 +109,8 @@ fn anything() -> BoxedStrategy<Command> {
         of_a_worker,
         drill::anything(),
         image::anything(),
-        snapshot::anything()
+        snapshot::anything(),
+        limit::anything()
     ]
     .boxed()
 }

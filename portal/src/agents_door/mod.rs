@@ -12,6 +12,7 @@ use docklet_control::agent_wire::{FromAgent, ToAgent};
 use docklet_control::assignment::{Assignment, VclusterSecret, assignment};
 use docklet_control::id::{Digest, LogIndex, WorkerId};
 use docklet_control::image::command::ImageCommand;
+use docklet_control::limit::command::LimitCommand;
 use docklet_control::model::{WorkerFacts, WorkerStatus};
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::{Command, State};
@@ -180,6 +181,10 @@ impl Agent {
             FromAgent::Snapshots(reports) => {
                 let command = SnapshotCommand::Report { worker, reports };
                 (0, Command::Snapshot(command))
+            }
+            FromAgent::Resizes(reports) => {
+                let command = LimitCommand::Report { worker, reports };
+                (0, Command::Limit(command))
             }
             FromAgent::Hello { .. } => return Err(remote("it said hello twice")),
         };

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use docklet_control::limit::command::LimitCommand;
 use docklet_control::model::{Bandwidth, PortNumber, Protocol, PublicPort, Receipt};
 use docklet_control::view::{PortView, port};
 use docklet_control::{Command, permit};
@@ -71,5 +72,21 @@ pub(crate) async fn limit_bandwidth(
     Body(bandwidth): Body<Bandwidth>,
 ) -> Result<Json<Receipt>, Problem> {
     let command = Command::LimitBandwidth { bandwidth };
+    Ok(Json(propose(&portal, &asker, command).await?))
+}
+
+/// What no vnode may have more of.
+pub(crate) async fn bandwidth_ceiling(asker: Asker) -> Result<Json<Bandwidth>, Problem> {
+    let state = &asker.frozen.state;
+    permit::person(state, asker.actor())?;
+    Ok(Json(state.bandwidth_ceiling()))
+}
+
+pub(crate) async fn set_bandwidth_ceiling(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Body(ceiling): Body<Bandwidth>,
+) -> Result<Json<Receipt>, Problem> {
+    let command = Command::Limit(LimitCommand::SetBandwidthCeiling { ceiling });
     Ok(Json(propose(&portal, &asker, command).await?))
 }

@@ -6,7 +6,8 @@ use axum::http::StatusCode;
 use docklet_control::Command;
 use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::id::VclusterId;
-use docklet_control::model::{GpuWish, Receipt, Wishes};
+use docklet_control::limit::command::LimitCommand;
+use docklet_control::model::{GpuWish, KbitPerS, Receipt, SizeChange, Wishes};
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::view::{VclusterView, vcluster};
 use serde::Deserialize;
@@ -45,6 +46,9 @@ pub(crate) struct NewVcluster {
     size: VnodeSize,
     #[serde(default)]
     wishes: Given,
+    /// What each may send, and as much receive; the site's setting if absent.
+    #[serde(default)]
+    bandwidth_kbit_per_s: Option<KbitPerS>,
 }
 
 /// Disk and GPUs.
@@ -63,9 +67,16 @@ impl NewVcluster {
             (Some(image), None) => {
                 let disk_mib = disk_mib.unwrap_or(VnodeSize::DISK);
                 let wishes = Wishes { disk_mib, gpus };
-                let command = Command::create_vcluster;
-                Ok(command(self.name, image, self.vnodes, self.size, wishes))
+                Ok(Command::create_vcluster(
+                    self.name,
+                    image,
+                    self.vnodes,
+                    self.size,
+                    wishes,
+                    self.bandwidth_kbit_per_s,
+                ))
             }
+            (None, Some(_)) if self.bandwidth_kbit_per_s.is_some() => Err(of_snapshot()),
             (None, Some(from)) => {
                 let from: Named = from.parse()?;
                 Ok(Command::Snapshot(SnapshotCommand::CreateVcluster {
@@ -84,6 +95,12 @@ impl NewVcluster {
             )),
         }
     }
+}
+
+/// One wish at a time: what is made of a snapshot begins with the site's bandwidth.
+pub(crate) fn of_snapshot() -> Problem {
+    let cause = "a vcluster of a snapshot begins with the site's: make it, then resize it";
+    Problem::malformed("bandwidth", cause)
 }
 
 pub(crate) async fn create(
@@ -148,21 +165,17 @@ pub(crate) async fn scale(
     .await
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Resize {
-    disk_mib: DiskMib,
-}
-
 pub(crate) async fn resize(
     State(portal): State<Portal>,
     asker: Asker,
     Path(name): Path<String>,
-    Body(Resize { disk_mib }): Body<Resize>,
+    Body(resize): Body<SizeChange>,
 ) -> Result<Json<Receipt>, Problem> {
-    change(&portal, &asker, &name, |vcluster| Command::ResizeVcluster {
-        vcluster,
-        disk_mib,
+    change(&portal, &asker, &name, |vcluster| {
+        Command::Limit(LimitCommand::Resize {
+            vcluster,
+            change: resize,
+        })
     })
     .await
 }

@@ -15,6 +15,11 @@ pub(crate) fn mib(mib: u64) -> String {
     format!("{} GiB", decimal(mib, 1_024))
 }
 
+/// Kilobits per second as megabits.
+pub(crate) fn mbit(kbit: u32) -> String {
+    format!("{} Mbit/s", decimal(kbit.into(), 1_000))
+}
+
 /// Bytes, to a tenth of the unit that fits.
 pub(crate) fn bytes(bytes: f64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -67,6 +72,8 @@ mod tests {
         assert_eq!(bytes(0.0), "0 B");
         assert_eq!(bytes(1_536.0), "1.5 KiB");
         assert_eq!(bytes(1_048_570.0), "1 MiB");
+        assert_eq!(mbit(100_000), "100 Mbit/s");
+        assert_eq!(mbit(64), "0.06 Mbit/s");
         assert_eq!(count(7), "7");
         assert_eq!(count(2_048), "2,048");
         assert_eq!(count(1_000_000), "1,000,000");

@@ -1,13 +1,13 @@
 //! Vclusters: list, form, detail, and what can be done to one.
 
 pub(crate) mod form;
+mod resize;
 
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use docklet_control::amount::DiskMib;
 use docklet_control::id::LogIndex;
-use docklet_control::model::{GpuWish, VclusterWanted, Wishes};
+use docklet_control::model::{GpuWish, VclusterWanted};
 use docklet_control::view::{Phase, VclusterView, VnodeView, vcluster};
 use docklet_control::{Command, Refusal};
 use maud::{Markup, html};
@@ -159,10 +159,10 @@ fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
             div.actions {
                 (power(asker, view, name))
                 (scale_form(asker, view, name))
-                (resize_form(asker, view, name))
             }
         }
         (facts(view))
+        (resize::section(asker, view, name))
         (vnodes(view, name))
         (port::section(asker, view, name))
         (snapshot::section(asker, view, name))
@@ -230,7 +230,7 @@ fn facts(view: &VclusterView) -> Markup {
             div { dt { "Image" } dd { (view.image) } }
             div { dt { "Each vnode" } dd {
                 (cores(size.cpu_milli.0.into())) ", " (mib(size.memory_mib.0.into())) ", "
-                (count(size.pids_max.into())) " processes, " (mib(view.wishes.disk_mib.0)) " of disk" (gpus(&view.wishes.gpus))
+                (count(size.pids_max.into())) " processes, " (mib(view.wishes.disk_mib.0)) " of disk" (gpus(&view.wishes.gpus)) ", " (resize::bandwidth(view))
             } }
             div { dt { "Owner" } dd { (view.owner) } }
             div { dt { "Created" } dd { (instant(view.created_at)) ", entry " (view.created_index) } }
@@ -258,19 +258,6 @@ fn scale_form(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
             label for="scale" { "Vnodes" }
             input #scale name="vnodes" type="number" min="1" max="1000" value=(live_count(view)) required;
             button.button.secondary type="submit" { "Scale" }
-        }
-    }
-}
-
-/// Disks only grow.
-fn resize_form(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
-    let (now, most) = (view.wishes.disk_mib.0, Wishes::DISK_MIB_RANGE.end());
-    html! {
-        form.inline method="post" action={"/vclusters/" (name) "/resize"} {
-            (csrf(asker))
-            label for="resize" { "Disk, MiB" }
-            input #resize name="disk_mib" type="number" min=(now) max=(most) value=(now) required;
-            button.button.secondary type="submit" { "Grow" }
         }
     }
 }
@@ -313,7 +300,8 @@ fn vnode_row(vnode: &VnodeView, vcluster: &str) -> Markup {
 pub(crate) struct Change {
     csrf: String,
     vnodes: Option<String>,
-    disk_mib: Option<String>,
+    #[serde(flatten)]
+    size: resize::Fields,
 }
 
 pub(crate) async fn change(
@@ -334,12 +322,7 @@ pub(crate) async fn change(
             let vnodes = vnodes.map_err(|error| Problem::malformed("number of vnodes", error))?;
             Command::ScaleVcluster { vcluster, vnodes }
         }
-        "resize" => {
-            let disk = form.disk_mib.unwrap_or_default().trim().parse();
-            let disk = disk.map_err(|error| Problem::malformed("disk", error))?;
-            let disk_mib = DiskMib(disk);
-            Command::ResizeVcluster { vcluster, disk_mib }
-        }
+        "resize" => form.size.command(vcluster)?,
         other => {
             return Err(Problem {
                 status: StatusCode::NOT_FOUND,

@@ -51,6 +51,7 @@ pub(super) fn create(
         vnodes: new.vnodes,
         size: new.size,
         wishes: &wishes,
+        bandwidth: None,
     };
     let mut decision = vcluster::create_of(ground, &asked, made_of)?;
     let wanted = copy_wanted(&decision.events, from, snapshot);

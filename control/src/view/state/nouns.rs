@@ -7,8 +7,8 @@ use crate::amount::VnodeSize;
 use crate::id::{Digest, UserId, VclusterId, WorkerId};
 use crate::image::{catalog, copies};
 use crate::model::{
-    Image, ImageSave, JoinRole, Outcome, Receipt, Role, SaveSeen, SessionKind, VclusterWanted,
-    Vnode, VnodeSeen, VnodeWanted, Wishes, WorkerStatus,
+    Bandwidth, Image, ImageSave, JoinRole, KbitPerS, Outcome, Receipt, Role, SaveSeen, SessionKind,
+    VclusterWanted, Vnode, VnodeResize, VnodeSeen, VnodeWanted, Wishes, WorkerStatus,
 };
 use crate::permit;
 use crate::version;
@@ -46,20 +46,8 @@ impl Shown<'_> {
                     "last_backup_index",
                     state.last_backup.map(|backup| backup.index.0),
                 )
-                .number_if(
-                    "sent_kbit_per_s",
-                    state
-                        .bandwidth
-                        .and_then(|of| of.sent)
-                        .map(|rate| rate.0.into()),
-                )
-                .number_if(
-                    "received_kbit_per_s",
-                    state
-                        .bandwidth
-                        .and_then(|of| of.received)
-                        .map(|rate| rate.0.into()),
-                )
+                .group("bandwidth", bandwidth(state.bandwidth))
+                .group("bandwidth_ceiling", bandwidth(state.bandwidth_ceiling))
                 .group("autopilot", policy.0);
             self.add(Noun::Cluster, settings.name.to_string(), "", fields.0);
         }
@@ -334,6 +322,12 @@ impl Shown<'_> {
                     "size",
                     size(vcluster.size, state.wishes_of_vcluster(vcluster.id)),
                 )
+                .number_if(
+                    "bandwidth_kbit_per_s",
+                    state
+                        .wished_bandwidth(vcluster.id)
+                        .map(|rate| rate.0.into()),
+                )
                 .number("created_at", vcluster.created_at.0)
                 .number("created_index", vcluster.created_index.0);
             let name = self.theirs(vcluster.owner, vcluster.name.as_str());
@@ -374,6 +368,7 @@ impl Shown<'_> {
                 )
                 .text_if("save", state.image_saves.get(&vnode.id).map(save))
                 .text_if("disk_copied_of", state.copied_for(vnode.id))
+                .text_if("resize", state.vnode_resizes.get(&vnode.id).map(resize))
                 .number("created_at", vnode.created_at.0);
             self.add(Noun::Vnodes, self.vnode(vnode), vnode.id, fields.0);
         }
@@ -437,6 +432,15 @@ pub(super) fn receipt(receipt: &Receipt) -> Fields {
     fields.0
 }
 
+fn bandwidth(bandwidth: Option<Bandwidth>) -> Fields {
+    let bandwidth = bandwidth.unwrap_or_default();
+    let rate = |rate: Option<KbitPerS>| rate.map(|rate| rate.0.into());
+    let fields = Building::default()
+        .number_if("sent_kbit_per_s", rate(bandwidth.sent))
+        .number_if("received_kbit_per_s", rate(bandwidth.received));
+    fields.0
+}
+
 fn size(size: VnodeSize, wishes: &Wishes) -> Fields {
     let fields = Building::default()
         .number("cpu_milli", size.cpu_milli.0)
@@ -455,6 +459,13 @@ fn seen(seen: &VnodeSeen) -> String {
         VnodeSeen::Running => "running".to_owned(),
         VnodeSeen::Stopped => "stopped".to_owned(),
         VnodeSeen::Failed { step, cause } => format!("failed: {step}: {cause}"),
+    }
+}
+
+fn resize(resize: &VnodeResize) -> String {
+    match resize.waits.as_str() {
+        "" => "under way".to_owned(),
+        cause => format!("waits: {cause}"),
     }
 }
 

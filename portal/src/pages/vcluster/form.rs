@@ -6,7 +6,7 @@ use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse, Response};
 use docklet_control::Command;
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
-use docklet_control::model::{GpuWish, Wishes};
+use docklet_control::model::{GpuWish, KbitPerS, Wishes};
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::view::{ImageView, image};
 use maud::{Markup, html};
@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::see;
 use crate::api::snapshot::Named;
+use crate::api::vcluster::of_snapshot;
 use crate::asker::{Asker, propose};
 use crate::pages::{Page, by_command, check_csrf, csrf, sentence};
 use crate::problem::Problem;
@@ -57,6 +58,8 @@ pub(crate) struct NewVcluster {
     #[serde(default)]
     disk_mib: String,
     #[serde(default)]
+    bandwidth_mbit: String,
+    #[serde(default)]
     gpus: String,
     #[serde(default)]
     gpu_model: String,
@@ -75,6 +78,7 @@ impl Default for NewVcluster {
             memory_mib: size.memory_mib.0.to_string(),
             pids_max: size.pids_max.to_string(),
             disk_mib: VnodeSize::DISK.0.to_string(),
+            bandwidth_mbit: String::new(),
             gpus: "0".to_owned(),
             gpu_model: String::new(),
         }
@@ -109,9 +113,14 @@ impl NewVcluster {
         };
         let (name, image) = (self.name.clone(), self.image.clone());
         let vnodes = number("number of vnodes", &self.vnodes)?;
-        let wishes = self.wishes()?;
+        let (wishes, bandwidth) = (self.wishes()?, self.bandwidth()?);
         if self.from.is_empty() {
-            return Ok(Command::create_vcluster(name, image, vnodes, size, wishes));
+            return Ok(Command::create_vcluster(
+                name, image, vnodes, size, wishes, bandwidth,
+            ));
+        }
+        if bandwidth.is_some() {
+            return Err(of_snapshot());
         }
         let from: Named = self.from.parse()?;
         Ok(Command::Snapshot(SnapshotCommand::CreateVcluster {
@@ -123,6 +132,14 @@ impl NewVcluster {
             disk_mib: Some(wishes.disk_mib),
             gpus: wishes.gpus,
         }))
+    }
+
+    /// The site's setting if empty.
+    fn bandwidth(&self) -> Result<Option<KbitPerS>, Problem> {
+        let text = Some(self.bandwidth_mbit.trim()).filter(|text| !text.is_empty());
+        let mbit = text.map(str::parse::<u32>).transpose();
+        let mbit = mbit.map_err(|error| Problem::malformed("bandwidth", error))?;
+        Ok(mbit.map(|mbit| KbitPerS(mbit.saturating_mul(1_000))))
     }
 
     fn wishes(&self) -> Result<Wishes, Problem> {
@@ -203,6 +220,11 @@ fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Ma
                         label for="disk" { "Disk" }
                         input #disk name="disk_mib" type="number" min="64" max="8388608" value=(form.disk_mib) required aria-describedby="disk-hint";
                         p.hint #disk-hint { "MiB: 10240 is 10 GiB. It may grow later, and never shrinks." }
+                    }
+                    div.field {
+                        label for="bandwidth" { "Bandwidth" }
+                        input #bandwidth name="bandwidth_mbit" type="number" min="1" max="400000" value=(form.bandwidth_mbit) placeholder="as the site" aria-describedby="bandwidth-hint";
+                        p.hint #bandwidth-hint { "Mbit/s each way; empty: the site's setting." }
                     }
                 }
             }

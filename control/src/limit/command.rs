@@ -1,0 +1,47 @@
+//! What can be asked of limits. Texts are unchecked: decide checks them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::amount::VnodeSize;
+use crate::id::{VclusterId, WorkerId};
+use crate::model::{Bandwidth, KbitPerS, SizeChange, Wishes};
+use crate::report::ResizeReport;
+
+/// Asks for something of limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LimitCommand {
+    /// A vcluster whose vnodes have a bandwidth of their own.
+    CreateVcluster {
+        name: String,
+        image: String,
+        vnodes: u32,
+        size: VnodeSize,
+        wishes: Wishes,
+        bandwidth: KbitPerS,
+    },
+    /// All its vnodes get other limits, those that are added later too.
+    Resize {
+        vcluster: VclusterId,
+        change: SizeChange,
+    },
+    /// What no vnode may send or receive more than, whatever its owner wishes.
+    SetBandwidthCeiling { ceiling: Bandwidth },
+    /// What a worker has to say of new limits that it was told of.
+    Report {
+        worker: WorkerId,
+        reports: Vec<ResizeReport>,
+    },
+}
+
+impl LimitCommand {
+    /// The command's name, for receipts, the audit and logs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::CreateVcluster { .. } => "CreateLimitedVcluster",
+            Self::Resize { .. } => "Resize",
+            Self::SetBandwidthCeiling { .. } => "SetBandwidthCeiling",
+            Self::Report { .. } => "ReportResizes",
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What happened to limits.
+
+use serde::{Deserialize, Serialize};
+
+use crate::amount::VnodeSize;
+use crate::event::{VclusterRef, VnodeRef};
+use crate::id::{LogIndex, UserId};
+use crate::model::{Bandwidth, KbitPerS, VnodeResize};
+use crate::report::ResizeTold;
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LimitEvent {
+    /// Vnodes that are added have this size.
+    VclusterResized {
+        about: VclusterRef,
+        size: VnodeSize,
+    },
+    VnodeResized {
+        about: VnodeRef,
+        size: VnodeSize,
+    },
+    /// Its vnodes have this bandwidth each way, or the site's.
+    BandwidthWished {
+        about: VclusterRef,
+        rate: Option<KbitPerS>,
+    },
+    BandwidthCeilingSet {
+        ceiling: Bandwidth,
+    },
+    /// Its worker is to put its limits in force, and to say so.
+    ResizeAsked {
+        about: VnodeRef,
+        resize: VnodeResize,
+    },
+    /// What its worker said of it.
+    ResizeTold {
+        about: VnodeRef,
+        number: LogIndex,
+        told: ResizeTold,
+    },
+}
+
+impl LimitEvent {
+    /// Whose they are; none if they are the site's.
+    #[must_use]
+    pub fn owner(&self) -> Option<UserId> {
+        match self {
+            Self::VclusterResized { about, .. } | Self::BandwidthWished { about, .. } => {
+                Some(about.owner)
+            }
+            Self::VnodeResized { about, .. }
+            | Self::ResizeAsked { about, .. }
+            | Self::ResizeTold { about, .. } => Some(about.owner),
+            Self::BandwidthCeilingSet { .. } => None,
+        }
+    }
+}

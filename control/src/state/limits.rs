@@ -1,0 +1,62 @@
+//! How much vnodes may send and receive, and limits on their way to workers.
+
+use super::State;
+use crate::amount::VnodeSize;
+use crate::id::{VclusterId, VnodeId};
+use crate::model::{Bandwidth, KbitPerS, VclusterBandwidth, Vnode, VnodeResize};
+
+impl State {
+    /// What no vnode may send or receive more than. As long as no admin has said so it is what the site's setting
+    /// gives everybody.
+    #[must_use]
+    pub fn bandwidth_ceiling(&self) -> Bandwidth {
+        let ceiling = self.bandwidth_ceiling.or(self.bandwidth);
+        ceiling.unwrap_or_default()
+    }
+
+    /// What the owner of a vcluster wished for its vnodes, each way.
+    #[must_use]
+    pub fn wished_bandwidth(&self, vcluster: VclusterId) -> Option<KbitPerS> {
+        let row = self.vcluster_bandwidths.get(&vcluster);
+        row.map(|row| row.rate)
+    }
+
+    /// What each vnode of a vcluster may send and receive.
+    #[must_use]
+    pub fn bandwidth_of(&self, vcluster: VclusterId) -> Bandwidth {
+        let (site, most) = (self.bandwidth.unwrap_or_default(), self.bandwidth_ceiling());
+        let wished = self.wished_bandwidth(vcluster);
+        Bandwidth {
+            sent: lower(wished.or(site.sent), most.sent),
+            received: lower(wished.or(site.received), most.received),
+        }
+    }
+
+    /// What a vnode may have on its worker at most: also what it is to lose, until its worker has said that it did.
+    #[must_use]
+    pub fn promised_to(&self, vnode: &Vnode) -> VnodeSize {
+        let resize = self.vnode_resizes.get(&vnode.id);
+        resize.map_or(vnode.size, |resize| vnode.size.max(resize.holds))
+    }
+
+    pub(crate) fn put_vcluster_bandwidth(&mut self, row: VclusterBandwidth) {
+        self.vcluster_bandwidths.insert(row.vcluster, row);
+    }
+
+    pub(crate) fn remove_vcluster_bandwidth(&mut self, vcluster: &VclusterId) {
+        self.vcluster_bandwidths.remove(vcluster);
+    }
+
+    pub(crate) fn put_vnode_resize(&mut self, row: VnodeResize) {
+        self.vnode_resizes.insert(row.vnode, row);
+    }
+
+    pub(crate) fn remove_vnode_resize(&mut self, vnode: &VnodeId) {
+        self.vnode_resizes.remove(vnode);
+    }
+}
+
+/// The lower of two limits; none is no limit.
+fn lower(one: Option<KbitPerS>, other: Option<KbitPerS>) -> Option<KbitPerS> {
+    one.into_iter().chain(other).min()
+}
