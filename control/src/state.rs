@@ -2,6 +2,7 @@
 //! its own frozen copy. Only [`crate::evolve`] changes it, through the `put` and `remove` functions here, which
 //! keep the look-up tables in step.
 
+mod images;
 mod limits;
 mod snapshots;
 mod wishes;
@@ -20,7 +21,7 @@ use crate::model::{
     ImageCopies, ImageRun, ImageSave, ImageTitle, JoinToken, LastBackup, Lineage, Master, Network,
     Port, Program, PublicPort, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy,
     SnapshotRestore, SnapshotSave, SnapshotSchedule, User, Vcluster, VclusterBandwidth,
-    VclusterWishes, Visibility, Vnode, VnodeResize, VnodeWanted, VnodeWishes, Worker,
+    VclusterWishes, Vnode, VnodeResize, VnodeWanted, VnodeWishes, Worker,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -148,19 +149,6 @@ impl State {
     pub fn vcluster_named(&self, owner: UserId, name: &Name) -> Option<&Vcluster> {
         let id = self.lookup.vcluster_by_name.get(&(owner, name.clone()))?;
         self.vclusters.get(id)
-    }
-
-    #[must_use]
-    pub fn image_named(&self, name: &Name) -> Option<&Image> {
-        let (_, digest) = self.image_names.get(name)?;
-        self.images.get(digest)
-    }
-
-    /// What everybody calls so, since version 3.
-    #[must_use]
-    pub fn public_image(&self, name: &Name) -> Option<&ImageTitle> {
-        let owner = *self.lookup.public_images.get(name)?;
-        self.image_titles.get(&(owner, name.clone()))
     }
 
     #[must_use]
@@ -354,65 +342,6 @@ impl State {
         if let Some(network) = self.networks.remove(id) {
             self.lookup.network_by_owner.remove(&network.owner);
         }
-    }
-
-    pub(crate) fn put_image(&mut self, image: Image) {
-        self.images.insert(image.digest, image);
-    }
-
-    pub(crate) fn remove_image(&mut self, digest: &Digest) {
-        self.images.remove(digest);
-    }
-
-    /// What an image's name means from now on.
-    pub(crate) fn put_image_name(&mut self, row: (Name, Digest)) {
-        self.image_names.insert(row.0.clone(), row);
-    }
-
-    pub(crate) fn remove_image_name(&mut self, name: &Name) {
-        self.image_names.remove(name);
-    }
-
-    pub(crate) fn put_image_title(&mut self, title: ImageTitle) {
-        self.remove_image_title(&title.key());
-        if title.visibility == Visibility::Public {
-            let (name, owner) = (title.name.clone(), title.owner);
-            self.lookup.public_images.insert(name, owner);
-        }
-        self.image_titles.insert(title.key(), title);
-    }
-
-    pub(crate) fn remove_image_title(&mut self, key: &(UserId, Name)) {
-        let Some(title) = self.image_titles.remove(key) else {
-            return;
-        };
-        if self.lookup.public_images.get(&title.name) == Some(&title.owner) {
-            self.lookup.public_images.remove(&title.name);
-        }
-    }
-
-    pub(crate) fn put_image_run(&mut self, run: ImageRun) {
-        self.image_runs.insert(run.digest, run);
-    }
-
-    pub(crate) fn remove_image_run(&mut self, digest: &Digest) {
-        self.image_runs.remove(digest);
-    }
-
-    pub(crate) fn put_image_copies(&mut self, copies: ImageCopies) {
-        self.image_copies.insert(copies.digest, copies);
-    }
-
-    pub(crate) fn remove_image_copies(&mut self, digest: &Digest) {
-        self.image_copies.remove(digest);
-    }
-
-    pub(crate) fn put_image_save(&mut self, save: ImageSave) {
-        self.image_saves.insert(save.vnode, save);
-    }
-
-    pub(crate) fn remove_image_save(&mut self, vnode: &VnodeId) {
-        self.image_saves.remove(vnode);
     }
 
     pub(crate) fn put_vcluster(&mut self, vcluster: Vcluster) {
