@@ -5,7 +5,6 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use docklet_control::amount::VnodeSize;
 use docklet_control::assignment::{AssignedImage, AssignedVnode};
 use docklet_control::id::VnodeId;
 use docklet_control::model::{ImageRun, ImageSpec};
@@ -19,6 +18,7 @@ use crate::lxc::{HelperRequest, StartRequest, StopRequest, helper};
 use crate::network::names;
 use crate::network::plug::plug;
 use crate::snapshot::copy;
+use crate::surroundings::Surroundings;
 use crate::vnode_dir::{container_name, make_dir};
 use crate::{disk, home, lxcfs, per_vnode, rootfs};
 
@@ -102,7 +102,9 @@ pub(crate) fn start(
     // copy on the same files.
     host.cgroups.clear(vnode.id)?;
     host.plugging.run(vnode.clone(), plug)?;
-    let config = container_config(host, vnode, spec, run)?;
+    let around = Surroundings::new(&vnode.size, run);
+    around.note(&host.state, vnode.id)?;
+    let config = container_config(host, vnode, spec, &around)?;
     let request = HelperRequest::Start(StartRequest {
         lxc_path: host.state.lxc_path(),
         name: container_name(vnode.id),
@@ -144,7 +146,7 @@ fn container_config(
     host: &LinuxHost,
     vnode: &AssignedVnode,
     spec: &ImageSpec,
-    run: Option<&ImageRun>,
+    around: &Surroundings,
 ) -> Result<ContainerConfig, AgentFault> {
     let disk = disk::whole_disk_of(&host.state.0);
     let rootfs = host.state.rootfs(vnode.id);
@@ -160,14 +162,8 @@ fn container_config(
         mounts: [mounts(host, vnode)?, given.mounts].concat(),
         init: spec.init.clone(),
         stop_signal: spec.stop_signal.clone(),
-        environment: environment(&vnode.size)
-            .into_iter()
-            // Of two that say the same, the later one counts.
-            .chain(run.map(|run| run.environment.clone()).unwrap_or_default())
-            .collect(),
-        directory: run
-            .map(|run| run.directory.clone())
-            .filter(|directory| !directory.is_empty()),
+        environment: around.environment(),
+        directory: around.directory(),
         seccomp: host.state.seccomp(),
         devices: [&DeviceRule::USUAL, given.devices.as_slice()].concat(),
         limits: Limits {
@@ -193,21 +189,6 @@ fn mounts(host: &LinuxHost, vnode: &AssignedVnode) -> Result<Vec<BindMount>, Age
     });
     let homes = home::mounts(&host.config, vnode);
     Ok(own.into_iter().chain(homes).chain(truths).collect())
-}
-
-/// Variables of everything that starts in a vnode. Programs that make a thread for each core would otherwise count the
-/// worker's: `nproc` and numerical libraries look there first.
-pub(crate) fn environment(size: &VnodeSize) -> Vec<String> {
-    let cores = size.cpu_milli.0.div_ceil(1_000);
-    [
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME=/root",
-        "LANG=C.UTF-8",
-    ]
-    .map(str::to_owned)
-    .into_iter()
-    .chain([format!("OMP_NUM_THREADS={cores}")])
-    .collect()
 }
 
 /// Files of the payload's cgroup and what they must say after the start.

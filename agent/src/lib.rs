@@ -37,6 +37,7 @@ pub mod rootfs;
 pub mod save;
 mod seccomp;
 pub mod snapshot;
+mod surroundings;
 pub mod vnode_dir;
 
 pub use agent::run;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! STATE/vnodes/v7/placed.json   what it was prepared for
+//!                 surroundings.json   variables and directory of what runs in it
 //!                 disk.img      its disk: a sparse file with a file system, as large as its quota
 //!                 disk/         that, while mounted; upper/ and work/ in it are the vnode's own layer
 //!                 rootfs/       image and own layer together, while mounted

@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::{Door, Socket, attach};
 use crate::fault::AgentFault;
 use crate::lxc::{AttachRequest, HelperRequest};
+use crate::surroundings::Surroundings;
 use crate::vnode_dir::container_name;
 
 /// Bytes of one message.
@@ -54,12 +55,13 @@ pub(super) async fn serve(door: &Arc<Door>, mut socket: Socket) -> Result<(), Ag
 /// Starts the program as the leader of a process group, so that all of it can be told to end.
 fn spawn(door: &Door, run: Run) -> Result<Child, AgentFault> {
     door.check_runs(run.vnode, run.epoch)?;
+    let around = Surroundings::of(door.host.state(), run.vnode);
     let request = HelperRequest::Attach(AttachRequest {
         lxc_path: door.host.state().lxc_path(),
         name: container_name(run.vnode),
         argv: run.argv,
-        environment: door.host.environment_of(run.vnode),
-        directory: "/root".to_owned(),
+        environment: around.environment(),
+        directory: around.directory_of_programs(),
         terminal: false,
     });
     let pipes = [Stdio::piped(), Stdio::piped(), Stdio::piped()];

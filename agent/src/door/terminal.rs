@@ -24,6 +24,7 @@ use super::terminals::{Viewers, Viewing, lock};
 use super::{Door, Socket, attach, pty};
 use crate::fault::AgentFault;
 use crate::lxc::{AttachRequest, Container, HelperRequest};
+use crate::surroundings::Surroundings;
 use crate::vnode_dir::container_name;
 
 /// Scroll-back of a session: 1 MiB.
@@ -179,16 +180,17 @@ fn spawn_shell(
     let container = Container::open(&state.lxc_path(), &container_name(id))?;
     let pty = pty::open(&container.devpts()?)?;
     pty::resize(&pty.master, cols, rows)?;
-    let mut environment = door.host.environment_of(id);
+    let around = Surroundings::of(state, id);
+    let mut environment = around.environment();
     environment.push("TERM=xterm-256color".to_owned());
-    // One line of shell decides which shell there is: only the container knows.
-    let find = "cd; if [ -x /bin/bash ]; then SHELL=/bin/bash exec /bin/bash -l; else SHELL=/bin/sh exec /bin/sh -l; fi";
     let request = HelperRequest::Attach(AttachRequest {
         lxc_path: state.lxc_path(),
         name: container_name(id),
-        argv: ["/bin/sh", "-c", find].map(str::to_owned).to_vec(),
+        argv: ["/bin/sh", "-c", around.shell()]
+            .map(str::to_owned)
+            .to_vec(),
         environment,
-        directory: "/".to_owned(),
+        directory: around.directory_of_programs(),
         terminal: true,
     });
     let slave = |what: std::io::Result<std::os::fd::OwnedFd>| what.map(Stdio::from);

@@ -185,12 +185,6 @@ impl LinuxHost {
         Ok(())
     }
 
-    /// Variables of what is run in a vnode.
-    pub(crate) fn environment_of(&self, id: VnodeId) -> Vec<String> {
-        let size = self.state.placed(id).map(|placed| placed.size);
-        act::environment(&size.unwrap_or_default())
-    }
-
     pub(crate) fn hosts_file(&self, id: VnodeId) -> PathBuf {
         self.state.vnode(id).join("etc").join("hosts")
     }

@@ -11,6 +11,7 @@ use docklet_agent::meter::Meter;
 use docklet_agent::{AgentConfig, door};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{LogIndex, MasterId, VnodeId};
+use docklet_control::model::ImageRun;
 use docklet_control::model::VnodeWanted::Running;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::tls::Expect;
@@ -47,11 +48,32 @@ impl Open {
 
     /// With another configuration than most tests have.
     pub async fn with(change: impl FnOnce(&mut AgentConfig)) -> Self {
+        Self::begin(change, |_| Vec::new()).await
+    }
+
+    /// With an image that says how it is run.
+    pub async fn run_so(environment: &[&str], directory: &str) -> Self {
+        let run = |worker: &Worker| ImageRun {
+            digest: worker.image,
+            environment: environment.iter().map(ToString::to_string).collect(),
+            directory: directory.to_owned(),
+        };
+        Self::begin(|_| {}, |worker| vec![run(worker)]).await
+    }
+
+    async fn begin(
+        change: impl FnOnce(&mut AgentConfig),
+        runs: impl FnOnce(&Worker) -> Vec<ImageRun>,
+    ) -> Self {
         let ca = Authority::create(CLUSTER).expect("an authority");
         let mut worker = Worker::new(&ca, 5);
         change(&mut worker.config);
         let host = worker.open();
-        round(&host, &worker.assignment(vec![worker.vnode(7, Running)])).await;
+        let wanted = Assignment {
+            image_runs: runs(&worker),
+            ..worker.assignment(vec![worker.vnode(7, Running)])
+        };
+        round(&host, &wanted).await;
         let members = Members::default();
         let told = serve(&worker, &host, members.clone()).await;
         Self {

@@ -6,7 +6,7 @@ use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::door::{Came, Open, Socket, next, text};
+use crate::door::{Came, Open, Socket, V7, next, text};
 use crate::support::{Worker, in_own_network, processes_of, until};
 
 /// What a program printed on each stream, and the last word about it.
@@ -40,6 +40,46 @@ pub async fn run(socket: &mut Socket, argv: &[&str], input: &[u8]) -> Ran {
             }
         }
     }
+}
+
+#[test]
+fn a_program_has_the_variables_and_the_directory_that_the_image_says() {
+    in_own_network(async {
+        let environment = ["PATH=/bin:/srv/bin", "GREETING=hello world", "LANG=en"];
+        let open = Open::run_so(&environment, "/etc").await;
+        let script = "echo $GREETING, $LANG, $PATH; pwd";
+        let wanted = "hello world, en, /bin:/srv/bin\n/etc\n";
+        let argv = ["sh", "-c", script];
+        let ran = run(&mut open.socket("/exec").await, &argv, b"").await;
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), wanted);
+        let init = open.worker.init_pid(V7).expect("an init");
+        let of_init = fs::read(format!("/proc/{init}/environ")).expect("its variables");
+        let of_init: Vec<&[u8]> = of_init.split(|byte| *byte == 0).collect();
+        for variable in environment {
+            assert!(of_init.contains(&variable.as_bytes()), "{variable}");
+        }
+
+        // Whatever its first process says of itself, and also with the agent after this one.
+        drop(open.worker.open());
+        let ran = run(&mut open.socket("/exec").await, &argv, b"").await;
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), wanted);
+        open.end().await;
+    });
+}
+
+#[test]
+fn a_program_whose_image_says_nothing_has_the_usual_variables_at_home() {
+    in_own_network(async {
+        let open = Open::new().await;
+        let argv = ["sh", "-c", "echo $LANG, $PATH; pwd"];
+        let ran = run(&mut open.socket("/exec").await, &argv, b"").await;
+        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        assert_eq!(
+            String::from_utf8_lossy(&ran.stdout),
+            format!("C.UTF-8, {path}\n/root\n")
+        );
+        open.end().await;
+    });
 }
 
 #[test]

@@ -90,6 +90,32 @@ impl Terminal {
 }
 
 #[test]
+fn a_terminal_has_the_variables_and_the_directory_that_the_image_says() {
+    in_own_network(async {
+        let environment = ["PATH=/bin:/srv/bin", "GREETING=hello"];
+        let open = Open::run_so(&environment, "/etc").await;
+        let mut viewer = open.terminal(&session(1), 0).await;
+        viewer
+            .type_in("echo $GREETING, $PATH, $TERM, $(pwd)\n")
+            .await;
+        let wanted = "hello, /bin:/srv/bin, xterm-256color, /etc";
+        viewer.until_line(wanted).await;
+        open.end().await;
+    });
+}
+
+#[test]
+fn a_terminal_of_an_image_that_says_nothing_begins_at_home() {
+    in_own_network(async {
+        let open = Open::new().await;
+        let mut viewer = open.terminal(&session(1), 0).await;
+        viewer.type_in("echo at $(pwd)\n").await;
+        viewer.until_line("at /root").await;
+        open.end().await;
+    });
+}
+
+#[test]
 fn a_terminal_outlives_its_viewers_and_replays_every_byte() {
     in_own_network(async {
         let open = Open::new().await;
