@@ -60,6 +60,9 @@ enum Command {
     /// Accounts
     #[command(subcommand)]
     User(client::login::UserCommand),
+    /// Groups of people, with whom images can be shared
+    #[command(subcommand)]
+    Group(client::group::Command),
     /// Images: build, import, list, share, roll back, delete, …
     #[command(subcommand)]
     Image(image::Command),
@@ -130,6 +133,7 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Worker(command) => client::machine::worker(command).await,
         Command::Token(command) => client::machine::token(command).await,
         Command::User(command) => client::login::user(command).await,
+        Command::Group(command) => client::group::run(command).await,
         Command::Image(command) => image::run(command).await,
         Command::Backup(command) => client::backup::run(command).await,
         Command::Restore(ask) => role::anew::restore(ask).await,

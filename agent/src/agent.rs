@@ -14,7 +14,7 @@ use docklet_control::amount::VnodeSize;
 use docklet_control::assignment::{AssignedVnode, Assignment};
 use docklet_control::id::{Digest, Epoch, VnodeId};
 use docklet_control::model::VnodeSeen;
-use docklet_control::report::{Reported, SaveReport, SnapshotReport, VnodeReport};
+use docklet_control::report::{Reported, SnapshotReport, VnodeReport};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
@@ -106,9 +106,7 @@ struct Agent<H> {
     busy_images: BTreeSet<Digest>,
     failed_images: BTreeMap<Digest, (u32, Instant)>,
     image_turns: Arc<Semaphore>,
-    /// Vnodes that are being saved, and what was told of saves last.
-    busy_saves: BTreeSet<VnodeId>,
-    told_saves: BTreeMap<VnodeId, SaveReport>,
+    saves: saves::Saves,
     snapshots: snapshots::Snapshots,
     resizes: resizes::Resizes,
     reported: BTreeMap<VnodeId, (Epoch, Reported)>,
@@ -161,8 +159,7 @@ impl<H: Host> Agent<H> {
             busy_images: BTreeSet::new(),
             failed_images: BTreeMap::new(),
             image_turns: Arc::new(Semaphore::new(PARALLEL_IMAGES)),
-            busy_saves: BTreeSet::new(),
-            told_saves: BTreeMap::new(),
+            saves: saves::Saves::default(),
             snapshots: snapshots::Snapshots::default(),
             resizes: resizes::Resizes::default(),
             reported: BTreeMap::new(),
@@ -185,7 +182,7 @@ impl<H: Host> Agent<H> {
                     None => return,
                     Some(Told::Connected) => {
                         self.reported.clear();
-                        self.told_saves.clear();
+                        self.saves.tell_anew();
                         self.snapshots.tell_anew();
                         self.resizes.tell_anew();
                     }
@@ -235,6 +232,7 @@ impl<H: Host> Agent<H> {
         }
         self.begin(&wanted, &plan, done);
         self.begin_images(&plan, done);
+        self.cancel_saves(&wanted).await;
         self.begin_saves(&plan, done);
         self.begin_snapshots(&plan, done);
         self.begin_resizes(&plan, done);
@@ -281,7 +279,7 @@ impl<H: Host> Agent<H> {
     fn begin(&mut self, wanted: &Assignment, plan: &Plan, done: &mpsc::Sender<Done>) {
         for (id, acts) in &plan.vnodes {
             let vnode = wanted.vnodes.iter().find(|vnode| vnode.id == *id);
-            let read = self.busy_saves.contains(id) || self.snapshots.is_busy(*id);
+            let read = self.saves.is_busy(*id) || self.snapshots.is_busy(*id);
             let used = read || self.resizes.is_busy(*id);
             if used || self.busy.contains(id) || self.waits(*id, vnode) {
                 continue;
@@ -312,8 +310,7 @@ impl<H: Host> Agent<H> {
             Done::Image { digest, well } => return self.settle_image(digest, well),
             Done::Save(id) => {
                 self.sight.changed(id);
-                self.busy_saves.remove(&id);
-                return;
+                return self.saves.settle(id);
             }
             Done::Snapshots(id, failed) => {
                 self.sight.changed(id);

@@ -44,6 +44,8 @@ pub enum AgentFault {
     Image { digest: String, cause: String },
     #[error("the upload is no image: {0}")]
     Upload(String),
+    #[error("packed it has more than {most} bytes, and no more are allowed")]
+    TooLarge { most: u64 },
     #[error("no worker that holds image {0} can be reached")]
     ImageUnreachable(String),
     #[error("all {0} links between this worker and gateways of segments are in use")]

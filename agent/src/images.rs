@@ -22,6 +22,7 @@ use docklet_control::id::Digest;
 
 use crate::archive::import::{self, Imported};
 use crate::archive::pack::Packed;
+use crate::archive::stop::Stop;
 use crate::archive::{Limits, Unfit, unpack};
 use crate::fault::AgentFault;
 use crate::vnode_dir::make_dir;
@@ -45,6 +46,14 @@ struct Shared {
     fetching: Mutex<BTreeMap<Digest, Arc<Mutex<()>>>>,
     /// Bytes received so far, and in all, of images that are being fetched.
     progress: Mutex<BTreeMap<Digest, (u64, u64)>>,
+    arrivals: Mutex<Arrivals>,
+}
+
+/// How often something was brought here, and which of those was the last of each image.
+#[derive(Debug, Default)]
+struct Arrivals {
+    count: u64,
+    last: BTreeMap<Digest, u64>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -182,6 +191,39 @@ impl ImageStore {
         lock(&self.shared.progress).insert(digest, (received, bytes));
     }
 
+    /// Counts that an image was brought, also one that was here already, and makes it news again; answers the number.
+    ///
+    /// # Errors
+    /// It is not here any more.
+    pub fn arrived(&self, digest: Digest) -> Result<u64, AgentFault> {
+        let mut arrivals = lock(&self.shared.arrivals);
+        self.set_age(digest, SystemTime::now())?;
+        arrivals.count += 1;
+        let number = arrivals.count;
+        arrivals.last.insert(digest, number);
+        Ok(number)
+    }
+
+    /// What came by that arrival is no news any more, unless it has been brought again since. The masters may have it
+    /// from somebody else all the same: whether it goes is not decided here.
+    ///
+    /// # Errors
+    /// Its age cannot be changed.
+    pub fn is_unwanted(&self, digest: Digest, arrival: u64) -> Result<(), AgentFault> {
+        let arrivals = lock(&self.shared.arrivals);
+        if arrivals.last.get(&digest) != Some(&arrival) || !self.holds(digest) {
+            return Ok(());
+        }
+        self.set_age(digest, SystemTime::UNIX_EPOCH)
+    }
+
+    fn set_age(&self, digest: Digest, came: SystemTime) -> Result<(), AgentFault> {
+        let path = self.blob(digest);
+        let blob = File::options().append(true).open(&path);
+        let set = blob.and_then(|blob| blob.set_modified(came));
+        set.map_err(AgentFault::file("set the age of", path))
+    }
+
     /// Images that came within this time: who brought them may not have told the masters yet.
     ///
     /// # Errors
@@ -196,11 +238,32 @@ impl ImageStore {
         Ok(young.collect())
     }
 
+    /// The same as [`Self::remove`], unless it has been brought within this time.
+    ///
+    /// # Errors
+    /// Those of `remove`.
+    pub fn remove_old(&self, digest: Digest, age: Duration) -> Result<(), AgentFault> {
+        let arrivals = lock(&self.shared.arrivals);
+        if self.younger_than(age)?.contains(&digest) {
+            return Ok(());
+        }
+        self.remove_with(digest, arrivals)
+    }
+
     /// Deletes an image, its blob and its unpacked root. In place it is there whole or not at all.
     ///
     /// # Errors
     /// It cannot be moved aside or deleted.
     pub fn remove(&self, digest: Digest) -> Result<(), AgentFault> {
+        self.remove_with(digest, lock(&self.shared.arrivals))
+    }
+
+    /// Nothing is counted as having arrived meanwhile.
+    fn remove_with(
+        &self,
+        digest: Digest,
+        mut arrivals: MutexGuard<'_, Arrivals>,
+    ) -> Result<(), AgentFault> {
         let aside = self.staging(&digest.to_string())?;
         for path in [self.place(digest), self.partial(digest)] {
             let to = aside.join(path.file_name().unwrap_or_default());
@@ -210,6 +273,8 @@ impl ImageStore {
                 Err(error) => return Err(AgentFault::file("move aside", path)(error)),
             }
         }
+        arrivals.last.remove(&digest);
+        drop(arrivals);
         fs::remove_dir_all(&aside).map_err(AgentFault::file("delete", aside))
     }
 
@@ -226,15 +291,23 @@ impl ImageStore {
         Ok(names.collect())
     }
 
-    /// Takes an upload of any kind, and makes an image of it.
+    /// Takes an upload of any kind, and makes an image of it, which may have so many bytes.
     ///
     /// # Errors
     /// The directory for it cannot be made.
-    pub fn import(&self, bytes_max: u64) -> Result<Importing, AgentFault> {
+    pub fn import(
+        &self,
+        bytes_max: u64,
+        blob_bytes_max: Option<u64>,
+    ) -> Result<Importing, AgentFault> {
         let staging = self.staging("import")?;
         let path = staging.join("upload");
         let file = File::create_new(&path).map_err(AgentFault::file("make", path))?;
         Ok(Importing {
+            limits: Limits {
+                blob_bytes_max: blob_bytes_max.unwrap_or(self.limits.blob_bytes_max),
+                ..self.limits
+            },
             store: self.clone(),
             staging: Staging(staging),
             file,
@@ -250,23 +323,28 @@ impl ImageStore {
     pub(crate) fn make(
         &self,
         name: &str,
+        stop: &Stop,
         write: impl FnOnce(&Path, &Limits) -> Result<Packed, AgentFault>,
     ) -> Result<Packed, AgentFault> {
         let staging = Staging(self.staging(name)?);
         let packed = write(&staging.0, &self.limits)?;
-        self.settle(packed.digest, &staging.0)?;
+        self.settle(packed.digest, &staging.0, stop)?;
         Ok(packed)
     }
 
-    /// Unpacks the blob in `staging` and puts the whole into place.
-    fn settle(&self, digest: Digest, staging: &Path) -> Result<(), AgentFault> {
+    /// Unpacks the blob in `staging` and puts the whole into place, unless it shall stop before.
+    fn settle(&self, digest: Digest, staging: &Path, stop: &Stop) -> Result<(), AgentFault> {
         let root = staging.join(ROOTFS);
         remove_dir(&root)?;
         make_dir(&root, 0o755)?;
         let path = staging.join(BLOB);
         let blob = File::open(&path).map_err(AgentFault::file("read", path))?;
+        let blob = stop.until(blob);
         unpack::unpack(blob, &root, &self.limits).map_err(|unfit| unfit_image(digest, &unfit))?;
         sync_all(&root)?;
+        if stop.is_said() {
+            return Err(unfit_image(digest, &Unfit::Stopped));
+        }
         let place = self.place(digest);
         if place.exists() {
             return Ok(());
@@ -322,6 +400,7 @@ pub struct Importing {
     store: ImageStore,
     staging: Staging,
     file: File,
+    limits: Limits,
     bytes_max: u64,
     received: u64,
 }
@@ -350,10 +429,16 @@ impl Importing {
         let (dir, blob) = (&self.staging.0, self.staging.0.join(BLOB));
         let upload = dir.join("upload");
         let file = File::open(&upload).map_err(AgentFault::file("read", &upload))?;
-        let imported = import::import(file, dir, &blob, &self.store.limits)
-            .map_err(|unfit| AgentFault::Upload(unfit.full_text()))?;
+        let imported = import::import(file, dir, &blob, &self.limits);
+        let imported = imported.map_err(|unfit| match unfit {
+            Unfit::TooLarge { most } => AgentFault::TooLarge { most },
+            unfit @ (Unfit::Content(_) | Unfit::Stopped | Unfit::Machine { .. }) => {
+                AgentFault::Upload(unfit.full_text())
+            }
+        })?;
         fs::remove_file(&upload).map_err(AgentFault::file("delete", upload))?;
-        self.store.settle(imported.packed.digest, dir)?;
+        self.store
+            .settle(imported.packed.digest, dir, &Stop::default())?;
         Ok(imported)
     }
 }

@@ -1,8 +1,11 @@
 //! An image of a vnode, as it is at one moment: it is frozen while its own layer is read, and goes on before anything is
-//! packed. What came of it is noted beside the vnode, so that no restart does it twice.
+//! packed. What came of it is noted beside the vnode, so that no restart does it twice. It can be ended at any moment: then
+//! the vnode goes on at once.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use docklet_control::assignment::{AssignedSave, AssignedVnode};
 use docklet_control::id::{LogIndex, VnodeId};
@@ -11,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::Limits;
 use crate::archive::save::{Base, Taken};
+use crate::archive::stop::Stop;
 use crate::disk;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
@@ -44,15 +48,49 @@ fn path(state: &StateDir, id: VnodeId) -> PathBuf {
     state.vnode(id).join("saved.json")
 }
 
-/// Makes the image, or notes why there is none: trying again by itself would freeze the vnode again and again.
+/// Saves that are under way or waited for, and the word for each that it shall stop.
+#[derive(Debug, Default)]
+pub(crate) struct Saves(Mutex<BTreeMap<(VnodeId, LogIndex), Stop>>);
+
+impl Saves {
+    fn stop_of(&self, save: &AssignedSave) -> Stop {
+        let mut stops = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of earlier ones of that vnode none is left: there is one at a time.
+        stops.retain(|(vnode, number), _| *vnode != save.vnode || *number == save.number);
+        stops.entry((save.vnode, save.number)).or_default().clone()
+    }
+
+    fn forget(&self, save: &AssignedSave) {
+        let mut stops = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stops.remove(&(save.vnode, save.number));
+    }
+
+    /// Ends a save at once, whether it has begun or not: nobody wants it any more.
+    pub(crate) fn cancel(&self, save: &AssignedSave) {
+        self.stop_of(save).say();
+    }
+}
+
+/// Makes the image, or notes why there is none: trying again by itself would freeze the vnode again and again. Of one that
+/// is cancelled nothing stays, and nothing is noted.
 pub(crate) fn save(
     host: &LinuxHost,
     vnode: &AssignedVnode,
     save: AssignedSave,
 ) -> Result<(), AgentFault> {
-    let saved = match make(host, vnode, save.snapshot) {
-        Ok(saved) => saved,
-        Err(fault) => Saved::Failed {
+    let stop = host.saves.stop_of(&save);
+    let made = if stop.is_said() {
+        None
+    } else {
+        let made = make(host, vnode, &save, &stop);
+        // Whatever a cancelled one failed at, that was why.
+        Some(made).filter(|made| made.is_ok() || !stop.is_said())
+    };
+    host.saves.forget(&save);
+    let saved = match made {
+        None => return Ok(()),
+        Some(Ok(saved)) => saved,
+        Some(Err(fault)) => Saved::Failed {
             cause: fault.full_text().chars().take(300).collect(),
         },
     };
@@ -62,12 +100,17 @@ pub(crate) fn save(
 fn make(
     host: &LinuxHost,
     vnode: &AssignedVnode,
-    snapshot: Option<LogIndex>,
+    save: &AssignedSave,
+    stop: &Stop,
 ) -> Result<Saved, AgentFault> {
     let images = &host.images;
-    let made = images.make("save", |staging, limits| {
-        let base = base(host, vnode, staging, limits)?;
-        let taken = match snapshot {
+    let made = images.make("save", stop, |staging, limits| {
+        let limits = Limits {
+            blob_bytes_max: save.blob_bytes_max.unwrap_or(limits.blob_bytes_max),
+            ..*limits
+        };
+        let base = base(host, vnode, staging, &limits, stop)?;
+        let taken = match save.snapshot {
             Some(number) => take_snapshot(host, vnode, base, number)?,
             None => take(host, vnode, base)?,
         };
@@ -90,10 +133,11 @@ fn base(
     vnode: &AssignedVnode,
     staging: &Path,
     limits: &Limits,
+    stop: &Stop,
 ) -> Result<Base, AgentFault> {
     let blob = host.images.blob(vnode.image);
     let blob = File::open(&blob).map_err(AgentFault::file("read", blob))?;
-    Base::read(blob, staging, limits).map_err(unfit)
+    Base::read(blob, staging, limits, stop).map_err(unfit)
 }
 
 /// Of what is in the vnode now.

@@ -144,6 +144,8 @@ test("an OCI layout is joined, run by its configuration, and refused when a blob
   cluster.run("image", "import", layout, "--name", "layered");
   cluster.run("vc", "create", "oci", "--image", "layered", "--wait");
   assert.equal(cluster.run("exec", "oci/host-0", "--", "/bin/cat", "/said"), "hello world, from /etc\n");
+  // What is run in it later has the same around it.
+  assert.equal(cluster.run("exec", "oci/host-0", "--", "sh", "-c", "echo $GREETING, $PATH, from $(pwd)"), "hello world, /bin, from /etc\n");
   cluster.run("vc", "delete", "oci", "--wait");
 
   const [, hex] = layer.digest.split(":");

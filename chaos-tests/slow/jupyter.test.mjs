@@ -21,6 +21,9 @@ test("JupyterLab answers inside a vnode, and two builds of it are one image", as
   });
   console.log(`the second build is ${built[0] === built[1] ? "the same" : "another"}`);
 
+  const image = cluster.json("image", "list").find(({ name }) => name === "jupyter");
+  console.log(`packed it has ${Math.round(image.blob_bytes / (1 << 20))} MiB`);
+
   const asked = performance.now();
   cluster.run("vc", "create", "lab", "--image", "jupyter", "--memory-mib", "1024", "--wait");
   const ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8888/api').read().decode())";

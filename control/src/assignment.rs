@@ -108,6 +108,9 @@ pub struct AssignedSave {
     /// The snapshot of which it is to be made; of what is in the vnode now if none.
     #[serde(default)]
     pub snapshot: Option<LogIndex>,
+    /// How many bytes the image may have when it is packed; as many as it likes if none.
+    #[serde(default)]
+    pub blob_bytes_max: Option<u64>,
 }
 
 /// What the cluster itself runs on. Vnodes reach the outside through their gateways, and nothing of this but what is
@@ -343,10 +346,13 @@ fn assigned_save(state: &State, vnode: &Vnode) -> Option<AssignedSave> {
     let fails = matches!(save.seen, SaveSeen::Failed { .. });
     let source = state.snapshot_saves.get(&vnode.id);
     let source = source.filter(|source| source.save == save.number);
+    let bound = state.image_save_bounds.get(&vnode.id);
+    let bound = bound.filter(|bound| bound.save == save.number);
     (still && !fails).then_some(AssignedSave {
         vnode: vnode.id,
         number: save.number,
         snapshot: source.map(|source| source.snapshot),
+        blob_bytes_max: bound.map(|bound| bound.blob_bytes_max),
     })
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::{DiskMib, VnodeSize};
 use crate::drill::command::DrillCommand;
+use crate::group::command::GroupCommand;
 use crate::id::{
     Digest, LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId,
     WorkerId,
@@ -242,6 +243,8 @@ pub enum Command {
     Snapshot(SnapshotCommand),
     /// About limits that change while vnodes run. Since version 3.
     Limit(LimitCommand),
+    /// About groups of people. Since version 3.
+    Group(GroupCommand),
 }
 
 /// What the first master knows when it makes a cluster.
@@ -343,6 +346,7 @@ impl Command {
             Self::SetDiskOvercommit { .. } => "SetDiskOvercommit",
             Self::Snapshot(command) => command.name(),
             Self::Limit(command) => command.name(),
+            Self::Group(command) => command.name(),
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Actor;
 use crate::drill::event::DrillEvent;
+use crate::group::event::GroupEvent;
 use crate::id::{
     Digest, LogIndex, MasterId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
@@ -186,6 +187,7 @@ pub enum Event {
     },
     Snapshot(SnapshotEvent),
     Limit(LimitEvent),
+    Group(GroupEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

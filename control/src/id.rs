@@ -63,6 +63,10 @@ number_id!(
     DrillId
 );
 number_id!(
+    /// A group of people: the log index of the entry that made it.
+    GroupId
+);
+number_id!(
     /// Placement counter of a vnode: each placement has a higher one, and only the latest may run.
     Epoch
 );

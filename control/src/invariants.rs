@@ -1,6 +1,8 @@
 //! What must hold of every reachable state, and of every step from one to the next; tests and simulations call both
 //! after each entry.
 
+mod images;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::VnodeId;
@@ -22,6 +24,7 @@ pub fn broken(state: &State) -> Vec<String> {
     ordinals_are_unique(state, &mut broken);
     holders_are_workers(state, &mut broken);
     titles_are_sound(state, &mut broken);
+    images::groups_are_sound(state, &mut broken);
     subnets_are_disjoint(state, &mut broken);
     ports_lead_to_own_vnodes(state, &mut broken);
     wishes_are_of_somebody(state, &mut broken);
@@ -42,6 +45,7 @@ pub fn broken_by(before: &State, after: &State) -> Vec<String> {
     new_promises_fit_workers(before, after, &mut broken);
     new_gpus_are_there(before, after, &mut broken);
     disks_do_not_shrink(before, after, &mut broken);
+    images::stay_within_quotas(before, after, &mut broken);
     masters_never_return(before, after, &mut broken);
     drills_go_forward(before, after, &mut broken);
     versions_rise(before, after, &mut broken);

@@ -20,6 +20,7 @@ pub mod event;
 pub mod evolve;
 pub mod generation;
 pub mod gpus;
+pub mod group;
 pub mod id;
 pub mod image;
 pub mod invariants;

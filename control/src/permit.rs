@@ -75,7 +75,9 @@ fn needs(command: &Command) -> Needs {
         | Command::DeleteVcluster { vcluster } => Needs::OwnerOf(*vcluster),
         Command::AddPort { vnode, .. } => Needs::OwnerOfVnode(*vnode),
         Command::RemovePort { public } => Needs::OwnerOfPort(*public),
-        Command::LimitBandwidth { .. } | Command::SetDiskOvercommit { .. } => Needs::Admin,
+        Command::LimitBandwidth { .. } | Command::SetDiskOvercommit { .. } | Command::Group(_) => {
+            Needs::Admin
+        }
         Command::Drill(command) => drill_needs(command),
         Command::Image(command) => image_needs(command),
         Command::Snapshot(command) => snapshot_needs(command),
@@ -122,9 +124,14 @@ fn image_needs(command: &ImageCommand) -> Needs {
         | ImageCommand::RollBack { .. }
         | ImageCommand::Save { .. }
         | ImageCommand::CancelSave { .. }
+        | ImageCommand::ShareWithGroup { .. }
+        | ImageCommand::UnshareFromGroup { .. }
+        | ImageCommand::DeleteVersion { .. }
         | ImageCommand::Delete { .. } => Needs::Person,
         ImageCommand::ReportSave { worker, .. } => Needs::ThisWorker(*worker),
-        ImageCommand::Pull { .. } => Needs::Admin,
+        ImageCommand::Pull { .. }
+        | ImageCommand::SetQuota { .. }
+        | ImageCommand::SetQuotaOf { .. } => Needs::Admin,
         ImageCommand::PlaceCopies { .. } | ImageCommand::NameOld | ImageCommand::Forget { .. } => {
             Needs::Duty
         }
@@ -302,6 +309,7 @@ fn sees(asker: &User, event: &Event) -> bool {
         Event::Image(event) => event.is_for(asker),
         Event::Snapshot(event) => owns(asker, event.owner()),
         Event::Limit(event) => asker.role == Role::Admin || event.owner() == Some(asker.id),
+        Event::Group(event) => event.is_for(asker),
         Event::Drill(event) => event.is_for_everybody() || asker.role == Role::Admin,
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
@@ -376,6 +384,7 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::DiskOvercommitSet { .. } => {}
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
         Event::Limit(_) => {}
+        Event::Group(_) => {}
     }
     event
 }

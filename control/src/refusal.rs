@@ -136,6 +136,34 @@ pub enum Refusal {
     Snapshot(#[from] SnapshotRefusal),
     #[error(transparent)]
     Limit(#[from] LimitRefusal),
+    #[error(
+        "your images take {} of the {} that you may have, and there is no room for {} more: nothing was changed. Delete images that are not needed, with `docklet image delete NAME`, or old versions of one, with `--version`; the largest are: {largest}. Or ask an admin for more", size(*used), size(*limit), size(*wanted)
+    )]
+    ImagesTooLarge {
+        used: u64,
+        wanted: u64,
+        limit: u64,
+        largest: String,
+    },
+    #[error(
+        "this version is what \"{name}\" means now: go back to another one first with `docklet image rollback`, or delete the image with all its versions"
+    )]
+    VersionCurrent { name: String },
+}
+
+/// Bytes as people read them.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let unit = UNITS.iter().find(|(_, shift)| bytes >> shift > 0);
+    match unit {
+        // Tenths, without a number that is not whole.
+        Some((unit, shift)) => {
+            let tenths = (u128::from(bytes) * 10) >> shift;
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+        None if bytes == 1 => "1 byte".to_owned(),
+        None => format!("{bytes} bytes"),
+    }
 }
 
 /// How the asker should take a refusal: decides HTTP status and exit code.
@@ -191,6 +219,8 @@ impl Refusal {
             Self::NoRoom { .. } => "no_room",
             Self::Snapshot(refusal) => refusal.code(),
             Self::Limit(refusal) => refusal.code(),
+            Self::ImagesTooLarge { .. } => "images_too_large",
+            Self::VersionCurrent { .. } => "version_current",
         }
     }
 
@@ -227,6 +257,8 @@ impl Refusal {
             | Self::PortTaken { .. }
             | Self::ImageInUse { .. }
             | Self::DiskShrinks { .. }
+            | Self::ImagesTooLarge { .. }
+            | Self::VersionCurrent { .. }
             | Self::NoRoom { .. } => RefusalClass::Conflict,
             Self::Drill(refusal) => refusal.class(),
             Self::Snapshot(refusal) => refusal.class(),

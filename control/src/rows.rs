@@ -5,6 +5,7 @@
 //! change of a few rows changes it by a few terms.
 
 mod hash;
+mod table;
 
 use std::ops::Deref;
 
@@ -12,8 +13,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::id::{
-    Digest, DrillId, LogIndex, MasterId, NetworkId, SecretHash, UserId, VclusterId, VnodeId,
-    WorkerId,
+    Digest, DrillId, GroupId, LogIndex, MasterId, NetworkId, SecretHash, UserId, VclusterId,
+    VnodeId, WorkerId,
 };
 use crate::model::{Counters, PublicPort};
 use crate::name::Name;
@@ -21,101 +22,10 @@ use crate::row_map::RowMap;
 use crate::state::State;
 
 pub use hash::StateHash;
+pub use table::Table;
 
 /// Version of rows that this code writes.
 pub const ROW_VERSION: u8 = 1;
-
-/// Name of a table on disk. Numbers are never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Table {
-    Settings = 1,
-    Counters = 2,
-    Masters = 3,
-    JoinTokens = 4,
-    Workers = 5,
-    Users = 6,
-    Sessions = 7,
-    Images = 8,
-    ImageNames = 9,
-    Networks = 10,
-    Vclusters = 11,
-    Vnodes = 12,
-    Receipts = 13,
-    Autopilot = 14,
-    Replacements = 15,
-    Drills = 16,
-    Lineage = 17,
-    Agreed = 18,
-    Programs = 19,
-    LastBackup = 20,
-    Ports = 21,
-    Bandwidth = 22,
-    ImageTitles = 23,
-    ImageRuns = 24,
-    ImageCopies = 25,
-    ImageSaves = 26,
-    VclusterWishes = 27,
-    VnodeWishes = 28,
-    DiskOvercommit = 29,
-    Snapshots = 30,
-    SnapshotRestores = 31,
-    SnapshotSchedules = 32,
-    SnapshotSaves = 33,
-    SnapshotCopies = 34,
-    BandwidthCeiling = 35,
-    VclusterBandwidths = 36,
-    VnodeResizes = 37,
-}
-
-impl Table {
-    /// All tables.
-    pub const ALL: [Self; 37] = [
-        Self::Settings,
-        Self::Counters,
-        Self::Masters,
-        Self::JoinTokens,
-        Self::Workers,
-        Self::Users,
-        Self::Sessions,
-        Self::Images,
-        Self::ImageNames,
-        Self::Networks,
-        Self::Vclusters,
-        Self::Vnodes,
-        Self::Receipts,
-        Self::Autopilot,
-        Self::Replacements,
-        Self::Drills,
-        Self::Lineage,
-        Self::Agreed,
-        Self::Programs,
-        Self::LastBackup,
-        Self::Ports,
-        Self::Bandwidth,
-        Self::ImageTitles,
-        Self::ImageRuns,
-        Self::ImageCopies,
-        Self::ImageSaves,
-        Self::VclusterWishes,
-        Self::VnodeWishes,
-        Self::DiskOvercommit,
-        Self::Snapshots,
-        Self::SnapshotRestores,
-        Self::SnapshotSchedules,
-        Self::SnapshotSaves,
-        Self::SnapshotCopies,
-        Self::BandwidthCeiling,
-        Self::VclusterBandwidths,
-        Self::VnodeResizes,
-    ];
-
-    /// The table with this number.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|table| *table as u8 == number)
-    }
-}
 
 /// One row that appeared, changed or went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -274,6 +184,28 @@ macro_rules! for_each_map {
             put_vnode_resize,
             remove_vnode_resize
         );
+        $with!(Groups, groups, GroupId, put_group, remove_group);
+        $with!(
+            ImageGroups,
+            image_groups,
+            (UserId, Name),
+            put_image_groups,
+            remove_image_groups
+        );
+        $with!(
+            ImageQuotas,
+            image_quotas,
+            UserId,
+            put_image_quota_of,
+            remove_image_quota_of
+        );
+        $with!(
+            ImageSaveBounds,
+            image_save_bounds,
+            VnodeId,
+            put_image_save_bound,
+            remove_image_save_bound
+        );
     };
 }
 
@@ -289,6 +221,7 @@ macro_rules! for_each_single {
         $with!(Bandwidth, bandwidth);
         $with!(DiskOvercommit, disk_overcommit);
         $with!(BandwidthCeiling, bandwidth_ceiling);
+        $with!(ImageQuota, image_quota);
     };
 }
 

@@ -2,6 +2,7 @@
 //! its own frozen copy. Only [`crate::evolve`] changes it, through the `put` and `remove` functions here, which
 //! keep the look-up tables in step.
 
+mod groups;
 mod images;
 mod limits;
 mod snapshots;
@@ -12,16 +13,17 @@ use std::ops::{Bound, RangeBounds};
 use imbl::{OrdMap, OrdSet};
 
 use crate::id::{
-    Digest, DrillId, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UnixMs, UserId,
+    Digest, DrillId, GroupId, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UnixMs, UserId,
     VclusterId, VnodeId, WorkerId,
 };
 use crate::image::copies;
 use crate::model::{
-    Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, DiskOvercommit, Drill, Image,
-    ImageCopies, ImageRun, ImageSave, ImageTitle, JoinToken, LastBackup, Lineage, Master, Network,
-    Port, Program, PublicPort, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy,
-    SnapshotRestore, SnapshotSave, SnapshotSchedule, User, Vcluster, VclusterBandwidth,
-    VclusterWishes, Vnode, VnodeResize, VnodeWanted, VnodeWishes, Worker,
+    Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, DiskOvercommit, Drill, Group, Image,
+    ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound, ImageTitle,
+    JoinToken, LastBackup, Lineage, Master, Network, Port, Program, PublicPort, Receipt,
+    Replacement, Session, Settings, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave,
+    SnapshotSchedule, User, UserImageQuota, Vcluster, VclusterBandwidth, VclusterWishes, Vnode,
+    VnodeResize, VnodeWanted, VnodeWishes, Worker,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -64,6 +66,13 @@ pub struct State {
     pub image_copies: RowMap<Digest, ImageCopies>,
     /// Vnodes of which images are being made.
     pub image_saves: RowMap<VnodeId, ImageSave>,
+    pub groups: RowMap<GroupId, Group>,
+    /// Groups that images are shared with, by the images' titles.
+    pub image_groups: RowMap<(UserId, Name), ImageGroups>,
+    /// None until an admin changes it.
+    pub image_quota: Option<ImageQuota>,
+    pub image_quotas: RowMap<UserId, UserImageQuota>,
+    pub image_save_bounds: RowMap<VnodeId, ImageSaveBound>,
     pub snapshots: RowMap<(VnodeId, LogIndex), Snapshot>,
     /// The last restore of each vnode that had one.
     pub snapshot_restores: RowMap<VnodeId, SnapshotRestore>,
@@ -96,6 +105,7 @@ pub struct State {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Lookup {
     user_by_name: OrdMap<Name, UserId>,
+    group_by_name: OrdMap<Name, GroupId>,
     network_by_owner: OrdMap<UserId, NetworkId>,
     vcluster_by_name: OrdMap<(UserId, Name), VclusterId>,
     vnodes_by_vcluster: OrdSet<(VclusterId, VnodeId)>,

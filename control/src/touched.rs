@@ -144,7 +144,10 @@ impl<'s> Tracing<'s> {
             || before.join_tokens != after.join_tokens
             || before.drills != after.drills
             || before.image_names != after.image_names
-            || before.image_titles != after.image_titles;
+            || before.image_titles != after.image_titles
+            || before.image_groups != after.image_groups
+            || before.groups != after.groups
+            || before.image_quota != after.image_quota;
     }
 
     fn people(&mut self) {
@@ -159,6 +162,9 @@ impl<'s> Tracing<'s> {
         for pair in differing(&self.before.sessions, &self.after.sessions) {
             let owners = both(pair).map(|session| session.user);
             self.touched.owners.extend(owners);
+        }
+        for pair in differing(&self.before.image_quotas, &self.after.image_quotas) {
+            self.touched.owners.extend(both(pair).map(|own| own.user));
         }
     }
 
@@ -405,6 +411,11 @@ impl<'s> Tracing<'s> {
         for pair in differing(&before.snapshot_copies, &after.snapshot_copies) {
             for copy in both(pair) {
                 self.worker_of(copy.vnode);
+            }
+        }
+        for pair in differing(&before.image_save_bounds, &after.image_save_bounds) {
+            for bound in both(pair) {
+                self.worker_of(bound.vnode);
             }
         }
         for pair in differing(&before.snapshot_schedules, &after.snapshot_schedules) {

@@ -13,7 +13,9 @@ use crate::state::State;
 #[must_use]
 pub fn needed(command: &Command) -> ClusterVersion {
     match command {
-        Command::Image(_) | Command::Snapshot(_) | Command::Limit(_) => ClusterVersion(3),
+        Command::Image(_) | Command::Snapshot(_) | Command::Limit(_) | Command::Group(_) => {
+            ClusterVersion(3)
+        }
         Command::RecordBackup => ClusterVersion(2),
         Command::AddPort { .. }
         | Command::RemovePort { .. }

@@ -3,17 +3,20 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use docklet_control::id::Digest;
+use axum::http::StatusCode;
+use docklet_control::decide::decide;
+use docklet_control::id::{Digest, LogIndex, UnixMs};
 use docklet_control::image::command::{AddImage, ImageCommand};
 use docklet_control::image::copies::SINCE;
+use docklet_control::image::quota;
 use docklet_control::model::{ImageSpec, Receipt, Visibility, Worker, WorkerStatus};
 use docklet_control::name::Name;
-use docklet_control::{Command, Refusal, permit};
+use docklet_control::{Command, Entry, Refusal};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::asker::{Asker, propose};
+use crate::asker::{Asker, OWN_WRITE_DEADLINE, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
 use crate::worker::{self, WorkerSocket};
@@ -22,6 +25,8 @@ use crate::worker::{self, WorkerSocket};
 #[derive(Deserialize)]
 pub(crate) struct Upload {
     digest: Digest,
+    /// How many there are, if who brings it knows.
+    bytes: Option<u64>,
     /// [`ImageSpec`] as JSON.
     spec: String,
     #[serde(flatten)]
@@ -50,56 +55,121 @@ pub(crate) struct Import {
 /// Brings a blob to the worker with the largest disk that is up, then adds it.
 pub(crate) async fn upload(
     State(portal): State<Portal>,
-    asker: Asker,
+    mut asker: Asker,
     Path(name): Path<String>,
     Query(upload): Query<Upload>,
     body: Body,
 ) -> Result<Json<Receipt>, Problem> {
-    check(&asker, &name)?;
+    asker.frozen = portal.master.read(OWN_WRITE_DEADLINE).await?;
     let spec: ImageSpec = serde_json::from_str(&upload.spec)
         .map_err(|error| Problem::malformed("image spec", error))?;
     let worker = best_worker(&asker)?;
-    let path = format!("/images/{}?put=1", upload.digest);
-    let socket = worker::open(&portal, worker, &path).await?;
-    let (blob_bytes, _) = send(socket, body).await?;
     let new = AddImage {
         digest: upload.digest,
-        blob_bytes,
         spec,
         ..added(name, upload.said, worker)
     };
-    let command = added_command(&asker, new);
-    Ok(Json(propose(&portal, &asker, command).await?))
+    check(&asker, &new, upload.bytes)?;
+    let room = room(&asker, &new);
+    let path = format!("/images/{}?put=1", upload.digest);
+    let socket = worker::open(&portal, worker, &path).await?;
+    let (blob_bytes, answer) = send(socket, body, |bytes| within(&asker, room, bytes)).await?;
+    let new = AddImage { blob_bytes, ..new };
+    add(&portal, &asker, worker, new, answer.arrival).await
+}
+
+/// Adds what was brought. What is refused does not stay with the worker either.
+async fn add(
+    portal: &Portal,
+    asker: &Asker,
+    worker: &Worker,
+    new: AddImage,
+    arrival: Option<u64>,
+) -> Result<Json<Receipt>, Problem> {
+    let digest = new.digest;
+    let added = propose(portal, asker, added_command(asker, new)).await;
+    // Of what may have come to pass in spite of it nothing is taken away.
+    if matches!(&added, Err(problem) if problem.status != StatusCode::SERVICE_UNAVAILABLE) {
+        let_go(portal, worker, digest, arrival).await;
+    }
+    Ok(Json(added?))
+}
+
+/// What was brought is not wanted after all. It goes some minutes later where this does not arrive.
+async fn let_go(portal: &Portal, worker: &Worker, digest: Digest, arrival: Option<u64>) {
+    if let Some(arrival) = arrival {
+        let path = format!("/images/{digest}?unwanted={arrival}");
+        drop(worker::open(portal, worker, &path).await);
+    }
+}
+
+/// Refuses what does not fit into the room that there is.
+fn within(asker: &Asker, room: Option<u64>, bytes: u64) -> Result<(), Problem> {
+    match room {
+        Some(room) if bytes > room => {
+            Err(quota::refusal(&asker.frozen.state, &asker.user, bytes).into())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// How many bytes the image may have; none if as many as it likes. Nothing is refused by it that would be taken in the
+/// end: what the asker has already takes no more room.
+fn room(asker: &Asker, new: &AddImage) -> Option<u64> {
+    let state = &asker.frozen.state;
+    let name = Name::parse("image", &new.name).ok()?;
+    let room = (state.version() >= SINCE).then(|| quota::room(state, &asker.user, &name));
+    let own = state.image_titles.values();
+    let own = own.filter(|title| title.owner == asker.user.id);
+    let versions = own.flat_map(|title| &title.versions);
+    let had = versions.filter_map(|version| state.images.get(&version.digest));
+    let had = had.map(|image| image.blob_bytes).max();
+    Some(room.flatten()?.max(had.unwrap_or_default()))
 }
 
 /// Brings an upload of any kind to a worker, which makes an image of it; then adds that.
 pub(crate) async fn import(
     State(portal): State<Portal>,
-    asker: Asker,
+    mut asker: Asker,
     Path(name): Path<String>,
     Query(import): Query<Import>,
     body: Body,
 ) -> Result<Json<Receipt>, Problem> {
-    check(&asker, &name)?;
+    asker.frozen = portal.master.read(OWN_WRITE_DEADLINE).await?;
     let init: Option<Vec<String>> = import
         .init
         .map(|init| serde_json::from_str(&init))
         .transpose()
         .map_err(|error| Problem::malformed("init", error))?;
     let worker = best_worker(&asker)?;
-    let socket = worker::open(&portal, worker, "/images/import").await?;
-    let (_, answer) = send(socket, body).await?;
+    let new = added(name, import.said, worker);
+    check(&asker, &new, None)?;
+    let room = room(&asker, &new);
+    let path = match room {
+        Some(room) => format!("/images/import?blob_bytes_max={room}"),
+        None => "/images/import".to_owned(),
+    };
+    let socket = worker::open(&portal, worker, &path).await?;
+    // What comes may be larger than what is packed of it: the worker says when that is too large.
+    let (_, answer) = send(socket, body, |_| Ok(())).await?;
+    if let Some(bytes) = answer.too_large {
+        within(&asker, room, bytes)?;
+    }
     let lacks = || Problem::malformed("image", "the worker does not say what came of it");
+    let digest = answer.digest.ok_or_else(lacks)?;
+    let spec = spec_of(init, answer.spec);
+    if spec.is_err() {
+        let_go(&portal, worker, digest, answer.arrival).await;
+    }
     let new = AddImage {
-        digest: answer.digest.ok_or_else(lacks)?,
+        digest,
         blob_bytes: answer.blob_bytes.ok_or_else(lacks)?,
-        spec: spec_of(init, answer.spec)?,
+        spec: spec?,
         environment: answer.environment,
         directory: answer.directory,
-        ..added(name, import.said, worker)
+        ..new
     };
-    let command = added_command(&asker, new);
-    Ok(Json(propose(&portal, &asker, command).await?))
+    add(&portal, &asker, worker, new, answer.arrival).await
 }
 
 /// How it is run: as was asked for, else as it says itself.
@@ -121,11 +191,21 @@ fn spec_of(init: Option<Vec<String>>, own: Option<ImageSpec>) -> Result<ImageSpe
 }
 
 /// Refuses before minutes of bringing what would be refused after.
-fn check(asker: &Asker, name: &str) -> Result<(), Problem> {
-    if asker.frozen.state.version() < SINCE {
-        permit::admin(&asker.frozen.state, asker.actor(), "register images")?;
-    }
-    Name::parse("image", name)?;
+fn check(asker: &Asker, new: &AddImage, bytes: Option<u64>) -> Result<(), Problem> {
+    let state = &asker.frozen.state;
+    let known = state.images.get(&new.digest).map(|image| image.blob_bytes);
+    let new = AddImage {
+        blob_bytes: known.or(bytes).unwrap_or(1),
+        ..new.clone()
+    };
+    let entry = Entry {
+        version: state.version().0,
+        request: asker.request(),
+        at: UnixMs(0),
+        actor: asker.actor(),
+        command: added_command(asker, new),
+    };
+    decide(state, LogIndex(asker.frozen.index.0 + 1), &entry)?;
     Ok(())
 }
 
@@ -169,8 +249,13 @@ fn best_worker(asker: &Asker) -> Result<&Worker, Refusal> {
     })
 }
 
-/// Passes the body on; answers its length, and what the worker says once it has verified it.
-async fn send(mut socket: WorkerSocket, body: Body) -> Result<(u64, Answer), Problem> {
+/// Passes the body on for as long as its length is `fine`; answers that, and what the worker says once it has verified
+/// it.
+async fn send(
+    mut socket: WorkerSocket,
+    body: Body,
+    fine: impl Fn(u64) -> Result<(), Problem>,
+) -> Result<(u64, Answer), Problem> {
     let lost = |error: &dyn std::fmt::Display| {
         Problem::worker(format!("the image did not arrive: {error}"))
     };
@@ -179,6 +264,7 @@ async fn send(mut socket: WorkerSocket, body: Body) -> Result<(u64, Answer), Pro
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| Problem::malformed("upload", error))?;
         bytes += chunk.len() as u64;
+        fine(bytes)?;
         socket
             .send(Message::Binary(chunk))
             .await
@@ -193,8 +279,10 @@ async fn send(mut socket: WorkerSocket, body: Body) -> Result<(u64, Answer), Pro
         if let Message::Text(text) = message.map_err(|error| lost(&error))? {
             let answer: Answer = serde_json::from_str(&text).map_err(|error| lost(&error))?;
             return match answer.refused {
-                None => Ok((bytes, answer)),
-                Some(refused) => Err(Problem::malformed("image", refused.cause)),
+                Some(refused) if answer.too_large.is_none() => {
+                    Err(Problem::malformed("image", refused.cause))
+                }
+                Some(_) | None => Ok((bytes, answer)),
             };
         }
     }
@@ -205,6 +293,10 @@ async fn send(mut socket: WorkerSocket, body: Body) -> Result<(u64, Answer), Pro
 #[derive(Deserialize)]
 struct Answer {
     refused: Option<Refused>,
+    /// It was refused since it has more bytes than it may: so many by then.
+    too_large: Option<u64>,
+    /// By which the worker knows what it was brought, if it is not wanted after all.
+    arrival: Option<u64>,
     digest: Option<Digest>,
     blob_bytes: Option<u64>,
     spec: Option<ImageSpec>,

@@ -191,11 +191,23 @@ fn api_routes() -> Router<Portal> {
         .route("/workers/{name}/history", get(api::meter::worker_history))
         .route("/tokens", post(api::machine::create_token))
         .route("/users", post(api::session::create_user))
+        .route("/groups", get(api::group::list).post(api::group::create))
+        .route(
+            "/groups/{name}",
+            get(api::group::show)
+                .post(api::group::change)
+                .delete(api::group::delete),
+        )
         .route(
             "/vclusters/{name}/vnodes/{vnode}/save",
             post(api::image::save).delete(api::image::cancel_save),
         )
         .route("/saves", get(api::image::saves))
+        .route("/image-quotas", get(api::quota::show).put(api::quota::set))
+        .route(
+            "/image-quotas/{user}",
+            put(api::quota::set_of).delete(api::quota::reset),
+        )
         .route("/images", get(api::image::list))
         .route(
             "/images/{name}",

@@ -8,6 +8,7 @@ pub mod drill;
 pub mod events;
 pub mod exec;
 mod gpus;
+pub mod group;
 mod input;
 pub mod login;
 pub mod machine;

@@ -1,6 +1,6 @@
 //! What is changed of an image that is there.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use docklet_control::model::Receipt;
 use docklet_control::view::{ImageView, VersionView};
 use reqwest::Method;
@@ -21,17 +21,19 @@ pub enum Command {
         #[command(flatten)]
         print: Print,
     },
-    /// Let somebody else see and use it
+    /// Let somebody else see and use it, or all who are in a group
     Share {
         image: String,
-        user: String,
+        #[command(flatten)]
+        with: With,
         #[command(flatten)]
         print: Print,
     },
-    /// Do not share it with somebody any more; vnodes that they have stay
+    /// Do not share it with somebody or a group any more; vnodes that they have stay
     Unshare {
         image: String,
-        user: String,
+        #[command(flatten)]
+        with: With,
         #[command(flatten)]
         print: Print,
     },
@@ -63,9 +65,13 @@ pub enum Command {
         #[command(flatten)]
         print: Print,
     },
-    /// Delete an image that no vnode is made of, with all its versions
+    /// Delete an image that no vnode is made of, with all its versions, or one version of it
+    #[command(disable_version_flag = true)]
     Delete {
         image: String,
+        /// Label or digest of the only version that goes, or its first digits
+        #[arg(long, value_name = "VERSION")]
+        version: Option<String>,
         #[command(flatten)]
         print: Print,
     },
@@ -86,6 +92,27 @@ pub enum Command {
     },
 }
 
+/// With whom it is shared.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub struct With {
+    /// Name of somebody
+    user: Option<String>,
+    /// Name of a group that you are in
+    #[arg(long)]
+    group: Option<String>,
+}
+
+impl With {
+    /// What is asked for, by whether it is a person or a group.
+    fn change(self, of_person: &str, of_group: &str) -> Value {
+        match self.group {
+            Some(group) => json!({of_group: group}),
+            None => json!({of_person: self.user}),
+        }
+    }
+}
+
 pub async fn run(connection: &Connection, command: Command) -> anyhow::Result<()> {
     let (image, change, print) = match command {
         Command::Describe {
@@ -93,8 +120,12 @@ pub async fn run(connection: &Connection, command: Command) -> anyhow::Result<()
             description,
             print,
         } => (image, json!({"description": description}), print),
-        Command::Share { image, user, print } => (image, json!({"share": user}), print),
-        Command::Unshare { image, user, print } => (image, json!({"unshare": user}), print),
+        Command::Share { image, with, print } => {
+            (image, with.change("share", "share_with_group"), print)
+        }
+        Command::Unshare { image, with, print } => {
+            (image, with.change("unshare", "unshare_from_group"), print)
+        }
         Command::Publish { image, print } => (image, json!({"visibility": "public"}), print),
         Command::Withdraw { image, print } => (image, json!({"visibility": "private"}), print),
         Command::Rename { image, to, print } => (image, json!({"name": to}), print),
@@ -116,8 +147,17 @@ pub async fn run(connection: &Connection, command: Command) -> anyhow::Result<()
             let pull = json!({"workers": workers, "held": !release});
             (image, json!({"pull": pull}), print)
         }
-        Command::Delete { image, print } => {
-            let path = path(&image)?;
+        Command::Delete {
+            image,
+            version: only,
+            print,
+        } => {
+            let mut path = path(&image)?;
+            if let Some(only) = only {
+                let digest = version(connection, &image, &only).await?.digest;
+                let next = if path.contains('?') { '&' } else { '?' };
+                path = format!("{path}{next}version={digest}");
+            }
             let receipt = connection
                 .receipt(Method::DELETE, &path, &Value::Null)
                 .await?;

@@ -4,6 +4,7 @@ mod build;
 mod busybox;
 mod change;
 mod debian;
+mod quota;
 mod recipe;
 mod root;
 mod save;
@@ -108,6 +109,7 @@ pub enum Command {
         #[command(flatten)]
         print: Print,
     },
+    Quota(quota::Quota),
     #[command(flatten)]
     Change(change::Command),
 }
@@ -192,6 +194,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::List { versions, print } => show::list(&connection, versions, print).await?,
         Command::Show { image, print } => show::one(&connection, &image, print).await?,
+        Command::Quota(quota) => quota::run(&connection, quota).await?,
         Command::Change(change) => change::run(&connection, change).await?,
     }
     Ok(ExitCode::SUCCESS)

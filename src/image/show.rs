@@ -72,6 +72,7 @@ pub async fn one(connection: &Connection, image: &str, format: Print) -> anyhow:
         add("owner", view.owner.clone());
         add("seen by", view.visibility.word().to_owned());
         add("shared with", view.shared_with.join(", "));
+        add("shared with groups", view.shared_with_groups.join(", "));
         add("digest", view.digest.to_string());
         add(
             "packed",

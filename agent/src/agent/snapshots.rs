@@ -92,7 +92,7 @@ impl<H: Host> Agent<H> {
     pub(super) fn begin_snapshots(&mut self, plan: &Plan, done: &mpsc::Sender<Done>) {
         for (id, acts) in &plan.snapshots {
             let acts = self.snapshots.fresh(acts);
-            let busy = self.busy.contains(id) || self.busy_saves.contains(id);
+            let busy = self.busy.contains(id) || self.saves.is_busy(*id);
             if acts.is_empty() || busy || !self.snapshots.busy.insert(*id) {
                 continue;
             }

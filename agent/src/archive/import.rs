@@ -9,6 +9,7 @@ use docklet_control::model::ImageSpec;
 use super::oci::{Layout, Run};
 use super::pack::{Packed, pack_tree};
 use super::spool::{Extent, Spool};
+use super::stop::Stop;
 use super::tree::Tree;
 use super::{Limits, Unfit};
 
@@ -51,7 +52,7 @@ pub fn import(upload: File, dir: &Path, blob: &Path, limits: &Limits) -> Result<
         let text = format!("it runs as user {user}, and the first process of a vnode is root");
         return Err(Unfit::content(text));
     }
-    let packed = pack_tree(&tree, blob)?;
+    let packed = pack_tree(&tree, blob, &Stop::default())?;
     Ok(Imported {
         packed,
         environment: run

@@ -13,6 +13,7 @@ pub mod read;
 pub mod save;
 pub mod source;
 mod spool;
+pub mod stop;
 mod tree;
 pub mod unpack;
 mod upper;
@@ -28,6 +29,8 @@ pub struct Limits {
     pub names_bytes_max: u64,
     /// Beyond [`Self::RATIO_FREE_BYTES`], how many bytes one compressed byte may become.
     pub ratio_max: u64,
+    /// Bytes of what is packed anew.
+    pub blob_bytes_max: u64,
 }
 
 impl Limits {
@@ -43,6 +46,7 @@ impl Default for Limits {
             bytes_max: 64 << 30,
             names_bytes_max: 128 << 20,
             ratio_max: 200,
+            blob_bytes_max: u64::MAX,
         }
     }
 }
@@ -53,6 +57,12 @@ pub enum Unfit {
     /// It is damaged, hostile or too large: whoever made it can mend that.
     #[error("{0}")]
     Content(String),
+    /// What is packed of it is larger than whoever it is for may have.
+    #[error("packed it has more than {most} bytes, and no more are allowed")]
+    TooLarge { most: u64 },
+    /// Whoever wanted it does not any more.
+    #[error("it is not wanted any more")]
+    Stopped,
     /// This machine failed.
     #[error("{act}")]
     Machine {
@@ -88,7 +98,7 @@ impl Unfit {
     #[must_use]
     pub fn full_text(&self) -> String {
         match self {
-            Self::Content(cause) => cause.clone(),
+            Self::Content(_) | Self::TooLarge { .. } | Self::Stopped => self.to_string(),
             Self::Machine { act, source } => format!("{act}: {source}"),
         }
     }

@@ -7,12 +7,15 @@ use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use docklet_control::id::Digest;
 use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 
 use super::Unfit;
+use super::stop::Stop;
 use super::tree::{Meta, NodeKind, Tree};
 
 /// Level 3 is zstd's own choice; higher ones take minutes for a few percent.
@@ -33,7 +36,7 @@ pub struct Packed {
 /// # Errors
 /// A file cannot be read, or the blob not be written.
 pub fn pack_dir(root: &Path, blob: &Path, told: impl Fn(u64)) -> Result<Packed, Unfit> {
-    let mut packer = Packer::begin(blob)?;
+    let mut packer = Packer::begin(blob, u64::MAX)?;
     let own = fs::symlink_metadata(root).map_err(Unfit::machine("read the root"))?;
     packer.dir(Path::new("./"), &meta(&own))?;
     // The first name of a file that has several, by its identity.
@@ -46,12 +49,13 @@ pub fn pack_dir(root: &Path, blob: &Path, told: impl Fn(u64)) -> Result<Packed, 
     packer.finish()
 }
 
-/// Packs a tree that was joined from layers.
-pub(super) fn pack_tree(tree: &Tree, blob: &Path) -> Result<Packed, Unfit> {
-    let mut packer = Packer::begin(blob)?;
+/// Packs a tree that was joined from layers, as long as it shall.
+pub(super) fn pack_tree(tree: &Tree, blob: &Path, stop: &Stop) -> Result<Packed, Unfit> {
+    let mut packer = Packer::begin(blob, tree.blob_bytes_max())?;
     packer.dir(Path::new("./"), tree.root())?;
     let mut first: BTreeMap<u64, PathBuf> = BTreeMap::new();
     for (path, node) in tree.nodes() {
+        stop.check()?;
         let name = PathBuf::from(std::ffi::OsString::from_vec(path.as_bytes().to_vec()));
         match &node.kind {
             NodeKind::Dir => packer.dir(&name, &node.meta)?,
@@ -59,7 +63,9 @@ pub(super) fn pack_tree(tree: &Tree, blob: &Path) -> Result<Packed, Unfit> {
             NodeKind::File { number, content } => match first.get(number) {
                 Some(first) => packer.hardlink(&name, &node.meta, first)?,
                 None => {
-                    packer.file(&name, &node.meta, content.bytes, content.reader())?;
+                    let content_bytes = content.bytes;
+                    let content = stop.until(content.reader());
+                    packer.file(&name, &node.meta, content_bytes, content)?;
                     first.insert(*number, name);
                 }
             },
@@ -106,6 +112,8 @@ fn meta(metadata: &fs::Metadata) -> Meta {
 struct Packer {
     archive: tar::Builder<zstd::stream::write::Encoder<'static, Hashing>>,
     files_bytes: u64,
+    bytes_max: u64,
+    is_full: Arc<AtomicBool>,
 }
 
 /// Writes, and computes the digest of what it writes.
@@ -113,10 +121,17 @@ struct Hashing {
     file: BufWriter<File>,
     hasher: Sha256,
     bytes: u64,
+    bytes_max: u64,
+    /// Whether there were to be more: what is written passes through others, who know their own errors only.
+    is_full: Arc<AtomicBool>,
 }
 
 impl Write for Hashing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes + bytes.len() as u64 > self.bytes_max {
+            self.is_full.store(true, Ordering::Release);
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         let length = self.file.write(bytes)?;
         self.hasher.update(&bytes[..length]);
         self.bytes += length as u64;
@@ -129,19 +144,36 @@ impl Write for Hashing {
 }
 
 impl Packer {
-    fn begin(blob: &Path) -> Result<Self, Unfit> {
+    fn begin(blob: &Path, bytes_max: u64) -> Result<Self, Unfit> {
         let file = File::create_new(blob).map_err(Unfit::machine("make the blob"))?;
+        let is_full = Arc::<AtomicBool>::default();
         let hashing = Hashing {
             file: BufWriter::with_capacity(256 << 10, file),
             hasher: Sha256::new(),
             bytes: 0,
+            bytes_max,
+            is_full: is_full.clone(),
         };
         let encoder = zstd::stream::write::Encoder::new(hashing, LEVEL)
             .map_err(Unfit::machine("begin zstd"))?;
         Ok(Self {
             archive: tar::Builder::new(encoder),
             files_bytes: 0,
+            bytes_max,
+            is_full,
         })
+    }
+
+    /// What an error means that came out of writing.
+    fn failed(is_full: &AtomicBool, bytes_max: u64) -> impl FnOnce(io::Error) -> Unfit {
+        let is_full = is_full.load(Ordering::Acquire);
+        move |error| {
+            if is_full {
+                Unfit::TooLarge { most: bytes_max }
+            } else {
+                Unfit::machine("write the blob")(error)
+            }
+        }
     }
 
     /// What is at `path`, under the name `name`.
@@ -210,17 +242,20 @@ impl Packer {
             &mut tar::Builder<zstd::stream::write::Encoder<'static, Hashing>>,
         ) -> io::Result<()>,
     ) -> Result<(), Unfit> {
-        append(&mut self.archive).map_err(Unfit::machine("write the blob"))
+        let appended = append(&mut self.archive);
+        appended.map_err(Self::failed(&self.is_full, self.bytes_max))
     }
 
     fn finish(self) -> Result<Packed, Unfit> {
+        let archive = self.archive;
         let finish = || -> io::Result<(Hashing, File)> {
-            let mut hashing = self.archive.into_inner()?.finish()?;
+            let mut hashing = archive.into_inner()?.finish()?;
             hashing.flush()?;
             let file = hashing.file.get_ref().try_clone()?;
             Ok((hashing, file))
         };
-        let (hashing, file) = finish().map_err(Unfit::machine("write the blob"))?;
+        let finished = finish();
+        let (hashing, file) = finished.map_err(Self::failed(&self.is_full, self.bytes_max))?;
         file.sync_all().map_err(Unfit::machine("sync the blob"))?;
         Ok(Packed {
             digest: Digest(hashing.hasher.finalize().into()),

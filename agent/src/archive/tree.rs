@@ -8,6 +8,7 @@ use std::ops::Bound;
 use super::inside::Inside;
 use super::read::{self, Item, Kind};
 use super::spool::{Extent, Spool};
+use super::stop::Stop;
 use super::{Limits, Unfit, source};
 
 /// As many links as Linux follows.
@@ -53,11 +54,18 @@ pub(super) struct Tree {
     bytes: u64,
     names_bytes: u64,
     limits: Limits,
+    stop: Stop,
 }
 
 impl Tree {
     pub(super) fn new(spool: Spool, limits: Limits) -> Self {
+        Self::new_until(spool, limits, Stop::default())
+    }
+
+    /// One into which nothing is taken any more once it shall stop.
+    pub(super) fn new_until(spool: Spool, limits: Limits, stop: Stop) -> Self {
         Self {
+            stop,
             nodes: BTreeMap::new(),
             root: Meta::of_nobody(),
             spool,
@@ -67,6 +75,16 @@ impl Tree {
             names_bytes: 0,
             limits,
         }
+    }
+
+    /// Bytes that it may have when it is packed.
+    pub(super) fn blob_bytes_max(&self) -> u64 {
+        self.limits.blob_bytes_max
+    }
+
+    /// Fails if it shall stop.
+    pub(super) fn check_stop(&self) -> Result<(), Unfit> {
+        self.stop.check()
     }
 
     /// What there is now: contents are shared, not copied.
@@ -102,6 +120,7 @@ impl Tree {
     }
 
     fn take(&mut self, item: Item, content: &mut dyn Read, whiteouts: bool) -> Result<(), Unfit> {
+        self.check_stop()?;
         let meta = Meta::of(&item);
         let Some(path) = item.path else {
             self.root = meta;
@@ -139,7 +158,7 @@ impl Tree {
         self.files += 1;
         Ok(NodeKind::File {
             number: self.files,
-            content: self.spool.keep(content, bytes)?,
+            content: self.spool.keep(&mut self.stop.until(content), bytes)?,
         })
     }
 

@@ -66,6 +66,7 @@ impl Laying<'_> {
     }
 
     fn entry(&mut self, dir: &OwnedFd, name: &[u8], path: &Inside) -> Result<(), Unfit> {
+        self.tree.check_stop()?;
         let stat =
             statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(machine("look at a file"))?;
         let meta = self.meta(&stat)?;

@@ -1,6 +1,6 @@
 //! Images between workers, and from a master to a worker: text `{"from":N}` if that was asked for, binary messages of the
-//! blob, then text `{"bytes":N}`; a master is answered `{"held":true}` or `{"refused":{"cause":"…"}}`, after an import
-//! with what it came to.
+//! blob, then text `{"bytes":N}`; a master is answered `{"held":true,"arrival":N}` or `{"refused":{"cause":"…"}}`, after
+//! an import with what it came to. What arrived and is not wanted after all, a master says by that number.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +81,7 @@ pub(super) async fn take(
     let answer = match taken {
         Ok(()) => {
             announce(door, digest).await?;
-            serde_json::json!({"held": true})
+            serde_json::json!({"held": true, "arrival": store.arrived(digest)?})
         }
         Err(fault) => serde_json::json!({"refused": {"cause": fault.full_text()}}),
     };
@@ -90,13 +90,18 @@ pub(super) async fn take(
 }
 
 /// Takes an upload of whatever kind from a master, and makes an image of it.
-pub(super) async fn import(door: &Arc<Door>, mut socket: Socket) -> Result<(), AgentFault> {
+pub(super) async fn import(
+    door: &Arc<Door>,
+    mut socket: Socket,
+    blob_bytes_max: Option<u64>,
+) -> Result<(), AgentFault> {
     let store = door.host.images().clone();
-    let answer = match receive_upload(&store, &mut socket).await {
+    let answer = match receive_upload(&store, &mut socket, blob_bytes_max).await {
         Ok(imported) => {
             announce(door, imported.packed.digest).await?;
             serde_json::json!({
                 "held": true,
+                "arrival": store.arrived(imported.packed.digest)?,
                 "digest": imported.packed.digest,
                 "blob_bytes": imported.packed.blob_bytes,
                 "spec": imported.spec,
@@ -104,14 +109,33 @@ pub(super) async fn import(door: &Arc<Door>, mut socket: Socket) -> Result<(), A
                 "directory": imported.directory,
             })
         }
+        Err(fault @ AgentFault::TooLarge { most }) => serde_json::json!({
+            "refused": {"cause": fault.full_text()},
+            "too_large": most.saturating_add(1),
+        }),
         Err(fault) => serde_json::json!({"refused": {"cause": fault.full_text()}}),
     };
     socket.send(Message::text(answer.to_string())).await?;
     Ok(socket.close(None).await?)
 }
 
-async fn receive_upload(store: &ImageStore, socket: &mut Socket) -> Result<Imported, AgentFault> {
-    let mut importing = store.import(BLOB_BYTES_MAX)?;
+/// What came is not news any more: like everything here that is not assigned, it goes.
+pub(super) async fn unwanted(
+    door: &Arc<Door>,
+    mut socket: Socket,
+    digest: Digest,
+    arrival: u64,
+) -> Result<(), AgentFault> {
+    door.host.images().is_unwanted(digest, arrival)?;
+    Ok(socket.close(None).await?)
+}
+
+async fn receive_upload(
+    store: &ImageStore,
+    socket: &mut Socket,
+    blob_bytes_max: Option<u64>,
+) -> Result<Imported, AgentFault> {
+    let mut importing = store.import(BLOB_BYTES_MAX, blob_bytes_max)?;
     while let Ok(Some(message)) = tokio::time::timeout(SILENCE_MAX, socket.next()).await {
         match message? {
             Message::Binary(bytes) => {

@@ -180,7 +180,10 @@ async fn serve_route(
         Some(Route::GetImage(digest, from)) => images::give(door, socket, digest, from).await,
         Some(Route::PutImage(digest)) => images::take(door, socket, digest).await,
         Some(Route::Meters) => meters::serve(door, socket).await,
-        Some(Route::Import) => images::import(door, socket).await,
+        Some(Route::Import(most)) => images::import(door, socket, most).await,
+        Some(Route::Unwanted(digest, arrival)) => {
+            images::unwanted(door, socket, digest, arrival).await
+        }
         None => Ok(()),
     }
 }
@@ -199,7 +202,10 @@ enum Route {
     GetImage(Digest, Option<u64>),
     PutImage(Digest),
     Meters,
-    Import,
+    /// The image may have so many bytes.
+    Import(Option<u64>),
+    /// What came by this arrival nobody wants after all.
+    Unwanted(Digest, u64),
 }
 
 impl Route {
@@ -221,12 +227,16 @@ fn route(path: &str, query: &str) -> Option<Route> {
         ["terminal", session] => terminal::Open::parse(session, &query).map(Route::Terminal),
         ["exec"] => Some(Route::Exec),
         ["meters"] => Some(Route::Meters),
-        ["images", "import"] => Some(Route::Import),
+        ["images", "import"] => {
+            let most = query.get("blob_bytes_max").map(|most| most.parse());
+            Some(Route::Import(most.transpose().ok()?))
+        }
         ["images", digest] => {
             let digest = digest.parse().ok()?;
-            match query.get("put") {
-                Some(_) => Some(Route::PutImage(digest)),
-                None => {
+            match (query.get("put"), query.get("unwanted")) {
+                (Some(_), _) => Some(Route::PutImage(digest)),
+                (None, Some(arrival)) => Some(Route::Unwanted(digest, arrival.parse().ok()?)),
+                (None, None) => {
                     let from = query.get("from").map(|from| from.parse()).transpose();
                     Some(Route::GetImage(digest, from.ok()?))
                 }

@@ -27,7 +27,7 @@ use crate::network::dns::NameServers;
 use crate::network::together::Together;
 use crate::network::{gateway, guard, names, plug, segment, shape, space, uplink};
 use crate::rootfs;
-use crate::save::{self, Note};
+use crate::save::{self, Note, Saves};
 use crate::snapshot::notes::{Places, SeenSnapshots};
 use crate::vnode_dir::{StateDir, container_name};
 use crate::{disk, per_vnode, seccomp, snapshot};
@@ -46,6 +46,7 @@ pub struct LinuxHost {
     pub(crate) runtime: tokio::runtime::Handle,
     /// What vnodes may be given of.
     pub(crate) gpus: Gpus,
+    pub(crate) saves: Saves,
     name_servers: NameServers,
     /// Vnodes that are plugged in at the same time.
     pub(crate) plugging: Together<AssignedVnode>,
@@ -110,6 +111,7 @@ impl LinuxHost {
             plugging: Together::default(),
             alive: Alive::default(),
             rules_seen: Mutex::default(),
+            saves: Saves::default(),
             runtime,
             state,
             config,
@@ -368,12 +370,16 @@ impl Host for LinuxHost {
             Act::WriteKeys(id, secret) => self.write_keys(*id, secret),
             Act::Remove(id) => self.remove(*id),
             Act::Save(vnode, save) => save::save(self, vnode, *save),
+            Act::CancelSave(save) => {
+                self.saves.cancel(save);
+                Ok(())
+            }
             Act::TakeSnapshot(vnode, number) => snapshot::take(self, vnode, *number),
             Act::DeleteSnapshot(id, number) => snapshot::delete(&self.state, *id, *number),
             Act::Restore(vnode, restore) => snapshot::restore(self, vnode, *restore),
             Act::RemoveImage(digest) => {
                 rootfs::unmount_lowers(&self.state, *digest)?;
-                self.images.remove(*digest)
+                self.images.remove_old(*digest, NEWS)
             }
             Act::SweepImages(used) => rootfs::sweep_lower(&self.state, used),
         }

@@ -156,7 +156,7 @@ impl Host for MemoryHost {
                 seen.images.remove(digest);
                 seen.begun_images.remove(digest);
             }
-            Act::SweepImages(_) => {}
+            Act::SweepImages(_) | Act::CancelSave(_) => {}
         }
         Ok(())
     }

@@ -89,6 +89,8 @@ pub enum Act {
     Remove(VnodeId),
     /// Makes an image of a vnode, or notes why there is none.
     Save(Box<AssignedVnode>, AssignedSave),
+    /// Ends such a save at once, if it has not ended.
+    CancelSave(AssignedSave),
     /// Takes a snapshot of a vnode, or notes why there is none.
     TakeSnapshot(Box<AssignedVnode>, LogIndex),
     DeleteSnapshot(VnodeId, LogIndex),
@@ -119,6 +121,7 @@ impl Act {
             Self::WriteKeys(..) => "write keys",
             Self::Remove(_) => "remove",
             Self::Save(..) => "save",
+            Self::CancelSave(_) => "cancel a save",
             Self::TakeSnapshot(..) => "take snapshot",
             Self::DeleteSnapshot(..) => "delete snapshot",
             Self::Restore(..) => "restore snapshot",

@@ -8,6 +8,7 @@ use docklet_control::id::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::{BLOB, ImageStore};
+use crate::archive::stop::Stop;
 use crate::fault::AgentFault;
 
 /// A blob that is being received.
@@ -142,7 +143,9 @@ impl Receiving {
         };
         file.sync_all()
             .map_err(AgentFault::file("sync", &self.staging))?;
-        let settled = self.store.settle(self.wanted, &self.staging);
+        let settled = self
+            .store
+            .settle(self.wanted, &self.staging, &Stop::default());
         self.kept &= settled.is_ok();
         settled
     }

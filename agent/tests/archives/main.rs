@@ -83,7 +83,7 @@ fn receive_as(place: &Place, digest: Digest, bytes: &[u8]) -> Result<Digest, Str
 fn import(place: &Place, bytes: &[u8]) -> Result<Imported, String> {
     let mut importing = place
         .store
-        .import(64 << 20)
+        .import(64 << 20, None)
         .map_err(|fault| fault.full_text())?;
     importing.write(bytes).map_err(|fault| fault.full_text())?;
     importing.finish().map_err(|fault| fault.full_text())

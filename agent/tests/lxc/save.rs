@@ -3,18 +3,20 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use docklet_agent::host::Observation;
 use docklet_agent::host::linux::LinuxHost;
+use docklet_agent::host::{Act, Host, Observation};
 use docklet_agent::lxc::Container;
-use docklet_control::assignment::AssignedSave;
+use docklet_control::amount::DiskMib;
+use docklet_control::assignment::{AssignedSave, AssignedVnode};
 use docklet_control::id::{Digest, LogIndex, VnodeId};
 use docklet_control::model::VnodeWanted::{Running, Stopped};
 use docklet_control::report::Saved;
 use docklet_link::Authority;
-use std::sync::Arc;
 
-use crate::support::{CLUSTER, Worker, command, in_own_network, observe, round};
+use crate::support::{CLUSTER, Worker, command, in_own_network, observe, perform, round, until};
 
 const V7: VnodeId = VnodeId(7);
 
@@ -62,6 +64,7 @@ async fn save(
         vnode: V7,
         number: LogIndex(number),
         snapshot: None,
+        blob_bytes_max: None,
     });
     assert_eq!(round(host, &assignment).await, ["save"]);
     assert_eq!(
@@ -125,6 +128,113 @@ fn a_running_vnode_becomes_an_image_of_what_is_in_it_and_runs_on() {
             more,
             "stopped it is the same"
         );
+        round(&host, &worker.assignment(Vec::new())).await;
+    });
+}
+
+/// What a save may leave: directories of the image store, the note, a frozen vnode.
+fn left_of_a_save(worker: &Worker) -> Vec<String> {
+    let images = fs::read_dir(worker.state("images")).expect("images");
+    let names = images.map(|entry| entry.expect("an entry").file_name());
+    let mut left: Vec<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| *name != worker.image.to_string())
+        .collect();
+    if worker.state("vnodes/v7/saved.json").exists() {
+        left.push("a note".to_owned());
+    }
+    let container = Container::open(&worker.state("lxc"), "v7").expect("a handle");
+    if container.is_frozen() {
+        left.push("a frozen vnode".to_owned());
+    }
+    left
+}
+
+#[test]
+fn a_save_that_is_cancelled_ends_at_once_wherever_it_is() {
+    in_own_network(async {
+        let worker = Worker::new(&Authority::create(CLUSTER).expect("an authority"), 5);
+        let host = worker.open();
+        let vnode = AssignedVnode {
+            disk_mib: DiskMib(1_024),
+            ..worker.vnode(7, Running)
+        };
+        round(&host, &worker.assignment(vec![vnode.clone()])).await;
+        // Enough that reading and packing it take longer than anything here.
+        inside(&worker, "dd if=/dev/urandom of=/large bs=1M count=256");
+        let asked = |number| AssignedSave {
+            vnode: V7,
+            number: LogIndex(number),
+            snapshot: None,
+            blob_bytes_max: None,
+        };
+        let (lxc, staging) = (worker.state("lxc"), worker.state("images"));
+        let frozen = || {
+            let container = Container::open(&lxc, "v7").expect("a handle");
+            container.is_frozen()
+        };
+        let packing = || {
+            let dirs = fs::read_dir(&staging).expect("images").flatten();
+            let mut blobs = dirs.map(|dir| dir.path().join("blob.tar.zst"));
+            blobs.any(|blob| {
+                let staged = blob.to_string_lossy().contains("save-");
+                staged && blob.metadata().is_ok_and(|blob| blob.len() > 1 << 20)
+            })
+        };
+        let moments: [(&str, &dyn Fn() -> bool); 2] = [
+            ("reading, and the vnode stands still", &frozen),
+            ("packing", &packing),
+        ];
+        for (number, (moment, is_there)) in (50..).zip(moments) {
+            let save = asked(number);
+            let saving = {
+                let (host, act) = (host.clone(), Act::Save(Box::new(vnode.clone()), save));
+                tokio::task::spawn_blocking(move || host.act(&act))
+            };
+            until(moment, || is_there().then_some(()));
+            let said = Instant::now();
+            perform(&host, Act::CancelSave(save)).await;
+            saving.await.expect("a thread").expect("no fault");
+            let took = said.elapsed();
+            assert!(took < Duration::from_secs(1), "{moment}: {took:?}");
+            assert_eq!(left_of_a_save(&worker), [""; 0], "{moment}");
+            assert_eq!(inside(&worker, "echo on"), "on\n");
+        }
+        // Also one that has not begun; and the next one is not meant.
+        let save = asked(60);
+        perform(&host, Act::CancelSave(save)).await;
+        perform(&host, Act::Save(Box::new(vnode.clone()), save)).await;
+        assert_eq!(left_of_a_save(&worker), [""; 0]);
+        perform(&host, Act::Save(Box::new(vnode.clone()), asked(61))).await;
+        saved(&observe(&host).await, 61);
+        round(&host, &worker.assignment(Vec::new())).await;
+    });
+}
+
+#[test]
+fn an_image_of_a_vnode_that_becomes_too_large_is_none() {
+    in_own_network(async {
+        let worker = Worker::new(&Authority::create(CLUSTER).expect("an authority"), 5);
+        let host = worker.open();
+        let vnode = worker.vnode(7, Running);
+        round(&host, &worker.assignment(vec![vnode.clone()])).await;
+        inside(&worker, "dd if=/dev/urandom of=/large bs=1M count=8");
+        let save = |blob_bytes_max| AssignedSave {
+            vnode: V7,
+            number: LogIndex(blob_bytes_max),
+            snapshot: None,
+            blob_bytes_max: Some(blob_bytes_max),
+        };
+        perform(&host, Act::Save(Box::new(vnode.clone()), save(8 << 20))).await;
+        let seen = observe(&host).await;
+        let note = seen.saves.get(&V7).expect("a note");
+        let Saved::Failed { cause } = &note.saved else {
+            panic!("{note:?}");
+        };
+        assert!(cause.contains("more than 8388608 bytes"), "{cause}");
+        assert_eq!(left_of_a_save(&worker), ["a note"]);
+        perform(&host, Act::Save(Box::new(vnode.clone()), save(12 << 20))).await;
+        saved(&observe(&host).await, 12 << 20);
         round(&host, &worker.assignment(Vec::new())).await;
     });
 }

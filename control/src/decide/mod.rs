@@ -2,6 +2,7 @@
 
 mod drill;
 mod generation;
+mod group;
 mod image;
 mod limit;
 mod machine;
@@ -226,6 +227,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Image(command) => image::decide(ground, command),
         Command::Snapshot(command) => snapshot::decide(ground, command),
         Command::Limit(command) => limit::decide(ground, command),
+        Command::Group(command) => group::decide(ground, command),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::id::{Digest, WorkerId};
 use crate::image::event::ImageEvent;
-use crate::model::{Image, Visibility};
+use crate::model::{Image, UserImageQuota, Visibility};
 use crate::state::State;
 
 pub(super) fn registered(state: &mut State, image: Image) {
@@ -33,12 +33,36 @@ pub(super) fn evolve(state: &mut State, event: ImageEvent) {
             }
             state.put_image_title(title);
         }
-        ImageEvent::Untitled { owner, name, .. } => state.remove_image_title(&(owner, name)),
+        ImageEvent::Untitled { owner, name, .. } => {
+            let key = (owner, name);
+            state.remove_image_groups(&key);
+            state.remove_image_title(&key);
+        }
         ImageEvent::CopiesPlaced { copies } => state.put_image_copies(copies),
         ImageEvent::SaveSeen { save, .. } => state.put_image_save(save),
         ImageEvent::SaveEnded { vnode, .. } => {
             state.remove_image_save(&vnode);
+            state.remove_image_save_bound(&vnode);
             state.remove_snapshot_save(&vnode);
+        }
+        ImageEvent::GroupsSet { shared, .. } if shared.groups.is_empty() => {
+            state.remove_image_groups(&shared.key());
+        }
+        ImageEvent::GroupsSet { shared, .. } => state.put_image_groups(shared),
+        ImageEvent::QuotaSet { quota } => state.image_quota = Some(quota),
+        ImageEvent::QuotaOfSet {
+            user,
+            quota: Some(quota),
+        } => {
+            if state.users.contains_key(&user) {
+                state.put_image_quota_of(UserImageQuota { user, quota });
+            }
+        }
+        ImageEvent::QuotaOfSet { user, quota: None } => state.remove_image_quota_of(&user),
+        ImageEvent::SaveBounded { bound, .. } => {
+            if state.vnodes.contains_key(&bound.vnode) {
+                state.put_image_save_bound(bound);
+            }
         }
         ImageEvent::Forgotten { digest } => {
             state.remove_image(&digest);

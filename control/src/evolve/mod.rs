@@ -2,6 +2,7 @@
 //! An event about something that is not there changes nothing, so that no log can stop a master.
 
 mod drill;
+mod group;
 mod image;
 mod limit;
 mod machine;
@@ -103,6 +104,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::DiskOvercommitSet { overcommit } => state.disk_overcommit = Some(overcommit),
         Event::Snapshot(event) => snapshot::evolve(&mut state, event),
         Event::Limit(event) => limit::evolve(&mut state, event),
+        Event::Group(event) => group::evolve(&mut state, event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}
     }

@@ -42,6 +42,7 @@ pub(super) fn seen(state: &mut State, at: UnixMs, id: VnodeId, seen: VnodeSeen) 
 
 pub(super) fn removed(state: &mut State, id: VnodeId) {
     state.remove_image_save(&id);
+    state.remove_image_save_bound(&id);
     state.remove_vnode_wishes(&id);
     state.remove_vnode_resize(&id);
     let Some(vnode) = state.remove_vnode(&id) else {

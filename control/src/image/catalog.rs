@@ -23,23 +23,25 @@ pub fn find<'s>(state: &'s State, asker: &User, text: &str) -> Option<&'s ImageT
             own.or_else(|| state.public_image(&name))
         }
     };
-    title.filter(|title| sees(asker, title))
+    title.filter(|title| sees(state, asker, title))
 }
 
 /// Whether `asker` may see and use it.
 #[must_use]
-pub fn sees(asker: &User, title: &ImageTitle) -> bool {
+pub fn sees(state: &State, asker: &User, title: &ImageTitle) -> bool {
+    let mut groups = state.groups_of_image(title);
     title.visibility == Visibility::Public
         || title.owner == asker.id
         || asker.role == Role::Admin
         || title.shared_with.contains(&asker.id)
+        || groups.any(|group| group.members.contains(&asker.id))
 }
 
 /// All that `asker` may see, their own first.
 #[must_use]
 pub fn visible<'s>(state: &'s State, asker: &User) -> Vec<&'s ImageTitle> {
     let titles = state.image_titles.values();
-    let mut titles: Vec<&ImageTitle> = titles.filter(|title| sees(asker, title)).collect();
+    let mut titles: Vec<&ImageTitle> = titles.filter(|title| sees(state, asker, title)).collect();
     titles.sort_by_key(|title| (title.owner != asker.id, &title.name, title.owner));
     titles
 }

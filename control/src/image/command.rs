@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, VnodeId, WorkerId};
 use crate::model::ImageSpec;
-use crate::model::image::Visibility;
+use crate::model::image::{ImageQuota, Visibility};
 use crate::report::SaveReport;
 
 /// Asks for something of an image. `image` is its name for who asks, or `owner/name`.
@@ -74,6 +74,29 @@ pub enum ImageCommand {
         worker: WorkerId,
         report: SaveReport,
     },
+    /// Lets the members of a group see and use it, whoever they are at the time.
+    ShareWithGroup {
+        image: String,
+        group: String,
+    },
+    UnshareFromGroup {
+        image: String,
+        group: String,
+    },
+    /// The name does not mean this version any more; it is not the current one.
+    DeleteVersion {
+        image: String,
+        version: Digest,
+    },
+    /// How many bytes of images everybody may have.
+    SetQuota {
+        quota: ImageQuota,
+    },
+    /// How many one person may have, if not what everybody may.
+    SetQuotaOf {
+        user: String,
+        quota: Option<ImageQuota>,
+    },
 }
 
 /// What is said of an image that is added.
@@ -117,6 +140,11 @@ impl ImageCommand {
             Self::CancelSave { .. } => "CancelSaveVnode",
             Self::ReportSave { .. } => "ReportSave",
             Self::Forget { .. } => "ForgetImages",
+            Self::ShareWithGroup { .. } => "ShareImageWithGroup",
+            Self::UnshareFromGroup { .. } => "UnshareImageFromGroup",
+            Self::DeleteVersion { .. } => "DeleteImageVersion",
+            Self::SetQuota { .. } => "SetImageQuota",
+            Self::SetQuotaOf { .. } => "SetImageQuotaOf",
         }
     }
 }

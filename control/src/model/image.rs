@@ -3,7 +3,7 @@
 use imbl::OrdSet;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Digest, Epoch, LogIndex, UnixMs, UserId, VnodeId, WorkerId};
+use crate::id::{Digest, Epoch, GroupId, LogIndex, UnixMs, UserId, VnodeId, WorkerId};
 use crate::name::Name;
 
 /// How containers of an image are started and stopped. Kept in the log, not in the blob, so that there is one description only.
@@ -49,7 +49,7 @@ pub struct Image {
     pub holders: OrdSet<WorkerId>,
 }
 
-/// Who may see an image. Groups of people come between the two one day.
+/// Who may see an image, beside those whom and the groups which its owner shares it with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Visibility {
@@ -86,6 +86,25 @@ pub struct ImageTitle {
     pub versions: Vec<ImageVersion>,
     /// The version that the name means now.
     pub current: Digest,
+}
+
+/// Groups whose members may see an image, by what its owner calls it. No row for one that is shared with none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageGroups {
+    pub owner: UserId,
+    pub name: Name,
+    pub groups: OrdSet<GroupId>,
+}
+
+impl ImageGroups {
+    /// Groups that one image is shared with.
+    pub const GROUPS_MAX: u64 = 100;
+
+    /// That of the image's title.
+    #[must_use]
+    pub fn key(&self) -> (UserId, Name) {
+        (self.owner, self.name.clone())
+    }
 }
 
 /// One thing that a name means or has meant.
@@ -127,6 +146,42 @@ impl ImageTitle {
         let previous = self.versions.get(at.checked_sub(1)?)?;
         Some(previous.digest)
     }
+}
+
+/// How many bytes of images one person may have, packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageQuota {
+    /// As many as they like, if none.
+    pub bytes: Option<u64>,
+}
+
+impl ImageQuota {
+    /// What holds of everybody until an admin says something else: a dozen large systems with some versions of each.
+    pub const USUAL: Self = Self {
+        bytes: Some(32 << 30),
+    };
+    /// As many as they like.
+    pub const NONE: Self = Self { bytes: None };
+    /// More than any cluster of workers holds.
+    pub const BYTES_MAX: u64 = 1 << 50;
+}
+
+/// What an admin set for one person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserImageQuota {
+    pub user: UserId,
+    pub quota: ImageQuota,
+}
+
+/// How large an image that is made of a vnode may become, by what its owner may have when they ask. No row if as large
+/// as it likes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSaveBound {
+    pub vnode: VnodeId,
+    /// The entry that asked for the image.
+    pub save: LogIndex,
+    pub blob_bytes_max: u64,
 }
 
 /// How an image is run, beyond its [`ImageSpec`]; no row for one that says no more.

@@ -3,6 +3,7 @@
 pub mod autopilot;
 pub mod bandwidth;
 pub mod drill;
+pub mod group;
 pub mod image;
 pub mod join_token;
 pub mod limit;
@@ -26,8 +27,10 @@ pub mod worker;
 pub use autopilot::Autopilot;
 pub use bandwidth::{Bandwidth, KbitPerS};
 pub use drill::Drill;
+pub use group::Group;
 pub use image::{
-    Image, ImageCopies, ImageRun, ImageSave, ImageSpec, ImageTitle, SaveSeen, Visibility,
+    Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound, ImageSpec,
+    ImageTitle, SaveSeen, UserImageQuota, Visibility,
 };
 pub use join_token::{JoinRole, JoinToken};
 pub use limit::{BandwidthWish, SizeChange, VclusterBandwidth, VnodeResize};

@@ -2,7 +2,10 @@
 
 use super::State;
 use crate::id::{Digest, UserId, VnodeId};
-use crate::model::{Image, ImageCopies, ImageRun, ImageSave, ImageTitle, Visibility};
+use crate::model::{
+    Image, ImageCopies, ImageQuota, ImageRun, ImageSave, ImageSaveBound, ImageTitle,
+    UserImageQuota, Visibility,
+};
 use crate::name::Name;
 
 impl State {
@@ -10,6 +13,12 @@ impl State {
     pub fn image_named(&self, name: &Name) -> Option<&Image> {
         let (_, digest) = self.image_names.get(name)?;
         self.images.get(digest)
+    }
+
+    /// How many bytes of images whoever has no quota of their own may have.
+    #[must_use]
+    pub fn image_quota(&self) -> ImageQuota {
+        self.image_quota.unwrap_or(ImageQuota::USUAL)
     }
 
     /// What everybody calls so, since version 3.
@@ -76,5 +85,21 @@ impl State {
 
     pub(crate) fn remove_image_save(&mut self, vnode: &VnodeId) {
         self.image_saves.remove(vnode);
+    }
+
+    pub(crate) fn put_image_save_bound(&mut self, bound: ImageSaveBound) {
+        self.image_save_bounds.insert(bound.vnode, bound);
+    }
+
+    pub(crate) fn remove_image_save_bound(&mut self, vnode: &VnodeId) {
+        self.image_save_bounds.remove(vnode);
+    }
+
+    pub(crate) fn put_image_quota_of(&mut self, own: UserImageQuota) {
+        self.image_quotas.insert(own.user, own);
+    }
+
+    pub(crate) fn remove_image_quota_of(&mut self, user: &UserId) {
+        self.image_quotas.remove(user);
     }
 }

@@ -30,6 +30,9 @@ pub struct ImageView {
     /// Names of people, for who may share it.
     #[serde(default)]
     pub shared_with: Vec<String>,
+    /// Names of groups, for who may share it.
+    #[serde(default)]
+    pub shared_with_groups: Vec<String>,
     /// Whether who looks may change it.
     #[serde(default)]
     pub own: bool,
@@ -99,6 +102,7 @@ fn show(state: &State, asker: &User, title: &ImageTitle) -> Option<ImageView> {
     let own = crate::permit::owns(asker, title.owner);
     let person = |id| state.users.get(id).map(|user| user.name.to_string());
     let shared_with = title.shared_with.iter().filter(|_| own);
+    let groups = state.groups_of_image(title).filter(|_| own);
     let versions = title.versions.iter().map(|version| VersionView {
         digest: version.digest,
         label: version.label.clone(),
@@ -112,6 +116,7 @@ fn show(state: &State, asker: &User, title: &ImageTitle) -> Option<ImageView> {
         owner: person(&title.owner).unwrap_or_default(),
         visibility: title.visibility,
         shared_with: shared_with.filter_map(person).collect(),
+        shared_with_groups: groups.map(|group| group.name.to_string()).collect(),
         own,
         versions: versions.collect(),
         environment: run.map(|run| run.environment.clone()).unwrap_or_default(),
@@ -140,6 +145,7 @@ fn of_image(state: &State, image: &Image) -> ImageView {
         owner: String::new(),
         visibility: Visibility::Public,
         shared_with: Vec::new(),
+        shared_with_groups: Vec::new(),
         own: false,
         versions: Vec::new(),
         environment: Vec::new(),

@@ -1,18 +1,22 @@
 //! What people and programs are shown, as plain data: pages, API and command line all render these.
 
 pub mod drill;
+pub mod group;
 pub mod image;
 pub mod master;
 pub mod port;
+pub mod quota;
 pub mod snapshot;
 pub mod state;
 pub mod vcluster;
 pub mod worker;
 
 pub use drill::{DrillNotice, DrillView};
+pub use group::PeopleView;
 pub use image::{ImageView, SaveView, VersionView};
 pub use master::{GroupView, MasterRole, MasterView};
 pub use port::PortView;
+pub use quota::{QuotaView, QuotasView};
 pub use snapshot::{RestoreView, ScheduleView, SnapshotView, SnapshotsView};
 pub use state::StateView;
 pub use vcluster::{GpuView, Phase, VclusterView, VnodeView};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use docklet_control::id::{Digest, UserId, VnodeId, WorkerId};
 use docklet_control::image::{catalog, copies};
-use docklet_control::model::{Role, User};
+use docklet_control::model::{Group, ImageTitle, Role, User};
 use docklet_control::rows::{self, Table};
 use docklet_control::view::state::show;
 use docklet_control::{Applied, State, permit};
@@ -72,12 +72,14 @@ impl Own {
         let digests: Vec<Digest> = digests.map(|version| version.digest).collect();
         own.add(Table::Images, digests.iter().copied());
         own.add(Table::ImageRuns, digests);
+        own.groups(state, who, &titles);
         // Of them no more than their names is shown.
         own.add::<UserId>(Table::Users, titles.iter().map(|title| title.owner));
         let shared = titles.iter().filter(|title| title.owner == user);
         let shared = shared.flat_map(|title| title.shared_with.iter().copied());
         own.add::<UserId>(Table::Users, shared);
         own.add(Table::Users, [user]);
+        own.add(Table::ImageQuotas, [user]);
         let sessions = state.sessions.values().filter(|s| s.user == user);
         own.add(Table::Sessions, sessions.map(|s| s.id));
         own.add(Table::Networks, state.network_of(user).map(|n| n.id));
@@ -106,6 +108,24 @@ impl Own {
         let refused = vnodes().flat_map(|vnode| &vnode.obstacles);
         own.add::<WorkerId>(Table::Workers, refused.map(|obstacle| obstacle.worker));
         own
+    }
+
+    /// Groups that the user is in, with who else is; and of those that own images are shared with, the names.
+    fn groups(&mut self, state: &State, who: &User, titles: &[&ImageTitle]) {
+        self.add(Table::ImageGroups, titles.iter().map(|title| title.key()));
+        let groups = state.groups.values();
+        let (in_it, other): (Vec<&Group>, Vec<&Group>) =
+            groups.partition(|group| group.members.contains(&who.id));
+        self.add(Table::Groups, in_it.iter().map(|group| group.id));
+        let members = in_it.iter().flat_map(|group| group.members.iter().copied());
+        self.add::<UserId>(Table::Users, members);
+        let own = || titles.iter().filter(|title| title.owner == who.id);
+        let shared = |group: &&&Group| {
+            let mut groups = own().flat_map(|title| state.groups_of_image(title));
+            groups.any(|shared| shared.id == group.id)
+        };
+        let named = other.iter().filter(shared).map(|group| group.id);
+        self.add(Table::Groups, named);
     }
 
     fn add<K: Serialize>(&mut self, table: Table, keys: impl IntoIterator<Item = K>) {

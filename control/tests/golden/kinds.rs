@@ -7,6 +7,8 @@ use docklet_control::drill::command::DrillCommand;
 use docklet_control::drill::event::DrillEvent;
 use docklet_control::drill::refusal::DrillRefusal;
 use docklet_control::event::Event;
+use docklet_control::group::command::GroupCommand;
+use docklet_control::group::event::GroupEvent;
 use docklet_control::image::command::ImageCommand;
 use docklet_control::image::event::ImageEvent;
 use docklet_control::limit::command::LimitCommand;
@@ -37,11 +39,13 @@ impl Kinds {
             ("image-commands", count::<ImageCommand>()),
             ("snapshot-commands", count::<SnapshotCommand>()),
             ("limit-commands", count::<LimitCommand>()),
+            ("group-commands", count::<GroupCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
             ("snapshot-events", count::<SnapshotEvent>()),
             ("limit-events", count::<LimitEvent>()),
+            ("group-events", count::<GroupEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
@@ -95,6 +99,9 @@ impl Seen {
         if let Command::Limit(limit) = &entry.command {
             self.one("limit-commands", &name(limit));
         }
+        if let Command::Group(group) = &entry.command {
+            self.one("group-commands", &name(group));
+        }
         for event in &applied.change.events {
             self.one("events", &name(event));
             if let Event::Drill(drill) = event {
@@ -108,6 +115,9 @@ impl Seen {
             }
             if let Event::Limit(limit) = event {
                 self.one("limit-events", &name(limit));
+            }
+            if let Event::Group(group) = event {
+                self.one("group-events", &name(group));
             }
         }
         if let Outcome::Refused(refusal) = &applied.receipt.outcome {

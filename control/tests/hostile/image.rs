@@ -2,13 +2,13 @@
 
 use docklet_control::id::{LogIndex, UserId};
 use docklet_control::image::command::{AddImage, ImageCommand};
-use docklet_control::model::Visibility;
+use docklet_control::model::{ImageQuota, Visibility};
 use docklet_control::report::{SaveReport, Saved};
 use docklet_control::{Actor, Command};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{digest, number, spec, text, vnode, worker};
+use super::{digest, group, number, spec, text, vnode, worker};
 
 /// A command and who asks for it.
 pub fn asked() -> BoxedStrategy<(Actor, Command)> {
@@ -16,6 +16,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
     prop_oneof![
         6 => (user, of_people()),
         1 => (Just(Actor::User(UserId(1))), pull()),
+        2 => (Just(Actor::User(UserId(1))), quotas()),
         2 => (Just(Actor::Duty), of_duties()),
         2 => of_workers(),
     ]
@@ -24,7 +25,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
 }
 
 pub fn anything() -> BoxedStrategy<Command> {
-    prop_oneof![of_people(), pull(), of_duties()]
+    prop_oneof![of_people(), pull(), quotas(), of_duties()]
         .prop_map(Command::Image)
         .boxed()
 }
@@ -108,6 +109,12 @@ fn of_people() -> BoxedStrategy<ImageCommand> {
         }),
         3 => (name(), person()).prop_map(|(image, with)| ImageCommand::Share { image, with }),
         2 => (name(), person()).prop_map(|(image, with)| ImageCommand::Unshare { image, with }),
+        3 => (name(), group::name()).prop_map(|(image, group)| {
+            ImageCommand::ShareWithGroup { image, group }
+        }),
+        1 => (name(), group::name()).prop_map(|(image, group)| {
+            ImageCommand::UnshareFromGroup { image, group }
+        }),
         2 => (name(), visibility()).prop_map(|(image, visibility)| {
             ImageCommand::SetVisibility { image, visibility }
         }),
@@ -116,9 +123,30 @@ fn of_people() -> BoxedStrategy<ImageCommand> {
             ImageCommand::RollBack { image, to }
         }),
         2 => name().prop_map(|image| ImageCommand::Delete { image }),
+        2 => (name(), digest()).prop_map(|(image, version)| {
+            ImageCommand::DeleteVersion { image, version }
+        }),
         3 => (vnode(), text(), text())
             .prop_map(|(vnode, name, label)| ImageCommand::Save { vnode, name, label }),
         1 => vnode().prop_map(|vnode| ImageCommand::CancelSave { vnode }),
+    ]
+    .boxed()
+}
+
+/// Around the sizes of the images of these tests.
+fn quotas() -> BoxedStrategy<ImageCommand> {
+    let quota = || {
+        let bytes = prop_oneof![
+            4 => select(vec![0, 1, 1_000, 1_001, 61_000, 32 << 30]).prop_map(Some),
+            1 => number().prop_map(Some),
+            1 => Just(None),
+        ];
+        bytes.prop_map(|bytes| ImageQuota { bytes })
+    };
+    prop_oneof![
+        1 => quota().prop_map(|quota| ImageCommand::SetQuota { quota }),
+        1 => (person(), prop::option::of(quota()))
+            .prop_map(|(user, quota)| ImageCommand::SetQuotaOf { user, quota }),
     ]
     .boxed()
 }

@@ -1,6 +1,7 @@
 //! Strategies for commands: mostly sensible ones by the right actor, and any by anybody with values that hurt.
 
 pub mod drill;
+pub mod group;
 pub mod image;
 pub mod limit;
 pub mod snapshot;
@@ -39,6 +40,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         4 => image::asked(),
         4 => snapshot::asked(),
         4 => limit::asked(),
+        3 => group::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -110,7 +112,8 @@ fn anything() -> BoxedStrategy<Command> {
         drill::anything(),
         image::anything(),
         snapshot::anything(),
-        limit::anything()
+        limit::anything(),
+        group::anything()
     ]
     .boxed()
 }

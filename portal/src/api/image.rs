@@ -47,14 +47,25 @@ pub(crate) async fn show(
     })?))
 }
 
+/// What is to be deleted: all of it, or one version.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Deleted {
+    owner: Option<String>,
+    version: Option<Digest>,
+}
+
 pub(crate) async fn delete(
     State(portal): State<Portal>,
     asker: Asker,
     Path(name): Path<String>,
-    Query(whose): Query<Whose>,
+    Query(Deleted { owner, version }): Query<Deleted>,
 ) -> Result<Json<Receipt>, Problem> {
-    let image = meant(name, whose);
-    let command = Command::Image(ImageCommand::Delete { image });
+    let image = meant(name, Whose { owner });
+    let command = Command::Image(match version {
+        Some(version) => ImageCommand::DeleteVersion { image, version },
+        None => ImageCommand::Delete { image },
+    });
     Ok(Json(propose(&portal, &asker, command).await?))
 }
 
@@ -65,6 +76,10 @@ pub(crate) enum Change {
     Description(String),
     Share(String),
     Unshare(String),
+    #[serde(rename = "share_with_group")]
+    ShareWithGroup(String),
+    #[serde(rename = "unshare_from_group")]
+    UnshareFromGroup(String),
     Visibility(Visibility),
     Name(String),
     /// To this version, or to the one before.
@@ -87,6 +102,8 @@ impl Change {
             Self::Description(description) => ImageCommand::Describe { image, description },
             Self::Share(with) => ImageCommand::Share { image, with },
             Self::Unshare(with) => ImageCommand::Unshare { image, with },
+            Self::ShareWithGroup(group) => ImageCommand::ShareWithGroup { image, group },
+            Self::UnshareFromGroup(group) => ImageCommand::UnshareFromGroup { image, group },
             Self::Visibility(visibility) => ImageCommand::SetVisibility { image, visibility },
             Self::Name(to) => ImageCommand::Rename { image, to },
             Self::Rollback(to) => ImageCommand::RollBack { image, to },

@@ -2,11 +2,13 @@
 
 pub(crate) mod backup;
 pub(crate) mod drill;
+pub(crate) mod group;
 pub(crate) mod image;
 pub(crate) mod machine;
 pub(crate) mod master;
 pub(crate) mod meter;
 pub(crate) mod port;
+pub(crate) mod quota;
 pub(crate) mod session;
 pub(crate) mod snapshot;
 pub(crate) mod state;

@@ -3,10 +3,11 @@
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use docklet_control::id::Digest;
 use docklet_control::image::command::ImageCommand;
 use docklet_control::image::copies::SINCE;
 use docklet_control::model::{Role, Visibility};
-use docklet_control::view::{ImageView, VersionView, image};
+use docklet_control::view::{ImageView, VersionView, image, quota};
 use docklet_control::{Command, Refusal};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -67,6 +68,7 @@ fn table(asker: &Asker) -> Markup {
     let views = image::list(&asker.frozen.state, &asker.user);
     html! {
         div #images {
+            p.muted { (room(asker)) }
             @if views.is_empty() {
                 div.empty {
                     h2 { "No images yet" }
@@ -81,6 +83,16 @@ fn table(asker: &Asker) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// How much of what they may have who looks has.
+fn room(asker: &Asker) -> String {
+    let own = quota::of(&asker.frozen.state, &asker.user);
+    let used = mib(own.used_bytes.div_ceil(1 << 20));
+    match own.bytes {
+        Some(bytes) => format!("Your images take {used} of {}.", mib(bytes >> 20)),
+        None => format!("Your images take {used}."),
     }
 }
 
@@ -102,11 +114,15 @@ fn row(view: &ImageView) -> Markup {
 }
 
 fn seen_by(view: &ImageView) -> String {
-    match (view.visibility, view.shared_with.len()) {
-        (Visibility::Public, _) => "everybody".to_owned(),
-        (Visibility::Private, 0) => view.owner.clone(),
-        (Visibility::Private, _) => format!("{}, {}", view.owner, view.shared_with.join(", ")),
+    if view.visibility == Visibility::Public {
+        return "everybody".to_owned();
     }
+    let groups = view.shared_with_groups.iter();
+    let groups = groups.map(|group| format!("group {group}"));
+    let people = view.shared_with.iter().cloned();
+    let owner = std::iter::once(view.owner.clone());
+    let all: Vec<String> = owner.chain(people).chain(groups).collect();
+    all.join(", ")
 }
 
 fn holders(view: &ImageView) -> Markup {
@@ -186,6 +202,7 @@ fn version_row(asker: &Asker, view: &ImageView, version: &VersionView) -> Markup
             td.act data-label="" {
                 @if view.own && !version.current {
                     (button(asker, view, "rollback", &digest, "Go back to it", "secondary small"))
+                    (button(asker, view, "delete-version", &digest, "Delete it", "danger small"))
                 }
             }
         }
@@ -200,6 +217,10 @@ fn changes(asker: &Asker, view: &ImageView) -> Markup {
         (field(asker, view, ("share", "Share with", "", "Share")))
         @for person in &view.shared_with {
             (button(asker, view, "unshare", person, &format!("Do not share with {person}"), "secondary small"))
+        }
+        (field(asker, view, ("share-group", "Share with the group", "", "Share")))
+        @for group in &view.shared_with_groups {
+            (button(asker, view, "unshare-group", group, &format!("Do not share with group {group}"), "secondary small"))
         }
         @if asker.user.role == Role::Admin {
             @match view.visibility {
@@ -243,6 +264,11 @@ fn field(
     }
 }
 
+fn version_named(digits: &str) -> Result<Digest, Refusal> {
+    let missing = |_| Refusal::not_found("version", digits.escape_debug());
+    digits.parse().map_err(missing)
+}
+
 #[derive(Deserialize)]
 pub(crate) struct Change {
     csrf: String,
@@ -266,6 +292,14 @@ pub(crate) async fn change(
         },
         "share" => ImageCommand::Share { image, with: value },
         "unshare" => ImageCommand::Unshare { image, with: value },
+        "share-group" => ImageCommand::ShareWithGroup {
+            image,
+            group: value,
+        },
+        "unshare-group" => ImageCommand::UnshareFromGroup {
+            image,
+            group: value,
+        },
         "publish" => ImageCommand::SetVisibility {
             image,
             visibility: Visibility::Public,
@@ -276,11 +310,11 @@ pub(crate) async fn change(
         },
         "rollback" => ImageCommand::RollBack {
             image,
-            to: Some(
-                value
-                    .parse()
-                    .map_err(|_| Refusal::not_found("version", value.escape_debug()))?,
-            ),
+            to: Some(version_named(&value)?),
+        },
+        "delete-version" => ImageCommand::DeleteVersion {
+            image,
+            version: version_named(&value)?,
         },
         "delete" => ImageCommand::Delete { image },
         other => {

@@ -1,10 +1,15 @@
 //! Images and the workers that hold them.
 
 mod copies;
+mod group;
+mod quota;
 pub(super) mod save;
 mod title;
+mod version;
 
 use imbl::OrdSet;
+
+pub(super) use group::without as without_group;
 
 use super::{Decision, Ground, in_range, plain_text};
 use crate::event::Event;
@@ -53,6 +58,11 @@ pub(super) fn decide(ground: Ground<'_>, command: &ImageCommand) -> Result<Decis
         ImageCommand::CancelSave { vnode } => save::cancel(ground, *vnode),
         ImageCommand::ReportSave { worker, report } => save::report(ground, *worker, report),
         ImageCommand::Forget { digests } => Ok(copies::forget(ground, digests)),
+        ImageCommand::ShareWithGroup { image, group } => group::share(ground, image, group),
+        ImageCommand::UnshareFromGroup { image, group } => group::unshare(ground, image, group),
+        ImageCommand::DeleteVersion { image, version } => version::delete(ground, image, *version),
+        ImageCommand::SetQuota { quota } => quota::set(ground, *quota),
+        ImageCommand::SetQuotaOf { user, quota } => quota::set_of(ground, user, *quota),
     }
 }
 

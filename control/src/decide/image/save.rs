@@ -6,7 +6,8 @@ use crate::event::Event;
 use crate::id::{VnodeId, WorkerId};
 use crate::image::command::AddImage;
 use crate::image::event::ImageEvent;
-use crate::model::{ImageSave, ImageSpec, SaveSeen, User, Vnode, VnodeWanted};
+use crate::image::quota;
+use crate::model::{ImageSave, ImageSaveBound, ImageSpec, SaveSeen, User, Vnode, VnodeWanted};
 use crate::name::Name;
 use crate::permit;
 use crate::refusal::Refusal;
@@ -50,7 +51,31 @@ pub(in super::super) fn ask(
         asked_at: ground.entry.at,
         seen: SaveSeen::Wanted,
     };
-    Ok(Decision::quiet(vec![seen(save, vnode)]))
+    let bound = bound(ground, asker, &save, vnode)?;
+    let events = std::iter::once(seen(save, vnode)).chain(bound);
+    Ok(Decision::quiet(events.collect()))
+}
+
+/// How large it may become. Where nothing fits no vnode need stand still for it.
+fn bound(
+    ground: Ground<'_>,
+    asker: &User,
+    save: &ImageSave,
+    vnode: &Vnode,
+) -> Result<Option<Event>, Refusal> {
+    let Some(room) = quota::room(ground.state, asker, &save.name) else {
+        return Ok(None);
+    };
+    if room == 0 {
+        return Err(quota::refusal(ground.state, asker, 1));
+    }
+    let bound = ImageSaveBound {
+        vnode: save.vnode,
+        save: save.number,
+        blob_bytes_max: room,
+    };
+    let of = vnode.owner;
+    Ok(Some(Event::Image(ImageEvent::SaveBounded { bound, of })))
 }
 
 fn own_vnode<'e>(ground: Ground<'e>, asker: &User, id: VnodeId) -> Result<&'e Vnode, Refusal> {

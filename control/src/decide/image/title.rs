@@ -3,12 +3,13 @@
 use imbl::OrdSet;
 
 use super::super::{Decision, Ground, in_range, plain_text};
-use super::{check_holder, check_spec};
+use super::{check_holder, check_spec, group};
 use crate::event::Event;
 use crate::id::Digest;
 use crate::image::catalog;
 use crate::image::command::AddImage;
 use crate::image::event::{Audience, ImageEvent};
+use crate::image::quota;
 use crate::model::image::{ImageRun, ImageTitle, ImageVersion, Visibility};
 use crate::model::{Image, Role, User};
 use crate::name::Name;
@@ -41,12 +42,13 @@ pub(super) fn add_for(
     check_holder(ground, new.held_by)?;
     let before = ground.state.image_titles.get(&(asker.id, name.clone()));
     let title = titled(ground, asker, name, new, before)?;
+    quota::check(ground.state, asker, &title, (new.digest, new.blob_bytes))?;
     let mut events = stored(ground, asker, new, &title)?;
     let known = ground.state.images.contains_key(&new.digest);
     if known && !events.is_empty() {
         events.extend(run_otherwise(ground, new.digest));
     }
-    events.extend(changed(before, title));
+    events.extend(changed(ground, before, title));
     Ok(events)
 }
 
@@ -57,7 +59,7 @@ fn run_otherwise(ground: Ground<'_>, digest: Digest) -> impl Iterator<Item = Eve
     meaning.map(|title| {
         Event::Image(ImageEvent::Titled {
             title: title.clone(),
-            audience: Audience::of([title]),
+            audience: Audience::of(ground.state, [title]),
         })
     })
 }
@@ -240,8 +242,8 @@ fn may_run_otherwise(ground: Ground<'_>, asker: &User, known: &Image) -> bool {
     alone || asker.role == Role::Admin
 }
 
-fn changed(before: Option<&ImageTitle>, after: ImageTitle) -> Option<Event> {
-    let audience = Audience::of(before.into_iter().chain([&after]));
+fn changed(ground: Ground<'_>, before: Option<&ImageTitle>, after: ImageTitle) -> Option<Event> {
+    let audience = Audience::of(ground.state, before.into_iter().chain([&after]));
     let title = (before != Some(&after)).then_some(after)?;
     Some(Event::Image(ImageEvent::Titled { title, audience }))
 }
@@ -264,12 +266,16 @@ pub(in super::super) fn name_old(ground: Ground<'_>) -> Decision {
         }],
         current: image.digest,
     });
-    let events = titles.filter_map(|title| changed(None, title));
+    let events = titles.filter_map(|title| changed(ground, None, title));
     Decision::quiet(events.collect())
 }
 
 /// The title that the asker means, if it is theirs to change.
-fn own<'e>(ground: Ground<'e>, text: &str, action: &str) -> Result<&'e ImageTitle, Refusal> {
+pub(super) fn own<'e>(
+    ground: Ground<'e>,
+    text: &str,
+    action: &str,
+) -> Result<&'e ImageTitle, Refusal> {
     let asker = permit::person(ground.state, ground.entry.actor)?;
     let title = visible(ground, asker, text)?;
     if permit::owns(asker, title.owner) {
@@ -294,7 +300,7 @@ fn shown(text: &str) -> String {
         .collect()
 }
 
-fn change(
+pub(super) fn change(
     ground: Ground<'_>,
     text: &str,
     action: &str,
@@ -306,7 +312,7 @@ fn change(
     let asker = permit::person(ground.state, ground.entry.actor)?;
     check_public(ground, asker, Some(before), &after)?;
     Ok(Decision::quiet(
-        changed(Some(before), after).into_iter().collect(),
+        changed(ground, Some(before), after).into_iter().collect(),
     ))
 }
 
@@ -391,16 +397,18 @@ pub(in super::super) fn rename(
     }
     let asker = permit::person(ground.state, ground.entry.actor)?;
     check_public(ground, asker, Some(before), &after)?;
-    let mut events = vec![untitled(before)];
-    events.extend(changed(None, after));
+    let mut events = vec![untitled(ground, before)];
+    let groups = group::renamed(ground, before, &after.name);
+    events.extend(changed(ground, Some(before), after));
+    events.extend(groups);
     Ok(Decision::quiet(events))
 }
 
-fn untitled(title: &ImageTitle) -> Event {
+fn untitled(ground: Ground<'_>, title: &ImageTitle) -> Event {
     Event::Image(ImageEvent::Untitled {
         owner: title.owner,
         name: title.name.clone(),
-        audience: Audience::of([title]),
+        audience: Audience::of(ground.state, [title]),
     })
 }
 
@@ -446,7 +454,7 @@ pub(in super::super) fn delete(ground: Ground<'_>, image: &str) -> Result<Decisi
         }
     }
     if known.is_empty() && others == 0 {
-        return Ok(Decision::quiet(vec![untitled(title)]));
+        return Ok(Decision::quiet(vec![untitled(ground, title)]));
     }
     Err(Refusal::ImageInUse {
         name: catalog::called(state, asker, title),
@@ -454,7 +462,7 @@ pub(in super::super) fn delete(ground: Ground<'_>, image: &str) -> Result<Decisi
     })
 }
 
-fn in_use_by(known: &[String], others: usize) -> String {
+pub(super) fn in_use_by(known: &[String], others: usize) -> String {
     /// Named at most; the number of the rest is told.
     const NAMED_MAX: usize = 5;
     let mut named: Vec<String> = known.iter().take(NAMED_MAX).cloned().collect();

@@ -101,7 +101,7 @@ fn image_of(state: &State, owner: &User, from: &Vnode) -> Result<Name, Refusal> 
     let vcluster = vcluster.ok_or_else(|| Refusal::not_found("vcluster", from.vcluster))?;
     let mut titles = state.image_titles.values().filter(|t| t.has(from.image));
     let titled = catalog::is_titled(state, from.image);
-    if titled && !titles.any(|title| catalog::sees(owner, title)) {
+    if titled && !titles.any(|title| catalog::sees(state, owner, title)) {
         return Err(SnapshotRefusal::ImageWithdrawn {
             image: vcluster.image_name.to_string(),
         }

@@ -3,6 +3,7 @@
 //! token can slip in.
 
 mod diff;
+mod group;
 mod nouns;
 mod snapshot;
 
@@ -27,6 +28,7 @@ pub enum Noun {
     Workers,
     Tokens,
     Users,
+    Groups,
     Sessions,
     Images,
     Networks,
@@ -49,6 +51,7 @@ impl Noun {
             Self::Workers => "workers",
             Self::Tokens => "tokens",
             Self::Users => "users",
+            Self::Groups => "groups",
             Self::Sessions => "sessions",
             Self::Images => "images",
             Self::Networks => "networks",
@@ -99,6 +102,7 @@ pub fn show(state: &State, asker: &User) -> StateView {
         shown.drills();
     }
     shown.people();
+    shown.groups();
     shown.images();
     shown.networks();
     shown.vclusters();

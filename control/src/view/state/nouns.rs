@@ -8,7 +8,8 @@ use crate::id::{Digest, UserId, VclusterId, WorkerId};
 use crate::image::{catalog, copies};
 use crate::model::{
     Bandwidth, Image, ImageSave, JoinRole, KbitPerS, Outcome, Receipt, Role, SaveSeen, SessionKind,
-    VclusterWanted, Vnode, VnodeResize, VnodeSeen, VnodeWanted, Wishes, WorkerStatus,
+    UserImageQuota, VclusterWanted, Vnode, VnodeResize, VnodeSeen, VnodeWanted, Wishes,
+    WorkerStatus,
 };
 use crate::permit;
 use crate::version;
@@ -36,6 +37,7 @@ impl Shown<'_> {
                     "disk_overcommit_percent",
                     state.overcommit_of_disks().percent,
                 )
+                .number_if("image_quota_bytes", state.image_quota().bytes)
                 .number("worker_timeout_ms", settings.worker_timeout_ms)
                 .number("version", state.version().0)
                 .number_if(
@@ -145,6 +147,10 @@ impl Shown<'_> {
             let fields = Building::default()
                 .number("id", user.id.0)
                 .text("role", role)
+                .text_if(
+                    "image_quota_bytes",
+                    own_image_quota(state.image_quotas.get(&user.id)),
+                )
                 .number("created_at", user.created_at.0);
             self.add(Noun::Users, user.name.to_string(), user.id, fields.0);
         }
@@ -206,6 +212,9 @@ impl Shown<'_> {
             if permit::owns(asker, title.owner) {
                 let people = title.shared_with.iter().map(|id| self.person(*id));
                 fields = fields.list("shared_with", people);
+                let groups = state.groups_of_image(title);
+                let groups = groups.map(|group| group.name.to_string());
+                fields = fields.list("shared_with_groups", groups);
             }
             let name = catalog::called(state, asker, title);
             self.add(Noun::Images, name, short(title.current), fields.0);
@@ -396,7 +405,7 @@ impl Shown<'_> {
         }
     }
 
-    fn person(&self, id: UserId) -> String {
+    pub(super) fn person(&self, id: UserId) -> String {
         let user = self.state.users.get(&id);
         user.map_or_else(|| format!("user {id}"), |user| user.name.to_string())
     }
@@ -475,6 +484,12 @@ fn save(save: &ImageSave) -> String {
         SaveSeen::Working { step } => format!("working: {step}"),
         SaveSeen::Failed { cause } => format!("failed: {cause}"),
     }
+}
+
+/// What was set for one person.
+fn own_image_quota(own: Option<&UserImageQuota>) -> Option<String> {
+    let bytes = own?.quota.bytes;
+    Some(bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string()))
 }
 
 /// Enough of a digest to tell images apart.

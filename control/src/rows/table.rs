@@ -1,0 +1,103 @@
+//! The tables that rows are of.
+
+/// Name of a table on disk. Numbers are never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Table {
+    Settings = 1,
+    Counters = 2,
+    Masters = 3,
+    JoinTokens = 4,
+    Workers = 5,
+    Users = 6,
+    Sessions = 7,
+    Images = 8,
+    ImageNames = 9,
+    Networks = 10,
+    Vclusters = 11,
+    Vnodes = 12,
+    Receipts = 13,
+    Autopilot = 14,
+    Replacements = 15,
+    Drills = 16,
+    Lineage = 17,
+    Agreed = 18,
+    Programs = 19,
+    LastBackup = 20,
+    Ports = 21,
+    Bandwidth = 22,
+    ImageTitles = 23,
+    ImageRuns = 24,
+    ImageCopies = 25,
+    ImageSaves = 26,
+    VclusterWishes = 27,
+    VnodeWishes = 28,
+    DiskOvercommit = 29,
+    Snapshots = 30,
+    SnapshotRestores = 31,
+    SnapshotSchedules = 32,
+    SnapshotSaves = 33,
+    SnapshotCopies = 34,
+    BandwidthCeiling = 35,
+    VclusterBandwidths = 36,
+    VnodeResizes = 37,
+    Groups = 38,
+    ImageGroups = 39,
+    ImageQuota = 40,
+    ImageQuotas = 41,
+    ImageSaveBounds = 42,
+}
+
+impl Table {
+    /// All tables.
+    pub const ALL: [Self; 42] = [
+        Self::Settings,
+        Self::Counters,
+        Self::Masters,
+        Self::JoinTokens,
+        Self::Workers,
+        Self::Users,
+        Self::Sessions,
+        Self::Images,
+        Self::ImageNames,
+        Self::Networks,
+        Self::Vclusters,
+        Self::Vnodes,
+        Self::Receipts,
+        Self::Autopilot,
+        Self::Replacements,
+        Self::Drills,
+        Self::Lineage,
+        Self::Agreed,
+        Self::Programs,
+        Self::LastBackup,
+        Self::Ports,
+        Self::Bandwidth,
+        Self::ImageTitles,
+        Self::ImageRuns,
+        Self::ImageCopies,
+        Self::ImageSaves,
+        Self::VclusterWishes,
+        Self::VnodeWishes,
+        Self::DiskOvercommit,
+        Self::Snapshots,
+        Self::SnapshotRestores,
+        Self::SnapshotSchedules,
+        Self::SnapshotSaves,
+        Self::SnapshotCopies,
+        Self::BandwidthCeiling,
+        Self::VclusterBandwidths,
+        Self::VnodeResizes,
+        Self::Groups,
+        Self::ImageGroups,
+        Self::ImageQuota,
+        Self::ImageQuotas,
+        Self::ImageSaveBounds,
+    ];
+
+    /// The table with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| *table as u8 == number)
+    }
+}
