@@ -231,6 +231,18 @@ mod tests {
     }
 
     #[test]
+    fn a_card_with_broken_pages_in_use_is_not_offered() {
+        let bad = Looked {
+            pages_pending: true,
+            ..well("a")
+        };
+        let sight = Records::default().take(vec![Ok(bad), Ok(well("b"))], Instant::now());
+        assert_eq!(offered(&sight), ["GPU-b"]);
+        let problem = sight.cards[0].problem.as_deref().unwrap_or_default();
+        assert!(problem.contains("pages of its memory"), "{problem}");
+    }
+
+    #[test]
     fn a_card_that_vanished_or_a_driver_that_fails_is_told_of_and_not_offered() {
         let (mut records, mut at) = (Records::default(), Instant::now());
         records.take(vec![Ok(well("a")), Ok(well("b"))], at);

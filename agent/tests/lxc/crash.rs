@@ -7,6 +7,7 @@ use docklet_control::id::{LogIndex, VnodeId};
 use docklet_control::model::VnodeWanted::{Running, Stopped};
 
 use crate::copy::begins;
+use crate::snapshot::goes_on;
 use crate::support::{in_own_network, observe, processes_of, round, run_in};
 use crate::traced::{Dies, Rig};
 
@@ -154,6 +155,7 @@ fn an_agent_that_dies_while_it_takes_or_deletes_a_snapshot_leaves_nothing_still_
                     _ => (running.clone(), vec![]),
                 };
                 rig.recover(&wanted).await;
+                goes_on(&rig.worker);
                 let written = run_in(&rig.worker, 7, "echo on > /root/on && cat /root/on");
                 assert_eq!(written, "on\n", "{act} {step}");
                 assert_eq!(rig.worker.init_pid(V7), init, "{act} {step}");

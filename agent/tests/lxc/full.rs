@@ -4,7 +4,6 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 
-use docklet_agent::lxc::Container;
 use docklet_agent::plan::snapshots::reports;
 use docklet_control::assignment::AssignedRestore;
 use docklet_control::id::{LogIndex, VnodeId};
@@ -14,7 +13,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::statvfs::statvfs;
 
 use crate::copy::begins;
-use crate::snapshot::SmallDisk;
+use crate::snapshot::{SmallDisk, goes_on};
 use crate::support::{in_own_network, observe, round, run_in};
 use crate::traced::Rig;
 
@@ -48,8 +47,7 @@ fn fill(rig: &Rig) {
 
 fn runs_on(rig: &Rig) {
     fs::remove_file(others(rig)).expect("room again");
-    let container = Container::open(&rig.worker.state("lxc"), "v7").expect("a handle");
-    assert!(!container.is_frozen());
+    goes_on(&rig.worker);
     let written = run_in(&rig.worker, 7, "echo on > /root/on && sync && cat /root/on");
     assert_eq!(written, "on\n");
 }

@@ -193,6 +193,15 @@ fn a_card_opens_for_the_vnode_that_has_it_and_for_no_other() {
         assert_eq!(run_in(&worker, 7, "nvidia-smi"), "smi\n");
         let write = format!("! (echo x > /{LIBRARIES}/libcuda.so.1) 2> /dev/null");
         run_in(&worker, 7, &write);
+        // Whose the files are would be in the way too.
+        let mounts = run_in(&worker, 7, "cat /proc/self/mountinfo");
+        let mounts = mounts
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<_>>());
+        let of_driver =
+            mounts.filter(|mount| mount[4].contains("libcuda") || mount[4].contains("smi"));
+        let options: Vec<bool> = of_driver.map(|mount| mount[5].starts_with("ro,")).collect();
+        assert_eq!(options, [true; 3], "read-only");
         assert_eq!(
             fs::read_to_string(stub.path("driver/libcuda.so.1")).expect("read"),
             "cuda"
@@ -277,6 +286,12 @@ fn a_vnode_does_not_start_with_a_card_that_is_gone_or_strange_and_starts_once_it
             let refused = start(&[strange], 11).await.expect_err("no card");
             assert!(refused.contains("not on this worker"), "{refused}");
         }
+        let node = stub.path("dev/nvidia0");
+        let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(&node, mode(0o600)).expect("closed");
+        let refused = start(&["GPU-a"], 11).await.expect_err("closed");
+        assert!(refused.contains("vnodes need 666"), "{refused}");
+        fs::set_permissions(&node, mode(0o666)).expect("open to all");
         start(&["GPU-a"], 12).await.expect("a card that is well");
         assert_eq!(nodes_in(&worker, 7), "nvidia-uvm nvidia0 nvidiactl");
         round(&host, &worker.assignment(vec![worker.vnode(7, Removed)])).await;

@@ -55,6 +55,18 @@ fn inside(worker: &Worker, line: &str) -> String {
     run_in(worker, 7, line)
 }
 
+/// Neither processes nor file system of the vnode stand still. Whoever wrote to what does would wait for ever.
+pub fn goes_on(worker: &Worker) {
+    let container = Container::open(&worker.state("lxc"), "v7").expect("a handle");
+    assert!(!container.is_frozen(), "its processes are frozen");
+    let thawed = Command::new("/sbin/fsfreeze")
+        .arg("--unfreeze")
+        .arg(worker.state("vnodes/v7/disk"))
+        .output();
+    let was_frozen = thawed.expect("fsfreeze").status.success();
+    assert!(!was_frozen, "its file system is frozen");
+}
+
 /// Whether the file system on a snapshot needs no repair, not even its journal replayed.
 fn is_clean(disk: &Path) -> bool {
     let checked = Command::new("/sbin/e2fsck")
@@ -104,6 +116,7 @@ fn a_snapshot_of_a_vnode_that_writes_is_one_moment_of_it_and_comes_back() {
         assert_eq!(disk_mib, DiskMib(64));
         assert!(used_bytes < 32 << 20 && still_us > 0 && still_us < 5_000_000);
         assert!(is_clean(&disk_of(&worker, 50)));
+        goes_on(&worker);
         assert_eq!(worker.init_pid(V7), init, "it is the same run");
         let count = || inside(&worker, "wc -l < /root/count").trim().to_owned();
         let then = count();
@@ -250,8 +263,7 @@ fn a_snapshot_for_which_there_is_no_room_harms_nobody() {
         let left = fs::read_dir(worker.state("vnodes/v7/snapshots")).expect("a directory");
         let left: Vec<_> = left.flatten().map(|entry| entry.file_name()).collect();
         assert_eq!(left, ["50.json"], "only why there is none");
-        let container = Container::open(&worker.state("lxc"), "v7").expect("a handle");
-        assert!(!container.is_frozen());
+        goes_on(&worker);
         assert_eq!(
             inside(&worker, "echo on > /root/on && sync && cat /root/on"),
             "on\n"
@@ -322,6 +334,7 @@ fn what_an_agent_left_frozen_can_be_written_to_with_the_next() {
         let begun = Instant::now();
         let next = worker.open();
         println!("the next is up after {:?}", begun.elapsed());
+        goes_on(&worker);
         assert_eq!(
             inside(&worker, "echo on > /root/on && cat /root/on"),
             "on\n"

@@ -2,6 +2,8 @@
 
 mod copy;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
