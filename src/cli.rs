@@ -45,6 +45,9 @@ enum Command {
     /// How much vnodes may send and receive
     #[command(subcommand)]
     Bandwidth(client::port::BandwidthCommand),
+    /// Homes of people, `~/nfs` in their vnodes: what they may hold
+    #[command(subcommand)]
+    Home(client::home::Command),
     /// Masters: make, join, run, list
     #[command(subcommand)]
     Master(role::master::Command),
@@ -128,6 +131,7 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Snapshot(command) => client::snapshot::run(command).await,
         Command::Port(command) => client::port::run(command).await,
         Command::Bandwidth(command) => client::port::bandwidth(command).await,
+        Command::Home(command) => client::home::run(command).await,
         Command::Master(command) => role::master::run(command, knows).await,
         Command::Agent(command) => role::agent::run(command).await,
         Command::Worker(command) => client::machine::worker(command).await,

@@ -57,7 +57,7 @@ pub(crate) fn prepare(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), Age
         let path = dir.join("etc").join(name);
         fs::write(&path, text).map_err(AgentFault::file("write", path))?;
     }
-    home::prepare(&host.config, vnode)?;
+    home::prepare(&host.config, &host.used, vnode)?;
     let image_root = host.images.rootfs(vnode.image);
     let begins = copy::is_to_begin(host, vnode);
     if begins {

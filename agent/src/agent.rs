@@ -396,9 +396,13 @@ impl<H: Host> Agent<H> {
             Some(Act::FetchImage(image)) => Some(Reported::Present(VnodeSeen::Preparing {
                 step: fetching(image.digest, seen),
             })),
-            Some(Act::WriteHosts(..) | Act::LimitBandwidth(..) | Act::WriteKeys(..)) | None => {
-                report(vnode, seen)
-            }
+            Some(
+                Act::WriteHosts(..)
+                | Act::LimitBandwidth(..)
+                | Act::SizeHome(..)
+                | Act::WriteKeys(..),
+            )
+            | None => report(vnode, seen),
             Some(_) => None,
         }
     }

@@ -28,7 +28,7 @@ use crate::vnode_dir::{StateDir, make_dir};
 use crate::{loop_device, vnode_dir};
 
 /// Blocks of the file system, and of the device below it.
-const BLOCK_BYTES: u32 = 4_096;
+pub(crate) const BLOCK_BYTES: u32 = 4_096;
 /// Room for the journal. Vnodes write little at once, and it counts towards their quota.
 const JOURNAL_MIB: u32 = 16;
 /// Not in the system's path for people, so it is named in full.
@@ -96,7 +96,7 @@ fn given_to(layer: Layer, owner: u32) -> Result<Layer, AgentFault> {
 }
 
 /// Makes the file: whole or not at all.
-fn create(state: &StateDir, file: &Path, size: DiskMib) -> Result<(), AgentFault> {
+pub(crate) fn create(state: &StateDir, file: &Path, size: DiskMib) -> Result<(), AgentFault> {
     let template = template(state, size)?;
     let unfinished = file.with_extension("new");
     let target = new_file(&unfinished)?;
@@ -231,13 +231,36 @@ fn format(state: &StateDir, file: &Path) -> Result<(), AgentFault> {
 
 /// Mounts a disk's file. Programs are run through the root file system above it only, so nothing here is honoured
 /// that could give rights on the worker.
-fn mount_file(file: &Path, point: &Path) -> Result<(), AgentFault> {
+pub(crate) fn mount_file(file: &Path, point: &Path) -> Result<(), AgentFault> {
     let device = loop_device::attach(file, BLOCK_BYTES)?;
+    mount_device(&device.path, point)
+}
+
+/// Mounts a disk that is attached.
+pub(crate) fn mount_device(device: &Path, point: &Path) -> Result<(), AgentFault> {
     let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOATIME;
     // What is deleted inside becomes a hole again. Tables are holes from the beginning: nothing needs to be zeroed.
     let options = Some("discard,noinit_itable");
-    mount(Some(&device.path), point, Some("ext4"), flags, options)
+    mount(Some(device), point, Some("ext4"), flags, options)
         .map_err(|errno| AgentFault::file("mount the disk", point)(errno.into()))
+}
+
+/// Removes from a file system that nobody owns yet what the template has for vnodes.
+pub(crate) fn empty_of_template(point: &Path) -> Result<(), AgentFault> {
+    let root = fs::metadata(point).map_err(AgentFault::file("look at", point))?;
+    if root.uid() != 0 {
+        return Ok(());
+    }
+    for name in ["upper", "work", "lost+found"] {
+        let path = point.join(name);
+        match fs::remove_dir(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(AgentFault::file("delete", path)(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Mounts a disk that nobody uses, for reading only.
@@ -248,7 +271,7 @@ pub(crate) fn mount_to_read(file: &Path, point: &Path) -> Result<(), AgentFault>
         .map_err(|errno| AgentFault::file("mount the disk", point)(errno.into()))
 }
 
-fn bytes(size: DiskMib) -> u64 {
+pub(crate) fn bytes(size: DiskMib) -> u64 {
     size.0.saturating_mul(1 << 20)
 }
 

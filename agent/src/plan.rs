@@ -6,7 +6,7 @@ pub mod snapshots;
 use std::collections::{BTreeMap, BTreeSet};
 
 use docklet_control::assignment::{AssignedImage, AssignedVnode, Assignment};
-use docklet_control::id::{Digest, VnodeId};
+use docklet_control::id::{Digest, UserId, VnodeId};
 use docklet_control::model::{ImageRun, ImageSpec, VnodeSeen, VnodeWanted};
 use docklet_control::report::Reported;
 
@@ -191,6 +191,9 @@ fn run_acts(
             if here.bandwidth != vnode.bandwidth {
                 acts.push(Act::LimitBandwidth(vnode.id, vnode.bandwidth));
             }
+            if let Some(home) = vnode.home_mib.filter(|home| here.home_mib != Some(*home)) {
+                acts.push(Act::SizeHome(vnode.id, vnode.owner, home));
+            }
             if here.disk_mib < vnode.disk_mib && seen.grows_disks {
                 acts.push(Act::GrowDisk(vnode.id, vnode.disk_mib));
             }
@@ -236,6 +239,11 @@ fn sweep(wanted: &Assignment, seen: &Observation, plan: &Plan) -> Vec<Act> {
         .collect();
     if !acts.is_empty() {
         acts.push(Act::SweepImages(used));
+    }
+    let here = |vnode: &&AssignedVnode| seen.vnodes.contains_key(&vnode.id);
+    let owners: BTreeSet<UserId> = wanted.vnodes.iter().filter(here).map(|v| v.owner).collect();
+    if !seen.homes.is_subset(&owners) {
+        acts.push(Act::SweepHomes(owners.into_iter().collect()));
     }
     acts
 }

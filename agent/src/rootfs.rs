@@ -1,6 +1,7 @@
 //! A vnode's root file system: the image, ids shifted, below; its own layer, on its own disk, above; joined by overlayfs.
 //! Every step may be repeated, and whatever a crash left half done is finished or undone by the next call.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -154,6 +155,17 @@ fn remove_dir(path: &Path) -> Result<(), AgentFault> {
 /// `/proc` cannot be read.
 pub fn is_mounted(path: &Path) -> Result<bool, AgentFault> {
     mounted_from(path).map(|source| source.is_some())
+}
+
+/// Where anything is mounted.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub(crate) fn mount_points() -> Result<BTreeSet<PathBuf>, AgentFault> {
+    let table = Path::new("/proc/self/mountinfo");
+    let mounts = fs::read_to_string(table).map_err(AgentFault::file("read", table))?;
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    Ok(points.map(PathBuf::from).collect())
 }
 
 /// What is mounted right there, as a device's path or a file system's name; none if nothing is.

@@ -10,6 +10,7 @@
 //!                 etc/          hosts, hostname, resolv.conf: mounted into it read-only
 //! STATE/lxc/v7/                 liblxc's own file and log
 //! STATE/lower/DIGEST-UIDBASE/   an image with shifted ids, while mounted
+//! STATE/homes/u1.img           a person's home, mounted at STATE/homes/u1; elsewhere by configuration
 //! STATE/gateways/g5             holds the network namespace of a segment's gateway
 //! STATE/vnode.seccomp           system calls that no vnode may make
 //! STATE/templates/              empty disks to copy, one for each size

@@ -45,6 +45,7 @@ fn vnode(id: u64, wanted: VnodeWanted) -> AssignedVnode {
         gpus: Vec::new(),
         copy_of: None,
         secret: Some(VclusterSecret([3; 32])),
+        home_mib: None,
     }
 }
 
@@ -94,6 +95,7 @@ fn seen(vnodes: &[(u64, Option<u64>, bool)]) -> Observation {
             size: VnodeSize::default(),
             bandwidth: Bandwidth::default(),
             disk_mib: VnodeSize::DISK,
+            home_mib: None,
             secret: vnode(*id, VnodeWanted::Running).secret,
         };
         (VnodeId(*id), row)

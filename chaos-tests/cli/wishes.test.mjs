@@ -99,6 +99,25 @@ test("memory that is in use is not taken away until it is free", async () => {
   cluster.run("vc", "resize", "lab", "--memory-mib", "128", "--wait");
 });
 
+test("a home holds what an admin says", async () => {
+  const free = () => Number(inside("lab/host-0", "df -m /root/nfs | tail -n 1").split(/\s+/)[3]);
+  assert.deepEqual(cluster.json("home", "list"), [{ user: "admin", disk_mib: 10_240, usual: true }]);
+  assert.ok(free() > 9_000, `${free()} MiB`);
+  cluster.run("home", "limit", "--size", "2GiB");
+  await until("smaller home", () => free() < 2_048 && free() > 1_500);
+  cluster.run("home", "limit", "admin", "--size", "1GiB");
+  await until("a home of one's own", () => free() < 1_024 && free() > 700);
+  const full = cluster.try(["exec", "lab/host-0", "--", "dd", "if=/dev/zero", "of=/root/nfs/full", "bs=1M", "count=1500"]);
+  assert.match(full.stdout + full.stderr, /No space left on device/);
+  inside("lab/host-0", "rm /root/nfs/full");
+  assert.deepEqual(cluster.json("home", "list"), [{ user: "admin", disk_mib: 1_024, usual: false }]);
+  cluster.run("home", "limit", "admin", "--usual");
+  cluster.run("home", "limit", "--size", "10GiB");
+  await until("the first size", () => free() > 9_000);
+  assert.match(refused("home", "limit", "nobody", "--size", "1GiB"), /no user "nobody"/);
+  assert.match(refused("home", "limit", "--size", "1MiB"), /out of range/);
+});
+
 test("what cannot be is refused or waits, with the reason", async () => {
   assert.match(refused("vc", "resize", "lab", "--disk", "1GiB"), /5120 MiB.*a disk only grows/);
   assert.match(refused("vc", "resize", "lab", "--disk", "8TiB"), /worker "w1" has no room/);

@@ -15,8 +15,8 @@ use crate::id::{
 use crate::image::copies;
 use crate::model::vnode::MacAddress;
 use crate::model::{
-    Bandwidth, ClusterId, ImageRun, ImageSpec, Network, PortNumber, PublicPort, SaveSeen, Vnode,
-    VnodeWanted,
+    Bandwidth, ClusterId, HomeUsual, ImageRun, ImageSpec, Network, PortNumber, PublicPort,
+    SaveSeen, Vnode, VnodeWanted,
 };
 use crate::state::State;
 
@@ -162,6 +162,9 @@ pub struct AssignedVnode {
     /// What the vcluster's keys are made of. Never part of the state: the door that sends this adds it.
     #[serde(default)]
     pub secret: Option<VclusterSecret>,
+    /// What its owner's home may hold; none from masters that give homes no size.
+    #[serde(default)]
+    pub home_mib: Option<DiskMib>,
 }
 
 impl AssignedVnode {
@@ -385,6 +388,7 @@ fn assigned_vnode(state: &State, vnode: &Vnode) -> Option<AssignedVnode> {
         gpus: state.gpus_of(vnode.id).to_vec(),
         copy_of: assigned_copy(state, vnode),
         secret: None,
+        home_mib: (state.version() >= HomeUsual::SINCE).then(|| state.home_of(vnode.owner)),
     })
 }
 

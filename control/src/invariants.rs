@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::id::VnodeId;
 use crate::model::drill::{Drill, DrillBegun, DrillStage};
 use crate::model::{
-    ImageTitle, KbitPerS, Network, PublicPort, Snapshot, SnapshotRhythm, SnapshotWhy,
+    HomeUsual, ImageTitle, KbitPerS, Network, PublicPort, Snapshot, SnapshotRhythm, SnapshotWhy,
     VclusterWanted, Visibility, VnodeSeen, VnodeWanted, Wishes,
 };
 use crate::place;
@@ -316,6 +316,12 @@ fn limits_are_of_somebody(state: &State, broken: &mut Vec<String>) {
             broken.push(format!(
                 "vcluster {vcluster} has more than the site lets it"
             ));
+        }
+    }
+    for home in state.user_homes.values() {
+        let sound = HomeUsual::DISK_MIB_RANGE.contains(&home.disk_mib.0);
+        if !sound || !state.users.contains_key(&home.user) {
+            broken.push(format!("the home of user {} is not sound", home.user));
         }
     }
     for vcluster in state.vcluster_bandwidths.keys() {

@@ -6,6 +6,7 @@ use crate::event::{Change, Event};
 use crate::id::{UserId, VclusterId, VnodeId};
 use crate::image::command::ImageCommand;
 use crate::limit::command::LimitCommand;
+use crate::limit::event::LimitEvent;
 use crate::model::drill::Prober;
 use crate::model::{Port, PublicPort, Role, User, Vcluster, Vnode};
 use crate::refusal::Refusal;
@@ -89,7 +90,9 @@ fn limit_needs(command: &LimitCommand) -> Needs {
     match command {
         LimitCommand::CreateVcluster { .. } => Needs::Person,
         LimitCommand::Resize { vcluster, .. } => Needs::OwnerOf(*vcluster),
-        LimitCommand::SetBandwidthCeiling { .. } => Needs::Admin,
+        LimitCommand::SetBandwidthCeiling { .. }
+        | LimitCommand::SetUsualHome { .. }
+        | LimitCommand::SetHome { .. } => Needs::Admin,
         LimitCommand::Report { worker, .. } => Needs::ThisWorker(*worker),
     }
 }
@@ -308,6 +311,8 @@ fn sees(asker: &User, event: &Event) -> bool {
         Event::ImageRegistered { .. } | Event::VersionRaised { .. } => true,
         Event::Image(event) => event.is_for(asker),
         Event::Snapshot(event) => owns(asker, event.owner()),
+        // What a home holds is in everybody's view.
+        Event::Limit(LimitEvent::UsualHomeSet { .. }) => true,
         Event::Limit(event) => asker.role == Role::Admin || event.owner() == Some(asker.id),
         Event::Group(event) => event.is_for(asker),
         Event::Drill(event) => event.is_for_everybody() || asker.role == Role::Admin,

@@ -206,6 +206,13 @@ macro_rules! for_each_map {
             put_image_save_bound,
             remove_image_save_bound
         );
+        $with!(
+            UserHomes,
+            user_homes,
+            UserId,
+            put_user_home,
+            remove_user_home
+        );
     };
 }
 
@@ -222,6 +229,7 @@ macro_rules! for_each_single {
         $with!(DiskOvercommit, disk_overcommit);
         $with!(BandwidthCeiling, bandwidth_ceiling);
         $with!(ImageQuota, image_quota);
+        $with!(UsualHome, usual_home);
     };
 }
 

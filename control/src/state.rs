@@ -18,12 +18,12 @@ use crate::id::{
 };
 use crate::image::copies;
 use crate::model::{
-    Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, DiskOvercommit, Drill, Group, Image,
-    ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound, ImageTitle,
-    JoinToken, LastBackup, Lineage, Master, Network, Port, Program, PublicPort, Receipt,
-    Replacement, Session, Settings, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave,
-    SnapshotSchedule, User, UserImageQuota, Vcluster, VclusterBandwidth, VclusterWishes, Vnode,
-    VnodeResize, VnodeWanted, VnodeWishes, Worker,
+    Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, DiskOvercommit, Drill, Group,
+    HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound,
+    ImageTitle, JoinToken, LastBackup, Lineage, Master, Network, Port, Program, PublicPort,
+    Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave,
+    SnapshotSchedule, User, UserHome, UserImageQuota, Vcluster, VclusterBandwidth, VclusterWishes,
+    Vnode, VnodeResize, VnodeWanted, VnodeWishes, Worker,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -51,6 +51,8 @@ pub struct State {
     pub disk_overcommit: Option<DiskOvercommit>,
     /// None until an admin sets one.
     pub bandwidth_ceiling: Option<Bandwidth>,
+    /// What a home holds; none until an admin changes it.
+    pub usual_home: Option<HomeUsual>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,
@@ -89,6 +91,8 @@ pub struct State {
     pub vnode_wishes: RowMap<VnodeId, VnodeWishes>,
     /// What their owners want them to send and receive, where that is not the site's setting.
     pub vcluster_bandwidths: RowMap<VclusterId, VclusterBandwidth>,
+    /// Homes of another size than the usual.
+    pub user_homes: RowMap<UserId, UserHome>,
     /// Vnodes whose limits are not all in force yet.
     pub vnode_resizes: RowMap<VnodeId, VnodeResize>,
     /// Vnodes' ports that are open to the outside.

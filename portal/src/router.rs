@@ -166,6 +166,11 @@ fn api_routes() -> Router<Portal> {
             "/bandwidth-ceiling",
             get(api::port::bandwidth_ceiling).put(api::port::set_bandwidth_ceiling),
         )
+        .route("/homes", get(api::home::list).put(api::home::set_usual))
+        .route(
+            "/homes/{user}",
+            put(api::home::set).delete(api::home::forget),
+        )
         .route("/backup", post(api::backup::take))
         .route("/state", get(api::state::show))
         .route("/state/diff", get(api::state::diff))

@@ -9,6 +9,7 @@ pub mod events;
 pub mod exec;
 mod gpus;
 pub mod group;
+pub mod home;
 mod input;
 pub mod login;
 pub mod machine;

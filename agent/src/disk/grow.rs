@@ -46,13 +46,18 @@ pub(crate) fn mounted(state: &StateDir, id: VnodeId, size: DiskMib) -> Result<()
     if !works_mounted() || !is_smaller(state, id, size)? {
         return Ok(());
     }
-    let Some(device) = mounted_from(&point)? else {
+    enlarge_mounted(&file, &point, size)
+}
+
+/// Enlarges the file system that is mounted there, and is this file.
+pub(crate) fn enlarge_mounted(file: &Path, point: &Path, size: DiskMib) -> Result<(), AgentFault> {
+    let Some(device) = mounted_from(point)? else {
         return Ok(());
     };
-    let length = enlarge(&file, size)?;
+    let length = enlarge(file, size)?;
     loop_device::extend(&device, length)?;
     let blocks = length / u64::from(BLOCK_BYTES);
-    resize_mounted(&point, blocks).map_err(AgentFault::file("enlarge what is on", point))
+    resize_mounted(point, blocks).map_err(AgentFault::file("enlarge what is on", point))
 }
 
 /// Lets a disk grow on which nothing runs, where it could not while mounted. It is not mounted afterwards.
@@ -68,7 +73,12 @@ pub(crate) fn still(state: &StateDir, id: VnodeId, size: DiskMib) -> Result<(), 
             io::ErrorKind::ResourceBusy.into(),
         ));
     }
-    enlarge(&file, size)?;
+    enlarge_still(&file, size)
+}
+
+/// Enlarges a file system that is attached nowhere.
+pub(crate) fn enlarge_still(file: &Path, size: DiskMib) -> Result<(), AgentFault> {
+    enlarge(file, size)?;
     let path = file.display().to_string();
     // What it mends it tells as a failure, and finds in order the second time.
     let check = || run(CHECK, &["-f", "-y", &path], "");

@@ -5,7 +5,9 @@
 
 mod keys;
 mod openssh;
+pub(crate) mod quota;
 mod shared;
+pub(crate) mod used;
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -14,6 +16,7 @@ use docklet_control::assignment::{AssignedVnode, VclusterSecret};
 use docklet_control::id::VnodeId;
 
 pub use shared::Homes;
+pub use used::Used;
 
 use crate::config::AgentConfig;
 use crate::container_config::{BindKind, BindMount};
@@ -30,7 +33,7 @@ const TOLD_INSIDE: &str = "etc/docklet";
 ///
 /// # Errors
 /// A file cannot be written, or there is no home to be had.
-pub fn prepare(config: &AgentConfig, vnode: &AssignedVnode) -> Result<(), AgentFault> {
+pub fn prepare(config: &AgentConfig, used: &Used, vnode: &AssignedVnode) -> Result<(), AgentFault> {
     let state = StateDir(config.state_dir.clone());
     let told = state.told(vnode.id);
     make_dir(&told, 0o755)?;
@@ -41,9 +44,16 @@ pub fn prepare(config: &AgentConfig, vnode: &AssignedVnode) -> Result<(), AgentF
         write_keys(&state, vnode, secret)?;
     }
     let cluster = config.credentials.identity.cluster;
-    config.homes.ensure(&cluster, vnode.owner, vnode.uid_base)?;
+    let homes = &config.homes;
+    homes.ensure(&cluster, vnode.owner, vnode.uid_base, |user| {
+        match vnode.home_mib {
+            Some(quota) if homes.mounted => used.refuse_overfull(homes, user, quota),
+            Some(quota) => quota::mount(&state, homes, user, quota),
+            None => Ok(()),
+        }
+    })?;
     let about = told.join("home");
-    fs::write(&about, about_home(&config.homes)).map_err(AgentFault::file("write", about))
+    fs::write(&about, about_home(homes)).map_err(AgentFault::file("write", about))
 }
 
 /// Writes a vcluster's keys for a vnode, also while it runs.
@@ -62,7 +72,8 @@ pub fn write_keys(
 /// People should know before they rely on it.
 fn about_home(homes: &Homes) -> &'static str {
     if homes.mounted {
-        "~/nfs is on a file system that all workers share: the same files in all your vnodes.\n"
+        "~/nfs is on a file system that all workers share: the same files in all your vnodes.\n\
+         When more is in it than it may hold, no more of your vnodes start.\n"
     } else {
         "~/nfs is on this worker's own disk: shared by your vnodes on this worker, and by no others.\n"
     }

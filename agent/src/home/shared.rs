@@ -33,7 +33,8 @@ pub struct Homes {
 }
 
 impl Homes {
-    /// Makes sure that the user's home is there, and answers where.
+    /// Makes sure that the user's home is there, and answers where. `sized` makes it hold what it may, between making its
+    /// directory and giving that over.
     ///
     /// # Errors
     /// The shared file system is not mounted, belongs to another cluster, or does not let the user own the home.
@@ -42,6 +43,7 @@ impl Homes {
         cluster: &[u8; 16],
         user: UserId,
         uid: u32,
+        sized: impl FnOnce(UserId) -> Result<(), AgentFault>,
     ) -> Result<PathBuf, AgentFault> {
         let root = self.open()?;
         self.claim(&root, cluster)?;
@@ -56,6 +58,7 @@ impl Homes {
             Ok(()) | Err(nix::Error::EEXIST) => {}
             Err(error) => return Err(errno("make")(error)),
         }
+        sized(user)?;
         let home = openat(root.as_fd(), name.as_str(), DIRECTORY, Mode::empty());
         let home = home.map_err(errno("open"))?;
         let owner = fstat(home.as_fd()).map_err(errno("look at"))?.st_uid;

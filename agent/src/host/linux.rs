@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::assignment::{AssignedNetwork, AssignedVnode, Fabric, VclusterSecret};
-use docklet_control::id::{NetworkId, VnodeId};
+use docklet_control::id::{NetworkId, UserId, VnodeId};
 use docklet_control::model::{Bandwidth, Network};
 
 use super::{Act, Host, Observation, SeenVnode, put};
@@ -47,6 +47,9 @@ pub struct LinuxHost {
     /// What vnodes may be given of.
     pub(crate) gpus: Gpus,
     pub(crate) saves: Saves,
+    /// How much is in homes that workers share.
+    pub(crate) used: home::Used,
+    _watching: Option<home::used::Watching>,
     name_servers: NameServers,
     /// Vnodes that are plugged in at the same time.
     pub(crate) plugging: Together<AssignedVnode>,
@@ -102,7 +105,10 @@ impl LinuxHost {
         snapshot::thaw_all(&state)?;
         let cgroups = Cgroups::of_machine(&config.cgroup_prefix);
         take_up_containers(&state, &cgroups)?;
+        let used = home::Used::default();
         Ok(Self {
+            _watching: home::used::watch(&runtime, &state, &config.homes, &used),
+            used,
             cgroups,
             asker: Asker::open()?,
             gpus: Gpus::watch(config.gpus.clone())?,
@@ -159,6 +165,7 @@ impl LinuxHost {
                 .as_ref()
                 .map(|placed| placed.disk_mib)
                 .unwrap_or_default(),
+            home_mib: placed.as_ref().and_then(|placed| placed.home_mib),
             secret: placed.as_ref().and_then(|placed| placed.secret.clone()),
             hosts: placed.map(|placed| placed.hosts).unwrap_or_default(),
         })
@@ -232,6 +239,15 @@ impl LinuxHost {
         };
         disk::grow::mounted(&self.state, id, size)?;
         placed.disk_mib = size;
+        self.state.remember(&placed)
+    }
+
+    fn size_home(&self, id: VnodeId, user: UserId, size: DiskMib) -> Result<(), AgentFault> {
+        let Some(mut placed) = self.state.placed(id) else {
+            return Err(AgentFault::NotHere(id.0));
+        };
+        home::quota::resize(&self.config.homes, user, size)?;
+        placed.home_mib = Some(size);
         self.state.remember(&placed)
     }
 
@@ -321,6 +337,9 @@ impl Host for LinuxHost {
         let devices = names::devices()?;
         let gateways = self.state.gateways()?;
         let mut seen = Observation {
+            homes: home::quota::mounted(&self.config.homes)?
+                .into_iter()
+                .collect(),
             networks: &names::segments(&devices) | &gateways,
             grows_disks: disk::grow::works_mounted(),
             ..Observation::default()
@@ -366,6 +385,8 @@ impl Host for LinuxHost {
             Act::WriteHosts(id, hosts) => self.write_hosts(*id, hosts),
             Act::LimitBandwidth(id, bandwidth) => self.limit(*id, *bandwidth),
             Act::GrowDisk(id, size) => self.grow_disk(*id, *size),
+            Act::SizeHome(id, user, size) => self.size_home(*id, *user, *size),
+            Act::SweepHomes(used) => home::quota::sweep(&self.config.homes, used),
             Act::Resize(id, size) => self.resize(*id, *size),
             Act::WriteKeys(id, secret) => self.write_keys(*id, secret),
             Act::Remove(id) => self.remove(*id),

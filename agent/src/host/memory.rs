@@ -96,8 +96,12 @@ impl Host for MemoryHost {
                     size: vnode.size,
                     bandwidth: vnode.bandwidth,
                     disk_mib: vnode.disk_mib,
+                    home_mib: vnode.home_mib,
                     secret: vnode.secret.clone(),
                 };
+                if vnode.home_mib.is_some() {
+                    seen.homes.insert(vnode.owner);
+                }
                 seen.vnodes.insert(vnode.id, prepared);
             }
             Act::Start(vnode, ..) => set_running(&mut seen, vnode.id, true)?,
@@ -117,6 +121,12 @@ impl Host for MemoryHost {
                     vnode.disk_mib = *size;
                 }
             }
+            Act::SizeHome(id, _, size) => {
+                if let Some(vnode) = seen.vnodes.get_mut(id) {
+                    vnode.home_mib = Some(*size);
+                }
+            }
+            Act::SweepHomes(used) => seen.homes.retain(|user| used.contains(user)),
             Act::Resize(id, size) => {
                 if let Some(vnode) = seen.vnodes.get_mut(id) {
                     vnode.size = *size;

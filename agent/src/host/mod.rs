@@ -12,7 +12,7 @@ use docklet_control::assignment::{
     AssignedImage, AssignedNetwork, AssignedRestore, AssignedSave, AssignedVnode, Fabric,
     VclusterSecret,
 };
-use docklet_control::id::{Digest, Epoch, LogIndex, NetworkId, VnodeId};
+use docklet_control::id::{Digest, Epoch, LogIndex, NetworkId, UserId, VnodeId};
 use docklet_control::model::{Bandwidth, ImageRun, ImageSpec};
 
 use crate::fault::AgentFault;
@@ -37,6 +37,8 @@ pub struct SeenVnode {
     pub bandwidth: Bandwidth,
     /// What its disk was made for, or has grown to since.
     pub disk_mib: DiskMib,
+    /// What its owner's home may hold, as far as it was told.
+    pub home_mib: Option<DiskMib>,
     /// What its vcluster's keys were made of.
     pub secret: Option<VclusterSecret>,
 }
@@ -45,6 +47,8 @@ pub struct SeenVnode {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observation {
     pub vnodes: BTreeMap<VnodeId, SeenVnode>,
+    /// People whose homes are mounted.
+    pub homes: BTreeSet<UserId>,
     /// Segments of which there is anything.
     pub networks: BTreeSet<NetworkId>,
     /// Segments of which something is missing.
@@ -81,6 +85,8 @@ pub enum Act {
     LimitBandwidth(VnodeId, Bandwidth),
     /// Lets its disk grow while it runs.
     GrowDisk(VnodeId, DiskMib),
+    /// Lets the home of a vnode's owner hold so much.
+    SizeHome(VnodeId, UserId, DiskMib),
     /// Puts other limits of CPU, memory and processes in force while it runs.
     Resize(VnodeId, VnodeSize),
     /// Replaces its vcluster's keys.
@@ -98,6 +104,8 @@ pub enum Act {
     Restore(Box<AssignedVnode>, AssignedRestore),
     /// Deletes an image that no vnode here uses.
     RemoveImage(Digest),
+    /// Unmounts homes of whoever is none of these.
+    SweepHomes(Vec<UserId>),
     /// Unmounts images that none of these vnodes uses.
     SweepImages(Vec<(Digest, u32)>),
 }
@@ -117,6 +125,7 @@ impl Act {
             Self::WriteHosts(..) => "write hosts",
             Self::LimitBandwidth(..) => "limit bandwidth",
             Self::GrowDisk(..) => "grow disk",
+            Self::SizeHome(..) => "size home",
             Self::Resize(..) => "resize",
             Self::WriteKeys(..) => "write keys",
             Self::Remove(_) => "remove",
@@ -126,6 +135,7 @@ impl Act {
             Self::DeleteSnapshot(..) => "delete snapshot",
             Self::Restore(..) => "restore snapshot",
             Self::RemoveImage(_) => "remove image",
+            Self::SweepHomes(_) => "unmount homes",
             Self::SweepImages(_) => "unmount images",
         }
     }

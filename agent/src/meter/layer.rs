@@ -69,7 +69,7 @@ fn own_file_system(dir: &Path) -> Option<u64> {
 }
 
 /// Bytes on disk of a directory with all that is in it.
-fn walk(dir: &Path) -> Option<u64> {
+pub(crate) fn walk(dir: &Path) -> Option<u64> {
     let root = nix::fcntl::open(dir, DIRECTORY, Mode::empty()).ok()?;
     Some(below(root, 0))
 }

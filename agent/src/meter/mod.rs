@@ -7,7 +7,7 @@ mod cgroup;
 mod counters;
 mod gpu;
 mod history;
-mod layer;
+pub(crate) mod layer;
 mod machine;
 pub(crate) mod parse;
 mod slot;

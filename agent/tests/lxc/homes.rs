@@ -120,7 +120,8 @@ fn without_its_file_system_mounted_no_vnode_starts_and_nothing_is_written_below(
         round(&host, &wanted).await;
         assert_eq!(
             run_in(&worker, 7, "touch /root/nfs/x && cat /etc/docklet/home"),
-            "~/nfs is on a file system that all workers share: the same files in all your vnodes.\n"
+            "~/nfs is on a file system that all workers share: the same files in all your vnodes.\n\
+             When more is in it than it may hold, no more of your vnodes start.\n"
         );
         assert!(point.join("u1/x").exists());
         remove(&host, [7]).await;

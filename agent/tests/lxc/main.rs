@@ -15,6 +15,7 @@ mod door;
 mod exec;
 mod full;
 mod gpu;
+mod home_quota;
 mod homes;
 mod images;
 mod isolation;

@@ -214,6 +214,7 @@ impl Worker {
             gpus: Vec::new(),
             copy_of: None,
             secret: Some(VclusterSecret([3; 32])),
+            home_mib: None,
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decision, Ground, port, vcluster, wishes};
+use super::{Decision, Ground, home, port, vcluster, wishes};
 use crate::amount::DiskMib;
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::id::{VclusterId, WorkerId};
@@ -42,6 +42,8 @@ pub(super) fn decide(ground: Ground<'_>, command: &LimitCommand) -> Result<Decis
         }
         LimitCommand::Resize { vcluster, change } => resize(ground, *vcluster, change),
         LimitCommand::SetBandwidthCeiling { ceiling } => set_ceiling(ground, *ceiling),
+        LimitCommand::SetUsualHome { usual } => home::set_usual(ground, *usual),
+        LimitCommand::SetHome { user, disk_mib } => home::set(ground, *user, *disk_mib),
         LimitCommand::Report { worker, reports } => report(ground.state, *worker, reports),
     }
 }

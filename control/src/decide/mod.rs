@@ -3,6 +3,7 @@
 mod drill;
 mod generation;
 mod group;
+mod home;
 mod image;
 mod limit;
 mod machine;

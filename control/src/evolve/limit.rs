@@ -3,7 +3,7 @@
 use super::vnode;
 use crate::id::{LogIndex, VnodeId};
 use crate::limit::event::LimitEvent;
-use crate::model::{VclusterBandwidth, VnodeResize};
+use crate::model::{UserHome, VclusterBandwidth, VnodeResize};
 use crate::report::ResizeTold;
 use crate::state::State;
 
@@ -32,6 +32,13 @@ pub(super) fn evolve(state: &mut State, event: LimitEvent) {
                 state.put_vnode_resize(resize);
             }
         }
+        LimitEvent::UsualHomeSet { usual } => state.usual_home = Some(usual),
+        LimitEvent::HomeSet { user, disk_mib } => match disk_mib {
+            Some(disk_mib) if state.users.contains_key(&user) => {
+                state.put_user_home(UserHome { user, disk_mib });
+            }
+            Some(_) | None => state.remove_user_home(&user),
+        },
         LimitEvent::ResizeTold {
             about,
             number,

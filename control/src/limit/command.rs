@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::amount::VnodeSize;
-use crate::id::{VclusterId, WorkerId};
-use crate::model::{Bandwidth, KbitPerS, SizeChange, Wishes};
+use crate::amount::{DiskMib, VnodeSize};
+use crate::id::{UserId, VclusterId, WorkerId};
+use crate::model::{Bandwidth, HomeUsual, KbitPerS, SizeChange, Wishes};
 use crate::report::ResizeReport;
 
 /// Asks for something of limits.
@@ -31,6 +31,13 @@ pub enum LimitCommand {
         worker: WorkerId,
         reports: Vec<ResizeReport>,
     },
+    /// What a home holds whose owner has no size of their own.
+    SetUsualHome { usual: HomeUsual },
+    /// What one person's home holds; the usual if none.
+    SetHome {
+        user: UserId,
+        disk_mib: Option<DiskMib>,
+    },
 }
 
 impl LimitCommand {
@@ -42,6 +49,8 @@ impl LimitCommand {
             Self::Resize { .. } => "Resize",
             Self::SetBandwidthCeiling { .. } => "SetBandwidthCeiling",
             Self::Report { .. } => "ReportResizes",
+            Self::SetUsualHome { .. } => "SetUsualHome",
+            Self::SetHome { .. } => "SetHome",
         }
     }
 }

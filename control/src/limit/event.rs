@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::amount::VnodeSize;
+use crate::amount::{DiskMib, VnodeSize};
 use crate::event::{VclusterRef, VnodeRef};
 use crate::id::{LogIndex, UserId};
-use crate::model::{Bandwidth, KbitPerS, VnodeResize};
+use crate::model::{Bandwidth, HomeUsual, KbitPerS, VnodeResize};
 use crate::report::ResizeTold;
 
 /// One fact.
@@ -39,6 +39,14 @@ pub enum LimitEvent {
         number: LogIndex,
         told: ResizeTold,
     },
+    UsualHomeSet {
+        usual: HomeUsual,
+    },
+    /// One person's home holds so much, or the usual.
+    HomeSet {
+        user: UserId,
+        disk_mib: Option<DiskMib>,
+    },
 }
 
 impl LimitEvent {
@@ -52,7 +60,8 @@ impl LimitEvent {
             Self::VnodeResized { about, .. }
             | Self::ResizeAsked { about, .. }
             | Self::ResizeTold { about, .. } => Some(about.owner),
-            Self::BandwidthCeilingSet { .. } => None,
+            Self::HomeSet { user, .. } => Some(*user),
+            Self::BandwidthCeilingSet { .. } | Self::UsualHomeSet { .. } => None,
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod autopilot;
 pub mod bandwidth;
 pub mod drill;
 pub mod group;
+pub mod home;
 pub mod image;
 pub mod join_token;
 pub mod limit;
@@ -28,6 +29,7 @@ pub use autopilot::Autopilot;
 pub use bandwidth::{Bandwidth, KbitPerS};
 pub use drill::Drill;
 pub use group::Group;
+pub use home::{HomeUsual, UserHome};
 pub use image::{
     Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound, ImageSpec,
     ImageTitle, SaveSeen, UserImageQuota, Visibility,

@@ -46,11 +46,13 @@ pub enum Table {
     ImageQuota = 40,
     ImageQuotas = 41,
     ImageSaveBounds = 42,
+    UsualHome = 43,
+    UserHomes = 44,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 44] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -93,6 +95,8 @@ impl Table {
         Self::ImageQuota,
         Self::ImageQuotas,
         Self::ImageSaveBounds,
+        Self::UsualHome,
+        Self::UserHomes,
     ];
 
     /// The table with this number.

@@ -1,9 +1,12 @@
-//! How much vnodes may send and receive, and limits on their way to workers.
+//! How much vnodes may send and receive, limits on their way to workers, and what homes hold.
 
 use super::State;
+use crate::amount::DiskMib;
 use crate::amount::VnodeSize;
-use crate::id::{VclusterId, VnodeId};
-use crate::model::{Bandwidth, KbitPerS, VclusterBandwidth, Vnode, VnodeResize};
+use crate::id::{UserId, VclusterId, VnodeId};
+use crate::model::{
+    Bandwidth, HomeUsual, KbitPerS, UserHome, VclusterBandwidth, Vnode, VnodeResize,
+};
 
 impl State {
     /// What no vnode may send or receive more than. As long as no admin has said so it is what the site's setting
@@ -37,6 +40,21 @@ impl State {
     pub fn promised_to(&self, vnode: &Vnode) -> VnodeSize {
         let resize = self.vnode_resizes.get(&vnode.id);
         resize.map_or(vnode.size, |resize| vnode.size.max(resize.holds))
+    }
+
+    /// What a person's home holds.
+    #[must_use]
+    pub fn home_of(&self, user: UserId) -> DiskMib {
+        let own = self.user_homes.get(&user).map(|row| row.disk_mib);
+        own.unwrap_or(self.usual_home.unwrap_or(HomeUsual::DEFAULT).disk_mib)
+    }
+
+    pub(crate) fn put_user_home(&mut self, row: UserHome) {
+        self.user_homes.insert(row.user, row);
+    }
+
+    pub(crate) fn remove_user_home(&mut self, user: &UserId) {
+        self.user_homes.remove(user);
     }
 
     pub(crate) fn put_vcluster_bandwidth(&mut self, row: VclusterBandwidth) {

@@ -37,6 +37,16 @@ impl Tracing<'_> {
                 }
             }
         }
+        for pair in differing(&before.user_homes, &after.user_homes) {
+            for home in both(pair) {
+                self.touched.owners.insert(home.user);
+                self.all_of(home.user);
+            }
+        }
+        if before.usual_home != after.usual_home {
+            self.touched.shared = true;
+            self.all_with_gateways();
+        }
         for pair in differing(&before.vnode_resizes, &after.vnode_resizes) {
             for resize in both(pair) {
                 self.worker_of(resize.vnode);

@@ -2,6 +2,7 @@
 
 pub mod drill;
 pub mod group;
+pub mod home;
 pub mod image;
 pub mod master;
 pub mod port;
@@ -13,6 +14,7 @@ pub mod worker;
 
 pub use drill::{DrillNotice, DrillView};
 pub use group::PeopleView;
+pub use home::HomeView;
 pub use image::{ImageView, SaveView, VersionView};
 pub use master::{GroupView, MasterRole, MasterView};
 pub use port::PortView;

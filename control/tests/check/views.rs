@@ -80,6 +80,7 @@ impl Own {
         own.add::<UserId>(Table::Users, shared);
         own.add(Table::Users, [user]);
         own.add(Table::ImageQuotas, [user]);
+        own.add(Table::UserHomes, [user]);
         let sessions = state.sessions.values().filter(|s| s.user == user);
         own.add(Table::Sessions, sessions.map(|s| s.id));
         own.add(Table::Networks, state.network_of(user).map(|n| n.id));
@@ -137,7 +138,7 @@ impl Own {
     fn has(&self, table: Table, key: &[u8]) -> bool {
         let image = matches!(table, Table::Images | Table::ImageNames) && self.all_images;
         // A table of one row has no key.
-        let single = table == Table::Agreed;
+        let single = matches!(table, Table::Agreed | Table::UsualHome);
         image || single || self.keys.contains(&(table, key.to_vec()))
     }
 }

@@ -3,7 +3,7 @@
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib};
 use docklet_control::id::{LogIndex, UserId, VclusterId};
 use docklet_control::limit::command::LimitCommand;
-use docklet_control::model::{Bandwidth, BandwidthWish, KbitPerS, SizeChange, Wishes};
+use docklet_control::model::{Bandwidth, BandwidthWish, HomeUsual, KbitPerS, SizeChange, Wishes};
 use docklet_control::report::{ResizeReport, ResizeTold};
 use docklet_control::{Actor, Command, State};
 use proptest::prelude::*;
@@ -84,6 +84,23 @@ fn of_people() -> BoxedStrategy<LimitCommand> {
 }
 
 fn of_admins() -> BoxedStrategy<LimitCommand> {
+    prop_oneof![ceiling(), home()].boxed()
+}
+
+fn home() -> BoxedStrategy<LimitCommand> {
+    let disk = || select(vec![63, 64, 1_024, 10_240, u64::MAX]).prop_map(DiskMib);
+    let user = select(vec![1, 2, 3, 9, u64::MAX]).prop_map(UserId);
+    prop_oneof![
+        disk().prop_map(|disk_mib| LimitCommand::SetUsualHome {
+            usual: HomeUsual { disk_mib },
+        }),
+        (user, prop::option::of(disk()))
+            .prop_map(|(user, disk_mib)| LimitCommand::SetHome { user, disk_mib }),
+    ]
+    .boxed()
+}
+
+fn ceiling() -> BoxedStrategy<LimitCommand> {
     use prop::option::of;
     (of(rate()), of(rate()))
         .prop_map(|(sent, received)| LimitCommand::SetBandwidthCeiling {

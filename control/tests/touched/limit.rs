@@ -1,11 +1,11 @@
 //! What may happen to limits, so that whoever has the vnodes is told.
 
 use docklet_control::State;
-use docklet_control::amount::{MemoryMib, VnodeSize};
+use docklet_control::amount::{DiskMib, MemoryMib, VnodeSize};
 use docklet_control::event::{Event, VclusterRef, VnodeRef};
-use docklet_control::id::{LogIndex, VclusterId, VnodeId};
+use docklet_control::id::{LogIndex, UserId, VclusterId, VnodeId};
 use docklet_control::limit::event::LimitEvent;
-use docklet_control::model::{Bandwidth, KbitPerS, VnodeResize};
+use docklet_control::model::{Bandwidth, HomeUsual, KbitPerS, VnodeResize};
 use docklet_control::report::ResizeTold;
 use proptest::prelude::*;
 
@@ -17,6 +17,8 @@ pub enum Happening {
     Resized(u64, u32),
     Asked(u64),
     Told(u64, ResizeTold),
+    UsualHome(u64),
+    Home(u64, Option<u64>),
 }
 
 pub fn happening(
@@ -29,6 +31,8 @@ pub fn happening(
     };
     let told = prop::sample::select(vec![ResizeTold::Done, waits]);
     prop_oneof![
+        (1..3_u64).prop_map(Happening::UsualHome),
+        (1..4_u64, prop::option::of(1..3_u64)).prop_map(|(id, home)| Happening::Home(id, home)),
         (vcluster, rate()).prop_map(|(id, rate)| Happening::Wished(id, rate)),
         rate().prop_map(Happening::Ceiling),
         (vnode.clone(), 1..3_u32).prop_map(|(id, memory)| Happening::Resized(id, memory)),
@@ -71,6 +75,15 @@ pub fn event(state: &State, happening: Happening) -> Option<Event> {
                 },
             }
         }
+        Happening::UsualHome(mib) => LimitEvent::UsualHomeSet {
+            usual: HomeUsual {
+                disk_mib: DiskMib(mib),
+            },
+        },
+        Happening::Home(id, mib) => LimitEvent::HomeSet {
+            user: UserId(id),
+            disk_mib: mib.map(DiskMib),
+        },
         Happening::Told(id, told) => LimitEvent::ResizeTold {
             about: VnodeRef::from(vnode(id)?),
             number: LogIndex(1),

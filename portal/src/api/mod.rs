@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod drill;
 pub(crate) mod group;
+pub(crate) mod home;
 pub(crate) mod image;
 pub(crate) mod machine;
 pub(crate) mod master;

@@ -151,7 +151,8 @@ impl Shown<'_> {
                     "image_quota_bytes",
                     own_image_quota(state.image_quotas.get(&user.id)),
                 )
-                .number("created_at", user.created_at.0);
+                .number("created_at", user.created_at.0)
+                .number("home_mib", state.home_of(user.id).0);
             self.add(Noun::Users, user.name.to_string(), user.id, fields.0);
         }
         let sessions = state.sessions.values();

@@ -1,0 +1,31 @@
+//! What people's homes may hold.
+
+use serde::{Deserialize, Serialize};
+
+use crate::amount::DiskMib;
+use crate::model::User;
+use crate::permit;
+use crate::state::State;
+
+/// One person's home as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HomeView {
+    pub user: String,
+    /// What it may hold.
+    pub disk_mib: DiskMib,
+    /// Whether that is what everybody has who was given nothing else.
+    pub usual: bool,
+}
+
+/// Homes that `asker` may see, by the order in which people came.
+#[must_use]
+pub fn list(state: &State, asker: &User) -> Vec<HomeView> {
+    let users = state.users.values();
+    let seen = users.filter(|user| permit::owns(asker, user.id));
+    seen.map(|user| HomeView {
+        user: user.name.to_string(),
+        disk_mib: state.home_of(user.id),
+        usual: !state.user_homes.contains_key(&user.id),
+    })
+    .collect()
+}
