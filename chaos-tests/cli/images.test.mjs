@@ -178,7 +178,7 @@ test("the ssh recipe is built, not built again when nothing changed, and its ssh
   assert.match(again.stderr, /Nothing changed/);
 
   cluster.run("vc", "create", "ssh", "--image", "ssh", "--vnodes", "2", "--wait");
-  const greet = ["bash", "-c", "exec 3<>/dev/tcp/host-1/22; read -r line <&3; echo $line"];
+  const greet = ["bash", "-c", "exec 3<>/dev/tcp/host-1/22; read -r line <&3 && echo $line"];
   const banner = await until("a banner", () => {
     const { code, stdout } = cluster.try(["exec", "ssh/host-0", "--", ...greet]);
     return code === 0 && stdout;
