@@ -1,7 +1,8 @@
 // What the tests on a real cluster share: a dev cluster of their own, its command line, its processes.
 
+import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -73,6 +74,25 @@ export class Cluster {
   leader() {
     const { masters, raft } = this.json("master", "list");
     return masters.find((master) => master.id === raft.leader)?.name;
+  }
+
+  // The same cluster, as somebody else whom the admin makes; `dir` keeps the password and the login.
+  person(name, dir) {
+    const file = `${dir}/${name}-password`;
+    writeFileSync(file, `${name}'s long password\n`);
+    this.run("user", "create", name, "--password-file", file);
+    const other = new Cluster(this.instance);
+    other.env = { ...other.env, DOCKLET_CONTEXT: `${dir}/${name}.toml` };
+    other.run("login", "--server", this.masters[0], "--ca", `${this.dir}/ca.pem`, "--user", name, "--password-file", file);
+    return other;
+  }
+
+  // Runs a command that must be refused with such a reason; answers all that it said.
+  refused(args, pattern) {
+    const { code, stderr } = this.try(args);
+    assert.notEqual(code, 0, args.join(" "));
+    assert.match(stderr, pattern);
+    return stderr;
   }
 
   kill(...names) {

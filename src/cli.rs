@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use docklet_control::model::ClusterVersion;
@@ -90,6 +91,33 @@ pub struct Print {
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+/// Whether a command waits, and how long.
+#[derive(Args, Clone, Copy)]
+pub struct Wait {
+    /// Wait until all is as wanted
+    #[arg(long)]
+    wait: bool,
+    /// Seconds to wait at most
+    #[arg(long, default_value_t = 120, requires = "wait")]
+    timeout_s: u64,
+}
+
+impl Wait {
+    /// How long to wait; none if the command ends at once.
+    pub fn limit(self) -> Option<Duration> {
+        self.wait.then(|| Duration::from_secs(self.timeout_s))
+    }
+}
+
+/// What a change prints: its receipt at once, or what came of it.
+#[derive(Args, Clone, Copy)]
+pub struct Outcome {
+    #[command(flatten)]
+    pub wait: Wait,
+    #[command(flatten)]
+    pub print: Print,
 }
 
 /// Where a role keeps its files.

@@ -106,6 +106,14 @@ impl Cgroups {
         Ok(false)
     }
 
+    /// Whether a vnode has a cgroup.
+    ///
+    /// # Errors
+    /// The tree cannot be read.
+    pub fn has(&self, id: VnodeId) -> Result<bool, AgentFault> {
+        Ok(!self.dirs(id)?.is_empty())
+    }
+
     fn dirs(&self, id: VnodeId) -> Result<Vec<PathBuf>, AgentFault> {
         let below = self.of_vnode(id);
         let dirs = self

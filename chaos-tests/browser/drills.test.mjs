@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { Cluster, until } from "../harness.mjs";
 import { Pages, shoot } from "./pages.mjs";
 
-const cluster = new Cluster(22);
+const cluster = new Cluster(29);
 const pages = new Pages(cluster);
 const verdict = (page, word) => page.locator(`#drill[data-verdict="${word}"]`).waitFor({ timeout: 40_000 });
 

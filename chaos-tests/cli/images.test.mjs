@@ -22,23 +22,8 @@ after(() => {
 });
 
 const image = (name, as = cluster) => as.json("image", "list").find((image) => image.name === name);
-const refused = (args, pattern, as = cluster) => {
-  const { code, stderr } = as.try(args);
-  assert.notEqual(code, 0, args.join(" "));
-  assert.match(stderr, pattern);
-  return stderr;
-};
-
-// The same cluster, as somebody else.
-function person(name) {
-  const file = `${dir}/${name}-password`;
-  writeFileSync(file, `${name}'s long password\n`);
-  cluster.run("user", "create", name, "--password-file", file);
-  const other = new Cluster(41);
-  other.env = { ...other.env, DOCKLET_CONTEXT: `${dir}/${name}.toml` };
-  other.run("login", "--server", cluster.masters[0], "--ca", `${cluster.dir}/ca.pem`, "--user", name, "--password-file", file);
-  return other;
-}
+const refused = (args, pattern, as = cluster) => as.refused(args, pattern);
+const person = (name) => cluster.person(name, dir);
 
 // A busybox system as a directory, with a word in it that tells versions apart.
 function system(word) {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::output::{Format, Rows, instant, line, print, remark};
-use crate::cli::Print;
+use crate::cli::{Print, Wait};
 use crate::exit::{Class, Failure};
 
 /// While waiting, look this often.
@@ -57,16 +57,6 @@ pub struct Replace {
     ttl_s: u64,
     #[command(flatten)]
     wait: Wait,
-}
-
-#[derive(Args, Clone, Copy)]
-pub struct Wait {
-    /// Wait until all is as wanted
-    #[arg(long)]
-    wait: bool,
-    /// Seconds to wait at most
-    #[arg(long, default_value_t = 120, requires = "wait")]
-    timeout_s: u64,
 }
 
 #[derive(Args)]
@@ -169,7 +159,7 @@ pub async fn remove(ask: Remove) -> anyhow::Result<ExitCode> {
     let receipt = connection
         .receipt(Method::DELETE, &path, &Value::Null)
         .await?;
-    if ask.wait.wait {
+    if let Some(limit) = ask.wait.limit() {
         let gone = |group: &Masters| {
             let member = group
                 .raft
@@ -183,7 +173,7 @@ pub async fn remove(ask: Remove) -> anyhow::Result<ExitCode> {
                     .iter()
                     .all(|master| master.id != found.id)
         };
-        wait_for(&connection, ask.wait, "gone", gone).await?;
+        wait_for(&connection, limit, "gone", gone).await?;
     }
     print(ask.act.print.format, &receipt, |receipt| {
         told(
@@ -239,16 +229,16 @@ pub async fn replace(ask: Replace) -> anyhow::Result<ExitCode> {
             remark("When it has caught up, one step gives it the vote and removes the old one.");
         }
     }
-    if ask.wait.wait {
+    if let Some(limit) = ask.wait.limit() {
         let gone = |group: &Masters| group.group.masters.iter().all(|master| master.id != old.id);
-        wait_for(&connection, ask.wait, "replaced", gone).await?;
+        wait_for(&connection, limit, "replaced", gone).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn wait_for(
     connection: &Connection,
-    wait: Wait,
+    limit: Duration,
     what: &str,
     holds: impl Fn(&Masters) -> bool,
 ) -> anyhow::Result<()> {
@@ -261,12 +251,12 @@ async fn wait_for(
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    match tokio::time::timeout(Duration::from_secs(wait.timeout_s), looking).await {
+    match tokio::time::timeout(limit, looking).await {
         Ok(looked) => looked,
         Err(_) => {
             let text = format!(
                 "the master is not {what} after {} s; what was asked for stands: see `docklet master list`",
-                wait.timeout_s
+                limit.as_secs()
             );
             Err(Failure::new(Class::Timeout, text).into())
         }

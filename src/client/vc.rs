@@ -18,7 +18,7 @@ use super::connection::Connection;
 use super::output::{Format, Rows, instant, print, print_receipt, remark};
 use super::snapshot::name::SnapshotName;
 use super::usage;
-use crate::cli::Print;
+use crate::cli::{Outcome, Print};
 use crate::exit::{Class, Failure};
 
 #[derive(Subcommand)]
@@ -88,7 +88,7 @@ pub struct Create {
     #[arg(long, value_name = "MODEL", requires = "gpus")]
     gpu_model: Option<String>,
     #[command(flatten)]
-    wait: Wait,
+    outcome: Outcome,
 }
 
 #[derive(Args)]
@@ -111,26 +111,14 @@ pub struct Resize {
     #[arg(long, value_name = "MBIT", value_parser = amount::bandwidth)]
     bandwidth_mbit: Option<BandwidthWish>,
     #[command(flatten)]
-    wait: Wait,
+    outcome: Outcome,
 }
 
 #[derive(Args)]
 pub struct Change {
     vcluster: String,
     #[command(flatten)]
-    wait: Wait,
-}
-
-#[derive(Args, Clone, Copy)]
-pub struct Wait {
-    /// Wait until all is as wanted
-    #[arg(long)]
-    wait: bool,
-    /// Seconds to wait at most
-    #[arg(long, default_value_t = 120, requires = "wait")]
-    timeout_s: u64,
-    #[command(flatten)]
-    print: Print,
+    outcome: Outcome,
 }
 
 /// What `--wait` waits for.
@@ -176,7 +164,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 &connection,
                 &change.vcluster,
                 &receipt,
-                change.wait,
+                change.outcome,
                 &Goal::Gone,
             )
             .await
@@ -232,7 +220,7 @@ async fn run_create(connection: &Connection, create: Create) -> anyhow::Result<E
         connection,
         &create.name,
         &receipt,
-        create.wait,
+        create.outcome,
         &Goal::Settled,
     )
     .await
@@ -249,7 +237,7 @@ async fn run_resize(connection: &Connection, resize: Resize) -> anyhow::Result<E
     let path = format!("{}/resize", path(&resize.vcluster)?);
     let receipt = connection.receipt(Method::POST, &path, &change).await?;
     let name = &resize.vcluster;
-    finish(connection, name, &receipt, resize.wait, &Goal::Resized).await
+    finish(connection, name, &receipt, resize.outcome, &Goal::Resized).await
 }
 
 async fn act(
@@ -264,7 +252,7 @@ async fn act(
         connection,
         &change.vcluster,
         &receipt,
-        change.wait,
+        change.outcome,
         &Goal::Settled,
     )
     .await
@@ -274,23 +262,22 @@ async fn finish(
     connection: &Connection,
     vcluster: &str,
     receipt: &Receipt,
-    wait: Wait,
+    outcome: Outcome,
     goal: &Goal,
 ) -> anyhow::Result<ExitCode> {
-    if !wait.wait {
-        print_receipt(wait.print.format, receipt)?;
+    let Some(limit) = outcome.wait.limit() else {
+        print_receipt(outcome.print.format, receipt)?;
         return Ok(ExitCode::SUCCESS);
-    }
-    let limit = Duration::from_secs(wait.timeout_s);
+    };
     let reached = wait_for(connection, vcluster, receipt, goal);
     match tokio::time::timeout(limit, reached).await {
         Ok(view) => match view? {
-            Some(view) => show(wait.print, &view),
+            Some(view) => show(outcome.print, &view),
             None => {
                 remark(&format!("Vcluster {vcluster} is gone."));
                 // There is nothing of it left to show, but programs wait for something that they can read.
-                if wait.print.format == Format::Json {
-                    print_receipt(wait.print.format, receipt)?;
+                if outcome.print.format == Format::Json {
+                    print_receipt(outcome.print.format, receipt)?;
                 }
                 Ok(ExitCode::SUCCESS)
             }
@@ -299,7 +286,8 @@ async fn finish(
             let why = why_not(connection, vcluster).await;
             let text = format!(
                 "vcluster \"{vcluster}\" is not as wanted after {} s{why}; the change itself stands (entry {}): see `docklet vc show {vcluster}`",
-                wait.timeout_s, receipt.index
+                limit.as_secs(),
+                receipt.index
             );
             Err(Failure::new(Class::Timeout, text).into())
         }

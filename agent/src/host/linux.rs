@@ -358,12 +358,11 @@ impl Host for LinuxHost {
         vnodes: &BTreeSet<VnodeId>,
     ) -> Result<(), AgentFault> {
         self.observe_images(seen)?;
-        let here = self.vnodes()?;
         for id in vnodes {
             put(&mut seen.vnodes, *id, None);
             put(&mut seen.saves, *id, None);
             put(&mut seen.snapshots, *id, None);
-            if here.contains(id) {
+            if self.state.vnode(*id).exists() || self.cgroups.has(*id)? {
                 self.observe_vnode(seen, *id)?;
             }
         }

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::output::{print_receipt, remark};
-use crate::cli::Print;
+use crate::cli::{Outcome, Print};
 use crate::exit::{Class, Failure};
 pub use name::{SnapshotName, Span, Whose};
-use wait::{Goal, Wait};
+use wait::Goal;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -52,7 +52,7 @@ pub struct Create {
     #[arg(long, value_name = "SPAN")]
     expires: Option<Span>,
     #[command(flatten)]
-    wait: Wait,
+    outcome: Outcome,
 }
 
 #[derive(Args)]
@@ -60,7 +60,7 @@ pub struct Change {
     /// VCLUSTER/host-0@NAME, or VCLUSTER@NAME
     snapshot: SnapshotName,
     #[command(flatten)]
-    wait: Wait,
+    outcome: Outcome,
 }
 
 #[derive(Args)]
@@ -89,7 +89,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let Create {
                 snapshot,
                 expires,
-                wait,
+                outcome,
             } = create;
             let body = json!({
                 "name": snapshot.name,
@@ -98,18 +98,25 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             });
             let path = path(&snapshot.whose);
             let receipt = connection.receipt(Method::POST, &path, &body).await?;
-            wait::finish(&connection, &snapshot.whose, &receipt, wait, Goal::Taken).await
+            wait::finish(&connection, &snapshot.whose, &receipt, outcome, Goal::Taken).await
         }
         Command::List { whose, print } => {
             let view = look(&connection, &whose).await?;
             show::all(print.format, &whose.vcluster, &view)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Restore(Change { snapshot, wait }) => {
+        Command::Restore(Change { snapshot, outcome }) => {
             let path = format!("{}/{}/restore", path(&snapshot.whose), snapshot.name);
             let body = json!({"vnode": snapshot.whose.vnode});
             let receipt = connection.receipt(Method::POST, &path, &body).await?;
-            wait::finish(&connection, &snapshot.whose, &receipt, wait, Goal::Restored).await
+            wait::finish(
+                &connection,
+                &snapshot.whose,
+                &receipt,
+                outcome,
+                Goal::Restored,
+            )
+            .await
         }
         Command::Delete { snapshot, print } => {
             let path = format!("{}/{}", path(&snapshot.whose), snapshot.name);

@@ -3,31 +3,18 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
 use docklet_control::id::LogIndex;
 use docklet_control::model::{Receipt, RestoreSeen, SnapshotSeen};
 use docklet_control::view::{SnapshotsView, VclusterView};
 
 use super::{Whose, look, show};
-use crate::cli::Print;
+use crate::cli::Outcome;
 use crate::client::connection::Connection;
 use crate::client::output::print_receipt;
 use crate::exit::{Class, Failure};
 
 /// How often it is asked how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-#[derive(Args, Clone, Copy)]
-pub struct Wait {
-    /// Wait until it is done
-    #[arg(long)]
-    wait: bool,
-    /// Seconds to wait at most
-    #[arg(long, default_value_t = 120, requires = "wait")]
-    timeout_s: u64,
-    #[command(flatten)]
-    print: Print,
-}
 
 /// What is waited for.
 #[derive(Clone, Copy)]
@@ -42,24 +29,25 @@ pub async fn finish(
     connection: &Connection,
     whose: &Whose,
     receipt: &Receipt,
-    wait: Wait,
+    outcome: Outcome,
     goal: Goal,
 ) -> anyhow::Result<ExitCode> {
-    if !wait.wait {
-        print_receipt(wait.print.format, receipt)?;
+    let Some(limit) = outcome.wait.limit() else {
+        print_receipt(outcome.print.format, receipt)?;
         return Ok(ExitCode::SUCCESS);
-    }
-    let limit = Duration::from_secs(wait.timeout_s);
+    };
     let reached = until(connection, whose, receipt.index, goal);
     match tokio::time::timeout(limit, reached).await {
         Ok(view) => {
-            show::all(wait.print.format, &whose.vcluster, &view?)?;
+            show::all(outcome.print.format, &whose.vcluster, &view?)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(_) => {
             let text = format!(
                 "it is not done after {} s; the change itself stands (entry {}): see `docklet snapshot list {}`",
-                wait.timeout_s, receipt.index, whose.vcluster
+                limit.as_secs(),
+                receipt.index,
+                whose.vcluster
             );
             Err(Failure::new(Class::Timeout, text).into())
         }
