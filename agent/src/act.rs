@@ -13,8 +13,9 @@ use crate::container_config::{BindKind, BindMount, ContainerConfig};
 use crate::door::images;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
-use crate::limits::{DeviceRule, Limits};
-use crate::lxc::{HelperRequest, StartRequest, StopRequest, helper};
+use crate::limits::{DeviceRule, Limits, Word};
+use crate::lxc::helper::{self, Helper};
+use crate::lxc::{HelperRequest, StartRequest, StopRequest};
 use crate::network::names;
 use crate::network::plug::plug;
 use crate::snapshot::copy;
@@ -101,20 +102,24 @@ pub(crate) fn start(
     // What a container without a monitor left running looks stopped to liblxc, and starting it would make a second
     // copy on the same files.
     host.cgroups.clear(vnode.id)?;
+    // It takes a while until it listens, and plugging in waits for other programs.
+    let answer = host.state.answer(&format!("start-{}", vnode.id));
+    let waiting = Helper::spawn(&host.config.helper, answer)?;
     host.plugging.run(vnode.clone(), plug)?;
     let around = Surroundings::new(&vnode.size, run);
     around.note(&host.state, vnode.id)?;
     let config = container_config(host, vnode, spec, &around)?;
     let request = HelperRequest::Start(StartRequest {
         lxc_path: host.state.lxc_path(),
-        name: container_name(vnode.id),
+        vnode: vnode.id,
         config: config.items(&host.cgroups, &host.cgroups.of_vnode(vnode.id))?,
         init: config.argv()?,
+        cgroups: host.cgroups.clone(),
         limits: to_read_back(host, &config),
         kernel_objects: per_vnode::limits(),
     });
-    let answer = host.state.answer(&format!("start-{}", vnode.id));
-    let started = helper::ask(&host.config.helper, &request, &answer)
+    let started = waiting
+        .ask(&request)
         .and_then(|()| host.cgroups.keep_few(vnode.id))
         .and_then(|()| host.wait_ready(vnode))
         .map_err(|fault| with_log(host, vnode.id, fault));
@@ -191,17 +196,19 @@ fn mounts(host: &LinuxHost, vnode: &AssignedVnode) -> Result<Vec<BindMount>, Age
     Ok(own.into_iter().chain(homes).chain(truths).collect())
 }
 
-/// Files of the payload's cgroup and what they must say after the start.
-fn to_read_back(host: &LinuxHost, config: &ContainerConfig) -> Vec<(String, String)> {
-    let words = config.limits.words(&host.cgroups).into_iter();
-    let mut files: Vec<_> = words.map(|word| (word.file, word.value)).collect();
+/// What files of the payload's cgroup must say after the start.
+fn to_read_back(host: &LinuxHost, config: &ContainerConfig) -> Vec<Word> {
+    let mut words = config.limits.words(&host.cgroups);
     if !host.cgroups.unified() {
         // Version 2 keeps the list in a program that cannot be read.
         let devices = config.devices.iter().map(|device| device.text());
         let list: Vec<String> = devices.collect();
-        files.push(("devices.list".to_owned(), list.join("\n")));
+        words.push(Word {
+            file: "devices.list".to_owned(),
+            value: list.join("\n"),
+        });
     }
-    files
+    words
 }
 
 /// Stops the container, and makes sure that no process of it is left.
@@ -212,6 +219,6 @@ pub(crate) fn stop(host: &LinuxHost, id: VnodeId, timeout_ms: u32) -> Result<(),
         timeout_ms,
     });
     let answer = host.state.answer(&format!("stop-{id}"));
-    helper::ask(&host.config.helper, &request, &answer)?;
+    helper::ask(&host.config.helper, &request, answer)?;
     host.cgroups.clear(id)
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use docklet_control::id::VnodeId;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
 use crate::fault::AgentFault;
 use crate::vnode_dir::{container_name, vnode_of};
@@ -21,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const DESCENDANTS_MAX: &str = "512";
 
 /// The tree of cgroups of this machine, or one that a test made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cgroups {
     root: PathBuf,
     prefix: String,

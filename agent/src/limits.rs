@@ -2,6 +2,7 @@
 
 use docklet_control::amount::VnodeSize;
 use nix::sys::resource::{Resource, getrlimit};
+use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroups;
 
@@ -76,7 +77,7 @@ impl DeviceRule {
 }
 
 /// One file of a cgroup and what is written to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Word {
     pub file: String,
     pub value: String,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::fault::AgentFault;
-use crate::rootfs::mounted_from;
+use crate::rootfs::is_mounted;
 
 /// Where Debian's service mounts it.
 const ROOT: &str = "/var/lib/lxcfs";
@@ -28,7 +28,7 @@ pub(crate) fn files() -> Result<Vec<(PathBuf, &'static str)>, AgentFault> {
     let root = Path::new(ROOT);
     // A file system in user space that died is still mounted, and answers nothing.
     let answers = || root.join("proc/meminfo").metadata().is_ok();
-    if mounted_from(root)?.is_none() || !answers() {
+    if !is_mounted(root)? || !answers() {
         return Ok(Vec::new());
     }
     let all = FILES.iter().map(|name| (root.join(name), *name));

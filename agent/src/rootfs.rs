@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::{Digest, VnodeId};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use rustix::fs::{AtFlags, CWD, Statx, StatxAttributes, StatxFlags, statx};
+use rustix::io::Errno;
 
 use crate::fault::AgentFault;
 use crate::lxc::{HelperRequest, MountRequest, helper};
@@ -69,7 +71,7 @@ fn mount_lower(
             uid_base: vnode.uid_base,
         });
         let answer = state.answer(&format!("mount-{}", vnode.id));
-        helper::ask(helper, &request, &answer)?;
+        helper::ask(helper, &request, answer)?;
     }
     Ok(target)
 }
@@ -149,12 +151,13 @@ fn remove_dir(path: &Path) -> Result<(), AgentFault> {
     }
 }
 
-/// Whether something is mounted right there.
+/// Whether something is mounted right there. The table of mounts says so too, but it has thousands of lines on a worker
+/// with a thousand vnodes, and the kernel writes them all whoever asks.
 ///
 /// # Errors
-/// `/proc` cannot be read.
+/// The path cannot be looked at.
 pub fn is_mounted(path: &Path) -> Result<bool, AgentFault> {
-    mounted_from(path).map(|source| source.is_some())
+    look(path).map(|found| found.is_some())
 }
 
 /// Where anything is mounted.
@@ -168,19 +171,28 @@ pub(crate) fn mount_points() -> Result<BTreeSet<PathBuf>, AgentFault> {
     Ok(points.map(PathBuf::from).collect())
 }
 
-/// What is mounted right there, as a device's path or a file system's name; none if nothing is.
+/// The block device that is mounted right there; none if nothing is.
 ///
 /// # Errors
-/// `/proc` cannot be read.
-pub fn mounted_from(path: &Path) -> Result<Option<PathBuf>, AgentFault> {
-    let table = Path::new("/proc/self/mountinfo");
-    let mounts = fs::read_to_string(table).map_err(AgentFault::file("read", table))?;
-    let wanted = path.to_string_lossy();
-    // The fifth field is the mount point, and the second after the dash the source (proc_pid_mountinfo(5)); state
-    // directories have no characters that are escaped there.
-    let mount = mounts
-        .lines()
-        .rfind(|line| line.split(' ').nth(4) == Some(&*wanted));
-    let source = |line: &str| Some(PathBuf::from(line.split(" - ").nth(1)?.split(' ').nth(1)?));
-    Ok(mount.and_then(source))
+/// The path cannot be looked at; what is mounted is on no device.
+pub(crate) fn mounted_device(path: &Path) -> Result<Option<PathBuf>, AgentFault> {
+    let Some(found) = look(path)? else {
+        return Ok(None);
+    };
+    let (major, minor) = (found.stx_dev_major, found.stx_dev_minor);
+    let link = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
+    let target = fs::read_link(&link).map_err(AgentFault::file("read", link))?;
+    Ok(target.file_name().map(|name| Path::new("/dev").join(name)))
+}
+
+/// What statx(2) says of a mount's root; none of anything else, and of what is not there.
+fn look(path: &Path) -> Result<Option<Statx>, AgentFault> {
+    // A file server that died shall not be asked.
+    let still = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
+    let found = match statx(CWD, path, still, StatxFlags::empty()) {
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        found => found.map_err(|errno| AgentFault::file("look at", path)(errno.into()))?,
+    };
+    let root = found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+    Ok(root.then_some(found))
 }

@@ -1,7 +1,7 @@
 // How benchmarks tell what they measured: a table, and target/bench/NAME.json.
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
@@ -12,6 +12,30 @@ export async function timed(act) {
   const begun = performance.now();
   await act();
   return performance.now() - begun;
+}
+
+// Clock ticks of all processors: all, and those at rest.
+function ticks() {
+  const all = readFileSync("/proc/stat", "utf8").split("\n")[0].split(/\s+/).slice(1, 9).map(Number);
+  return { all: all.reduce((sum, part) => sum + part, 0), idle: all[3] + all[4] };
+}
+
+// Waits until the machine has nothing left to do of what came before: a peer's network namespace takes the kernel a while to
+// take down, in which nobody gets a new one. For at most 10 s.
+async function rest() {
+  const begun = performance.now();
+  for (let before = ticks(), quiet = 0; quiet < 2 && performance.now() - begun < 10_000; ) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const now = ticks();
+    quiet = now.idle - before.idle >= 0.85 * (now.all - before.all) ? quiet + 1 : 0;
+    before = now;
+  }
+}
+
+// Milliseconds that `act` takes on a machine at rest.
+export async function fromRest(act) {
+  await rest();
+  return timed(act);
 }
 
 export const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];

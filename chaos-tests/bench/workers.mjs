@@ -9,7 +9,7 @@ process.env.DOCKLET_PROFILE ??= "measure";
 const { Cluster, program } = await import("../harness.mjs");
 const { Bare, abreast } = await import("./bare.mjs");
 const { Incus } = await import("./incus.mjs");
-const { alone, compared, report, timed } = await import("./report.mjs");
+const { alone, compared, fromRest, report, timed } = await import("./report.mjs");
 
 const PARTS = (process.env.PARTS ?? "create,exec,scale,agent,hold").split(",");
 const PAIRS = Number(process.env.PAIRS ?? 15);
@@ -40,11 +40,11 @@ async function interleaved(pairs, pair) {
 async function one(bare, incus) {
   bare.make("one");
   const { ours, lxc, theirs } = await interleaved(PAIRS, async (turn) => {
-    const ours = await timed(() => create(`b${turn}`, 1, ALONE));
+    const ours = await fromRest(() => create(`b${turn}`, 1, ALONE));
     await remove(`b${turn}`);
-    const lxc = await timed(() => bare.start("one"));
+    const lxc = await fromRest(() => bare.start("one"));
     await bare.stop("one");
-    const theirs = await timed(() => incus.launch(`b${turn}`));
+    const theirs = await fromRest(() => incus.launch(`b${turn}`));
     await incus.delete(`b${turn}`);
     return { ours, lxc, theirs };
   });
@@ -58,8 +58,8 @@ async function exec(incus) {
   await create("e", 1, ALONE);
   await incus.launch("e");
   const { ours, theirs } = await interleaved(PAIRS * 2, async () => ({
-    ours: await timed(() => docklet("exec", "e/host-0", "--", "true")),
-    theirs: await timed(() => incus.exec("e", "true")),
+    ours: await fromRest(() => docklet("exec", "e/host-0", "--", "true")),
+    theirs: await fromRest(() => incus.exec("e", "true")),
   }));
   await remove("e");
   await incus.delete("e");
@@ -68,19 +68,19 @@ async function exec(incus) {
 
 async function scale(bare, incus) {
   const twenty = await interleaved(BULK_PAIRS, async (turn) => {
-    const ours = await timed(() => create(`t${turn}`, 20));
+    const ours = await fromRest(() => create(`t${turn}`, 20));
     await remove(`t${turn}`);
     const names = Array.from({ length: 20 }, (_, n) => `t${turn}n${n}`);
-    const theirs = await timed(() => abreast(20, names, (name) => incus.launch(name)));
+    const theirs = await fromRest(() => abreast(20, names, (name) => incus.launch(name)));
     await abreast(8, names, (name) => incus.delete(name));
     return { ours, theirs };
   });
   const names = Array.from({ length: 100 }, (_, n) => `h${n}`);
   names.forEach((name) => bare.make(name));
   const hundred = await interleaved(BULK_PAIRS, async (turn) => {
-    const ours = await timed(() => create(`h${turn}`, 100));
+    const ours = await fromRest(() => create(`h${turn}`, 100));
     await remove(`h${turn}`);
-    const lxc = await timed(() => abreast(8, names, (name) => bare.start(name)));
+    const lxc = await fromRest(() => abreast(8, names, (name) => bare.start(name)));
     await abreast(8, names, (name) => bare.stop(name));
     return { ours, lxc };
   });

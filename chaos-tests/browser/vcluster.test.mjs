@@ -138,7 +138,7 @@ test("a vcluster is made of a snapshot by the link beside it, and says what it i
   cluster.run("vc", "delete", "copy", "--wait");
 });
 
-test("disks are as large as the form says and grow, and GPUs are not offered where nobody has any", async () => {
+test("disks are as large as the form says, limits change while the vnode runs, and GPUs are not offered where nobody has any", async () => {
   const page = await open("new/vcluster");
   assert.equal(await page.locator("#gpus").count(), 0);
   await page.fill("#name", "small");
@@ -151,9 +151,15 @@ test("disks are as large as the form says and grow, and GPUs are not offered whe
   await page.waitForURL(/\/vclusters\/small/);
   await page.locator('tr[data-vnode="host-0"][data-phase="running"]').waitFor();
   assert.match(await page.locator("#facts").textContent(), /2 GiB of disk$|2 GiB of disk/);
+  const limits = page.locator("#limits");
+  await limits.locator("summary").click();
   await page.fill("#resize", "3072");
-  await page.getByRole("button", { name: "Grow" }).click();
+  await page.fill("#resize-memory", "384");
+  await page.fill("#resize-cpu", "750");
+  await limits.getByRole("button", { name: "Change" }).click();
   await page.locator("#facts", { hasText: "3 GiB of disk" }).waitFor();
+  assert.match(await page.locator("#facts").textContent(), /384 MiB/);
+  await until("the vnode to see its new memory", () => /\b393216 kB/.test(shell("small/host-0", "grep MemTotal /proc/meminfo")));
   const options = await page.locator("#usage-what option").allTextContents();
   assert.deepEqual(options.filter((option) => option.includes("GPU")), []);
   cluster.run("vc", "delete", "small", "--wait");

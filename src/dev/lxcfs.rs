@@ -6,6 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
+
 use crate::client::output::remark;
 
 const PROGRAM: &str = "/usr/bin/lxcfs";
@@ -29,7 +32,18 @@ fn runs() -> bool {
     Path::new(ROOT).join("proc/meminfo").exists()
 }
 
+/// One that died leaves a mount that answers nothing, and that nothing can be mounted over.
+fn forget_a_dead_one() -> std::io::Result<()> {
+    match std::fs::metadata(ROOT) {
+        Err(error) if error.raw_os_error() == Some(Errno::ENOTCONN as i32) => {
+            Ok(umount2(ROOT, MntFlags::MNT_DETACH)?)
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 fn start() -> std::io::Result<()> {
+    forget_a_dead_one()?;
     std::fs::create_dir_all(ROOT)?;
     let mut child = Command::new(PROGRAM)
         .args(["--enable-cfs", "--enable-loadavg", ROOT])

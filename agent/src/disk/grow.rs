@@ -18,7 +18,7 @@ use super::{BLOCK_BYTES, bytes};
 use crate::command::run;
 use crate::fault::AgentFault;
 use crate::loop_device;
-use crate::rootfs::{mounted_from, unmount};
+use crate::rootfs::{mounted_device, unmount};
 use crate::vnode_dir::StateDir;
 
 /// From fs/ext4/ext4.h: `_IOW('f', 16, __u64)`.
@@ -51,7 +51,7 @@ pub(crate) fn mounted(state: &StateDir, id: VnodeId, size: DiskMib) -> Result<()
 
 /// Enlarges the file system that is mounted there, and is this file.
 pub(crate) fn enlarge_mounted(file: &Path, point: &Path, size: DiskMib) -> Result<(), AgentFault> {
-    let Some(device) = mounted_from(point)? else {
+    let Some(device) = mounted_device(point)? else {
         return Ok(());
     };
     let length = enlarge(file, size)?;

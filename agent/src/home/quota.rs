@@ -18,7 +18,7 @@ use super::Homes;
 use crate::disk::{self, BLOCK_BYTES, bytes, grow};
 use crate::fault::AgentFault;
 use crate::loop_device::{attached_to, wait_detached};
-use crate::rootfs::{mount_points, mounted_from, unmount};
+use crate::rootfs::{is_mounted, mount_points, mounted_device, unmount};
 use crate::vnode_dir::StateDir;
 
 /// Held while a home is mounted or sized: two vnodes of one person may need it at the same moment.
@@ -65,7 +65,7 @@ pub(super) fn mount(
         disk::create(state, &home.file, quota)?;
     }
     grow_still(&home, quota)?;
-    if mounted_from(&home.point)?.is_none() {
+    if !is_mounted(&home.point)? {
         mount_once(&home)?;
     }
     fit(&home, quota)
@@ -78,7 +78,7 @@ pub(super) fn mount(
 pub(crate) fn resize(homes: &Homes, user: UserId, quota: DiskMib) -> Result<(), AgentFault> {
     let _alone = SIZING.lock().unwrap_or_else(PoisonError::into_inner);
     let home = Home::of(homes, user);
-    if homes.mounted || mounted_from(&home.point)?.is_none() {
+    if homes.mounted || !is_mounted(&home.point)? {
         // The next start mounts it with what it may hold then.
         return Ok(());
     }
@@ -142,7 +142,7 @@ fn mount_once(home: &Home) -> Result<(), AgentFault> {
 /// the next time.
 fn grow_still(home: &Home, quota: DiskMib) -> Result<(), AgentFault> {
     let fits = grow::works_mounted() || length(home)? >= bytes(quota);
-    if fits || mounted_from(&home.point)?.is_some() || !wait_detached(&home.file)? {
+    if fits || is_mounted(&home.point)? || !wait_detached(&home.file)? {
         return Ok(());
     }
     grow::enlarge_still(&home.file, quota)
@@ -164,7 +164,7 @@ fn fit(home: &Home, quota: DiskMib) -> Result<(), AgentFault> {
 
 /// Takes what is beyond the quota from everybody, and gives back what is not.
 fn keep_back(home: &Home, quota: DiskMib) -> Result<(), AgentFault> {
-    let Some(device) = mounted_from(&home.point)? else {
+    let Some(device) = mounted_device(&home.point)? else {
         return Ok(());
     };
     let named = AgentFault::file("look at", &home.point);

@@ -175,18 +175,6 @@ impl Container {
         call!(self, stop)
     }
 
-    /// Value of a cgroup file of its payload, by the controller's file name; none if there is no such file.
-    pub(super) fn cgroup_item(&self, key: &str) -> Option<String> {
-        let key = text(key).ok()?;
-        let mut buffer = [0_u8; 1_024];
-        let room = c_int::try_from(buffer.len()).ok()?;
-        let into: *mut c_char = buffer.as_mut_ptr().cast();
-        let length = call!(self, get_cgroup_item, key.as_ptr(), into, room);
-        let length = usize::try_from(length).ok().filter(|n| *n < buffer.len())?;
-        let value = std::str::from_utf8(&buffer[..length]).ok()?;
-        Some(value.trim_end_matches(['\0', '\n']).to_owned())
-    }
-
     /// Writes to a cgroup file of the container that runs.
     ///
     /// # Errors

@@ -9,8 +9,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 
+use docklet_control::id::VnodeId;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -18,8 +19,11 @@ use serde::{Deserialize, Serialize};
 
 use super::container::Container;
 use super::{kernel_objects, mount, quota};
+use crate::cgroup::Cgroups;
 use crate::fault::AgentFault;
+use crate::limits::Word;
 use crate::open_files;
+use crate::vnode_dir::container_name;
 
 /// First argument by which the program knows that it is to be the helper.
 pub const ARGUMENT: &str = "__lxc-helper";
@@ -44,13 +48,14 @@ pub enum HelperRequest {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct StartRequest {
     pub lxc_path: PathBuf,
-    pub name: String,
+    pub vnode: VnodeId,
     /// Configuration items in order.
     pub config: Vec<(String, String)>,
     /// The first process: a program in full, and its arguments.
     pub init: Vec<String>,
-    /// Cgroup files and the value that must be read back from each.
-    pub limits: Vec<(String, String)>,
+    pub cgroups: Cgroups,
+    /// What its cgroup's files must say afterwards.
+    pub limits: Vec<Word>,
     /// Files below `/proc/sys/user` and what is written to them for its user namespace.
     pub kernel_objects: Vec<(String, u32)>,
 }
@@ -98,7 +103,9 @@ fn serve(request: &Path, answer: &Path) -> ExitCode {
     let done = hear_all_signals()
         .and_then(|()| open_files::lower())
         .and_then(|()| die_with_agent(request))
-        .and_then(|()| perform(read_request(request)?));
+        .and_then(|()| read_request(request))
+        // An agent that died while its helper waited wants nothing more.
+        .and_then(|asked| asked.map_or(Ok(0), perform));
     match done {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {
@@ -135,15 +142,18 @@ fn die_with_agent(request: &Path) -> Result<(), AgentFault> {
     Ok(told.map_err(std::io::Error::from)?)
 }
 
-fn read_request(path: &Path) -> Result<HelperRequest, AgentFault> {
+/// None if standard input ends before one begins.
+fn read_request(path: &Path) -> Result<Option<HelperRequest>, AgentFault> {
     let mut text = String::new();
     if path == Path::new(STDIN) {
-        std::io::stdin().read_to_string(&mut text)?;
+        if std::io::stdin().read_to_string(&mut text)? == 0 {
+            return Ok(None);
+        }
     } else {
         text = fs::read_to_string(path).map_err(AgentFault::file("read", path))?;
         fs::remove_file(path).map_err(AgentFault::file("delete", path))?;
     }
-    Ok(serde_json::from_str(&text)?)
+    Ok(Some(serde_json::from_str(&text)?))
 }
 
 fn perform(request: HelperRequest) -> Result<u8, AgentFault> {
@@ -160,7 +170,7 @@ fn perform(request: HelperRequest) -> Result<u8, AgentFault> {
 impl StartRequest {
     fn perform(&self) -> Result<(), AgentFault> {
         silence()?;
-        let container = Container::open(&self.lxc_path, &self.name)?;
+        let container = Container::open(&self.lxc_path, &container_name(self.vnode))?;
         container.clear();
         for (key, value) in &self.config {
             container.set(key, value)?;
@@ -168,36 +178,20 @@ impl StartRequest {
         container.save()?;
         quota::put_off(&container, &self.config)?;
         container.start(&self.init)?;
-        let checked = self.check(&container);
-        if checked.is_err() {
+        let settled = self.settle(&container);
+        if settled.is_err() {
             container.stop();
         }
-        checked
+        settled
     }
 
-    /// What liblxc accepts it may still ignore: a limit of the other cgroup version, say.
-    fn check(&self, container: &Container) -> Result<(), AgentFault> {
+    /// What can be set only once the first process is there.
+    fn settle(&self, container: &Container) -> Result<(), AgentFault> {
         let ended = || AgentFault::NotReady("its first process ended at once".to_owned());
-        let held = quota::set(container, &self.config);
-        if held.is_err() && container.init_pid().is_none() {
-            return Err(ended());
-        }
-        held?;
-        for (file, wanted) in &self.limits {
-            let found = container.cgroup_item(file);
-            if found.is_none() && container.init_pid().is_none() {
-                return Err(ended());
-            }
-            let found = found.unwrap_or_else(|| "not there".to_owned());
-            if found != *wanted {
-                return Err(AgentFault::Limit {
-                    key: file.clone(),
-                    wanted: wanted.clone(),
-                    found,
-                });
-            }
-        }
+        let held = quota::set(container, &self.config)
+            .and_then(|()| self.cgroups.check(self.vnode, &self.limits));
         let init = container.init_pid().ok_or_else(ended)?;
+        held?;
         kernel_objects::limit(init, &self.kernel_objects).map_err(AgentFault::file(
             "limit kernel objects of",
             format!("/proc/{init}"),
@@ -265,35 +259,80 @@ fn take_terminal() -> Result<(), AgentFault> {
     Ok(())
 }
 
-/// The agent's side: runs the helper for a request that has no use for standard streams.
+/// The agent's side: a helper that waits for its one request. To start it takes longer than many an act.
+#[derive(Debug)]
+pub struct Helper {
+    program: PathBuf,
+    answer: PathBuf,
+    child: Child,
+}
+
+impl Helper {
+    /// Starts one, which will leave its answer in this file.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn spawn(program: &Path, answer: PathBuf) -> Result<Self, AgentFault> {
+        let child = Command::new(program)
+            .args([ARGUMENT, STDIN])
+            .arg(&answer)
+            .env_clear()
+            .env("PATH", PROGRAMS)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(spawn_fault(program))?;
+        Ok(Self {
+            program: program.to_owned(),
+            answer,
+            child,
+        })
+    }
+
+    /// Lets it serve a request that has no use for standard streams.
+    ///
+    /// # Errors
+    /// What the helper found wrong.
+    pub fn ask(mut self, request: &HelperRequest) -> Result<(), AgentFault> {
+        // As one piece: serde_json would write each brace by itself, and the helper read it so.
+        let text = serde_json::to_vec(request)?;
+        if let Some(mut stdin) = self.child.stdin.take() {
+            stdin.write_all(&text)?;
+        }
+        let status = self.child.wait().map_err(spawn_fault(&self.program))?;
+        if status.success() {
+            return Ok(());
+        }
+        let cause = fs::read_to_string(&self.answer);
+        // Left behind it would be taken for the answer to a later request.
+        drop(fs::remove_file(&self.answer));
+        Err(AgentFault::Lxc(
+            cause.unwrap_or_else(|_| format!("helper ended: {status}")),
+        ))
+    }
+}
+
+impl Drop for Helper {
+    /// One that was not asked anything ends without having done anything.
+    fn drop(&mut self) {
+        let unasked = self.child.stdin.is_some();
+        if unasked && self.child.kill().is_ok() {
+            drop(self.child.wait());
+        }
+    }
+}
+
+fn spawn_fault(program: &Path) -> impl FnOnce(std::io::Error) -> AgentFault {
+    let program = program.display().to_string();
+    |source| AgentFault::Spawn { program, source }
+}
+
+/// Starts a helper for a request and lets it serve.
 ///
 /// # Errors
 /// What the helper found wrong.
-pub fn ask(helper: &Path, request: &HelperRequest, answer: &Path) -> Result<(), AgentFault> {
-    let spawn = |source| AgentFault::Spawn {
-        program: helper.display().to_string(),
-        source,
-    };
-    let mut child = Command::new(helper)
-        .args([ARGUMENT, STDIN])
-        .arg(answer)
-        .env_clear()
-        .env("PATH", PROGRAMS)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(spawn)?;
-    if let Some(stdin) = child.stdin.take() {
-        serde_json::to_writer(stdin, request)?;
-    }
-    let status = child.wait().map_err(spawn)?;
-    if status.success() {
-        return Ok(());
-    }
-    let cause = fs::read_to_string(answer).unwrap_or_else(|_| format!("helper ended: {status}"));
-    // Left behind it would be taken for the answer to a later request.
-    drop(fs::remove_file(answer));
-    Err(AgentFault::Lxc(cause))
+pub fn ask(helper: &Path, request: &HelperRequest, answer: PathBuf) -> Result<(), AgentFault> {
+    Helper::spawn(helper, answer)?.ask(request)
 }

@@ -124,7 +124,9 @@ fn weaken_request(helper: &Path) -> io::Result<()> {
     };
     let weaknesses: Vec<Weakness> = serde_json::from_slice(&text)?;
     let mut request = String::new();
-    io::stdin().read_to_string(&mut request)?;
+    if io::stdin().read_to_string(&mut request)? == 0 {
+        return Ok(());
+    }
     let mut request: HelperRequest = serde_json::from_str(&request)?;
     if let HelperRequest::Start(start) = &mut request {
         for weakness in &weaknesses {
