@@ -35,6 +35,11 @@ enum Command {
     Vnode(client::vnode::Command),
     /// Run a program in a vnode
     Exec(client::exec::Exec),
+    /// Tell why vnodes are where they are, or wait, and what would help
+    Explain(client::explain::Explain),
+    /// Tell what would come of something, without doing it
+    #[command(subcommand)]
+    WhatIf(client::what_if::Command),
     /// Open a terminal in a vnode
     Shell(client::shell::Shell),
     /// Snapshots of vnodes: take, list, restore, delete, schedule
@@ -166,6 +171,8 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Token(command) => client::machine::token(command).await,
         Command::User(command) => client::login::user(command).await,
         Command::Group(command) => client::group::run(command).await,
+        Command::Explain(explain) => client::explain::run(explain).await,
+        Command::WhatIf(command) => client::what_if::run(command).await,
         Command::Image(command) => image::run(command).await,
         Command::Backup(command) => client::backup::run(command).await,
         Command::Restore(ask) => role::anew::restore(ask).await,

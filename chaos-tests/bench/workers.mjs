@@ -39,6 +39,13 @@ async function interleaved(pairs, pair) {
 
 async function one(bare, incus) {
   bare.make("one");
+  const first = await interleaved(BULK_PAIRS, async (turn) => {
+    const ours = await fromRest(() => create(`f${turn}`, 1, ALONE));
+    await remove(`f${turn}`);
+    return { ours };
+  });
+  // The peers have their bridge and their image's files before; so have we with a vnode on each worker.
+  await create("warm", 2);
   const { ours, lxc, theirs } = await interleaved(PAIRS, async (turn) => {
     const ours = await fromRest(() => create(`b${turn}`, 1, ALONE));
     await remove(`b${turn}`);
@@ -48,7 +55,9 @@ async function one(bare, incus) {
     await incus.delete(`b${turn}`);
     return { ours, lxc, theirs };
   });
+  await remove("warm");
   return [
+    alone("the first vnode of a person on a worker: network, home and shifted image are made too", "ms", first.ours),
     compared("one busybox vnode, vc create --wait against lxc-start -d, unprivileged", "ms", ours, lxc, { most: 3 }),
     compared("the same against incus launch", "ms", ours, theirs, { times: 8 }),
   ];

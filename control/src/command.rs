@@ -15,12 +15,13 @@ use crate::image::command::ImageCommand;
 use crate::limit::command::LimitCommand;
 use crate::model::{
     Autopilot, Bandwidth, ClusterId, ClusterVersion, DiskOvercommit, ImageSpec, JoinRole, KbitPerS,
-    PortNumber, Program, Protocol, PublicPort, Role, SessionKind, Wishes, WorkerCapacity,
+    PortNumber, Program, Protocol, PublicPort, Role, Rules, SessionKind, Wishes, WorkerCapacity,
     WorkerFacts, WorkerStatus,
 };
 use crate::place::Obstacle;
 use crate::quorum::Seat;
 use crate::report::VnodeReport;
+use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::SnapshotCommand;
 
 /// Version of the entries of a cluster whose version has not risen yet; entries of all versions decode for ever.
@@ -222,14 +223,8 @@ pub enum Command {
     },
     /// About names of images, and who holds them. Since version 3.
     Image(ImageCommand),
-    /// A vcluster whose vnodes want something beyond their size. Since version 3.
-    CreateVclusterWith {
-        name: String,
-        image: String,
-        vnodes: u32,
-        size: VnodeSize,
-        wishes: Wishes,
-    },
+    /// A vcluster of which something beyond its size is wanted. Since version 3.
+    CreateVclusterWith(NewVcluster),
     /// Lets the disks of all its vnodes grow. Since version 3.
     ResizeVcluster {
         vcluster: VclusterId,
@@ -245,6 +240,23 @@ pub enum Command {
     Limit(LimitCommand),
     /// About groups of people. Since version 3.
     Group(GroupCommand),
+    /// About what the scheduler goes by. Since version 3.
+    Schedule(ScheduleCommand),
+}
+
+/// What is wanted of a new vcluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewVcluster {
+    pub name: String,
+    pub image: String,
+    pub vnodes: u32,
+    pub size: VnodeSize,
+    pub wishes: Wishes,
+    /// The site's setting if none.
+    #[serde(default)]
+    pub bandwidth: Option<KbitPerS>,
+    #[serde(default)]
+    pub rules: Rules,
 }
 
 /// What the first master knows when it makes a cluster.
@@ -268,38 +280,21 @@ pub struct InitCluster {
 impl Command {
     /// What makes a vcluster; whoever wishes the usual can be understood by every version.
     #[must_use]
-    pub fn create_vcluster(
-        name: String,
-        image: String,
-        vnodes: u32,
-        size: VnodeSize,
-        wishes: Wishes,
-        bandwidth: Option<KbitPerS>,
-    ) -> Self {
-        if let Some(bandwidth) = bandwidth {
-            return Self::Limit(LimitCommand::CreateVcluster {
-                name,
-                image,
-                vnodes,
-                size,
-                wishes,
-                bandwidth,
-            });
+    pub fn create_vcluster(new: NewVcluster) -> Self {
+        let usual = NewVcluster {
+            wishes: Wishes::default(),
+            bandwidth: None,
+            rules: Rules::default(),
+            ..new.clone()
+        };
+        if new != usual {
+            return Self::CreateVclusterWith(new);
         }
-        if wishes == Wishes::default() {
-            return Self::CreateVcluster {
-                name,
-                image,
-                vnodes,
-                size,
-            };
-        }
-        Self::CreateVclusterWith {
-            name,
-            image,
-            vnodes,
-            size,
-            wishes,
+        Self::CreateVcluster {
+            name: new.name,
+            image: new.image,
+            vnodes: new.vnodes,
+            size: new.size,
         }
     }
 
@@ -341,12 +336,13 @@ impl Command {
             Self::RemovePort { .. } => "RemovePort",
             Self::LimitBandwidth { .. } => "LimitBandwidth",
             Self::Image(command) => command.name(),
-            Self::CreateVclusterWith { .. } => "CreateVclusterWith",
+            Self::CreateVclusterWith(_) => "CreateVclusterWith",
             Self::ResizeVcluster { .. } => "ResizeVcluster",
             Self::SetDiskOvercommit { .. } => "SetDiskOvercommit",
             Self::Snapshot(command) => command.name(),
             Self::Limit(command) => command.name(),
             Self::Group(command) => command.name(),
+            Self::Schedule(command) => command.name(),
         }
     }
 

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::command::Command;
-use crate::evolve::evolve;
-use crate::id::{Epoch, UnixMs, WorkerId};
+use crate::id::{UnixMs, VnodeId, WorkerId};
 use crate::image::copies;
 use crate::model::{Vnode, VnodeWanted, Worker, WorkerStatus};
-use crate::place::{self, Obstacle};
+use crate::place::{Batch, Board, Obstacle};
 use crate::snapshot::schedule;
 use crate::state::State;
 use crate::version;
@@ -64,27 +63,20 @@ fn marks(state: &State, soft: &Soft, now: UnixMs) -> Vec<Command> {
 
 /// Workers for vnodes that have none. Each choice sees the ones before it.
 fn placements(state: &State) -> Option<Command> {
-    let mut trial = state.clone();
-    let mut placed = Vec::new();
-    let mut unplaced: Vec<(crate::id::VnodeId, Vec<Obstacle>)> = Vec::new();
-    let waiting: Vec<&Vnode> = state
-        .unplaced_vnodes()
-        .filter(|vnode| vnode.wanted == VnodeWanted::Running)
-        .take(PLACED_MAX)
-        .collect();
-    for vnode in waiting {
-        match place::place(&trial, vnode) {
-            Ok(worker) => {
-                placed.push((vnode.id, worker));
-                let events = place::placing(&trial, &state.workers[&worker], vnode, Epoch(0));
-                trial = events.iter().fold(trial, |trial, event| {
-                    evolve(trial, UnixMs::default(), event)
-                });
-            }
-            Err(obstacles) if obstacles != vnode.obstacles => unplaced.push((vnode.id, obstacles)),
-            Err(_) => {}
-        }
+    let waiting = state.unplaced_vnodes();
+    let waiting = waiting.filter(|vnode| vnode.wanted == VnodeWanted::Running);
+    let waiting: Vec<Vnode> = waiting.take(PLACED_MAX).cloned().collect();
+    if waiting.is_empty() {
+        return None;
     }
+    let Batch { placed, unplaced } = Board::of(state).place_all(&waiting);
+    let known = |(id, obstacles): &(VnodeId, Vec<Obstacle>)| {
+        state
+            .vnodes
+            .get(id)
+            .is_some_and(|vnode| vnode.obstacles == *obstacles)
+    };
+    let unplaced: Vec<_> = unplaced.into_iter().filter(|told| !known(told)).collect();
     let any = !placed.is_empty() || !unplaced.is_empty();
     any.then_some(Command::PlaceVnodes { placed, unplaced })
 }

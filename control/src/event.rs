@@ -20,6 +20,7 @@ use crate::model::{
 };
 use crate::name::Name;
 use crate::place::Obstacle;
+use crate::schedule::event::ScheduleEvent;
 use crate::snapshot::event::SnapshotEvent;
 
 /// One fact. It carries every chosen value, so that replay never chooses again.
@@ -188,6 +189,7 @@ pub enum Event {
     Snapshot(SnapshotEvent),
     Limit(LimitEvent),
     Group(GroupEvent),
+    Schedule(ScheduleEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

@@ -329,6 +329,20 @@ fn limits_are_of_somebody(state: &State, broken: &mut Vec<String>) {
             broken.push(format!("vcluster {vcluster} is limited and is not there"));
         }
     }
+    for vcluster in state.vcluster_rules.keys() {
+        if !state.vclusters.contains_key(vcluster) {
+            broken.push(format!("vcluster {vcluster} has rules and is not there"));
+        }
+    }
+    for traits in state.worker_traits.values() {
+        let there = state.workers.contains_key(&traits.worker);
+        if !there || traits.says_nothing() {
+            broken.push(format!(
+                "worker {} is described and is not there",
+                traits.worker
+            ));
+        }
+    }
     for resize in state.vnode_resizes.values() {
         let vnode = state.vnodes.get(&resize.vnode);
         let placed = vnode.and_then(|vnode| vnode.placement);

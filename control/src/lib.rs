@@ -35,14 +35,16 @@ pub mod refusal;
 pub mod report;
 pub mod row_map;
 pub mod rows;
+pub mod schedule;
 pub mod snapshot;
 pub mod state;
 pub mod touched;
 pub mod version;
 pub mod view;
+pub mod what_if;
 
 pub use apply::{Applied, apply};
-pub use command::{Actor, Command, Entry};
+pub use command::{Actor, Command, Entry, NewVcluster};
 pub use event::{Change, Event};
 pub use refusal::{Refusal, RefusalClass};
 pub use state::State;

@@ -10,6 +10,7 @@ use crate::limit::event::LimitEvent;
 use crate::model::drill::Prober;
 use crate::model::{Port, PublicPort, Role, User, Vcluster, Vnode};
 use crate::refusal::Refusal;
+use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::{SnapshotCommand, SnapshotOf};
 use crate::state::State;
 
@@ -68,7 +69,7 @@ fn needs(command: &Command) -> Needs {
         Command::RemoveMaster { .. } => Needs::AdminOrDuty,
         Command::ChangePassword { user, .. } => Needs::Oneself(*user),
         Command::CloseSession { id } => Needs::HolderOf(*id),
-        Command::CreateVcluster { .. } | Command::CreateVclusterWith { .. } => Needs::Person,
+        Command::CreateVcluster { .. } | Command::CreateVclusterWith(_) => Needs::Person,
         Command::StartVcluster { vcluster }
         | Command::StopVcluster { vcluster }
         | Command::ScaleVcluster { vcluster, .. }
@@ -83,12 +84,21 @@ fn needs(command: &Command) -> Needs {
         Command::Image(command) => image_needs(command),
         Command::Snapshot(command) => snapshot_needs(command),
         Command::Limit(command) => limit_needs(command),
+        Command::Schedule(command) => schedule_needs(command),
+    }
+}
+
+fn schedule_needs(command: &ScheduleCommand) -> Needs {
+    match command {
+        ScheduleCommand::Label { .. }
+        | ScheduleCommand::Cordon { .. }
+        | ScheduleCommand::Uncordon { .. } => Needs::Admin,
+        ScheduleCommand::SetRules { vcluster, .. } => Needs::OwnerOf(*vcluster),
     }
 }
 
 fn limit_needs(command: &LimitCommand) -> Needs {
     match command {
-        LimitCommand::CreateVcluster { .. } => Needs::Person,
         LimitCommand::Resize { vcluster, .. } => Needs::OwnerOf(*vcluster),
         LimitCommand::SetBandwidthCeiling { .. }
         | LimitCommand::SetUsualHome { .. }
@@ -315,6 +325,7 @@ fn sees(asker: &User, event: &Event) -> bool {
         Event::Limit(LimitEvent::UsualHomeSet { .. }) => true,
         Event::Limit(event) => asker.role == Role::Admin || event.owner() == Some(asker.id),
         Event::Group(event) => event.is_for(asker),
+        Event::Schedule(event) => event.is_for(asker),
         Event::Drill(event) => event.is_for_everybody() || asker.role == Role::Admin,
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
@@ -389,7 +400,7 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::DiskOvercommitSet { .. } => {}
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
         Event::Limit(_) => {}
-        Event::Group(_) => {}
+        Event::Group(_) | Event::Schedule(_) => {}
     }
     event
 }

@@ -213,6 +213,20 @@ macro_rules! for_each_map {
             put_user_home,
             remove_user_home
         );
+        $with!(
+            WorkerTraits,
+            worker_traits,
+            WorkerId,
+            put_worker_traits,
+            remove_worker_traits
+        );
+        $with!(
+            VclusterRules,
+            vcluster_rules,
+            VclusterId,
+            put_vcluster_rules,
+            remove_vcluster_rules
+        );
     };
 }
 

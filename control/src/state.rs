@@ -5,6 +5,7 @@
 mod groups;
 mod images;
 mod limits;
+mod scheduling;
 mod snapshots;
 mod wishes;
 
@@ -22,8 +23,8 @@ use crate::model::{
     HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound,
     ImageTitle, JoinToken, LastBackup, Lineage, Master, Network, Port, Program, PublicPort,
     Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave,
-    SnapshotSchedule, User, UserHome, UserImageQuota, Vcluster, VclusterBandwidth, VclusterWishes,
-    Vnode, VnodeResize, VnodeWanted, VnodeWishes, Worker,
+    SnapshotSchedule, User, UserHome, UserImageQuota, Vcluster, VclusterBandwidth, VclusterRules,
+    VclusterWishes, Vnode, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerTraits,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -93,6 +94,10 @@ pub struct State {
     pub vcluster_bandwidths: RowMap<VclusterId, VclusterBandwidth>,
     /// Homes of another size than the usual.
     pub user_homes: RowMap<UserId, UserHome>,
+    /// What admins said of workers.
+    pub worker_traits: RowMap<WorkerId, WorkerTraits>,
+    /// What owners want of the workers of vclusters, where that is not the usual.
+    pub vcluster_rules: RowMap<VclusterId, VclusterRules>,
     /// Vnodes whose limits are not all in force yet.
     pub vnode_resizes: RowMap<VnodeId, VnodeResize>,
     /// Vnodes' ports that are open to the outside.

@@ -69,6 +69,7 @@ pub fn touched(before: &State, after: &State) -> Touched {
     tracing.vnodes();
     tracing.wishes();
     tracing.limits();
+    tracing.rules();
     tracing.ports();
     tracing.snapshots();
     tracing.neighbours();
@@ -147,7 +148,8 @@ impl<'s> Tracing<'s> {
             || before.image_titles != after.image_titles
             || before.image_groups != after.image_groups
             || before.groups != after.groups
-            || before.image_quota != after.image_quota;
+            || before.image_quota != after.image_quota
+            || before.worker_traits != after.worker_traits;
     }
 
     fn people(&mut self) {

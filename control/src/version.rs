@@ -13,14 +13,16 @@ use crate::state::State;
 #[must_use]
 pub fn needed(command: &Command) -> ClusterVersion {
     match command {
-        Command::Image(_) | Command::Snapshot(_) | Command::Limit(_) | Command::Group(_) => {
-            ClusterVersion(3)
-        }
+        Command::Image(_)
+        | Command::Snapshot(_)
+        | Command::Limit(_)
+        | Command::Group(_)
+        | Command::Schedule(_) => ClusterVersion(3),
         Command::RecordBackup => ClusterVersion(2),
         Command::AddPort { .. }
         | Command::RemovePort { .. }
         | Command::LimitBandwidth { .. }
-        | Command::CreateVclusterWith { .. }
+        | Command::CreateVclusterWith(_)
         | Command::ResizeVcluster { .. }
         | Command::SetDiskOvercommit { .. } => ClusterVersion(3),
         Command::InitCluster(_)

@@ -16,7 +16,7 @@ use maud::Markup;
 use crate::asker::{Asker, holder};
 use crate::dispatch::Waking;
 use crate::meters::{self, Feed};
-use crate::pages::{drill, home, image, master, notice, usage, vcluster, worker};
+use crate::pages::{drill, explain, home, image, master, notice, usage, vcluster, worker};
 use crate::serve::Portal;
 use crate::worker::find_vcluster;
 
@@ -54,6 +54,7 @@ fn parts(portal: &Portal, asker: &Asker, page: &str) -> Vec<(String, Markup)> {
         ["home"] => home::fragments(asker),
         ["vclusters"] => vcluster::list_fragments(asker),
         ["vclusters", name] => vcluster::show_fragments(asker, name),
+        ["vclusters", name, "vnodes", vnode, "explain"] => explain::fragments(asker, name, vnode),
         ["masters"] => master::fragments(portal, asker),
         ["drills"] => drill::list_fragments(portal, asker),
         ["drills", id] => drill::show_fragments(portal, asker, id),

@@ -68,6 +68,10 @@ fn page_routes() -> Router<Portal> {
         .route("/new/vcluster", get(pages::vcluster::form::show))
         .route("/vclusters/{name}", get(pages::vcluster::show))
         .route("/vclusters/{name}/usage", get(pages::usage::show))
+        .route(
+            "/vclusters/{name}/vnodes/{vnode}/explain",
+            get(pages::explain::show),
+        )
         .route("/vclusters/{name}/{action}", post(pages::vcluster::change))
         .route("/vclusters/{name}/ports/add", post(pages::port::add))
         .route("/vclusters/{name}/ports/remove", post(pages::port::remove))
@@ -98,6 +102,7 @@ fn page_routes() -> Router<Portal> {
             get(pages::master::confirm).post(pages::master::change),
         )
         .route("/workers", get(pages::worker::list))
+        .route("/workers/{name}/{action}", post(pages::worker::change))
         .route("/images", get(pages::image::list))
         .route("/images/{owner}/{name}", get(pages::image::show))
         .route(
@@ -187,6 +192,19 @@ fn api_routes() -> Router<Portal> {
         .route("/masters/{name}/drain", post(api::master::drain))
         .route("/masters/{name}/replace", post(api::master::replace))
         .route("/workers", get(api::machine::workers))
+        .route("/workers/{name}/cordon", post(api::schedule::cordon))
+        .route("/workers/{name}/uncordon", post(api::schedule::uncordon))
+        .route("/workers/{name}/labels", put(api::schedule::label))
+        .route("/what-if", post(api::schedule::ask))
+        .route(
+            "/vclusters/{name}/rules",
+            get(api::schedule::rules).put(api::schedule::set_rules),
+        )
+        .route("/vclusters/{name}/explain", get(api::schedule::explain_all))
+        .route(
+            "/vclusters/{name}/vnodes/{vnode}/explain",
+            get(api::schedule::explain_one),
+        )
         .route(
             "/disk-overcommit",
             get(api::machine::disk_overcommit).put(api::machine::set_disk_overcommit),

@@ -30,6 +30,26 @@ pub fn of_disk(disk: DiskMib) -> String {
     format!("{}{unit}", disk.0 / mib)
 }
 
+/// Reads `zone=a`.
+pub fn label(text: &str) -> Result<(String, String), Failure> {
+    let parts = text.split_once('=');
+    let parts = parts.filter(|(key, value)| !key.is_empty() && !value.is_empty());
+    let (key, value) = parts.ok_or_else(|| {
+        let text = text.escape_debug();
+        let message = format!("\"{text}\" is no label: write it as zone=a");
+        Failure::new(Class::Invalid, message)
+    })?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Reads `zone=a`, or `zone-`, which takes the label away.
+pub fn label_change(text: &str) -> Result<(String, Option<String>), Failure> {
+    if let Some(key) = text.strip_suffix('-').filter(|key| !key.contains('=')) {
+        return Ok((key.to_owned(), None));
+    }
+    label(text).map(|(key, value)| (key, Some(value)))
+}
+
 /// Megabits per second as the masters count.
 pub fn kbit(mbit: u32) -> KbitPerS {
     KbitPerS(mbit.saturating_mul(1_000))

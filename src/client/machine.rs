@@ -1,5 +1,6 @@
 //! Status, workers, join tokens.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -10,6 +11,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::amount;
 use super::connection::Connection;
 use super::gpus;
 use super::output::{Format, Rows, instant, line, print, print_receipt, remark};
@@ -128,6 +130,29 @@ pub enum WorkerCommand {
         #[command(flatten)]
         print: Print,
     },
+    /// Let nothing new come to a worker; what is there stays and runs
+    Cordon {
+        worker: String,
+        /// Why, for people
+        #[arg(long, default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Let a worker take vnodes again
+    Uncordon {
+        worker: String,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Label a worker, as zone=a or disk=ssd, or take a label away, as disk-
+    Label {
+        worker: String,
+        #[arg(required = true, value_name = "KEY=VALUE|KEY-", value_parser = amount::label_change)]
+        label: Vec<(String, Option<String>)>,
+        #[command(flatten)]
+        print: Print,
+    },
 }
 
 pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
@@ -136,7 +161,48 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
         WorkerCommand::List(format) => list_workers(&connection, format).await,
         WorkerCommand::Gpus(format) => gpus::list(&connection, format).await,
         WorkerCommand::Overcommit { disk, print } => overcommit(&connection, disk, print).await,
+        WorkerCommand::Cordon {
+            worker,
+            reason,
+            print,
+        } => {
+            let (method, path) = (Method::POST, format!("/workers/{worker}/cordon"));
+            told(&connection, method, &path, json!({"reason": reason}), print).await
+        }
+        WorkerCommand::Uncordon { worker, print } => {
+            let (method, path) = (Method::POST, format!("/workers/{worker}/uncordon"));
+            told(&connection, method, &path, Value::Null, print).await
+        }
+        WorkerCommand::Label {
+            worker,
+            label,
+            print,
+        } => {
+            let labels: BTreeMap<String, Option<String>> = label.into_iter().collect();
+            let (method, path) = (Method::PUT, format!("/workers/{worker}/labels"));
+            told(&connection, method, &path, json!(labels), print).await
+        }
     }
+}
+
+fn labels(worker: &WorkerView) -> String {
+    let labels = worker.labels.iter();
+    let labels: Vec<String> = labels
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    labels.join(" ")
+}
+
+async fn told(
+    connection: &Connection,
+    method: Method,
+    path: &str,
+    body: Value,
+    format: Print,
+) -> anyhow::Result<ExitCode> {
+    let receipt = connection.receipt(method, path, &body).await?;
+    print_receipt(format.format, &receipt)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn overcommit(
@@ -173,6 +239,7 @@ async fn list_workers(connection: &Connection, format: Print) -> anyhow::Result<
             "cpu milli",
             "disk gib",
             "gpus",
+            "labels",
             "data address",
         ]);
         for worker in workers {
@@ -185,7 +252,10 @@ async fn list_workers(connection: &Connection, format: Print) -> anyhow::Result<
             rows.add([
                 worker.id.to_string(),
                 worker.name.clone(),
-                status.to_owned(),
+                match &worker.cordon {
+                    Some(_) => format!("{status}, cordoned"),
+                    None => status.to_owned(),
+                },
                 instant(worker.status_since),
                 worker.vnodes.to_string(),
                 format!("{}/{}", worker.memory_mib_promised, worker.memory_mib_max),
@@ -196,6 +266,7 @@ async fn list_workers(connection: &Connection, format: Print) -> anyhow::Result<
                     worker.disk_mib_max >> 10
                 ),
                 format!("{}/{}", worker.gpus_given, worker.facts.capacity.gpus.len()),
+                labels(worker),
                 worker.data_addr.clone(),
             ]);
         }

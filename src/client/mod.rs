@@ -7,6 +7,7 @@ pub mod context;
 pub mod drill;
 pub mod events;
 pub mod exec;
+pub mod explain;
 mod gpus;
 pub mod group;
 pub mod home;
@@ -16,6 +17,7 @@ pub mod machine;
 pub mod master;
 pub mod output;
 pub mod port;
+pub mod rules;
 pub mod shell;
 pub mod snapshot;
 pub mod socket;
@@ -23,6 +25,7 @@ pub mod state;
 pub mod usage;
 pub mod vc;
 pub mod vnode;
+pub mod what_if;
 
 use crate::exit::{Class, Failure};
 

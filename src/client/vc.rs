@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::amount;
 use super::connection::Connection;
 use super::output::{Format, Rows, instant, print, print_receipt, remark};
+use super::rules::{self, Placing};
 use super::snapshot::name::SnapshotName;
 use super::usage;
 use crate::cli::{Outcome, Print};
@@ -49,6 +50,8 @@ pub enum Command {
     },
     /// Give all vnodes other limits, while they run
     Resize(Resize),
+    /// Show or set where its vnodes shall be; what is placed already stays where it is
+    Rules(rules::Rule),
     /// Delete a vcluster with all its files
     Delete(Change),
 }
@@ -87,6 +90,8 @@ pub struct Create {
     /// Kind of GPU, by words of the product's name, as A100 or "RTX 4090"; any if absent
     #[arg(long, value_name = "MODEL", requires = "gpus")]
     gpu_model: Option<String>,
+    #[command(flatten)]
+    placing: Placing,
     #[command(flatten)]
     outcome: Outcome,
 }
@@ -155,6 +160,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             act(&connection, change, "scale", json!({"vnodes": vnodes})).await
         }
         Command::Resize(resize) => run_resize(&connection, resize).await,
+        Command::Rules(rule) => rules::run(&connection, rule).await,
         Command::Delete(change) => {
             let path = path(&change.vcluster)?;
             let receipt = connection
@@ -183,36 +189,51 @@ fn path(vcluster: &str) -> anyhow::Result<String> {
     Ok(format!("/vclusters/{vcluster}"))
 }
 
-async fn run_create(connection: &Connection, create: Create) -> anyhow::Result<ExitCode> {
-    let size = VnodeSize {
-        cpu_milli: CpuMilli(create.cpu_milli),
-        memory_mib: MemoryMib(create.memory_mib),
-        pids_max: create.pids_max,
-    };
-    let gpus = GpuWish {
-        count: create.gpus,
-        model: create.gpu_model,
-    };
-    let mut body = json!({
-        "name": create.name,
-        "vnodes": create.vnodes,
-        "size": size,
-    });
-    if let Some(from) = &create.from {
-        body["from"] = json!(from.of_one()?);
-        body["wishes"] = json!({"disk_mib": create.disk, "gpus": gpus});
-    } else {
-        body["image"] = json!(create.image);
-        let disk_mib = create.disk.unwrap_or(VnodeSize::DISK);
-        let wishes = Wishes { disk_mib, gpus };
-        // Masters of before have no word for it.
-        if wishes != Wishes::default() {
-            body["wishes"] = json!(wishes);
+impl Create {
+    /// What the API is asked for.
+    pub(super) fn body(&self) -> anyhow::Result<Value> {
+        let size = VnodeSize {
+            cpu_milli: CpuMilli(self.cpu_milli),
+            memory_mib: MemoryMib(self.memory_mib),
+            pids_max: self.pids_max,
+        };
+        let gpus = GpuWish {
+            count: self.gpus,
+            model: self.gpu_model.clone(),
+        };
+        let mut body = json!({
+            "name": self.name,
+            "vnodes": self.vnodes,
+            "size": size,
+        });
+        if let Some(from) = &self.from {
+            body["from"] = json!(from.of_one()?);
+            body["wishes"] = json!({"disk_mib": self.disk, "gpus": gpus});
+        } else {
+            body["image"] = json!(self.image);
+            let disk_mib = self.disk.unwrap_or(VnodeSize::DISK);
+            let wishes = Wishes { disk_mib, gpus };
+            // Masters of before have no word for it, nor for what follows.
+            if wishes != Wishes::default() {
+                body["wishes"] = json!(wishes);
+            }
         }
+        if let Some(mbit) = self.bandwidth_mbit {
+            body["bandwidth_kbit_per_s"] = json!(amount::kbit(mbit));
+        }
+        if let Some(rules) = self.placing.rules() {
+            body["rules"] = rules;
+        }
+        Ok(body)
     }
-    if let Some(mbit) = create.bandwidth_mbit {
-        body["bandwidth_kbit_per_s"] = json!(amount::kbit(mbit));
+
+    pub(super) fn print(&self) -> Print {
+        self.outcome.print
     }
+}
+
+async fn run_create(connection: &Connection, create: Create) -> anyhow::Result<ExitCode> {
+    let body = create.body()?;
     let receipt = connection
         .receipt(Method::POST, "/vclusters", &body)
         .await?;

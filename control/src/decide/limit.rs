@@ -23,23 +23,6 @@ use crate::state::State;
 
 pub(super) fn decide(ground: Ground<'_>, command: &LimitCommand) -> Result<Decision, Refusal> {
     match command {
-        LimitCommand::CreateVcluster {
-            name,
-            image,
-            vnodes,
-            size,
-            wishes,
-            bandwidth,
-        } => {
-            let asked = vcluster::Asked {
-                name,
-                vnodes: *vnodes,
-                size: *size,
-                wishes,
-                bandwidth: Some(*bandwidth),
-            };
-            vcluster::create(ground, &asked, image)
-        }
         LimitCommand::Resize { vcluster, change } => resize(ground, *vcluster, change),
         LimitCommand::SetBandwidthCeiling { ceiling } => set_ceiling(ground, *ceiling),
         LimitCommand::SetUsualHome { usual } => home::set_usual(ground, *usual),

@@ -10,6 +10,7 @@ mod machine;
 mod master;
 mod person;
 mod port;
+mod schedule;
 mod setup;
 mod snapshot;
 mod vcluster;
@@ -21,7 +22,7 @@ use crate::command::{Command, Entry};
 use crate::event::Event;
 use crate::id::LogIndex;
 use crate::model::receipt::Subject;
-use crate::model::{SizeChange, Wishes};
+use crate::model::{Rules, SizeChange, Wishes};
 use crate::permit;
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -149,24 +150,20 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
                 size: *size,
                 wishes: Wishes::usual(),
                 bandwidth: None,
+                rules: Rules::usual(),
             };
             vcluster::create(ground, &asked, image)
         }
-        Command::CreateVclusterWith {
-            name,
-            image,
-            vnodes,
-            size,
-            wishes,
-        } => {
+        Command::CreateVclusterWith(new) => {
             let asked = vcluster::Asked {
-                name,
-                vnodes: *vnodes,
-                size: *size,
-                wishes,
-                bandwidth: None,
+                name: &new.name,
+                vnodes: new.vnodes,
+                size: new.size,
+                wishes: &new.wishes,
+                bandwidth: new.bandwidth,
+                rules: &new.rules,
             };
-            vcluster::create(ground, &asked, image)
+            vcluster::create(ground, &asked, &new.image)
         }
         Command::ResizeVcluster { vcluster, disk_mib } => {
             let change = SizeChange {
@@ -229,6 +226,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Snapshot(command) => snapshot::decide(ground, command),
         Command::Limit(command) => limit::decide(ground, command),
         Command::Group(command) => group::decide(ground, command),
+        Command::Schedule(command) => schedule::decide(ground, command),
     }
 }
 

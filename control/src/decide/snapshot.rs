@@ -58,6 +58,7 @@ pub(super) fn decide(ground: Ground<'_>, command: &SnapshotCommand) -> Result<De
             size,
             disk_mib,
             gpus,
+            rules,
         } => {
             let new = copy::New {
                 name,
@@ -65,6 +66,7 @@ pub(super) fn decide(ground: Ground<'_>, command: &SnapshotCommand) -> Result<De
                 size: *size,
                 disk_mib: *disk_mib,
                 gpus,
+                rules,
             };
             copy::create(ground, *vnode, snapshot, &new)
         }

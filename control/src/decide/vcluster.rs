@@ -5,14 +5,14 @@ use std::net::Ipv4Addr;
 
 use ipnetwork::Ipv4Network;
 
-use super::{Decision, Ground, in_range, limit, port, snapshot, wishes};
+use super::{Decision, Ground, in_range, limit, port, schedule, snapshot, wishes};
 use crate::amount::VnodeSize;
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::id::{Digest, NetworkId, UserId, VclusterId, VnodeId};
 use crate::image::{catalog, copies};
 use crate::model::receipt::Subject;
 use crate::model::{
-    Image, KbitPerS, Network, Settings, User, Vcluster, VclusterWanted, Vnode, VnodeSeen,
+    Image, KbitPerS, Network, Rules, Settings, User, Vcluster, VclusterWanted, Vnode, VnodeSeen,
     VnodeWanted, Wishes,
 };
 use crate::name::Name;
@@ -27,6 +27,7 @@ pub(super) struct Asked<'e> {
     pub(super) wishes: &'e Wishes,
     /// The site's setting if none.
     pub(super) bandwidth: Option<KbitPerS>,
+    pub(super) rules: &'e Rules,
 }
 
 /// What vnodes are made of.
@@ -72,6 +73,7 @@ fn check(ground: Ground<'_>, owner: &User, asked: &Asked<'_>) -> Result<Name, Re
     check_count(asked.vnodes)?;
     check_size(asked.size)?;
     wishes::check(asked.wishes)?;
+    schedule::check(asked.rules)?;
     let allowed = |rate| limit::check_bandwidth(ground.state, rate);
     asked.bandwidth.map_or(Ok(()), allowed)?;
     refuse_taken(ground, owner, &name)?;
@@ -90,6 +92,7 @@ fn make(
         size,
         wishes,
         bandwidth,
+        rules,
         ..
     } = *asked;
     let (network, made) = network_for(ground, owner.id)?;
@@ -111,6 +114,7 @@ fn make(
     });
     events.extend(wishes::of_vcluster(&vcluster, wishes));
     events.extend(limit::of_vcluster(&vcluster, bandwidth));
+    events.extend(schedule::of_vcluster(&vcluster, rules));
     events.extend(new_vnodes(ground, &vcluster, wishes, &network, 0..vnodes)?);
     Ok(Decision::new(Subject::Vcluster(vcluster.id), events))
 }

@@ -6,7 +6,7 @@ use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::evolve::evolve;
 use crate::id::{Epoch, VnodeId, WorkerId};
 use crate::model::{Placement, VclusterWanted, Vnode, VnodeSeen, VnodeWanted};
-use crate::place::{self, Obstacle};
+use crate::place::{self, Board, Obstacle};
 use crate::refusal::Refusal;
 use crate::report::{Reported, VnodeReport};
 use crate::state::State;
@@ -16,16 +16,24 @@ pub(super) fn place(
     placed: &[(VnodeId, WorkerId)],
     unplaced: &[(VnodeId, Vec<Obstacle>)],
 ) -> Decision {
-    let mut state = ground.state.clone();
+    let named = placed
+        .iter()
+        .filter_map(|(_, id)| ground.state.workers.get(id));
+    let mut board = Board::counted(ground.state, named);
     let mut events = Vec::new();
     for (id, worker) in placed {
-        for event in place_one(ground, &state, *id, *worker) {
-            state = evolve(state, ground.entry.at, &event);
-            events.push(event);
+        let placing = place_one(ground, &board, *id, *worker);
+        if !placing.is_empty() {
+            board.put(*id, *worker);
         }
+        events.extend(placing);
     }
     events.extend(unplaced.iter().filter_map(|(id, obstacles)| {
-        let vnode = state.vnodes.get(id).filter(|v| v.placement.is_none())?;
+        let vnode = board
+            .state()
+            .vnodes
+            .get(id)
+            .filter(|v| v.placement.is_none())?;
         (vnode.obstacles != *obstacles).then(|| Event::VnodeUnplaceable {
             about: VnodeRef::from(vnode),
             obstacles: obstacles.clone(),
@@ -36,10 +44,11 @@ pub(super) fn place(
 
 /// The placement, and the GPUs that come with it, if the vnode still needs one and the worker can still take it. The entry's index is the epoch:
 /// it is higher than that of any earlier placement.
-fn place_one(ground: Ground<'_>, state: &State, id: VnodeId, worker: WorkerId) -> Vec<Event> {
+fn place_one(ground: Ground<'_>, board: &Board, id: VnodeId, worker: WorkerId) -> Vec<Event> {
+    let state = board.state();
     let vnode = state.vnodes.get(&id).filter(|v| v.placement.is_none());
     match (vnode, state.workers.get(&worker)) {
-        (Some(vnode), Some(worker)) if place::lacks(state, worker, vnode).is_empty() => {
+        (Some(vnode), Some(worker)) if board.lacks(worker, vnode).is_empty() => {
             place::placing(state, worker, vnode, Epoch(ground.index.0))
         }
         (Some(_) | None, _) => Vec::new(),

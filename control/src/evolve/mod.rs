@@ -9,6 +9,7 @@ mod machine;
 mod master;
 mod person;
 mod port;
+mod schedule;
 mod snapshot;
 mod vcluster;
 mod vnode;
@@ -105,6 +106,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::Snapshot(event) => snapshot::evolve(&mut state, event),
         Event::Limit(event) => limit::evolve(&mut state, event),
         Event::Group(event) => group::evolve(&mut state, event),
+        Event::Schedule(event) => schedule::evolve(&mut state, event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}
     }

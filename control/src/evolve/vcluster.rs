@@ -17,6 +17,7 @@ pub(super) fn created(state: &mut State, vcluster: Vcluster) {
 pub(super) fn deleted(state: &mut State, id: VclusterId) {
     state.remove_vcluster_wishes(&id);
     state.remove_vcluster_bandwidth(&id);
+    state.remove_vcluster_rules(&id);
     state.remove_vcluster(&id);
 }
 

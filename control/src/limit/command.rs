@@ -2,23 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::amount::{DiskMib, VnodeSize};
+use crate::amount::DiskMib;
 use crate::id::{UserId, VclusterId, WorkerId};
-use crate::model::{Bandwidth, HomeUsual, KbitPerS, SizeChange, Wishes};
+use crate::model::{Bandwidth, HomeUsual, SizeChange};
 use crate::report::ResizeReport;
 
 /// Asks for something of limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LimitCommand {
-    /// A vcluster whose vnodes have a bandwidth of their own.
-    CreateVcluster {
-        name: String,
-        image: String,
-        vnodes: u32,
-        size: VnodeSize,
-        wishes: Wishes,
-        bandwidth: KbitPerS,
-    },
     /// All its vnodes get other limits, those that are added later too.
     Resize {
         vcluster: VclusterId,
@@ -45,7 +36,6 @@ impl LimitCommand {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::CreateVcluster { .. } => "CreateLimitedVcluster",
             Self::Resize { .. } => "Resize",
             Self::SetBandwidthCeiling { .. } => "SetBandwidthCeiling",
             Self::Report { .. } => "ReportResizes",

@@ -15,6 +15,7 @@ pub mod port;
 pub mod receipt;
 pub mod replacement;
 pub mod runs;
+pub mod scheduling;
 pub mod session;
 pub mod settings;
 pub mod snapshot;
@@ -42,6 +43,7 @@ pub use network::Network;
 pub use port::{Port, PortNumber, Protocol, PublicPort};
 pub use receipt::{Outcome, Receipt};
 pub use replacement::Replacement;
+pub use scheduling::{Cordon, Rules, Spread, VclusterRules, WorkerTraits};
 pub use session::{Session, SessionKind};
 pub use settings::{ClusterId, Counters, Settings};
 pub use snapshot::{

@@ -48,11 +48,13 @@ pub enum Table {
     ImageSaveBounds = 42,
     UsualHome = 43,
     UserHomes = 44,
+    WorkerTraits = 45,
+    VclusterRules = 46,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 46] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -97,6 +99,8 @@ impl Table {
         Self::ImageSaveBounds,
         Self::UsualHome,
         Self::UserHomes,
+        Self::WorkerTraits,
+        Self::VclusterRules,
     ];
 
     /// The table with this number.

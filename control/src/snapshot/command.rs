@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::{DiskMib, VnodeSize};
 use crate::id::{VclusterId, VnodeId, WorkerId};
-use crate::model::{GpuWish, SnapshotRhythm};
+use crate::model::{GpuWish, Rules, SnapshotRhythm};
 use crate::report::SnapshotReport;
 
 /// Asks for something of snapshots.
@@ -51,6 +51,8 @@ pub enum SnapshotCommand {
         /// As large as the snapshot's if absent, and never smaller.
         disk_mib: Option<DiskMib>,
         gpus: GpuWish,
+        #[serde(default)]
+        rules: Rules,
     },
 }
 

@@ -24,6 +24,17 @@ impl Tracing<'_> {
         }
     }
 
+    /// Rules concern their owner: what is placed stays where it is.
+    pub(super) fn rules(&mut self) {
+        for pair in differing(&self.before.vcluster_rules, &self.after.vcluster_rules) {
+            for state in self.states() {
+                let vclusters = both(pair).filter_map(|row| state.vclusters.get(&row.vcluster));
+                let owners = vclusters.map(|vcluster| vcluster.owner);
+                self.touched.owners.extend(owners);
+            }
+        }
+    }
+
     /// Bandwidth concerns whoever has vnodes of the vcluster, new limits whoever has the vnode.
     pub(super) fn limits(&mut self) {
         let (before, after) = (self.before, self.after);

@@ -1,6 +1,7 @@
 //! What people and programs are shown, as plain data: pages, API and command line all render these.
 
 pub mod drill;
+pub mod explain;
 pub mod group;
 pub mod home;
 pub mod image;
@@ -13,6 +14,7 @@ pub mod vcluster;
 pub mod worker;
 
 pub use drill::{DrillNotice, DrillView};
+pub use explain::{Explanation, Holder, Lack, Verdict};
 pub use group::PeopleView;
 pub use home::HomeView;
 pub use image::{ImageView, SaveView, VersionView};

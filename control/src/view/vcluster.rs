@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::amount::{DiskMib, VnodeSize};
 use crate::id::{Epoch, LogIndex, UnixMs, UserId, VclusterId, VnodeId};
 use crate::model::{
-    Bandwidth, Gpu, KbitPerS, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted,
+    Bandwidth, Gpu, KbitPerS, Rules, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted,
     Wishes, WorkerStatus,
 };
 use crate::permit;
-use crate::place::{Dimension, Obstacle};
 use crate::state::State;
+use crate::view::explain::words;
 use crate::view::port::{self, PortView};
 
 /// Where a vnode is on its way, in one word.
@@ -108,6 +108,9 @@ pub struct VclusterView {
     /// What its vnodes may send and receive by its owner's wish; the site's setting holds if none.
     #[serde(default)]
     pub bandwidth: Option<KbitPerS>,
+    /// Where its owner wants its vnodes.
+    #[serde(default)]
+    pub rules: Rules,
     pub wanted: VclusterWanted,
     /// The phase of the vnode that is furthest from what is wanted.
     pub phase: Phase,
@@ -172,6 +175,7 @@ pub fn show(state: &State, vcluster: &Vcluster) -> VclusterView {
         size: vcluster.size,
         wishes: state.wishes_of_vcluster(vcluster.id).clone(),
         bandwidth: state.wished_bandwidth(vcluster.id),
+        rules: state.rules_of(vcluster.id).clone(),
         wanted: vcluster.wanted,
         phase: overall(vcluster.wanted, &vnodes),
         running: u32::try_from(running).unwrap_or(u32::MAX),
@@ -279,7 +283,7 @@ fn reason(state: &State, vnode: &Vnode, lost: bool) -> String {
         VnodeSeen::Preparing { step } => step.clone(),
         VnodeSeen::Pending | VnodeSeen::Running | VnodeSeen::Stopped => {
             if vnode.placement.is_none() && vnode.wanted == VnodeWanted::Running {
-                no_worker(state, &vnode.obstacles)
+                words::no_worker(state, &vnode.obstacles)
             } else {
                 copying(state, vnode).unwrap_or_else(|| what_it_lacks(state, vnode))
             }
@@ -310,62 +314,4 @@ fn missing_gpus(state: &State, vnode: &Vnode) -> String {
         return String::new();
     }
     format!("its worker does not have {} any more", missing.join(", "))
-}
-
-/// Every worker with what it lacks.
-fn no_worker(state: &State, obstacles: &[Obstacle]) -> String {
-    if state.workers.is_empty() {
-        return "there is no worker yet: join one with `docklet agent join`".to_owned();
-    }
-    let lines: Vec<String> = obstacles
-        .iter()
-        .map(|obstacle| {
-            let name = state
-                .workers
-                .get(&obstacle.worker)
-                .map_or_else(|| obstacle.worker.to_string(), |w| w.name.to_string());
-            let lacks = obstacle.lacks.iter().map(|lacks| lack(state, lacks));
-            let lacks: Vec<String> = lacks.collect();
-            format!("{name}: {}", lacks.join(", "))
-        })
-        .collect();
-    lines.join("; ")
-}
-
-fn lack(state: &State, dimension: &Dimension) -> String {
-    match dimension {
-        Dimension::Status(WorkerStatus::Down) => "out of touch".to_owned(),
-        Dimension::Status(WorkerStatus::Unadmitted) => "must join again".to_owned(),
-        Dimension::Status(WorkerStatus::Joined | WorkerStatus::Up) => {
-            "not connected yet".to_owned()
-        }
-        Dimension::Cpu { wanted, free } => format!("wants {wanted} m of CPU, {free} m free"),
-        Dimension::Memory { wanted, free } => {
-            format!("wants {wanted} MiB of memory, {free} MiB free")
-        }
-        Dimension::Disk { wanted, free } => format!("wants {wanted} MiB of disk, {free} MiB free"),
-        Dimension::Gpus {
-            wanted,
-            model,
-            fitting,
-            free,
-        } => {
-            let gpus = if *wanted == 1 { "GPU" } else { "GPUs" };
-            let (kind, of) = match model {
-                Some(model) => (format!(" \"{model}\""), " of this kind"),
-                None => (String::new(), ""),
-            };
-            let has = match (*fitting, *free) {
-                (0, _) => format!("has none{of}"),
-                (_, 0) => format!("has {fitting}{of}, all given away"),
-                _ => format!("has {fitting}{of}, {free} free"),
-            };
-            format!("wants {wanted} {gpus}{kind}, {has}")
-        }
-        Dimension::Snapshot { on } => {
-            let worker = state.workers.get(on);
-            let worker = worker.map_or_else(|| on.to_string(), |worker| worker.name.to_string());
-            format!("has not the snapshot of which the disk is made, {worker} has")
-        }
-    }
 }

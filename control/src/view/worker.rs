@@ -1,5 +1,6 @@
 //! Workers as an admin sees them.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,12 @@ pub struct WorkerView {
     pub gpus_given: u32,
     /// Vnodes placed on it.
     pub vnodes: u32,
+    /// What an admin said of it.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Why it takes nothing new; none while it does.
+    #[serde(default)]
+    pub cordon: Option<String>,
 }
 
 /// All workers, by id.
@@ -46,6 +53,9 @@ pub fn list(state: &State) -> Vec<WorkerView> {
 
 fn show(state: &State, worker: &Worker) -> WorkerView {
     let load = place::load(state, worker);
+    let traits = state.worker_traits.get(&worker.id);
+    let labels = traits.into_iter().flat_map(|traits| traits.labels.iter());
+    let cordon = traits.and_then(|traits| traits.cordon.as_ref());
     WorkerView {
         id: worker.id,
         name: worker.name.to_string(),
@@ -61,6 +71,10 @@ fn show(state: &State, worker: &Worker) -> WorkerView {
         disk_mib_promised: load.disk_mib,
         disk_mib_max: load.disk_mib_max,
         gpus_given: gpus::given(state, worker),
+        labels: labels
+            .map(|(key, value)| (key.to_string(), value.clone()))
+            .collect(),
+        cordon: cordon.map(|cordon| cordon.reason.clone()),
         vnodes: u32::try_from(state.vnodes_on(worker.id).count()).unwrap_or(u32::MAX),
     }
 }

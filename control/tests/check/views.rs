@@ -94,6 +94,8 @@ impl Own {
         own.add::<VnodeId>(Table::VnodeResizes, vnodes().map(|vnode| vnode.id));
         let vclusters = state.vclusters_of(user).map(|v| v.id);
         own.add(Table::VclusterBandwidths, vclusters);
+        let vclusters = state.vclusters_of(user).map(|v| v.id);
+        own.add(Table::VclusterRules, vclusters);
         let snapshots = state.snapshots.values().filter(|s| s.owner == user);
         own.add(Table::Snapshots, snapshots.map(|snapshot| snapshot.key()));
         own.add::<VnodeId>(Table::SnapshotRestores, vnodes().map(|vnode| vnode.id));

@@ -16,6 +16,8 @@ use docklet_control::limit::event::LimitEvent;
 use docklet_control::limit::refusal::LimitRefusal;
 use docklet_control::model::Outcome;
 use docklet_control::rows::Table;
+use docklet_control::schedule::command::ScheduleCommand;
+use docklet_control::schedule::event::ScheduleEvent;
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::snapshot::event::SnapshotEvent;
 use docklet_control::snapshot::refusal::SnapshotRefusal;
@@ -40,12 +42,14 @@ impl Kinds {
             ("snapshot-commands", count::<SnapshotCommand>()),
             ("limit-commands", count::<LimitCommand>()),
             ("group-commands", count::<GroupCommand>()),
+            ("schedule-commands", count::<ScheduleCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
             ("snapshot-events", count::<SnapshotEvent>()),
             ("limit-events", count::<LimitEvent>()),
             ("group-events", count::<GroupEvent>()),
+            ("schedule-events", count::<ScheduleEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
@@ -99,6 +103,9 @@ impl Seen {
         if let Command::Limit(limit) = &entry.command {
             self.one("limit-commands", &name(limit));
         }
+        if let Command::Schedule(schedule) = &entry.command {
+            self.one("schedule-commands", &name(schedule));
+        }
         if let Command::Group(group) = &entry.command {
             self.one("group-commands", &name(group));
         }
@@ -115,6 +122,9 @@ impl Seen {
             }
             if let Event::Limit(limit) = event {
                 self.one("limit-events", &name(limit));
+            }
+            if let Event::Schedule(schedule) = event {
+                self.one("schedule-events", &name(schedule));
             }
             if let Event::Group(group) = event {
                 self.one("group-events", &name(group));

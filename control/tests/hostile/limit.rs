@@ -3,13 +3,13 @@
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib};
 use docklet_control::id::{LogIndex, UserId, VclusterId};
 use docklet_control::limit::command::LimitCommand;
-use docklet_control::model::{Bandwidth, BandwidthWish, HomeUsual, KbitPerS, SizeChange, Wishes};
+use docklet_control::model::{Bandwidth, BandwidthWish, HomeUsual, KbitPerS, SizeChange};
 use docklet_control::report::{ResizeReport, ResizeTold};
 use docklet_control::{Actor, Command, State};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{amount, count, size, text, vnode, worker};
+use super::{amount, text, vnode, worker};
 
 /// A command and who asks for it.
 pub fn asked() -> BoxedStrategy<(Actor, Command)> {
@@ -42,7 +42,7 @@ pub fn aim(command: &mut Command, state: &State) {
     }
 }
 
-fn rate() -> impl Strategy<Value = KbitPerS> {
+pub fn rate() -> impl Strategy<Value = KbitPerS> {
     let usual = select(vec![1_000, 10_000, 100_000]);
     let odd = select(vec![0, 63, 64, 400_000_000, 400_000_001, u32::MAX]);
     prop_oneof![5 => usual, 1 => odd].prop_map(KbitPerS)
@@ -73,10 +73,6 @@ fn change() -> impl Strategy<Value = SizeChange> {
 fn of_people() -> BoxedStrategy<LimitCommand> {
     let vcluster = select(vec![1, 1, 2, 2, 3, u64::MAX]).prop_map(VclusterId);
     prop_oneof![
-        2 => (text(), count(), size(), rate()).prop_map(|(name, vnodes, size, bandwidth)| {
-            let (image, wishes) = ("busybox".to_owned(), Wishes::default());
-            LimitCommand::CreateVcluster { name, image, vnodes, size, wishes, bandwidth }
-        }),
         6 => (vcluster, change())
             .prop_map(|(vcluster, change)| LimitCommand::Resize { vcluster, change }),
     ]

@@ -4,6 +4,7 @@ pub mod drill;
 pub mod group;
 pub mod image;
 pub mod limit;
+pub mod schedule;
 pub mod snapshot;
 pub mod wishes;
 
@@ -41,6 +42,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         4 => snapshot::asked(),
         4 => limit::asked(),
         3 => group::asked(),
+        4 => schedule::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -113,7 +115,8 @@ fn anything() -> BoxedStrategy<Command> {
         image::anything(),
         snapshot::anything(),
         limit::anything(),
-        group::anything()
+        group::anything(),
+        schedule::anything()
     ]
     .boxed()
 }

@@ -9,7 +9,7 @@ use docklet_control::{Actor, Command, State};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{number, text, vnode, worker};
+use super::{number, schedule, text, vnode, worker};
 
 /// A command and who asks for it.
 pub fn asked() -> BoxedStrategy<(Actor, Command)> {
@@ -92,17 +92,27 @@ fn create() -> impl Strategy<Value = SnapshotCommand> {
     let vnodes = prop_oneof![4 => 1..3_u32, 1 => select(vec![0, 1_001, u32::MAX])];
     let disk = prop_oneof![2 => Just(None), 2 => Just(Some(10_240)), 1 => number().prop_map(Some)];
     let gpus = prop_oneof![4 => Just(0), 1 => select(vec![1, 9, u32::MAX])];
-    (names, vnode(), name(), vnodes, disk, gpus).prop_map(
-        |(name, vnode, snapshot, vnodes, disk, count)| SnapshotCommand::CreateVcluster {
-            name,
-            vnode,
-            snapshot,
-            vnodes,
-            size: VnodeSize::default(),
-            disk_mib: disk.map(DiskMib),
-            gpus: GpuWish { count, model: None },
-        },
+    (
+        names,
+        vnode(),
+        name(),
+        vnodes,
+        disk,
+        gpus,
+        schedule::rules(),
     )
+        .prop_map(|(name, vnode, snapshot, vnodes, disk, count, rules)| {
+            SnapshotCommand::CreateVcluster {
+                name,
+                vnode,
+                snapshot,
+                vnodes,
+                size: VnodeSize::default(),
+                disk_mib: disk.map(DiskMib),
+                gpus: GpuWish { count, model: None },
+                rules,
+            }
+        })
 }
 
 fn of_duties() -> BoxedStrategy<SnapshotCommand> {

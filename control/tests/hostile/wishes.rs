@@ -1,19 +1,23 @@
 //! Strategies for what is wished beyond a vnode's size, and for GPUs that come and go.
 
-use docklet_control::Command;
 use docklet_control::amount::{DiskMib, MemoryMib};
 use docklet_control::model::{DiskOvercommit, Gpu, GpuWish, Wishes};
+use docklet_control::{Command, NewVcluster};
+use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{amount, count, size, text, vcluster};
+use super::{amount, count, limit, schedule, size, text, vcluster};
 
 pub fn of_people() -> BoxedStrategy<Command> {
     prop_oneof![
-        3 => (text(), count(), size(), wishes()).prop_map(|(name, vnodes, size, wishes)| {
-            let image = "busybox".to_owned();
-            Command::CreateVclusterWith { name, image, vnodes, size, wishes }
-        }),
+        3 => (text(), count(), size(), wishes(), of(limit::rate()), schedule::rules()).prop_map(
+            |(name, vnodes, size, wishes, bandwidth, rules)| {
+                let image = "busybox".to_owned();
+                let new = NewVcluster { name, image, vnodes, size, wishes, bandwidth, rules };
+                Command::CreateVclusterWith(new)
+            }
+        ),
         2 => (vcluster(), disk())
             .prop_map(|(vcluster, disk_mib)| Command::ResizeVcluster { vcluster, disk_mib }),
     ]

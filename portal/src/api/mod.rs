@@ -10,6 +10,7 @@ pub(crate) mod master;
 pub(crate) mod meter;
 pub(crate) mod port;
 pub(crate) mod quota;
+pub(crate) mod schedule;
 pub(crate) mod session;
 pub(crate) mod snapshot;
 pub(crate) mod state;

@@ -7,7 +7,7 @@ use docklet_control::Command;
 use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::id::VclusterId;
 use docklet_control::limit::command::LimitCommand;
-use docklet_control::model::{GpuWish, KbitPerS, Receipt, SizeChange, Wishes};
+use docklet_control::model::{GpuWish, KbitPerS, Receipt, Rules, SizeChange, Wishes};
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::view::{VclusterView, vcluster};
 use serde::Deserialize;
@@ -49,6 +49,9 @@ pub(crate) struct NewVcluster {
     /// What each may send, and as much receive; the site's setting if absent.
     #[serde(default)]
     bandwidth_kbit_per_s: Option<KbitPerS>,
+    /// Where its vnodes shall be.
+    #[serde(default)]
+    rules: Rules,
 }
 
 /// Disk and GPUs.
@@ -62,39 +65,52 @@ pub(crate) struct Given {
 
 impl NewVcluster {
     fn command(self, asker: &Asker) -> Result<Command, Problem> {
-        let Given { disk_mib, gpus } = self.wishes;
-        match (self.image, self.from) {
-            (Some(image), None) => {
-                let disk_mib = disk_mib.unwrap_or(VnodeSize::DISK);
-                let wishes = Wishes { disk_mib, gpus };
-                Ok(Command::create_vcluster(
-                    self.name,
-                    image,
-                    self.vnodes,
-                    self.size,
-                    wishes,
-                    self.bandwidth_kbit_per_s,
-                ))
-            }
-            (None, Some(_)) if self.bandwidth_kbit_per_s.is_some() => Err(of_snapshot()),
-            (None, Some(from)) => {
-                let from: Named = from.parse()?;
-                Ok(Command::Snapshot(SnapshotCommand::CreateVcluster {
-                    name: self.name,
-                    vnode: from.vnode(asker)?.id,
-                    snapshot: from.snapshot,
-                    vnodes: self.vnodes,
-                    size: self.size,
-                    disk_mib,
-                    gpus,
-                }))
-            }
-            (Some(_), Some(_)) | (None, None) => Err(Problem::malformed(
-                "what it is made of",
-                "give either image, or the snapshot of a vnode as from",
-            )),
+        if self.from.is_none() {
+            return Ok(Command::create_vcluster(self.of_image()?));
         }
+        let (None, Some(from)) = (self.image, self.from) else {
+            return Err(either());
+        };
+        if self.bandwidth_kbit_per_s.is_some() {
+            return Err(of_snapshot());
+        }
+        let from: Named = from.parse()?;
+        Ok(Command::Snapshot(SnapshotCommand::CreateVcluster {
+            name: self.name,
+            vnode: from.vnode(asker)?.id,
+            snapshot: from.snapshot,
+            vnodes: self.vnodes,
+            size: self.size,
+            disk_mib: self.wishes.disk_mib,
+            gpus: self.wishes.gpus,
+            rules: self.rules,
+        }))
     }
+
+    /// One that is made of an image, and of nothing else.
+    pub(crate) fn of_image(self) -> Result<docklet_control::NewVcluster, Problem> {
+        let (Some(image), None) = (self.image, self.from) else {
+            return Err(either());
+        };
+        let Given { disk_mib, gpus } = self.wishes;
+        Ok(docklet_control::NewVcluster {
+            name: self.name,
+            image,
+            vnodes: self.vnodes,
+            size: self.size,
+            wishes: Wishes {
+                disk_mib: disk_mib.unwrap_or(VnodeSize::DISK),
+                gpus,
+            },
+            bandwidth: self.bandwidth_kbit_per_s,
+            rules: self.rules,
+        })
+    }
+}
+
+fn either() -> Problem {
+    let cause = "give either image, or the snapshot of a vnode as from";
+    Problem::malformed("what it is made of", cause)
 }
 
 /// One wish at a time: what is made of a snapshot begins with the site's bandwidth.

@@ -4,6 +4,7 @@ pub(crate) mod amount;
 pub(crate) mod berth;
 pub(crate) mod drill;
 pub(crate) mod drill_chart;
+pub(crate) mod explain;
 pub(crate) mod home;
 pub(crate) mod image;
 pub(crate) mod login;

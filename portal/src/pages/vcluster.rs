@@ -283,6 +283,9 @@ fn vnode_row(vnode: &VnodeView, vcluster: &str) -> Markup {
             td data-label="State" {
                 (phase(vnode.phase))
                 @if !vnode.reason.is_empty() { p.hint { (vnode.reason) } }
+                @if vnode.phase != Phase::Removing {
+                    p.hint { a href={"/vclusters/" (vcluster) "/vnodes/" (vnode.name) "/explain"} aria-label={"Why " (vnode.name) " is " (vnode.phase.word())} { "Why?" } }
+                }
             }
             td data-label="Worker" data-worker=(vnode.worker.as_deref().unwrap_or("")) { (vnode.worker.as_deref().unwrap_or("—")) }
             td data-label="Address" { code { (vnode.address) } }

@@ -1,14 +1,20 @@
 //! Workers, for admins.
 
+use axum::extract::{Form, Path, State};
+use axum::response::Redirect;
 use docklet_control::model::WorkerStatus;
-use docklet_control::permit;
+use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::view::{WorkerView, worker};
+use docklet_control::{Command, Refusal, permit};
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use super::amount::{cores, mib};
-use super::{Page, instant};
-use crate::asker::Asker;
+use super::{Page, check_csrf, csrf, instant};
+use crate::api::schedule::find_worker;
+use crate::asker::{Asker, propose};
 use crate::problem::Problem;
+use crate::serve::Portal;
 
 pub(crate) async fn list(asker: Asker) -> Result<Markup, Problem> {
     permit::admin(&asker.frozen.state, asker.actor(), "list workers")?;
@@ -47,19 +53,71 @@ fn table(asker: &Asker) -> Markup {
                 }
             } @else {
                 table {
-                    thead { tr { th { "Worker" } th { "State" } th { "Vnodes" } th { "Memory promised" } th { "CPU promised" } th { "Disk promised" } th { "GPUs" } th { "System" } } }
-                    tbody { @for view in &views { (row(view)) } }
+                    thead { tr { th { "Worker" } th { "State" } th { "Vnodes" } th { "Memory promised" } th { "CPU promised" } th { "Disk promised" } th { "GPUs" } th { "System" } th { span.unseen { "Actions" } } } }
+                    tbody { @for view in &views { (row(asker, view)) } }
                 }
             }
         }
     }
 }
 
-fn row(view: &WorkerView) -> Markup {
+#[derive(Deserialize)]
+pub(crate) struct Change {
+    csrf: String,
+    #[serde(default)]
+    reason: String,
+}
+
+pub(crate) async fn change(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path((name, action)): Path<(String, String)>,
+    Form(form): Form<Change>,
+) -> Result<Redirect, Problem> {
+    check_csrf(&asker, &form.csrf)?;
+    let worker = find_worker(&asker, "cordon workers", &name)?;
+    let reason = form.reason;
+    let command = match action.as_str() {
+        "cordon" => ScheduleCommand::Cordon { worker, reason },
+        "uncordon" => ScheduleCommand::Uncordon { worker },
+        other => return Err(Refusal::not_found("action", other.escape_debug()).into()),
+    };
+    propose(&portal, &asker, Command::Schedule(command)).await?;
+    Ok(Redirect::to("/workers"))
+}
+
+/// Lets a worker take nothing new, or vnodes again.
+fn cordon(asker: &Asker, view: &WorkerView) -> Markup {
+    let name = &view.name;
+    html! {
+        @if view.cordon.is_some() {
+            form method="post" action={"/workers/" (name) "/uncordon"} {
+                (csrf(asker))
+                button.button.secondary.small type="submit" aria-label={"Uncordon " (name)} { "Uncordon" }
+            }
+        } @else {
+            form method="post" action={"/workers/" (name) "/cordon"} {
+                (csrf(asker))
+                button.button.secondary.small type="submit" aria-label={"Cordon " (name)} { "Cordon" }
+            }
+        }
+    }
+}
+
+fn row(asker: &Asker, view: &WorkerView) -> Markup {
     html! {
         tr data-worker=(view.name) {
-            td.main data-label="Worker" { (view.name) p.hint { code { (view.data_addr) } } }
-            td data-label="State" { (status(view.status)) p.hint { "since " (instant(view.status_since)) } }
+            td.main data-label="Worker" {
+                (view.name) p.hint { code { (view.data_addr) } }
+                @for (key, value) in &view.labels { span.label { (key) "=" (value) } " " }
+            }
+            td data-label="State" {
+                (status(view.status)) p.hint { "since " (instant(view.status_since)) }
+                @if let Some(reason) = &view.cordon {
+                    span.phase.phase-pending data-cordon { "takes nothing new" }
+                    @if !reason.is_empty() { p.hint { (reason) } }
+                }
+            }
             td data-label="Vnodes" { (view.vnodes) }
             td data-label="Memory promised" { (meter(view.memory_mib_promised, view.memory_mib_max, mib)) }
             td data-label="CPU promised" { (meter(view.cpu_milli_promised, view.cpu_milli_max, cores)) }
@@ -69,6 +127,7 @@ fn row(view: &WorkerView) -> Markup {
                 @if view.gpus_given > 0 { p.hint { (view.gpus_given) " given away" } }
             }
             td data-label="System" { (view.facts.kernel) p.hint { "liblxc " (view.facts.liblxc) ", agent " (view.facts.agent) } }
+            td.act data-label="" { (cordon(asker, view)) }
         }
     }
 }

@@ -7,7 +7,9 @@ use crate::decide::{Decision, Ground, vcluster};
 use crate::event::{Event, VnodeRef};
 use crate::id::VnodeId;
 use crate::image::catalog;
-use crate::model::{GpuWish, Snapshot, SnapshotCopy, SnapshotSeen, User, Vnode, VnodeSeen, Wishes};
+use crate::model::{
+    GpuWish, Rules, Snapshot, SnapshotCopy, SnapshotSeen, User, Vnode, VnodeSeen, Wishes,
+};
 use crate::name::Name;
 use crate::permit;
 use crate::refusal::Refusal;
@@ -23,6 +25,7 @@ pub(super) struct New<'e> {
     pub(super) size: VnodeSize,
     pub(super) disk_mib: Option<DiskMib>,
     pub(super) gpus: &'e GpuWish,
+    pub(super) rules: &'e Rules,
 }
 
 pub(super) fn create(
@@ -52,6 +55,7 @@ pub(super) fn create(
         size: new.size,
         wishes: &wishes,
         bandwidth: None,
+        rules: new.rules,
     };
     let mut decision = vcluster::create_of(ground, &asked, made_of)?;
     let wanted = copy_wanted(&decision.events, from, snapshot);

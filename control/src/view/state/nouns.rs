@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use imbl::OrdMap;
+
 use super::{Building, Field, Fields, Noun, Shown};
 use crate::amount::VnodeSize;
 use crate::id::{Digest, UserId, VclusterId, WorkerId};
 use crate::image::{catalog, copies};
 use crate::model::{
-    Bandwidth, Image, ImageSave, JoinRole, KbitPerS, Outcome, Receipt, Role, SaveSeen, SessionKind,
-    UserImageQuota, VclusterWanted, Vnode, VnodeResize, VnodeSeen, VnodeWanted, Wishes,
-    WorkerStatus,
+    Bandwidth, Image, ImageSave, JoinRole, KbitPerS, Outcome, Receipt, Role, Rules, SaveSeen,
+    SessionKind, Spread, UserImageQuota, VclusterWanted, Vnode, VnodeResize, VnodeSeen,
+    VnodeWanted, Wishes, WorkerStatus,
 };
+use crate::name::Name;
 use crate::permit;
 use crate::version;
 
@@ -93,6 +96,7 @@ impl Shown<'_> {
 
     fn workers(&mut self) {
         for worker in self.state.workers.values() {
+            let traits = self.state.worker_traits.get(&worker.id);
             let status = match worker.status {
                 WorkerStatus::Joined => "joined",
                 WorkerStatus::Up => "up",
@@ -116,7 +120,14 @@ impl Shown<'_> {
                 .list("gpus", gpus)
                 .text("kernel", &worker.facts.kernel)
                 .text("liblxc", &worker.facts.liblxc)
-                .text("agent", &worker.facts.agent);
+                .text("agent", &worker.facts.agent)
+                .group("labels", labels(traits.map(|traits| &traits.labels)))
+                .text_if(
+                    "cordon",
+                    traits
+                        .and_then(|traits| traits.cordon.as_ref())
+                        .map(|cordon| &cordon.reason),
+                );
             self.add(Noun::Workers, worker.name.to_string(), worker.id, fields.0);
         }
     }
@@ -332,6 +343,7 @@ impl Shown<'_> {
                     "size",
                     size(vcluster.size, state.wishes_of_vcluster(vcluster.id)),
                 )
+                .group("rules", rules(state.rules_of(vcluster.id)))
                 .number_if(
                     "bandwidth_kbit_per_s",
                     state
@@ -448,6 +460,27 @@ fn bandwidth(bandwidth: Option<Bandwidth>) -> Fields {
     let fields = Building::default()
         .number_if("sent_kbit_per_s", rate(bandwidth.sent))
         .number_if("received_kbit_per_s", rate(bandwidth.received));
+    fields.0
+}
+
+fn labels(labels: Option<&OrdMap<Name, String>>) -> Fields {
+    let all = labels.into_iter().flatten();
+    let fields = all.fold(Building::default(), |fields, (key, value)| {
+        fields.text(key.as_str(), value)
+    });
+    fields.0
+}
+
+fn rules(rules: &Rules) -> Fields {
+    let spread = match rules.spread {
+        Spread::Workers => "workers",
+        Spread::Zones => "zones",
+        Spread::Together => "together",
+    };
+    let fields = Building::default()
+        .text("spread", spread)
+        .number_if("per_worker_max", rules.per_worker_max.map(u64::from))
+        .group("labels", labels(Some(&rules.labels)));
     fields.0
 }
 

@@ -6,7 +6,8 @@ use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse, Response};
 use docklet_control::Command;
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
-use docklet_control::model::{GpuWish, KbitPerS, Wishes};
+use docklet_control::model::{GpuWish, KbitPerS, Rules, Spread, Wishes};
+use docklet_control::name::Name;
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::view::{ImageView, image};
 use maud::{Markup, html};
@@ -63,6 +64,20 @@ pub(crate) struct NewVcluster {
     gpus: String,
     #[serde(default)]
     gpu_model: String,
+    #[serde(default)]
+    spread: Spread,
+    #[serde(default)]
+    per_worker_max: String,
+    /// As `zone=a disk=ssd`.
+    #[serde(default)]
+    labels: String,
+}
+
+fn label(text: &str) -> Result<(Name, String), Problem> {
+    let (key, value) = text.split_once('=').ok_or_else(|| {
+        Problem::malformed("label", format!("{text:?} is not of the form key=value"))
+    })?;
+    Ok((Name::parse("label", key)?, value.to_owned()))
 }
 
 impl Default for NewVcluster {
@@ -81,6 +96,9 @@ impl Default for NewVcluster {
             bandwidth_mbit: String::new(),
             gpus: "0".to_owned(),
             gpu_model: String::new(),
+            spread: Spread::default(),
+            per_worker_max: String::new(),
+            labels: String::new(),
         }
     }
 }
@@ -114,10 +132,17 @@ impl NewVcluster {
         let (name, image) = (self.name.clone(), self.image.clone());
         let vnodes = number("number of vnodes", &self.vnodes)?;
         let (wishes, bandwidth) = (self.wishes()?, self.bandwidth()?);
+        let rules = self.rules()?;
         if self.from.is_empty() {
-            return Ok(Command::create_vcluster(
-                name, image, vnodes, size, wishes, bandwidth,
-            ));
+            return Ok(Command::create_vcluster(docklet_control::NewVcluster {
+                name,
+                image,
+                vnodes,
+                size,
+                wishes,
+                bandwidth,
+                rules,
+            }));
         }
         if bandwidth.is_some() {
             return Err(of_snapshot());
@@ -131,6 +156,7 @@ impl NewVcluster {
             size,
             disk_mib: Some(wishes.disk_mib),
             gpus: wishes.gpus,
+            rules,
         }))
     }
 
@@ -140,6 +166,18 @@ impl NewVcluster {
         let mbit = text.map(str::parse::<u32>).transpose();
         let mbit = mbit.map_err(|error| Problem::malformed("bandwidth", error))?;
         Ok(mbit.map(|mbit| KbitPerS(mbit.saturating_mul(1_000))))
+    }
+
+    fn rules(&self) -> Result<Rules, Problem> {
+        let most = Some(self.per_worker_max.trim()).filter(|text| !text.is_empty());
+        let most = most.map(str::parse).transpose();
+        let labels = self.labels.split_whitespace().map(label);
+        Ok(Rules {
+            spread: self.spread,
+            per_worker_max: most
+                .map_err(|error| Problem::malformed("vnodes on one worker", error))?,
+            labels: labels.collect::<Result<_, _>>()?,
+        })
     }
 
     fn wishes(&self) -> Result<Wishes, Problem> {
@@ -229,6 +267,7 @@ fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Ma
                 }
             }
             (gpu_fields(&gpu_models(&asker.frozen.state), form))
+            (rule_fields(form))
             div.actions { button.button type="submit" { "Create" } " " a href="/vclusters" { "Cancel" } }
             @if form.from.is_empty() {
                 (by_command("docklet vc create NAME --image IMAGE --vnodes N --wait"))
@@ -244,6 +283,44 @@ fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Ma
         script: None,
     }
     .render(body)
+}
+
+/// Where its vnodes shall be; folded away, since most do not mind.
+fn rule_fields(form: &NewVcluster) -> Markup {
+    let given = form.spread != Spread::default()
+        || !form.per_worker_max.is_empty()
+        || !form.labels.is_empty();
+    let spreads = [
+        (Spread::Workers, "workers", "few on each worker"),
+        (Spread::Zones, "zones", "few in each zone"),
+        (Spread::Together, "together", "many on one worker"),
+    ];
+    html! {
+        details #rules open[given] {
+            summary { "Where they shall be" }
+            div.row.two {
+                div.field {
+                    label for="spread" { "Spread" }
+                    select #spread name="spread" aria-describedby="spread-hint" {
+                        @for (spread, word, text) in spreads {
+                            option value=(word) selected[form.spread == spread] { (text) }
+                        }
+                    }
+                    p.hint #spread-hint { "A wish: room comes first." }
+                }
+                div.field {
+                    label for="per-worker" { "At most on one worker" }
+                    input #per-worker name="per_worker_max" type="number" min="1" max="1000" value=(form.per_worker_max) placeholder="as many as fit" aria-describedby="per-worker-hint";
+                    p.hint #per-worker-hint { "Those for which there is no worker wait." }
+                }
+                div.field {
+                    label for="labels" { "Labels of workers" }
+                    input #labels name="labels" value=(form.labels) placeholder="zone=a disk=ssd" autocomplete="off" aria-describedby="labels-hint";
+                    p.hint #labels-hint { "What each worker must be labelled, with blanks between." }
+                }
+            }
+        }
+    }
 }
 
 /// Only where there are any.

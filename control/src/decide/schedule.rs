@@ -1,0 +1,153 @@
+//! What admins say of workers, and owners of where their vnodes shall be. Since version 3.
+
+use std::collections::BTreeMap;
+
+use super::{Decision, Ground, in_range, plain_text, vcluster};
+use crate::event::{Event, VclusterRef};
+use crate::id::{VclusterId, WorkerId};
+use crate::model::receipt::Subject;
+use crate::model::{Cordon, Rules, Vcluster, WorkerTraits};
+use crate::name::Name;
+use crate::permit;
+use crate::refusal::Refusal;
+use crate::schedule::command::ScheduleCommand;
+use crate::schedule::event::ScheduleEvent;
+
+pub(super) fn decide(ground: Ground<'_>, command: &ScheduleCommand) -> Result<Decision, Refusal> {
+    match command {
+        ScheduleCommand::Label { worker, labels } => label(ground, *worker, labels),
+        ScheduleCommand::Cordon { worker, reason } => cordon(ground, *worker, reason),
+        ScheduleCommand::Uncordon { worker } => {
+            let before = traits(ground, *worker)?;
+            let cordon = None;
+            Ok(described(
+                &before,
+                WorkerTraits {
+                    cordon,
+                    ..before.clone()
+                },
+            ))
+        }
+        ScheduleCommand::SetRules { vcluster, rules } => set_rules(ground, *vcluster, rules),
+    }
+}
+
+fn traits(ground: Ground<'_>, worker: WorkerId) -> Result<WorkerTraits, Refusal> {
+    if !ground.state.workers.contains_key(&worker) {
+        return Err(Refusal::not_found("worker", worker));
+    }
+    let row = ground.state.worker_traits.get(&worker).cloned();
+    Ok(row.unwrap_or_else(|| WorkerTraits::none(worker)))
+}
+
+fn described(before: &WorkerTraits, after: WorkerTraits) -> Decision {
+    if *before == after {
+        return Decision::quiet(Vec::new());
+    }
+    let described = ScheduleEvent::WorkerDescribed { traits: after };
+    Decision::quiet(vec![Event::Schedule(described)])
+}
+
+fn label(
+    ground: Ground<'_>,
+    worker: WorkerId,
+    labels: &BTreeMap<String, Option<String>>,
+) -> Result<Decision, Refusal> {
+    let before = traits(ground, worker)?;
+    let mut after = before.clone();
+    for (key, value) in labels {
+        let key = Name::parse("label", key)?;
+        match value {
+            Some(value) => {
+                check_value(&key, value)?;
+                after.labels.insert(key, value.clone());
+            }
+            None => {
+                after.labels.remove(&key);
+            }
+        }
+    }
+    check_count(after.labels.len())?;
+    Ok(described(&before, after))
+}
+
+fn check_count(labels: usize) -> Result<(), Refusal> {
+    let most = WorkerTraits::LABELS_MAX as u64;
+    in_range("number of labels", labels as u64, 0..=most, "labels")
+}
+
+/// Something must be there to compare with, and it must be told apart on a line.
+fn check_value(key: &Name, value: &str) -> Result<(), Refusal> {
+    plain_text("label", value, WorkerTraits::TEXT_BYTES_MAX)?;
+    let odd = |c: char| c.is_whitespace() || c == ',' || c == '=';
+    if value.is_empty() || value.chars().any(odd) {
+        return Err(Refusal::Malformed {
+            what: format!("value of the label {key}"),
+            cause: "give some characters, without blanks, commas and equals signs".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Whoever did it first stays the one who did, unless there is something else to say.
+fn cordon(ground: Ground<'_>, worker: WorkerId, reason: &str) -> Result<Decision, Refusal> {
+    let before = traits(ground, worker)?;
+    plain_text("reason", reason, WorkerTraits::TEXT_BYTES_MAX)?;
+    if before
+        .cordon
+        .as_ref()
+        .is_some_and(|cordon| cordon.reason == reason)
+    {
+        return Ok(Decision::quiet(Vec::new()));
+    }
+    let by = permit::person(ground.state, ground.entry.actor)?.id;
+    let cordon = Some(Cordon {
+        by,
+        at: ground.entry.at,
+        reason: reason.to_owned(),
+    });
+    Ok(described(
+        &before,
+        WorkerTraits {
+            cordon,
+            ..before.clone()
+        },
+    ))
+}
+
+/// Refuses rules that no worker could meet or nobody could read.
+pub(super) fn check(rules: &Rules) -> Result<(), Refusal> {
+    if let Some(most) = rules.per_worker_max {
+        let range = 1..=u64::from(Vcluster::VNODES_MAX);
+        in_range("vnodes on one worker", most.into(), range, "vnodes")?;
+    }
+    check_count(rules.labels.len())?;
+    for (key, value) in &rules.labels {
+        Name::parse("label", key.as_str())?;
+        check_value(key, value)?;
+    }
+    Ok(())
+}
+
+/// What a new vcluster wants, if that is not the usual.
+pub(super) fn of_vcluster(vcluster: &Vcluster, rules: &Rules) -> Option<Event> {
+    (*rules != Rules::default()).then(|| rules_set(vcluster, rules))
+}
+
+fn rules_set(vcluster: &Vcluster, rules: &Rules) -> Event {
+    Event::Schedule(ScheduleEvent::RulesSet {
+        about: VclusterRef::from(vcluster),
+        rules: rules.clone(),
+    })
+}
+
+fn set_rules(ground: Ground<'_>, id: VclusterId, rules: &Rules) -> Result<Decision, Refusal> {
+    let vcluster = vcluster::changeable(ground, id)?;
+    check(rules)?;
+    let changed = ground.state.rules_of(id) != rules;
+    let events = changed.then(|| rules_set(vcluster, rules));
+    Ok(Decision::new(
+        Subject::Vcluster(id),
+        events.into_iter().collect(),
+    ))
+}

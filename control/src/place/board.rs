@@ -1,0 +1,193 @@
+//! A frozen state with what its workers promise counted up, on which the scheduler tries things out.
+
+use std::cmp::Reverse;
+
+use imbl::OrdMap;
+
+use super::filter::{self, Dimension, Obstacle};
+use super::load::{Load, counts};
+use super::placing;
+use crate::evolve::evolve;
+use crate::id::{Epoch, UnixMs, VclusterId, VnodeId, WorkerId};
+use crate::model::{Spread, Vnode, Worker, WorkerTraits};
+use crate::state::State;
+
+/// Smaller is better: how the vnode lies to its siblings, whether the worker has GPUs for which it has no use, the
+/// largest share promised in thousandths, the worker's id.
+pub type Rank = (Reverse<u32>, u32, u32, bool, u64, WorkerId);
+
+/// A clone costs nothing, so that any number of trials may be made from one.
+#[derive(Clone, Debug)]
+pub struct Board {
+    state: State,
+    loads: OrdMap<WorkerId, Load>,
+    /// Vnodes that are there to stay.
+    counts: OrdMap<(VclusterId, WorkerId), u32>,
+}
+
+impl Board {
+    #[must_use]
+    pub fn of(state: &State) -> Self {
+        Self::counted(state, state.workers.values())
+    }
+
+    /// For questions about these workers only: nothing of others is counted.
+    pub(crate) fn counted<'s>(state: &'s State, workers: impl Iterator<Item = &'s Worker>) -> Self {
+        let mut board = Self {
+            state: state.clone(),
+            loads: OrdMap::new(),
+            counts: OrdMap::new(),
+        };
+        for worker in workers {
+            if board.loads.contains_key(&worker.id) {
+                continue;
+            }
+            board.loads.insert(worker.id, Load::none(state, worker));
+            for vnode in state.vnodes_on(worker.id) {
+                board.count(vnode, worker.id);
+            }
+        }
+        board
+    }
+
+    /// What is so far.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What a worker promises; nothing if there is no such worker.
+    #[must_use]
+    pub fn load(&self, worker: WorkerId) -> Load {
+        self.loads.get(&worker).copied().unwrap_or_default()
+    }
+
+    fn count(&mut self, vnode: &Vnode, worker: WorkerId) {
+        if !counts(vnode) {
+            return;
+        }
+        if let Some(load) = self.loads.get_mut(&worker) {
+            *load = load.with(
+                self.state.promised_to(vnode),
+                self.state.wishes_of(vnode.id),
+            );
+        }
+        *self.counts.entry((vnode.vcluster, worker)).or_default() += 1;
+    }
+
+    /// Vnodes of the same vcluster on a worker, this one not among them.
+    #[must_use]
+    pub fn siblings(&self, worker: WorkerId, vnode: &Vnode) -> u32 {
+        let all = self.counts.get(&(vnode.vcluster, worker));
+        let own = u32::from(vnode.is_on(worker) && counts(vnode));
+        all.copied().unwrap_or_default().saturating_sub(own)
+    }
+
+    /// The same for a zone. A worker without one is a zone of its own.
+    fn siblings_in_zone(&self, worker: WorkerId, vnode: &Vnode) -> u32 {
+        let Some(zone) = self.zone(worker) else {
+            return self.siblings(worker, vnode);
+        };
+        let range = (vnode.vcluster, WorkerId(0))..=(vnode.vcluster, WorkerId(u64::MAX));
+        let on = self.counts.range(range).map(|((_, worker), _)| *worker);
+        on.filter(|other| self.zone(*other) == Some(zone))
+            .map(|other| self.siblings(other, vnode))
+            .sum()
+    }
+
+    /// Where a worker stands.
+    #[must_use]
+    pub fn zone(&self, worker: WorkerId) -> Option<&str> {
+        let traits = self.state.worker_traits.get(&worker)?;
+        traits.label(WorkerTraits::ZONE)
+    }
+
+    /// Every dimension in which `worker` cannot take `vnode`.
+    #[must_use]
+    pub fn lacks(&self, worker: &Worker, vnode: &Vnode) -> Vec<Dimension> {
+        filter::lacks(self, worker, vnode)
+    }
+
+    /// How well `worker` suits `vnode`, if it can take it.
+    #[must_use]
+    pub fn rank(&self, worker: &Worker, vnode: &Vnode) -> Rank {
+        let near = self.siblings(worker.id, vnode);
+        let spread = self.state.rules_of(vnode.vcluster).spread;
+        let (together, first, second) = match spread {
+            Spread::Workers => (0, near, self.siblings_in_zone(worker.id, vnode)),
+            Spread::Zones => (0, self.siblings_in_zone(worker.id, vnode), near),
+            Spread::Together => (near, 0, 0),
+        };
+        let wants_none = self.state.wishes_of(vnode.id).gpus.count == 0;
+        let in_the_way = wants_none && !worker.facts.capacity.gpus.is_empty();
+        let share = self.load(worker.id).share();
+        (
+            Reverse(together),
+            first,
+            second,
+            in_the_way,
+            share,
+            worker.id,
+        )
+    }
+
+    /// Workers that can take `vnode`, the best first.
+    ///
+    /// # Errors
+    /// None can: every worker with every dimension that failed; empty when there is no worker at all.
+    pub fn candidates(&self, vnode: &Vnode) -> Result<Vec<WorkerId>, Vec<Obstacle>> {
+        let mut ranks = Vec::new();
+        let mut obstacles = Vec::new();
+        for worker in self.state.workers.values() {
+            let lacks = self.lacks(worker, vnode);
+            if lacks.is_empty() {
+                ranks.push(self.rank(worker, vnode));
+            } else {
+                obstacles.push(Obstacle {
+                    worker: worker.id,
+                    lacks,
+                });
+            }
+        }
+        if ranks.is_empty() {
+            return Err(obstacles);
+        }
+        ranks.sort_unstable();
+        Ok(ranks.into_iter().map(|(.., worker)| worker).collect())
+    }
+
+    /// With `vnode` placed on `worker`, which can take it.
+    pub fn put(&mut self, vnode: VnodeId, worker: WorkerId) {
+        let state = &self.state;
+        let (Some(row), Some(to)) = (state.vnodes.get(&vnode), state.workers.get(&worker)) else {
+            return;
+        };
+        let (row, events) = (row.clone(), placing(state, to, row, Epoch(0)));
+        for event in &events {
+            self.state = evolve(std::mem::take(&mut self.state), UnixMs::default(), event);
+        }
+        self.count(&row, worker);
+    }
+
+    /// With `vnode` placed nowhere, as if its worker had never had it.
+    pub fn take_off(&mut self, vnode: VnodeId) {
+        let Some(row) = self.state.vnodes.get(&vnode).cloned() else {
+            return;
+        };
+        let Some(placed) = row.placement.filter(|_| counts(&row)) else {
+            return;
+        };
+        if let Some(load) = self.loads.get_mut(&placed.worker) {
+            *load = load.without(self.state.promised_to(&row), self.state.wishes_of(vnode));
+        }
+        if let Some(count) = self.counts.get_mut(&(row.vcluster, placed.worker)) {
+            *count = count.saturating_sub(1);
+        }
+        self.state.unplace(vnode);
+    }
+
+    /// With something else about the cluster, as a worker that is lost.
+    pub fn suppose(&mut self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state);
+    }
+}

@@ -1,0 +1,90 @@
+//! Why vnodes are where they are.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use docklet_control::view::{Explanation, Lack, Verdict};
+
+use super::connection::Connection;
+use super::output::{Format, Rows, line, plain, print};
+use crate::cli::Print;
+
+#[derive(Args)]
+pub struct Explain {
+    /// A vcluster, or one of its vnodes, as lab/host-0
+    #[arg(value_name = "VC|VC/host-N")]
+    what: String,
+    #[command(flatten)]
+    print: Print,
+}
+
+pub async fn run(explain: Explain) -> anyhow::Result<ExitCode> {
+    let connection = Connection::open()?;
+    let explanations: Vec<Explanation> = match explain.what.split_once('/') {
+        None => {
+            connection
+                .get(&format!("/vclusters/{}/explain", explain.what))
+                .await?
+        }
+        Some((vcluster, vnode)) => {
+            let path = format!("/vclusters/{vcluster}/vnodes/{vnode}/explain");
+            vec![connection.get(&path).await?]
+        }
+    };
+    if explain.print.format == Format::Json {
+        print(Format::Json, &explanations, |_| Rows::new(&[]))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for explanation in &explanations {
+        text(explanation).iter().for_each(|part| line(&plain(part)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Line by line.
+fn text(explanation: &Explanation) -> Vec<String> {
+    let mut lines = vec![format!("{}: {}", explanation.vnode, explanation.summary)];
+    for worker in &explanation.workers {
+        let here = if worker.here { " (it is here)" } else { "" };
+        match worker.place {
+            Some(1) => lines.push(format!(
+                "  {}{here}: best, {}",
+                worker.worker,
+                state(worker)
+            )),
+            Some(place) => {
+                let state = state(worker);
+                lines.push(format!(
+                    "  {}{here}: number {place}, {state}",
+                    worker.worker
+                ));
+            }
+            None => {
+                lines.push(format!("  {}{here}: cannot take it", worker.worker));
+                lines.extend(worker.lacks.iter().map(lacking));
+            }
+        }
+    }
+    lines.push(format!("  Quota: {}", explanation.quota));
+    let help = explanation.unblock.iter();
+    lines.extend(help.map(|text| format!("  Would help: {text}")));
+    lines
+}
+
+fn state(worker: &Verdict) -> String {
+    let zone = worker.zone.as_ref();
+    let zone = zone.map_or_else(String::new, |zone| format!(", zone {zone}"));
+    let (siblings, share) = (worker.siblings, worker.share / 10);
+    format!("{siblings} of its vcluster there, {share} % promised{zone}")
+}
+
+fn lacking(lack: &Lack) -> String {
+    let holders = lack.holders.iter();
+    let holders = holders.map(|holder| format!("{} {}", holder.who, holder.amount));
+    let holders: Vec<String> = holders.collect();
+    let held = match holders.as_slice() {
+        [] => String::new(),
+        some => format!(" (held by {})", some.join(", ")),
+    };
+    format!("    - {}{held}", lack.text)
+}

@@ -1,0 +1,92 @@
+//! Where the vnodes of a vcluster shall be.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use docklet_control::model::{Rules, Spread};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::amount;
+use super::connection::Connection;
+use super::output::{Rows, print, print_receipt};
+use crate::cli::Print;
+
+/// Where vnodes shall be.
+#[derive(Args)]
+pub struct Placing {
+    /// How its vnodes lie to each other: few on each worker, few in each zone, or many on one worker [default: workers]
+    #[arg(long, value_enum)]
+    spread: Option<Spreading>,
+    /// A worker never has more of its vnodes
+    #[arg(long, value_name = "N")]
+    at_most: Option<u32>,
+    /// What each worker must be labelled, as zone=a; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = amount::label)]
+    label: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Spreading {
+    Workers,
+    Zones,
+    Together,
+}
+
+impl Placing {
+    /// None if nothing is asked for.
+    pub fn rules(&self) -> Option<Value> {
+        let asked = self.spread.is_some() || self.at_most.is_some() || !self.label.is_empty();
+        let labels: BTreeMap<&str, &str> = self
+            .label
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        let spread = match self.spread.unwrap_or(Spreading::Workers) {
+            Spreading::Workers => "workers",
+            Spreading::Zones => "zones",
+            Spreading::Together => "together",
+        };
+        let rules = json!({"spread": spread, "per_worker_max": self.at_most, "labels": labels});
+        asked.then_some(rules)
+    }
+}
+
+#[derive(Args)]
+pub struct Rule {
+    vcluster: String,
+    #[command(flatten)]
+    placing: Placing,
+    #[command(flatten)]
+    print: Print,
+}
+
+/// Sets what is asked for, everything else to the usual; shows what holds if nothing is asked for.
+pub async fn run(connection: &Connection, rule: Rule) -> anyhow::Result<ExitCode> {
+    let path = format!("/vclusters/{}/rules", rule.vcluster);
+    if let Some(rules) = rule.placing.rules() {
+        let receipt = connection.receipt(Method::PUT, &path, &rules).await?;
+        print_receipt(rule.print.format, &receipt)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rules: Rules = connection.get(&path).await?;
+    print(rule.print.format, &rules, |rules| {
+        let mut rows = Rows::new(&["spread", "at most on one worker", "labels"]);
+        let spread = match rules.spread {
+            Spread::Workers => "workers",
+            Spread::Zones => "zones",
+            Spread::Together => "together",
+        };
+        let most = rules.per_worker_max;
+        let labels = rules.labels.iter();
+        let labels = labels.map(|(key, value)| format!("{key}={value}"));
+        rows.add([
+            spread.to_owned(),
+            most.map_or_else(|| "-".to_owned(), |most| most.to_string()),
+            labels.collect::<Vec<_>>().join(" "),
+        ]);
+        rows
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
