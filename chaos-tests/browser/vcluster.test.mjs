@@ -165,6 +165,41 @@ test("disks are as large as the form says, limits change while the vnode runs, a
   cluster.run("vc", "delete", "small", "--wait");
 });
 
+test("a vcluster says where it shall be, what waits says why, and a worker is cordoned and freed by its page", async () => {
+  cluster.run("worker", "label", "w1", "zone=a");
+  const page = await open("new/vcluster");
+  await page.fill("#name", "apart");
+  await page.fill("#vnodes", "3");
+  await page.locator("#rules summary").click();
+  await page.selectOption("#spread", { label: "few in each zone" });
+  await page.fill("#per-worker", "1");
+  await page.fill("#labels", "zone");
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  await page.locator(".notice.refused", { hasText: 'not of the form key=value' }).waitFor();
+  assert.equal(await page.inputValue("#per-worker"), "1");
+  await page.fill("#labels", "");
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  await page.waitForURL(/\/vclusters\/apart/);
+  await page.locator('tr[data-vnode="host-1"][data-phase="running"]').waitFor();
+  await page.locator('tr[data-vnode="host-2"][data-phase="pending"]').getByRole("link", { name: "Why host-2 is pending" }).click();
+  await page.locator("#summary", { hasText: "None of 2 workers can take it." }).waitFor();
+  await page.locator('tr[data-worker="w1"]', { hasText: "as many as it may" }).waitFor();
+  assert.ok((await page.locator("#unblock li").count()) >= 3);
+  assert.deepEqual(await barriers(page), []);
+  // The page tells by itself what becomes of it.
+  cluster.run("vc", "rules", "apart", "--at-most", "2");
+  await page.locator("#summary", { hasText: /It is running, on w[12]\./ }).waitFor();
+  await page.goto("/workers");
+  const row = page.locator('tr[data-worker="w1"]');
+  await row.getByText("zone=a").waitFor();
+  await row.getByRole("button", { name: "Cordon w1" }).click();
+  await row.getByText("takes nothing new").waitFor();
+  await row.getByRole("button", { name: "Uncordon w1" }).click();
+  await row.locator("[data-cordon]").waitFor({ state: "detached" });
+  assert.deepEqual(await barriers(page), []);
+  cluster.run("vc", "delete", "apart", "--wait");
+});
+
 test("the chart is drawn after some seconds, says the same in words and in a table, and complains of nothing", async () => {
   const page = await open();
   const plot = page.locator("#usage-plot");
@@ -194,5 +229,8 @@ test("its pages are fine in light and dark, wide and narrow", async () => {
   cluster.run("port", "add", "lab/host-0", "53", "--protocol", "udp");
   cluster.run("snapshot", "create", "lab@friday", "--expires", "4w", "--wait");
   cluster.run("snapshot", "schedule", "lab", "--every", "daily", "--keep", "7");
-  await pages.areFine(["vclusters/lab", "vclusters/lab/usage", "new/vcluster", "new/vcluster?from=lab/host-0@friday"]);
+  cluster.run("worker", "label", "w2", "zone=b", "disk=ssd");
+  cluster.run("worker", "cordon", "w2", "--reason", "new disk");
+  cluster.run("vc", "create", "large", "--memory-mib", "4000000", "--label", "disk=hdd");
+  await pages.areFine(["vclusters/lab", "vclusters/lab/usage", "vclusters/lab/vnodes/host-0/explain", "vclusters/large/vnodes/host-0/explain", "workers", "new/vcluster", "new/vcluster?from=lab/host-0@friday"]);
 });

@@ -6,7 +6,7 @@ use docklet_control::view::{Explanation, Lack, Verdict, explain};
 use maud::{Markup, html};
 
 use super::amount::{cores, mib};
-use super::{Page, by_command, phase};
+use super::{Page, by_command, phase, with_code};
 use crate::asker::Asker;
 use crate::problem::Problem;
 use crate::worker::find_vnode;
@@ -51,7 +51,7 @@ fn explained(name: &str, hostname: &str, explanation: &Explanation) -> Markup {
             p #summary { (explanation.summary) }
             section {
                 h2 { "What would help" }
-                ul #unblock { @for text in &explanation.unblock { li { (text) } } }
+                ul #unblock { @for text in &explanation.unblock { li { (with_code(text)) } } }
             }
             section {
                 h2 { "Workers" }

@@ -194,6 +194,16 @@ pub(crate) fn sentence(text: &str) -> String {
     sentence
 }
 
+/// What stands between backticks is a command.
+pub(crate) fn with_code(text: &str) -> Markup {
+    let parts = text.split('`').enumerate();
+    html! {
+        @for (number, part) in parts {
+            @if number % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 pub(crate) async fn not_found() -> Problem {
     Problem {
         status: StatusCode::NOT_FOUND,

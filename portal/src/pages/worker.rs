@@ -53,7 +53,7 @@ fn table(asker: &Asker) -> Markup {
                 }
             } @else {
                 table {
-                    thead { tr { th { "Worker" } th { "State" } th { "Vnodes" } th { "Memory promised" } th { "CPU promised" } th { "Disk promised" } th { "GPUs" } th { "System" } th { span.unseen { "Actions" } } } }
+                    thead { tr { th { "Worker" } th { "State" } th { "Vnodes" } th { "Memory promised" } th { "CPU promised" } th { "Disk promised" } th { "GPUs" } th { span.unseen { "Actions" } } } }
                     tbody { @for view in &views { (row(asker, view)) } }
                 }
             }
@@ -109,7 +109,10 @@ fn row(asker: &Asker, view: &WorkerView) -> Markup {
         tr data-worker=(view.name) {
             td.main data-label="Worker" {
                 (view.name) p.hint { code { (view.data_addr) } }
-                @for (key, value) in &view.labels { span.label { (key) "=" (value) } " " }
+                p.hint { (view.facts.kernel) br; "liblxc " (view.facts.liblxc) ", agent " (view.facts.agent) }
+                @if !view.labels.is_empty() {
+                    p.hint { @for (key, value) in &view.labels { span.chip { (key) "=" (value) } " " } }
+                }
             }
             td data-label="State" {
                 (status(view.status)) p.hint { "since " (instant(view.status_since)) }
@@ -126,7 +129,6 @@ fn row(asker: &Asker, view: &WorkerView) -> Markup {
                 (view.facts.capacity.gpus.len())
                 @if view.gpus_given > 0 { p.hint { (view.gpus_given) " given away" } }
             }
-            td data-label="System" { (view.facts.kernel) p.hint { "liblxc " (view.facts.liblxc) ", agent " (view.facts.agent) } }
             td.act data-label="" { (cordon(asker, view)) }
         }
     }

@@ -11,7 +11,7 @@ pub use holders::Holder;
 pub(crate) use holders::called;
 
 use crate::model::{User, Vnode, VnodeWanted, Worker};
-use crate::place::{Board, Dimension, Rank};
+use crate::place::{Board, Dimension, Load, Rank};
 use crate::state::State;
 use crate::view::vcluster::{self, Phase};
 
@@ -57,6 +57,8 @@ pub struct Lack {
     pub dimension: Dimension,
     /// The same in words.
     pub text: String,
+    /// How much of it the worker may promise in all; none of what is no amount.
+    pub most: Option<u64>,
     /// Who holds what is short, those who hold most first.
     pub holders: Vec<Holder>,
 }
@@ -97,8 +99,10 @@ fn verdict(board: &Board, asker: &User, worker: &Worker, vnode: &Vnode) -> (Opti
     let lacks = board.lacks(worker, vnode);
     let rank = lacks.is_empty().then(|| board.rank(worker, vnode));
     let state = board.state();
+    let load = board.load(worker.id);
     let explained = |dimension: Dimension| Lack {
         text: words::lack(state, &dimension),
+        most: most(&load, worker, &dimension),
         holders: holders::of(state, asker, worker, vnode, &dimension),
         dimension,
     };
@@ -112,6 +116,23 @@ fn verdict(board: &Board, asker: &User, worker: &Worker, vnode: &Vnode) -> (Opti
         lacks: lacks.into_iter().map(explained).collect(),
     };
     (rank, verdict)
+}
+
+fn most(load: &Load, worker: &Worker, dimension: &Dimension) -> Option<u64> {
+    match dimension {
+        Dimension::Cpu { .. } => Some(load.cpu_milli_max),
+        Dimension::Memory { .. } => Some(load.memory_mib_max),
+        Dimension::Disk { .. } => {
+            let whole = worker.facts.capacity.disk_mib.0;
+            Some(load.disk_mib_max.min(whole))
+        }
+        Dimension::Gpus { fitting, .. } => Some((*fitting).into()),
+        Dimension::Status(_)
+        | Dimension::Snapshot { .. }
+        | Dimension::Cordoned { .. }
+        | Dimension::Label { .. }
+        | Dimension::PerWorker { .. } => None,
+    }
 }
 
 fn summary(

@@ -85,6 +85,9 @@ fn fitting(dimension: &Dimension) -> Option<String> {
 fn need(asker: &User, worker: &Verdict, lack: &Lack) -> String {
     let name = &worker.worker;
     let more = |wanted: u64, free: u64, unit: &str| {
+        if let Some(most) = lack.most.filter(|most| wanted > *most) {
+            return format!("it has more than {most} {unit} to promise in all");
+        }
         let short = wanted.saturating_sub(free);
         let own = lack.holders.iter().find(|holder| holder.amount >= short);
         let example = own.map_or_else(String::new, |holder| {
@@ -99,10 +102,7 @@ fn need(asker: &User, worker: &Verdict, lack: &Lack) -> String {
         Dimension::Cpu { wanted, free } => more(*wanted, *free, "m of CPU"),
         Dimension::Memory { wanted, free } => more(*wanted, *free, "MiB of memory"),
         Dimension::Disk { wanted, free } => more(*wanted, *free, "MiB of disk"),
-        Dimension::Gpus {
-            wanted, fitting, ..
-        } if fitting < wanted => "it has more such GPUs".to_owned(),
-        Dimension::Gpus { wanted, free, .. } => more((*wanted).into(), (*free).into(), "GPUs"),
+        Dimension::Gpus { wanted, free, .. } => more((*wanted).into(), (*free).into(), "such GPUs"),
         Dimension::Snapshot { .. } => "it has the snapshot".to_owned(),
         Dimension::Cordoned { .. } if asker.role == Role::Admin => {
             format!("`docklet worker uncordon {name}` is run")
