@@ -5,7 +5,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::assignment::{AssignedNetwork, AssignedVnode, Fabric, VclusterSecret};
@@ -24,6 +24,7 @@ use crate::images::ImageStore;
 use crate::lxc::Container;
 use crate::lxc::alive::Alive;
 use crate::network::dns::NameServers;
+use crate::network::generation::generation;
 use crate::network::together::Together;
 use crate::network::{gateway, guard, names, plug, segment, shape, space, uplink};
 use crate::rootfs;
@@ -54,12 +55,9 @@ pub struct LinuxHost {
     /// Vnodes that are plugged in at the same time.
     pub(crate) plugging: Together<AssignedVnode>,
     alive: Alive,
-    /// When our rules were last seen to be there.
-    rules_seen: Mutex<Option<Instant>>,
+    /// The generation of rules in which ours were last seen to be there, and whether those of gateways were among them.
+    rules_seen: Mutex<Option<(u32, bool)>>,
 }
-
-/// Our rules are looked for this often. Whoever restarts the worker's own firewall flushes them.
-const LOOK_FOR_RULES_EVERY: Duration = Duration::from_secs(2);
 
 /// What an earlier process did not live to finish: a container that stands still goes on, and one whose start was cut
 /// short gets its CPU quota.
@@ -319,11 +317,14 @@ impl LinuxHost {
             .rules_seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if seen.is_some_and(|at| at.elapsed() < LOOK_FOR_RULES_EVERY) {
+        // Whoever restarts the worker's own firewall flushes ours. Asked before they are looked at: what changes
+        // meanwhile is looked at the next time.
+        let now = generation().ok().map(|number| (number, gateways));
+        if now.is_some() && *seen == now {
             return Ok(true);
         }
         let there = uplink::tables_are_there(gateways)?;
-        *seen = there.then(Instant::now);
+        *seen = now.filter(|_| there);
         Ok(there)
     }
 

@@ -21,6 +21,7 @@
 pub mod counters;
 pub mod dns;
 pub mod gateway;
+pub mod generation;
 pub mod guard;
 pub mod names;
 pub mod plug;

@@ -18,6 +18,7 @@ const SEARCHED_MAX: usize = 64;
 /// Who goes where, and who must wait, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
+    /// In the order in which they must be placed: whoever comes first takes the first GPUs that fit.
     pub placed: Vec<(VnodeId, WorkerId)>,
     pub unplaced: Vec<(VnodeId, Vec<Obstacle>)>,
 }
@@ -86,7 +87,6 @@ fn search(board: Board, mut vnodes: Vec<&Vnode>) -> Option<(Board, Placed)> {
     let mut trials = TRIALS_MAX;
     let mut placed = Vec::new();
     let found = descend(&board, &vnodes, &mut placed, &mut trials)?;
-    placed.sort_unstable();
     Some((found, placed))
 }
 

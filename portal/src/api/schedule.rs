@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::Body;
 use super::vcluster::NewVcluster;
 use crate::asker::{Asker, propose};
+use crate::past::aside;
 use crate::problem::Problem;
 use crate::serve::Portal;
 use crate::worker::{find_vcluster, find_vnode};
@@ -92,11 +93,12 @@ pub(crate) async fn explain_all(
     asker: Asker,
     Path(name): Path<String>,
 ) -> Result<Json<Vec<Explanation>>, Problem> {
-    let state = &asker.frozen.state;
-    let vcluster = find_vcluster(state, &asker.user, &name)?;
-    let vnodes = state.live_vnodes_of(vcluster.id).into_iter();
-    let explained = vnodes.map(|vnode| explain::vnode(state, &asker.user, vnode));
-    Ok(Json(explained.collect()))
+    let vcluster = find_vcluster(&asker.frozen.state, &asker.user, &name)?.id;
+    let explained = aside(move || {
+        let state = &asker.frozen.state;
+        explain::vnodes(state, &asker.user, &state.live_vnodes_of(vcluster))
+    });
+    Ok(Json(explained.await?))
 }
 
 pub(crate) async fn explain_one(
@@ -127,6 +129,6 @@ pub(crate) async fn ask(
         Question::Loss(name) => Supposed::Loss(find_worker(&asker, "look at losses", &name)?),
         Question::Create(new) => Supposed::Create(new.of_image()?),
     };
-    let outlook = what_if::outlook(&asker.frozen.state, &asker.user, &supposed)?;
-    Ok(Json(outlook))
+    let outlook = move || what_if::outlook(&asker.frozen.state, &asker.user, &supposed);
+    Ok(Json(aside(outlook).await??))
 }

@@ -63,10 +63,25 @@ pub struct Lack {
     pub holders: Vec<Holder>,
 }
 
-/// Explains a vnode that `asker` may see. Where it is now, it is looked at as if it had to be placed anew.
+/// Explains vnodes that `asker` may see, one after the other. Where one is now, it is looked at as if it had to be placed
+/// anew.
+#[must_use]
+pub fn vnodes(state: &State, asker: &User, vnodes: &[&Vnode]) -> Vec<Explanation> {
+    let board = Board::of(state);
+    let vnodes = vnodes.iter();
+    vnodes
+        .map(|vnode| one(&board, state, asker, vnode))
+        .collect()
+}
+
+/// The same of a single one.
 #[must_use]
 pub fn vnode(state: &State, asker: &User, vnode: &Vnode) -> Explanation {
-    let mut board = Board::of(state);
+    one(&Board::of(state), state, asker, vnode)
+}
+
+fn one(board: &Board, state: &State, asker: &User, vnode: &Vnode) -> Explanation {
+    let mut board = board.clone();
     board.take_off(vnode.id);
     let view = vcluster::show_vnode(state, vnode);
     let mut ranked: Vec<(Option<Rank>, Verdict)> = state
