@@ -5,6 +5,7 @@
 mod diff;
 mod group;
 mod nouns;
+mod scheduling;
 mod snapshot;
 
 pub use diff::{FieldChange, NameDiff, StateDiff, diff};

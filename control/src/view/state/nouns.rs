@@ -2,18 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use imbl::OrdMap;
-
+use super::scheduling::{labels, rules};
 use super::{Building, Field, Fields, Noun, Shown};
 use crate::amount::VnodeSize;
 use crate::id::{Digest, UserId, VclusterId, WorkerId};
 use crate::image::{catalog, copies};
 use crate::model::{
-    Bandwidth, Image, ImageSave, JoinRole, KbitPerS, Outcome, Receipt, Role, Rules, SaveSeen,
-    SessionKind, Spread, UserImageQuota, VclusterWanted, Vnode, VnodeResize, VnodeSeen,
-    VnodeWanted, Wishes, WorkerStatus,
+    Bandwidth, Image, ImageSave, JoinRole, KbitPerS, Outcome, Receipt, Role, SaveSeen, SessionKind,
+    UserImageQuota, VclusterWanted, Vnode, VnodeResize, VnodeSeen, VnodeWanted, Wishes,
+    WorkerStatus,
 };
-use crate::name::Name;
 use crate::permit;
 use crate::version;
 
@@ -460,27 +458,6 @@ fn bandwidth(bandwidth: Option<Bandwidth>) -> Fields {
     let fields = Building::default()
         .number_if("sent_kbit_per_s", rate(bandwidth.sent))
         .number_if("received_kbit_per_s", rate(bandwidth.received));
-    fields.0
-}
-
-fn labels(labels: Option<&OrdMap<Name, String>>) -> Fields {
-    let all = labels.into_iter().flatten();
-    let fields = all.fold(Building::default(), |fields, (key, value)| {
-        fields.text(key.as_str(), value)
-    });
-    fields.0
-}
-
-fn rules(rules: &Rules) -> Fields {
-    let spread = match rules.spread {
-        Spread::Workers => "workers",
-        Spread::Zones => "zones",
-        Spread::Together => "together",
-    };
-    let fields = Building::default()
-        .text("spread", spread)
-        .number_if("per_worker_max", rules.per_worker_max.map(u64::from))
-        .group("labels", labels(Some(&rules.labels)));
     fields.0
 }
 
