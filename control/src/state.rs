@@ -159,6 +159,13 @@ impl State {
         named.max_by_key(|master| master.id).or_else(by_number)
     }
 
+    /// A worker's name; its number if it is not there.
+    #[must_use]
+    pub fn worker_called(&self, id: WorkerId) -> String {
+        let worker = self.workers.get(&id);
+        worker.map_or_else(|| id.to_string(), |worker| worker.name.to_string())
+    }
+
     #[must_use]
     pub fn network_of(&self, owner: UserId) -> Option<&Network> {
         self.networks.get(self.lookup.network_by_owner.get(&owner)?)

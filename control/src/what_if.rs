@@ -91,11 +91,7 @@ fn without(state: &State, asker: &User, worker: WorkerId) -> Outlook {
     for vnode in &there {
         board.take_off(vnode.id);
     }
-    board.suppose(|state| {
-        let mut workers = state.workers.clone();
-        workers.remove(&worker);
-        state.workers = workers;
-    });
+    board.remove_worker(worker);
     let batch = board.place_all(&there);
     told(state, asker, batch)
 }
@@ -120,15 +116,11 @@ fn told(state: &State, asker: &User, batch: Batch) -> Outlook {
         let vnode = state.vnodes.get(&id);
         vnode.map_or_else(String::new, |vnode| explain::called(state, asker, vnode))
     };
-    let name = |id: WorkerId| {
-        let worker = state.workers.get(&id);
-        worker.map_or_else(|| id.to_string(), |worker| worker.name.to_string())
-    };
-    let from = |id: VnodeId| Some(name(state.vnodes.get(&id)?.placement?.worker));
+    let from = |id: VnodeId| Some(state.worker_called(state.vnodes.get(&id)?.placement?.worker));
     let placed = batch.placed.into_iter().map(|(id, to)| Move {
         vnode: called(id),
         from: from(id),
-        to: name(to),
+        to: state.worker_called(to),
     });
     let pending = batch.unplaced.into_iter().map(|(id, obstacles)| Pending {
         vnode: called(id),

@@ -42,6 +42,16 @@ pub fn label(text: &str) -> Result<(String, String), Failure> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// The same of several, with blanks between.
+pub fn of_labels(
+    labels: impl IntoIterator<Item = (impl std::fmt::Display, impl std::fmt::Display)>,
+) -> String {
+    let labels = labels
+        .into_iter()
+        .map(|(key, value)| format!("{key}={value}"));
+    labels.collect::<Vec<_>>().join(" ")
+}
+
 /// Reads `zone=a`, or `zone-`, which takes the label away.
 pub fn label_change(text: &str) -> Result<(String, Option<String>), Failure> {
     if let Some(key) = text.strip_suffix('-').filter(|key| !key.contains('=')) {

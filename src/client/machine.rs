@@ -185,14 +185,6 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn labels(worker: &WorkerView) -> String {
-    let labels = worker.labels.iter();
-    let labels: Vec<String> = labels
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    labels.join(" ")
-}
-
 async fn told(
     connection: &Connection,
     method: Method,
@@ -266,7 +258,7 @@ async fn list_workers(connection: &Connection, format: Print) -> anyhow::Result<
                     worker.disk_mib_max >> 10
                 ),
                 format!("{}/{}", worker.gpus_given, worker.facts.capacity.gpus.len()),
-                labels(worker),
+                amount::of_labels(&worker.labels),
                 worker.data_addr.clone(),
             ]);
         }

@@ -34,6 +34,16 @@ enum Spreading {
     Together,
 }
 
+impl Spreading {
+    fn meant(self) -> Spread {
+        match self {
+            Self::Workers => Spread::Workers,
+            Self::Zones => Spread::Zones,
+            Self::Together => Spread::Together,
+        }
+    }
+}
+
 impl Placing {
     /// None if nothing is asked for.
     pub fn rules(&self) -> Option<Value> {
@@ -43,11 +53,7 @@ impl Placing {
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect();
-        let spread = match self.spread.unwrap_or(Spreading::Workers) {
-            Spreading::Workers => "workers",
-            Spreading::Zones => "zones",
-            Spreading::Together => "together",
-        };
+        let spread = self.spread.map_or(Spread::default(), Spreading::meant);
         let rules = json!({"spread": spread, "per_worker_max": self.at_most, "labels": labels});
         asked.then_some(rules)
     }
@@ -73,18 +79,11 @@ pub async fn run(connection: &Connection, rule: Rule) -> anyhow::Result<ExitCode
     let rules: Rules = connection.get(&path).await?;
     print(rule.print.format, &rules, |rules| {
         let mut rows = Rows::new(&["spread", "at most on one worker", "labels"]);
-        let spread = match rules.spread {
-            Spread::Workers => "workers",
-            Spread::Zones => "zones",
-            Spread::Together => "together",
-        };
         let most = rules.per_worker_max;
-        let labels = rules.labels.iter();
-        let labels = labels.map(|(key, value)| format!("{key}={value}"));
         rows.add([
-            spread.to_owned(),
+            rules.spread.word().to_owned(),
             most.map_or_else(|| "-".to_owned(), |most| most.to_string()),
-            labels.collect::<Vec<_>>().join(" "),
+            amount::of_labels(&rules.labels),
         ]);
         rows
     })?;

@@ -77,6 +77,18 @@ pub enum Spread {
     Together,
 }
 
+impl Spread {
+    /// The word by which people and programs mean it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Workers => "workers",
+            Self::Zones => "zones",
+            Self::Together => "together",
+        }
+    }
+}
+
 /// What an owner wants of the workers of a vcluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

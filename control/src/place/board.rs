@@ -186,8 +186,8 @@ impl Board {
         self.state.unplace(vnode);
     }
 
-    /// With something else about the cluster, as a worker that is lost.
-    pub fn suppose(&mut self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state);
+    /// Without a worker that has no vnodes any more.
+    pub(crate) fn remove_worker(&mut self, worker: WorkerId) {
+        self.state.remove_worker(&worker);
     }
 }

@@ -9,12 +9,13 @@ use docklet_control::model::{Receipt, Rules};
 use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::view::{Explanation, explain};
 use docklet_control::what_if::{self, Outlook, Supposed};
-use docklet_control::{Command, Refusal, permit};
+use docklet_control::{Command, permit};
 use serde::Deserialize;
 
 use super::Body;
 use super::vcluster::NewVcluster;
 use crate::asker::{Asker, propose};
+use crate::meters::worker_named;
 use crate::past::aside;
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -24,10 +25,7 @@ use crate::worker::{find_vcluster, find_vnode};
 pub(crate) fn find_worker(asker: &Asker, action: &str, name: &str) -> Result<WorkerId, Problem> {
     let state = &asker.frozen.state;
     permit::admin(state, asker.actor(), action)?;
-    let mut workers = state.workers.values();
-    let found = workers.find(|worker| worker.name.as_str() == name);
-    let missing = || Refusal::not_found("worker", name.escape_debug());
-    Ok(found.ok_or_else(missing)?.id)
+    Ok(worker_named(state, name)?.id)
 }
 
 #[derive(Deserialize)]

@@ -89,17 +89,14 @@ pub(crate) async fn change(
 /// Lets a worker take nothing new, or vnodes again.
 fn cordon(asker: &Asker, view: &WorkerView) -> Markup {
     let name = &view.name;
+    let (action, label) = match view.cordon {
+        Some(_) => ("uncordon", "Uncordon"),
+        None => ("cordon", "Cordon"),
+    };
     html! {
-        @if view.cordon.is_some() {
-            form method="post" action={"/workers/" (name) "/uncordon"} {
-                (csrf(asker))
-                button.button.secondary.small type="submit" aria-label={"Uncordon " (name)} { "Uncordon" }
-            }
-        } @else {
-            form method="post" action={"/workers/" (name) "/cordon"} {
-                (csrf(asker))
-                button.button.secondary.small type="submit" aria-label={"Cordon " (name)} { "Cordon" }
-            }
+        form method="post" action={"/workers/" (name) "/" (action)} {
+            (csrf(asker))
+            button.button.secondary.small type="submit" aria-label={(label) " " (name)} { (label) }
         }
     }
 }

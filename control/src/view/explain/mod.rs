@@ -176,11 +176,7 @@ fn summary(
             (_, None) => format!("None of {} workers can take it.", workers.len()),
         };
     };
-    let name = state.workers.get(&placed.worker);
-    let name = name.map_or_else(
-        || placed.worker.to_string(),
-        |worker| worker.name.to_string(),
-    );
+    let name = state.worker_called(placed.worker);
     let word = phase.word();
     if reason.is_empty() {
         format!("It is {word}, on {name}.")

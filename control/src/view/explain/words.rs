@@ -12,10 +12,7 @@ pub(crate) fn no_worker(state: &State, obstacles: &[Obstacle]) -> String {
     let lines: Vec<String> = obstacles
         .iter()
         .map(|obstacle| {
-            let name = state
-                .workers
-                .get(&obstacle.worker)
-                .map_or_else(|| obstacle.worker.to_string(), |w| w.name.to_string());
+            let name = state.worker_called(obstacle.worker);
             let lacks = obstacle.lacks.iter().map(|lacks| lack(state, lacks));
             let lacks: Vec<String> = lacks.collect();
             format!("{name}: {}", lacks.join(", "))
@@ -55,8 +52,7 @@ pub(crate) fn lack(state: &State, dimension: &Dimension) -> String {
             format!("wants {wanted} {gpus}{kind}, {has}")
         }
         Dimension::Snapshot { on } => {
-            let worker = state.workers.get(on);
-            let worker = worker.map_or_else(|| on.to_string(), |worker| worker.name.to_string());
+            let worker = state.worker_called(*on);
             format!("has not the snapshot of which the disk is made, {worker} has")
         }
         Dimension::Cordoned { reason } if reason.is_empty() => "takes nothing new".to_owned(),

@@ -3,7 +3,7 @@
 use imbl::OrdMap;
 
 use super::{Building, Fields};
-use crate::model::{Rules, Spread};
+use crate::model::Rules;
 use crate::name::Name;
 
 pub(super) fn labels(labels: Option<&OrdMap<Name, String>>) -> Fields {
@@ -15,13 +15,8 @@ pub(super) fn labels(labels: Option<&OrdMap<Name, String>>) -> Fields {
 }
 
 pub(super) fn rules(rules: &Rules) -> Fields {
-    let spread = match rules.spread {
-        Spread::Workers => "workers",
-        Spread::Zones => "zones",
-        Spread::Together => "together",
-    };
     let fields = Building::default()
-        .text("spread", spread)
+        .text("spread", rules.spread.word())
         .number_if("per_worker_max", rules.per_worker_max.map(u64::from))
         .group("labels", labels(Some(&rules.labels)));
     fields.0

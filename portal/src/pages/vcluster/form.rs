@@ -73,6 +73,11 @@ pub(crate) struct NewVcluster {
     labels: String,
 }
 
+/// What stands in a field; none if it is empty.
+fn given(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
 fn label(text: &str) -> Result<(Name, String), Problem> {
     let (key, value) = text.split_once('=').ok_or_else(|| {
         Problem::malformed("label", format!("{text:?} is not of the form key=value"))
@@ -162,15 +167,15 @@ impl NewVcluster {
 
     /// The site's setting if empty.
     fn bandwidth(&self) -> Result<Option<KbitPerS>, Problem> {
-        let text = Some(self.bandwidth_mbit.trim()).filter(|text| !text.is_empty());
-        let mbit = text.map(str::parse::<u32>).transpose();
+        let mbit = given(&self.bandwidth_mbit)
+            .map(str::parse::<u32>)
+            .transpose();
         let mbit = mbit.map_err(|error| Problem::malformed("bandwidth", error))?;
         Ok(mbit.map(|mbit| KbitPerS(mbit.saturating_mul(1_000))))
     }
 
     fn rules(&self) -> Result<Rules, Problem> {
-        let most = Some(self.per_worker_max.trim()).filter(|text| !text.is_empty());
-        let most = most.map(str::parse).transpose();
+        let most = given(&self.per_worker_max).map(str::parse).transpose();
         let labels = self.labels.split_whitespace().map(label);
         Ok(Rules {
             spread: self.spread,
@@ -182,7 +187,6 @@ impl NewVcluster {
 
     fn wishes(&self) -> Result<Wishes, Problem> {
         let mut wishes = Wishes::default();
-        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         if let Some(disk) = given(&self.disk_mib) {
             let disk = disk.parse();
             wishes.disk_mib = DiskMib(disk.map_err(|error| Problem::malformed("disk", error))?);
@@ -192,7 +196,9 @@ impl NewVcluster {
             wishes.gpus.count = count.map_err(|error| Problem::malformed("GPUs", error))?;
         }
         // A kind stands in the form whether any are wanted or not.
-        wishes.gpus.model = given(&self.gpu_model).filter(|_| wishes.gpus.count > 0);
+        wishes.gpus.model = given(&self.gpu_model)
+            .filter(|_| wishes.gpus.count > 0)
+            .map(str::to_owned);
         Ok(wishes)
     }
 }
@@ -291,9 +297,9 @@ fn rule_fields(form: &NewVcluster) -> Markup {
         || !form.per_worker_max.is_empty()
         || !form.labels.is_empty();
     let spreads = [
-        (Spread::Workers, "workers", "few on each worker"),
-        (Spread::Zones, "zones", "few in each zone"),
-        (Spread::Together, "together", "many on one worker"),
+        (Spread::Workers, "few on each worker"),
+        (Spread::Zones, "few in each zone"),
+        (Spread::Together, "many on one worker"),
     ];
     html! {
         details #rules open[given] {
@@ -302,8 +308,8 @@ fn rule_fields(form: &NewVcluster) -> Markup {
                 div.field {
                     label for="spread" { "Spread" }
                     select #spread name="spread" aria-describedby="spread-hint" {
-                        @for (spread, word, text) in spreads {
-                            option value=(word) selected[form.spread == spread] { (text) }
+                        @for (spread, text) in spreads {
+                            option value=(spread.word()) selected[form.spread == spread] { (text) }
                         }
                     }
                     p.hint #spread-hint { "A wish: room comes first." }
