@@ -32,9 +32,13 @@ down: ## Stop the dev cluster; its data stays
 status: ## Show the dev cluster's processes
 	$(DOCKLET) dev status
 
-test: build test-rust test-sim test-chaos test-cli test-browser ## Run all tests: unit, stories, model, Raft on redb, simulation, faults, real LXC, browser
+.PHONY: criu
+criu: setup ## Build CRIU, which moves vnodes that run, and install it where agents look for it (once, about a minute)
+	@scripts/setup-criu
 
-test-rust: $(ASSETS) ## Unit tests, stories, model, Raft
+test: build criu test-rust test-sim test-chaos test-cli test-browser ## Run all tests: unit, stories, model, Raft on redb, simulation, faults, real LXC, browser
+
+test-rust: $(ASSETS) criu ## Unit tests, stories, model, Raft
 	cargo test --locked --workspace --exclude docklet-chaos-tests --exclude docklet-simulation
 
 test-chaos: build ## Masters killed, frozen and cut off, histories checked: a short run
@@ -102,6 +106,10 @@ test-shared-home: build ## The shared home on a real GlusterFS volume of two bri
 .PHONY: bench-meters
 bench-meters: measured ## CPU and memory of an agent that measures a hundred vnodes (VNODES=100 SECONDS=30)
 	node chaos-tests/bench/meters.mjs
+
+.PHONY: test-lost
+test-lost: build ## Workers lost and masters troubled at random, with a recorder in the vnodes (LOST_FAULTS=100 LOST_SEED=1; half an hour)
+	LOST_FAULTS=$${LOST_FAULTS:-100} node --test chaos-tests/cli/lost.test.mjs
 
 .PHONY: golden
 golden: ## Record what the present cluster version writes, once, beside the recordings of those before

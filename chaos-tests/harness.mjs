@@ -124,6 +124,7 @@ export class Cluster {
       containers: files(`${this.dir}/w${n}/state/lxc`),
       lower: files(`${this.dir}/w${n}/state/lower`),
       run: files(`${this.dir}/w${n}/state/run`),
+      arriving: files(`${this.dir}/w${n}/state/arriving`),
       gateways: files(`${this.dir}/w${n}/state/gateways`),
       cgroups: cgroups.map((dir) => `${dir}/${worker(n)}`).filter(existsSync).flatMap((dir) => files(dir).filter((name) => /^v\d/.test(name))),
     }));

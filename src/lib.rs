@@ -21,6 +21,10 @@ pub fn run(knows: ClusterVersion) -> ExitCode {
     if let Some(code) = docklet_agent::lxc::helper::dispatch(&arguments) {
         return code;
     }
+    // Or what ends its vnodes when it is cut off.
+    if let Some(code) = docklet_agent::lease::fence::dispatch(&arguments) {
+        return code;
+    }
     // Or the one that holds a stopped master's lifeline.
     if let Some(code) = docklet_raft::drill_helper(&arguments) {
         return code;

@@ -13,7 +13,7 @@ use crate::container_config::{BindKind, BindMount, ContainerConfig};
 use crate::door::images;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
-use crate::limits::{DeviceRule, Limits, Word};
+use crate::limits::{DEVICES, DeviceRule, Limits, Word};
 use crate::lxc::helper::{self, Helper};
 use crate::lxc::{HelperRequest, StartRequest, StopRequest};
 use crate::network::names;
@@ -21,7 +21,7 @@ use crate::network::plug::plug;
 use crate::snapshot::copy;
 use crate::surroundings::Surroundings;
 use crate::vnode_dir::{container_name, make_dir};
-use crate::{disk, home, lxcfs, per_vnode, rootfs};
+use crate::{checkpoint, disk, home, lxcfs, per_vnode, rootfs};
 
 /// Fetches an image from whichever worker holds it.
 pub(crate) fn fetch_image(host: &LinuxHost, image: &AssignedImage) -> Result<(), AgentFault> {
@@ -32,7 +32,7 @@ pub(crate) fn fetch_image(host: &LinuxHost, image: &AssignedImage) -> Result<(),
 }
 
 /// Whoever asks for an earlier placement than the one that is here knows less than this worker.
-fn refuse_stale(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), AgentFault> {
+pub(crate) fn refuse_stale(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), AgentFault> {
     match host.state.placed(vnode.id) {
         Some(placed) if placed.epoch > vnode.epoch => Err(AgentFault::Stale {
             vnode: vnode.id.0,
@@ -99,30 +99,14 @@ pub(crate) fn start(
     run: Option<&ImageRun>,
 ) -> Result<(), AgentFault> {
     refuse_stale(host, vnode)?;
-    // What a container without a monitor left running looks stopped to liblxc, and starting it would make a second
-    // copy on the same files.
-    host.cgroups.clear(vnode.id)?;
-    // It takes a while until it listens, and plugging in waits for other programs.
+    checkpoint::forget(&host.state, vnode.id)?;
     let answer = host.state.answer(&format!("start-{}", vnode.id));
-    let waiting = Helper::spawn(&host.config.helper, answer)?;
-    host.plugging.run(vnode.clone(), plug)?;
-    let around = Surroundings::new(&vnode.size, run);
-    around.note(&host.state, vnode.id)?;
-    let config = container_config(host, vnode, spec, &around)?;
-    let request = HelperRequest::Start(StartRequest {
-        lxc_path: host.state.lxc_path(),
-        vnode: vnode.id,
-        config: config.items(&host.cgroups, &host.cgroups.of_vnode(vnode.id))?,
-        init: config.argv()?,
-        cgroups: host.cgroups.clone(),
-        limits: to_read_back(host, &config),
-        kernel_objects: per_vnode::limits(),
-    });
-    let started = waiting
-        .ask(&request)
-        .and_then(|()| host.cgroups.keep_few(vnode.id))
-        .and_then(|()| host.wait_ready(vnode))
-        .map_err(|fault| with_log(host, vnode.id, fault));
+    let started = bring_up(
+        host,
+        vnode,
+        || Helper::spawn(&host.config.helper, answer),
+        || start_request(host, vnode, spec, run).map(HelperRequest::Start),
+    );
     if started.is_err() {
         // What did not come up must not look as if it had. The reason is worth more than what this may find.
         drop(stop(host, vnode.id, 0));
@@ -130,8 +114,59 @@ pub(crate) fn start(
     started
 }
 
+/// Plugs the vnode in, lets a helper make its processes, and waits until its network answers.
+pub(crate) fn bring_up(
+    host: &LinuxHost,
+    vnode: &AssignedVnode,
+    helper: impl FnOnce() -> Result<Helper, AgentFault>,
+    request: impl FnOnce() -> Result<HelperRequest, AgentFault>,
+) -> Result<(), AgentFault> {
+    // What a container without a monitor left running looks stopped to liblxc, and starting it would make a second
+    // copy on the same files.
+    host.cgroups.clear(vnode.id)?;
+    // It takes a while until it listens, and plugging in waits for other programs.
+    let waiting = helper()?;
+    host.plugging.run(vnode.clone(), plug)?;
+    let request = request()?;
+    waiting
+        .ask(&request)
+        .and_then(|()| host.cgroups.keep_few(vnode.id))
+        .and_then(|()| host.wait_ready(vnode))
+        .map_err(|fault| with_log(host, vnode.id, fault))
+}
+
+/// The container as it is to be.
+pub(crate) fn start_request(
+    host: &LinuxHost,
+    vnode: &AssignedVnode,
+    spec: &ImageSpec,
+    run: Option<&ImageRun>,
+) -> Result<StartRequest, AgentFault> {
+    let ends_ms = host.lease.end_for(vnode.id);
+    if ends_ms.is_some() && host.lease.left().is_none() {
+        let text = format!("{} runs only while there is one", container_name(vnode.id));
+        return Err(AgentFault::Lease(text));
+    }
+    let around = Surroundings::new(&vnode.size, run);
+    around.note(&host.state, vnode.id)?;
+    let config = container_config(host, vnode, spec, &around)?;
+    // Bridges elsewhere know it behind the worker that it left.
+    let comes = vnode.arrived_by.is_some() || checkpoint::is_used(&host.state, vnode.id);
+    Ok(StartRequest {
+        lxc_path: host.state.lxc_path(),
+        vnode: vnode.id,
+        config: config.items(&host.cgroups, &host.cgroups.of_vnode(vnode.id))?,
+        init: config.argv()?,
+        cgroups: host.cgroups.clone(),
+        limits: to_read_back(host, &config),
+        kernel_objects: per_vnode::limits(),
+        ends_ms,
+        announces: comes.then_some((vnode.mac, vnode.address)),
+    })
+}
+
 /// liblxc says why in its log only.
-fn with_log(host: &LinuxHost, id: VnodeId, fault: AgentFault) -> AgentFault {
+pub(crate) fn with_log(host: &LinuxHost, id: VnodeId, fault: AgentFault) -> AgentFault {
     let log = fs::read_to_string(log_file(host, id)).unwrap_or_default();
     let errors: Vec<&str> = log
         .lines()
@@ -176,6 +211,7 @@ fn container_config(
             io: disk.map(|disk| (disk, host.config.vnode_io)),
         },
         log: log_file(host, vnode.id),
+        empty: host.state.empty(),
     })
 }
 
@@ -204,7 +240,7 @@ fn to_read_back(host: &LinuxHost, config: &ContainerConfig) -> Vec<Word> {
         let devices = config.devices.iter().map(|device| device.text());
         let list: Vec<String> = devices.collect();
         words.push(Word {
-            file: "devices.list".to_owned(),
+            file: DEVICES.to_owned(),
             value: list.join("\n"),
         });
     }

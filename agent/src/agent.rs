@@ -1,6 +1,9 @@
 //! The loop: receive, observe, plan, act, report.
 
+mod able;
 mod images;
+mod leases;
+mod moves;
 mod resizes;
 mod saves;
 mod sight;
@@ -22,11 +25,13 @@ use crate::config::AgentConfig;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
 use crate::host::{Act, Host, Observation};
+use crate::lease::Lease;
 use crate::masters::{self, MasterLink, Tell, Told};
 use crate::members::Members;
 use crate::meter::Meter;
 use crate::plan::snapshots::restoring;
 use crate::plan::{Plan, plan, report};
+use crate::transfer::Departures;
 use crate::{door, inventory, open_files};
 use images::fetching;
 use sight::Sight;
@@ -61,8 +66,10 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
     let (tell, receive_tell) = mpsc::channel(64);
     let members = Members::default();
     known.iter().for_each(|known| members.learn(known));
+    let lease = host.lease().clone();
     let link = MasterLink {
         members: members.clone(),
+        lease: lease.clone(),
         facts: facts_watch,
         images: images_watch,
         told,
@@ -70,6 +77,7 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
         known: known.clone(),
         config: config.clone(),
     };
+    let departures = Departures::default();
     let door = door::serve(
         config,
         host.clone(),
@@ -77,9 +85,12 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
         tell.clone(),
         members,
         meter.clone(),
+        departures.clone(),
     )
     .await?;
-    let mut agent = Agent::new(host, known, tell, images);
+    let mut agent = Agent::new(host, lease, known, tell, images);
+    agent.departures = departures;
+    agent.able.find_out();
     let keep = move |assignment: &Assignment| masters::store(&path, assignment);
     tokio::select! {
         () = link.run() => {}
@@ -94,6 +105,7 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
 /// What the loop remembers between two looks.
 struct Agent<H> {
     host: Arc<H>,
+    lease: leases::Leases,
     wanted: Option<Assignment>,
     /// Assignment whose networks are in place.
     done: Option<Assignment>,
@@ -109,6 +121,10 @@ struct Agent<H> {
     saves: saves::Saves,
     snapshots: snapshots::Snapshots,
     resizes: resizes::Resizes,
+    moves: moves::Moves,
+    able: able::Able,
+    /// Vnodes that leave, for the data port to give.
+    departures: Departures,
     reported: BTreeMap<VnodeId, (Epoch, Reported)>,
     turns: Arc<Semaphore>,
     /// Since when no vnode was in motion.
@@ -138,17 +154,21 @@ enum Done {
     Snapshots(VnodeId, Vec<SnapshotReport>),
     /// Why not, if not.
     Resize(VnodeId, VnodeSize, Option<String>),
+    /// Why not, if not.
+    Move(VnodeId, Option<String>),
 }
 
 impl<H: Host> Agent<H> {
     fn new(
         host: Arc<H>,
+        lease: Arc<Lease>,
         wanted: Option<Assignment>,
         tell: mpsc::Sender<Tell>,
         images: watch::Sender<Vec<Digest>>,
     ) -> Self {
         Self {
             host,
+            lease: leases::Leases::new(lease, wanted.as_ref()),
             wanted,
             done: None,
             tell,
@@ -162,6 +182,9 @@ impl<H: Host> Agent<H> {
             saves: saves::Saves::default(),
             snapshots: snapshots::Snapshots::default(),
             resizes: resizes::Resizes::default(),
+            moves: moves::Moves::default(),
+            able: able::Able::default(),
+            departures: Departures::default(),
             reported: BTreeMap::new(),
             turns: Arc::new(Semaphore::new(PARALLEL)),
             idle_since: None,
@@ -185,6 +208,9 @@ impl<H: Host> Agent<H> {
                         self.saves.tell_anew();
                         self.snapshots.tell_anew();
                         self.resizes.tell_anew();
+                        self.moves.tell_anew();
+                        self.able.tell_anew();
+                        self.lease.tell_anew();
                     }
                     Some(Told::Assignment(assignment)) => {
                         self.sight.forget();
@@ -192,8 +218,10 @@ impl<H: Host> Agent<H> {
                             tracing::error!(%fault, "assignment not kept, it is not acted upon");
                             continue;
                         }
+                        self.lease.assign(&assignment);
                         self.wanted = Some(*assignment);
                     }
+                    Some(Told::Lease { sent_ms }) => self.lease.granted(sent_ms).await,
                 },
                 Some(done) = finished.recv() => {
                     self.settle(done);
@@ -214,7 +242,11 @@ impl<H: Host> Agent<H> {
             .failed
             .values()
             .map(|f| f.retry_at.saturating_duration_since(now));
-        let pause = retries.min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+        let copies = self.moves.retries();
+        let retries = retries.chain(copies.map(|at| at.saturating_duration_since(now)));
+        let pause = retries.chain(self.next_progress()).min();
+        let pause = pause.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+        let pause = self.lease.left().map_or(pause, |left| pause.min(left));
         pause.max(Duration::from_millis(20))
     }
 
@@ -223,6 +255,7 @@ impl<H: Host> Agent<H> {
         let Some(wanted) = self.wanted.clone() else {
             return;
         };
+        let wanted = self.lease.allowed(wanted);
         let Some((at, seen)) = self.sight.look(&self.host).await else {
             return;
         };
@@ -230,7 +263,11 @@ impl<H: Host> Agent<H> {
         if self.networks(&plan).await {
             self.done = Some(wanted.clone());
         }
+        self.tell_able().await;
+        self.tell_departures(&wanted, &seen);
+        self.cancel_copies(&wanted).await;
         self.begin(&wanted, &plan, done);
+        self.begin_moves(&plan, done);
         self.begin_images(&plan, done);
         self.cancel_saves(&wanted).await;
         self.begin_saves(&plan, done);
@@ -281,7 +318,8 @@ impl<H: Host> Agent<H> {
             let vnode = wanted.vnodes.iter().find(|vnode| vnode.id == *id);
             let read = self.saves.is_busy(*id) || self.snapshots.is_busy(*id);
             let used = read || self.resizes.is_busy(*id);
-            if used || self.busy.contains(id) || self.waits(*id, vnode) {
+            let stays = self.moves.is_not_live(*id, acts);
+            if used || stays || self.busy.contains(id) || self.waits(*id, vnode) {
                 continue;
             }
             self.busy.insert(*id);
@@ -300,7 +338,10 @@ impl<H: Host> Agent<H> {
 
     fn waits(&self, id: VnodeId, vnode: Option<&AssignedVnode>) -> bool {
         self.failed.get(&id).is_some_and(|failure| {
-            failure.vnode.as_ref() == vnode && Instant::now() < failure.retry_at
+            let same = failure.vnode.as_ref() == vnode;
+            // One that came from another worker goes back there.
+            let came = vnode.is_some_and(|vnode| vnode.arrived_by.is_some());
+            same && (came || Instant::now() < failure.retry_at)
         })
     }
 
@@ -316,6 +357,10 @@ impl<H: Host> Agent<H> {
                 self.sight.changed(id);
                 return self.snapshots.settle(id, failed);
             }
+            Done::Move(id, cause) => {
+                self.sight.changed(id);
+                return self.moves.settle(id, cause);
+            }
             Done::Resize(id, size, cause) => {
                 self.sight.changed(id);
                 return self.resizes.settle(id, size, cause);
@@ -326,6 +371,10 @@ impl<H: Host> Agent<H> {
         match outcome {
             Ok(()) => {
                 self.failed.remove(&id);
+            }
+            Err(VnodeSeen::Failed { step, cause }) if step == Act::CHECKPOINT => {
+                let wanted = self.wanted.as_ref();
+                self.moves.not_live(wanted, id, &cause);
             }
             Err(seen) => {
                 let attempts = self.failed.get(&id).map_or(0, |f| f.attempts) + 1;
@@ -370,6 +419,13 @@ impl<H: Host> Agent<H> {
         let news = self.snapshots.news(wanted, seen);
         if !news.is_empty() {
             drop(self.tell.send(Tell::Snapshots(news)).await);
+        }
+        let news = self.moves.news(wanted, seen);
+        if !news.is_empty() {
+            drop(self.tell.send(Tell::Moves(news)).await);
+        }
+        if let Some(fences) = self.lease.news() {
+            drop(self.tell.send(Tell::Fences(fences)).await);
         }
         let news = self.resizes.news(wanted, seen);
         if !news.is_empty() {

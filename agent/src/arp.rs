@@ -18,9 +18,12 @@ use nix::poll::{PollFd, PollFlags, poll};
 const AGAIN: Duration = Duration::from_millis(50);
 /// Another thread may have taken the answer off the socket: so long until one looks whether it did.
 const LOOK_MS: u8 = 2;
+/// A device whose other end is up is seen to be so within this time.
+const CARRIES_WITHIN: Duration = Duration::from_secs(2);
 /// Ethernet and ARP for IPv4 without padding.
 const FRAME_BYTES: usize = 42;
 const ETHERTYPE: [u8; 2] = [0x08, 0x06];
+const BROADCAST: [u8; 6] = [0xff; 6];
 const REQUEST: u8 = 1;
 const REPLY: u8 = 2;
 
@@ -136,36 +139,47 @@ impl Asker {
     /// Number and hardware address of a device.
     fn device(&self, name: &str) -> io::Result<Device> {
         let index = nix::net::if_::if_nametoindex(name)?;
+        let answer = self.ask_kernel(name, libc::SIOCGIFHWADDR)?;
+        // SAFETY: the call filled this field of the union.
+        let hardware = unsafe { answer.ifr_ifru.ifru_hwaddr.sa_data };
+        let mac = std::array::from_fn(|at| hardware[at].cast_unsigned());
+        Ok(Device { index, mac })
+    }
+
+    /// Whether what is sent there leaves it. The kernel sees a device's other end a moment after both are up.
+    fn carries(&self, name: &str) -> io::Result<bool> {
+        let answer = self.ask_kernel(name, libc::SIOCGIFFLAGS)?;
+        // SAFETY: the call filled this field of the union.
+        let flags = unsafe { answer.ifr_ifru.ifru_flags };
+        Ok(i32::from(flags) & libc::IFF_RUNNING != 0)
+    }
+
+    /// What the kernel says of a device.
+    fn ask_kernel(&self, name: &str, what: libc::Ioctl) -> io::Result<libc::ifreq> {
         // SAFETY: all zeroes is a valid value of this plain C structure.
         let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
         let room = request.ifr_name.iter_mut().zip(name.bytes());
         room.for_each(|(slot, byte)| *slot = byte.cast_signed());
         // SAFETY: the structure outlives the call; a device's name is shorter than its field, so it ends with a zero.
-        let asked = unsafe {
-            libc::ioctl(
-                self.socket.as_raw_fd(),
-                libc::SIOCGIFHWADDR,
-                &raw mut request,
-            )
-        };
+        let asked = unsafe { libc::ioctl(self.socket.as_raw_fd(), what, &raw mut request) };
         if asked < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the call filled this field of the union.
-        let hardware = unsafe { request.ifr_ifru.ifru_hwaddr.sa_data };
-        let mac = std::array::from_fn(|at| hardware[at].cast_unsigned());
-        Ok(Device { index, mac })
+        Ok(request)
     }
 
     fn send(&self, end: &Device, who: Asked) -> io::Result<()> {
-        let frame = question(end.mac, who);
+        self.send_frame(end, who.mac.0, &question(end.mac, who))
+    }
+
+    fn send_frame(&self, end: &Device, receiver: [u8; 6], frame: &[u8]) -> io::Result<()> {
         // SAFETY: all zeroes is a valid value of this plain C structure.
         let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
         to.sll_family = u16::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
         to.sll_protocol = u16::from_ne_bytes(ETHERTYPE);
         to.sll_ifindex = i32::try_from(end.index).map_err(io::Error::other)?;
         to.sll_halen = 6;
-        to.sll_addr[..6].copy_from_slice(&who.mac.0);
+        to.sll_addr[..6].copy_from_slice(&receiver);
         let length = libc::socklen_t::try_from(size_of_val(&to)).map_err(io::Error::other)?;
         // SAFETY: frame and address are as long as is said, and outlive the call.
         let sent = unsafe {
@@ -183,6 +197,20 @@ impl Asker {
         }
         Ok(())
     }
+}
+
+/// Says for a vnode, in whose network the caller is, where it is now: to switches that saw it last on another port.
+///
+/// # Errors
+/// The device is not there.
+pub(crate) fn announce(device: &str, who: Asked) -> io::Result<()> {
+    let asker = Asker::open()?;
+    let end = asker.device(device)?;
+    let begun = Instant::now();
+    while !asker.carries(device)? && begun.elapsed() < CARRIES_WITHIN {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    asker.send_frame(&end, BROADCAST, &announcement(who))
 }
 
 /// One end of a pair of devices.
@@ -203,6 +231,23 @@ fn question(from: [u8; 6], who: Asked) -> Vec<u8> {
         &[0; 4],
         &[0; 6],
         &who.address.octets(),
+    ]
+    .concat()
+}
+
+/// An announcement (RFC 5227): a question for one's own address.
+fn announcement(who: Asked) -> Vec<u8> {
+    let header = [0, 1, 8, 0, 6, 4, 0, REQUEST];
+    let address = who.address.octets();
+    [
+        &BROADCAST[..],
+        &who.mac.0,
+        &ETHERTYPE,
+        &header,
+        &who.mac.0,
+        &address,
+        &[0; 6],
+        &address,
     ]
     .concat()
 }

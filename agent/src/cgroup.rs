@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const DESCENDANTS_MAX: &str = "512";
 
 /// The tree of cgroups of this machine, or one that a test made.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cgroups {
     root: PathBuf,
     prefix: String,
@@ -142,6 +142,26 @@ impl Cgroups {
         Ok(())
     }
 
+    /// Kills all that is in a vnode's cgroups, without waiting for its end; answers whether there was anything.
+    ///
+    /// # Errors
+    /// They cannot be looked at.
+    pub fn kill(&self, id: VnodeId) -> Result<bool, AgentFault> {
+        let mut any = false;
+        for dir in self.dirs(id)? {
+            let pids = processes(&dir)?;
+            if !pids.is_empty() {
+                any = true;
+                forbid_forks(&dir);
+            }
+            for pid in pids {
+                // One that ended meanwhile is what was wanted.
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        }
+        Ok(any)
+    }
+
     /// Kills all that is in a vnode's cgroups, and removes them.
     ///
     /// # Errors
@@ -229,6 +249,11 @@ fn remove(dir: &Path) -> Result<(), AgentFault> {
     }
     let begun = Instant::now();
     loop {
+        let frozen = dir.join("freezer.state");
+        if frozen.exists() {
+            // Version 1 ends nothing that stands still.
+            let _ = fs::write(frozen, "THAWED");
+        }
         for pid in own_processes(dir) {
             // A process that ended meanwhile is what was wanted.
             let _ = kill(pid, Signal::SIGKILL);

@@ -34,6 +34,8 @@ pub struct AgentConfig {
     pub vnode_io: IoLimit,
     /// A terminal at which nobody has looked for so long is ended.
     pub terminal_alone: Duration,
+    /// Bytes a second that files of vnodes may have on their way to other workers, all together, as long as the vnodes run.
+    pub move_bytes_per_s: Option<u64>,
     /// Where users' shared homes are.
     pub homes: Homes,
     /// Where its GPUs' driver is.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::cgroup::Cgroups;
 use crate::fault::AgentFault;
 use crate::limits::{DeviceRule, Limits, of_processes};
+use crate::vnode_dir::make_dir;
 
 /// Ids of each vnode: a whole 16-bit range.
 const IDS: u32 = 65_536;
@@ -49,6 +50,18 @@ const MASKED_DIRS: [&str; 6] = [
     "sys/kernel/debug",
     "sys/fs/bpf",
 ];
+
+/// Makes what covers directories in vnodes.
+///
+/// # Errors
+/// It cannot be made.
+pub(crate) fn make_empty(below: &Path) -> Result<(), AgentFault> {
+    make_dir(below, 0o755)?;
+    let mut covers = MASKED_DIRS
+        .iter()
+        .map(|dir| below.join(dir.replace('/', ".")));
+    covers.try_for_each(|cover| make_dir(&cover, 0o555))
+}
 
 /// A file of the worker that is seen in the vnode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +107,9 @@ pub struct ContainerConfig {
     pub devices: Vec<DeviceRule>,
     pub limits: Limits,
     pub log: PathBuf,
+    /// Where [`make_empty`] has made directories of the worker with nothing in them. File systems of the vnode's own would do
+    /// as well, but CRIU packs and unpacks each.
+    pub empty: PathBuf,
 }
 
 impl ContainerConfig {
@@ -165,8 +181,10 @@ impl ContainerConfig {
             mount(format!("/dev/null {file} none bind,optional 0 0"));
         }
         for dir in MASKED_DIRS {
+            // One each: CRIU forgets that what it binds to a second place was read-only.
+            let empty = path(&self.empty.join(dir.replace('/', ".")))?;
             mount(format!(
-                "tmpfs {dir} tmpfs ro,nosuid,nodev,noexec,size=0k,mode=555,optional 0 0"
+                "{empty} {dir} none bind,ro,nosuid,nodev,noexec,optional 0 0"
             ));
         }
         for bind in &self.mounts {

@@ -125,7 +125,7 @@ pub(crate) fn copy_sparse(source: &File, target: &File) -> io::Result<()> {
 }
 
 /// The next data or hole; none if there is no more of it.
-fn seek(file: &File, from: u64, whence: Whence) -> io::Result<Option<u64>> {
+pub(crate) fn seek(file: &File, from: u64, whence: Whence) -> io::Result<Option<u64>> {
     let from = i64::try_from(from).map_err(io::Error::other)?;
     match lseek64(file.as_fd(), from, whence) {
         Ok(at) => u64::try_from(at).map(Some).map_err(io::Error::other),
@@ -275,11 +275,27 @@ pub(crate) fn bytes(size: DiskMib) -> u64 {
     size.0.saturating_mul(1 << 20)
 }
 
+/// Unmounts a vnode's disk; answers whether nobody holds it any more.
+fn detach(state: &StateDir, id: VnodeId) -> Result<bool, AgentFault> {
+    let file = state.disk_file(id);
+    unmount(&state.disk(id))?;
+    Ok(!file.exists() || loop_device::wait_detached(&file)?)
+}
+
+/// Unmounts a vnode's disk, so that nothing is written to it any more.
+pub(crate) fn let_go(state: &StateDir, id: VnodeId) -> Result<(), AgentFault> {
+    if detach(state, id)? {
+        return Ok(());
+    }
+    Err(AgentFault::Moving(
+        "another mount namespace holds its disk".to_owned(),
+    ))
+}
+
 /// Unmounts a vnode's disk and deletes it.
 pub(crate) fn remove_disk(state: &StateDir, id: VnodeId) -> Result<(), AgentFault> {
     let file = state.disk_file(id);
-    unmount(&state.disk(id))?;
-    if file.exists() && !loop_device::wait_detached(&file)? {
+    if !detach(state, id)? {
         tracing::warn!(%id, "another mount namespace holds its disk: the space is free when that ends");
     }
     for path in [file.with_extension("new"), file] {

@@ -64,6 +64,24 @@ pub enum AgentFault {
     Protocol(String),
     #[error("snapshot: {0}")]
     Snapshot(String),
+    #[error("move: {0}")]
+    Moving(String),
+    #[error("the worker that the vnode leaves does not give it: {0}")]
+    Giver(String),
+    #[error("what came of the vnode's files is not what was sent")]
+    Differs,
+    #[error(
+        "the vnode's files take {needed_mib} MiB more and the worker has {spare_mib} MiB to spare: delete snapshots or vnodes there"
+    )]
+    NoRoom { needed_mib: u64, spare_mib: u64 },
+    #[error("by move {number} not all files of vnode {vnode} came here")]
+    NotArrived { vnode: u64, number: u64 },
+    #[error("it cannot move while it runs: {0}")]
+    Checkpoint(String),
+    #[error("vnode {0} has no checkpoint here that was not used yet")]
+    NoCheckpoint(u64),
+    #[error("lease: {0}")]
+    Lease(String),
     #[error("link")]
     Link(#[from] LinkFault),
     #[error("system call")]

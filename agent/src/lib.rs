@@ -2,17 +2,21 @@
 //!
 //! The loop in [`agent`] receives an assignment, observes the [`host`], plans the difference in [`plan`], lets the
 //! host act, and reports what is now true. Containers outlive this process; a restarted agent adopts them. The
-//! [`door`] is the data port: terminals, exec, images and [`meter`]s.
+//! [`door`] is the data port: terminals, exec, images, [`meter`]s and the files of
+//! vnodes on their way to other workers ([`transfer`]).
 
 pub mod act;
 pub mod agent;
 pub mod archive;
 mod arp;
+mod arriving;
 pub mod cgroup;
+pub mod checkpoint;
 pub mod command;
 pub mod config;
 pub mod container_config;
 mod disk;
+pub mod doctor;
 pub mod door;
 pub mod fault;
 pub mod gpu;
@@ -21,6 +25,7 @@ pub mod host;
 pub mod images;
 mod inside;
 pub mod inventory;
+pub mod lease;
 pub mod limits;
 pub mod loop_device;
 pub mod lxc;
@@ -38,6 +43,7 @@ pub mod save;
 mod seccomp;
 pub mod snapshot;
 mod surroundings;
+pub mod transfer;
 pub mod vnode_dir;
 
 pub use agent::run;

@@ -76,6 +76,9 @@ impl DeviceRule {
     }
 }
 
+/// The file of version 1 that says which devices there are.
+pub(crate) const DEVICES: &str = "devices.list";
+
 /// One file of a cgroup and what is written to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Word {

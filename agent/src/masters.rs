@@ -2,13 +2,14 @@
 //! the next. The agent never goes back: a master that knows less than the agent has seen is left again.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use docklet_control::agent_wire::{FromAgent, ToAgent};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{Digest, LogIndex, WorkerId};
-use docklet_control::model::WorkerFacts;
-use docklet_control::report::{ResizeReport, SaveReport, SnapshotReport, VnodeReport};
+use docklet_control::model::{VnodeFence, WorkerFacts};
+use docklet_control::report::{MoveReport, ResizeReport, SaveReport, SnapshotReport, VnodeReport};
 use docklet_link::dial::Dialled;
 use docklet_link::identity::PeerRole;
 use docklet_link::tls::Expect;
@@ -18,6 +19,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::AgentConfig;
 use crate::fault::AgentFault;
+use crate::lease::Lease;
+use crate::lease::renewals::Renewals;
 use crate::members::Members;
 
 /// A heartbeat this often.
@@ -38,6 +41,12 @@ pub enum Tell {
     Snapshots(Vec<SnapshotReport>),
     /// What became of new limits.
     Resizes(Vec<ResizeReport>),
+    /// Whether processes can be taken along when a vnode moves.
+    Checkpointing(Result<String, String>),
+    /// What became of moves.
+    Moves(Vec<MoveReport>),
+    /// Vnodes that are ended when the lease is.
+    Fences(Vec<VnodeFence>),
 }
 
 /// What the link tells the loop.
@@ -47,12 +56,15 @@ pub enum Told {
     Connected,
     /// A newer assignment.
     Assignment(Box<Assignment>),
+    /// A lease that was asked for anew at this time is granted: for the assignment that was told before this.
+    Lease { sent_ms: u64 },
 }
 
 /// The link's own state.
 pub struct MasterLink {
     pub config: AgentConfig,
     pub members: Members,
+    pub lease: Arc<Lease>,
     /// What this worker is and has, as of now.
     pub facts: watch::Receiver<WorkerFacts>,
     /// Digests of images here, as of now.
@@ -114,19 +126,28 @@ impl MasterLink {
         }
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         let mut number = 0;
+        let mut renewals = Renewals::new(self.lease.clone());
+        let lease = self.lease.clone();
         loop {
             tokio::select! {
                 message = recv_in_time(&mut channel) => {
-                    if !self.take(message?).await? {
+                    let message = message?;
+                    if let ToAgent::Lease { number } = message
+                        && !renewals.granted(number, &self.told).await
+                    {
+                        return Ok(());
+                    }
+                    if !self.take(message).await? {
                         return Ok(());
                     }
                 }
+                () = lease.comes_to_be_needed() => channel.send(&renewals.heartbeat()?).await?,
                 Ok(()) = self.facts.changed() => {
                     // A master that is too old to know this ends the connection, and is told by the next hello.
                     let facts = self.facts.borrow_and_update().clone();
                     channel.send(&FromAgent::Facts(facts)).await?;
                 }
-                _ = heartbeat.tick() => channel.send(&FromAgent::Heartbeat).await?,
+                _ = heartbeat.tick() => channel.send(&renewals.heartbeat()?).await?,
                 tell = self.tell.recv() => match tell {
                     None => return Ok(()),
                     Some(Tell::Reports(reports)) => {
@@ -143,6 +164,15 @@ impl MasterLink {
                     Some(Tell::Resizes(reports)) => {
                         channel.send(&FromAgent::Resizes(reports)).await?;
                     }
+                    Some(Tell::Checkpointing(able)) => {
+                        channel.send(&FromAgent::Checkpointing(able)).await?;
+                    }
+                    Some(Tell::Moves(reports)) => {
+                        channel.send(&FromAgent::Moves(reports)).await?;
+                    }
+                    Some(Tell::Fences(fences)) => {
+                        channel.send(&FromAgent::Fences(fences)).await?;
+                    }
                 },
             }
         }
@@ -156,7 +186,10 @@ impl MasterLink {
                 self.known = Some((*assignment).clone());
                 Ok(self.told.send(Told::Assignment(assignment)).await.is_ok())
             }
-            ToAgent::Assignment(_) | ToAgent::Recorded { .. } | ToAgent::Alive => Ok(true),
+            ToAgent::Assignment(_)
+            | ToAgent::Recorded { .. }
+            | ToAgent::Alive
+            | ToAgent::Lease { .. } => Ok(true),
             ToAgent::Resync { reason } => Err(LinkFault::Remote(reason)),
             ToAgent::Behind { applied } => Err(LinkFault::Remote(format!(
                 "it has applied entry {applied}, this agent has seen {}",

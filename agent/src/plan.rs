@@ -1,5 +1,6 @@
 //! The difference between what is assigned and what is seen, as acts in order. Pure: no act has a choice left.
 
+pub mod moves;
 pub mod resizes;
 pub mod snapshots;
 
@@ -26,6 +27,8 @@ pub struct Plan {
     pub resizes: BTreeMap<VnodeId, Act>,
     /// Snapshots that shall be here, or shall not, of vnodes that are not in motion.
     pub snapshots: BTreeMap<VnodeId, Vec<Act>>,
+    /// Copies of vnodes that come from other workers.
+    pub arrivals: BTreeMap<VnodeId, Act>,
     pub sweep: Vec<Act>,
 }
 
@@ -39,6 +42,7 @@ impl Plan {
             && self.saves.is_empty()
             && self.resizes.is_empty()
             && self.snapshots.is_empty()
+            && self.arrivals.is_empty()
             && self.sweep.is_empty()
     }
 }
@@ -51,20 +55,25 @@ pub fn plan(wanted: &Assignment, seen: &Observation, last: Option<&Assignment>) 
         ..Plan::default()
     };
     for vnode in &wanted.vnodes {
-        let acts = snapshots::acts_of_vnode(wanted, vnode, seen);
+        let acts = moves::acts_of_vnode(wanted, vnode, seen)
+            .unwrap_or_else(|| snapshots::acts_of_vnode(wanted, vnode, seen));
         if !acts.is_empty() {
             plan.vnodes.insert(vnode.id, acts);
         }
     }
     for id in seen.vnodes.keys() {
-        if !wanted.vnodes.iter().any(|vnode| vnode.id == *id) {
-            plan.vnodes.insert(*id, vec![Act::Remove(*id)]);
-        }
+        let acts = match wanted.vnodes.iter().any(|vnode| vnode.id == *id) {
+            true => None,
+            false if moves::is_kept(wanted, *id) => moves::acts_of_kept(*id, seen),
+            false => Some(vec![Act::Remove(*id)]),
+        };
+        plan.vnodes.extend(acts.map(|acts| (*id, acts)));
     }
     plan.images = image_acts(wanted, seen, &plan);
     plan.saves = save_acts(wanted, seen, &plan);
     plan.resizes = resizes::acts(wanted, seen, &plan);
     plan.snapshots = snapshots::acts(wanted, seen, &plan);
+    plan.arrivals = moves::arrivals(wanted, seen);
     plan.sweep = sweep(wanted, seen, &plan);
     plan
 }
@@ -160,7 +169,9 @@ fn vnode_acts(wanted: &Assignment, vnode: &AssignedVnode, seen: &Observation) ->
         VnodeWanted::Removed => here.map(|_| Act::Remove(vnode.id)).into_iter().collect(),
         VnodeWanted::Stopped => match here {
             Some(here) if here.running || here.orphaned => vec![Act::Stop(vnode.id, spec)],
-            Some(_) | None => Vec::new(),
+            Some(_) | None => moves::adopting(vnode, seen)
+                .map(|adopt| vec![adopt, Act::Prepare(Box::new(vnode.clone()))])
+                .unwrap_or_default(),
         },
         VnodeWanted::Running => {
             let runs = &wanted.image_runs;
@@ -212,6 +223,7 @@ fn run_acts(
     if let Some(image) = image.filter(|image| !seen.images.contains(&image.digest)) {
         acts.push(Act::FetchImage(image.clone()));
     }
+    acts.extend(moves::adopting(vnode, seen));
     acts.push(Act::Prepare(Box::new(vnode.clone())));
     acts.push(Act::Start(Box::new(vnode.clone()), spec, run));
     acts

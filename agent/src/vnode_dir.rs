@@ -6,13 +6,19 @@
 //!                 disk.img      its disk: a sparse file with a file system, as large as its quota
 //!                 disk/         that, while mounted; upper/ and work/ in it are the vnode's own layer
 //!                 rootfs/       image and own layer together, while mounted
+//!                 checkpoint/   what ran in it, by `checkpoint/places.rs`
 //!                 meter         what it used, by `meter/history.rs`
 //!                 etc/          hosts, hostname, resolv.conf: mounted into it read-only
+//!                 snapshots/    its snapshots, by `snapshot/notes.rs`
+//!                 arrived.json  by which move its files came here, if they came from another worker
+//! STATE/arriving/v7-41/         such files as long as they come, by `transfer/staging.rs`
 //! STATE/lxc/v7/                 liblxc's own file and log
 //! STATE/lower/DIGEST-UIDBASE/   an image with shifted ids, while mounted
 //! STATE/homes/u1.img           a person's home, mounted at STATE/homes/u1; elsewhere by configuration
 //! STATE/gateways/g5             holds the network namespace of a segment's gateway
 //! STATE/vnode.seccomp           system calls that no vnode may make
+//! STATE/empty/                  covers directories of /proc and /sys in vnodes
+//! STATE/programs/               what CRIU finds: itself, what it runs, its settings
 //! STATE/templates/              empty disks to copy, one for each size
 //! ```
 //!
@@ -23,8 +29,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use docklet_control::assignment::AssignedVnode;
-use docklet_control::id::{Digest, NetworkId, VnodeId};
+use docklet_control::id::{Digest, LogIndex, NetworkId, VnodeId};
 
+use crate::container_config::make_empty;
 use crate::fault::AgentFault;
 
 /// The state directory and the paths in it.
@@ -41,10 +48,17 @@ impl StateDir {
         for dir in ["", "vnodes", "lxc"] {
             make_dir(&self.0.join(dir), 0o711)?;
         }
-        for dir in ["lower", "images", "run", "templates", "gateways"] {
+        for dir in [
+            "lower",
+            "images",
+            "run",
+            "templates",
+            "gateways",
+            "arriving",
+        ] {
             make_dir(&self.0.join(dir), 0o700)?;
         }
-        Ok(())
+        make_empty(&self.empty())
     }
 
     /// Makes a vnode's directory: only root of the machine and of the vnode may pass through it.
@@ -79,10 +93,29 @@ impl StateDir {
         self.vnode(id).join("disk.img")
     }
 
+    /// What ran in a vnode, whole and not used yet: a directory with one file beside the other.
+    #[must_use]
+    pub fn checkpoint(&self, id: VnodeId) -> PathBuf {
+        self.vnode(id).join("checkpoint")
+    }
+
     /// Where a vnode's disk is mounted.
     #[must_use]
     pub fn disk(&self, id: VnodeId) -> PathBuf {
         self.vnode(id).join("disk")
+    }
+
+    /// Where files of vnodes are that come from other workers.
+    #[must_use]
+    pub fn arriving(&self) -> PathBuf {
+        self.0.join("arriving")
+    }
+
+    /// Where those of one vnode are, by this move.
+    #[must_use]
+    pub fn arrival(&self, id: VnodeId, number: LogIndex) -> PathBuf {
+        self.arriving()
+            .join(format!("{}-{number}", container_name(id)))
     }
 
     #[must_use]
@@ -127,6 +160,12 @@ impl StateDir {
     #[must_use]
     pub fn answer(&self, name: &str) -> PathBuf {
         self.0.join("run").join(name)
+    }
+
+    /// Directories in which there is nothing.
+    #[must_use]
+    pub fn empty(&self) -> PathBuf {
+        self.0.join("empty")
     }
 
     /// The rules for system calls of all vnodes.
@@ -182,6 +221,12 @@ pub fn container_name(id: VnodeId) -> String {
 
 pub(crate) fn vnode_of(name: &str) -> Option<VnodeId> {
     name.strip_prefix('v')?.parse().ok()
+}
+
+/// The vnode and the move of such a directory.
+pub(crate) fn arrival_of(name: &str) -> Option<(VnodeId, LogIndex)> {
+    let (vnode, number) = name.split_once('-')?;
+    Some((vnode_of(vnode)?, number.parse().ok()?))
 }
 
 /// Makes a directory with this mode, whatever was there.

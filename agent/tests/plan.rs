@@ -1,5 +1,7 @@
 //! The plan as a table: assigned, seen, acts.
 
+#[path = "plan/moves.rs"]
+mod moves;
 #[path = "plan/snapshots.rs"]
 mod snapshots;
 
@@ -16,6 +18,7 @@ use docklet_control::assignment::{
 use docklet_control::id::{
     Digest, Epoch, LogIndex, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
 };
+use docklet_control::lost::Fencing;
 use docklet_control::model::vnode::MacAddress;
 use docklet_control::model::{Bandwidth, ClusterId, ImageSpec, KbitPerS, VnodeSeen, VnodeWanted};
 use docklet_control::report::Reported;
@@ -46,6 +49,7 @@ fn vnode(id: u64, wanted: VnodeWanted) -> AssignedVnode {
         copy_of: None,
         secret: Some(VclusterSecret([3; 32])),
         home_mib: None,
+        arrived_by: None,
     }
 }
 
@@ -82,6 +86,9 @@ fn assigned(vnodes: Vec<AssignedVnode>) -> Assignment {
         snapshots: Some(Vec::new()),
         restores: Vec::new(),
         resizes: Vec::new(),
+        arrivals: Vec::new(),
+        departures: Vec::new(),
+        fencing: Fencing::default(),
     }
 }
 
@@ -91,6 +98,7 @@ fn seen(vnodes: &[(u64, Option<u64>, bool)]) -> Observation {
             epoch: epoch.map(Epoch),
             running: *running,
             orphaned: false,
+            mounted: true,
             hosts: vnode(*id, VnodeWanted::Running).hosts,
             size: VnodeSize::default(),
             bandwidth: Bandwidth::default(),

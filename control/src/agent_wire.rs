@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::assignment::Assignment;
 use crate::id::{Digest, LogIndex, WorkerId};
-use crate::model::WorkerFacts;
-use crate::report::{ResizeReport, SaveReport, SnapshotReport, VnodeReport};
+use crate::model::{VnodeFence, WorkerFacts};
+use crate::report::{MoveReport, ResizeReport, SaveReport, SnapshotReport, VnodeReport};
 
 /// From the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,15 @@ pub enum FromAgent {
     Snapshots(Vec<SnapshotReport>),
     /// What became of new limits of vnodes.
     Resizes(Vec<ResizeReport>),
+    /// What became of moves of vnodes.
+    Moves(Vec<MoveReport>),
+    /// Whether the worker can take processes along when a vnode moves.
+    Checkpointing(Result<String, String>),
+    /// A heartbeat that asks for the lease. `anew` if that is over: what the worker was assigned may have begun elsewhere
+    /// meanwhile. Only to masters whose assignment speaks of a lease.
+    Renew { number: u64, anew: bool },
+    /// Vnodes that the worker ends by itself from now on when its lease is over.
+    Fences(Vec<VnodeFence>),
 }
 
 /// To the agent.
@@ -51,4 +60,7 @@ pub enum ToAgent {
     Alive,
     /// The master's last word: it cannot keep up with this agent, or the agent with it. Come back and begin anew.
     Resync { reason: String },
+    /// The lease that the numbered heartbeat asked for is granted, and lasts from when that was sent. If it asked anew, what
+    /// the worker is assigned was sent before this.
+    Lease { number: u64 },
 }

@@ -1,5 +1,8 @@
 //! What one worker must make true: a pure function of the state, level-triggered.
 
+pub mod moves;
+mod snapshots;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::ops::Bound;
@@ -19,6 +22,9 @@ use crate::model::{
     SaveSeen, Vnode, VnodeWanted,
 };
 use crate::state::State;
+use moves::{AssignedArrival, AssignedDeparture};
+pub use snapshots::{AssignedCopy, AssignedRestore, AssignedSnapshot};
+use snapshots::{assigned_copy, assigned_restore, assigned_snapshots};
 
 /// Everything that one worker has to make true, and all it needs to know for that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,16 +67,15 @@ pub struct Assignment {
     /// Vnodes of which the masters wait to hear that all limits are in force.
     #[serde(default)]
     pub resizes: Vec<AssignedResize>,
-}
-
-/// A snapshot of a vnode that must be there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AssignedSnapshot {
-    pub vnode: VnodeId,
-    /// The entry that asked for it.
-    pub number: LogIndex,
-    /// Whether the worker has said that it is there: one that is missing then is lost, and not taken anew.
-    pub taken: bool,
+    /// Vnodes that come from other workers, and are not placed here yet.
+    #[serde(default)]
+    pub arrivals: Vec<AssignedArrival>,
+    /// Vnodes that go to other workers.
+    #[serde(default)]
+    pub departures: Vec<AssignedDeparture>,
+    /// Its lease, and the vnodes that need it.
+    #[serde(default)]
+    pub fencing: crate::lost::Fencing,
 }
 
 /// New limits of a vnode: those that the assignment has.
@@ -78,24 +83,6 @@ pub struct AssignedSnapshot {
 pub struct AssignedResize {
     pub vnode: VnodeId,
     /// The entry that asked for it.
-    pub number: LogIndex,
-}
-
-/// A snapshot that is to be restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AssignedRestore {
-    pub vnode: VnodeId,
-    /// The entry that asked for it, and the number of the snapshot that is left of what was there before.
-    pub number: LogIndex,
-    /// The snapshot.
-    pub snapshot: LogIndex,
-}
-
-/// A snapshot of another vnode on the worker, of which a disk begins as a copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AssignedCopy {
-    /// Whose snapshot.
-    pub vnode: VnodeId,
     pub number: LogIndex,
 }
 
@@ -165,6 +152,9 @@ pub struct AssignedVnode {
     /// What its owner's home may hold; none from masters that give homes no size.
     #[serde(default)]
     pub home_mib: Option<DiskMib>,
+    /// The move by which it came: it begins with what was copied by it, and with nothing else.
+    #[serde(default)]
+    pub arrived_by: Option<LogIndex>,
 }
 
 impl AssignedVnode {
@@ -236,11 +226,12 @@ impl AssignedImage {
 #[must_use]
 pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignment {
     let vnodes: Vec<&Vnode> = state.vnodes_on(worker).collect();
-    let networks: BTreeSet<NetworkId> = vnodes
-        .iter()
+    let coming: Vec<&Vnode> = moves::coming(state, worker).collect();
+    let known = || vnodes.iter().chain(&coming);
+    let networks: BTreeSet<NetworkId> = known()
         .filter_map(|vnode| state.network_of(vnode.owner).map(|network| network.id))
         .collect();
-    let mut images: BTreeSet<Digest> = vnodes.iter().map(|vnode| vnode.image).collect();
+    let mut images: BTreeSet<Digest> = known().map(|vnode| vnode.image).collect();
     let drops_images = state.version() >= copies::SINCE;
     if drops_images {
         images.extend(kept_by(state, worker));
@@ -253,7 +244,7 @@ pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignmen
             .unwrap_or_default(),
         index,
         worker,
-        fabric: fabric_of(state, &vnodes),
+        fabric: fabric_of(state, known().next().is_some()),
         masters: state
             .masters
             .values()
@@ -294,42 +285,10 @@ pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignmen
             .iter()
             .filter_map(|vnode| assigned_resize(state, vnode))
             .collect(),
+        arrivals: moves::arrivals(state, worker),
+        departures: moves::departures(state, worker),
+        fencing: crate::lost::fencing(state, &vnodes),
     }
-}
-
-fn assigned_snapshots<'s>(
-    state: &'s State,
-    vnode: &Vnode,
-) -> impl Iterator<Item = AssignedSnapshot> + use<'s> {
-    let epoch = vnode.placement.map(|placed| placed.epoch);
-    let here = state
-        .snapshots_of(vnode.id)
-        .filter(move |snapshot| Some(snapshot.epoch) == epoch && !snapshot.is_failed());
-    here.map(|snapshot| AssignedSnapshot {
-        vnode: snapshot.vnode,
-        number: snapshot.number,
-        taken: snapshot.is_taken(),
-    })
-}
-
-fn assigned_restore(state: &State, vnode: &Vnode) -> Option<AssignedRestore> {
-    let restore = state.snapshot_restores.get(&vnode.id)?;
-    let here = vnode
-        .placement
-        .is_some_and(|placed| placed.epoch == restore.epoch);
-    (here && restore.is_wanted()).then_some(AssignedRestore {
-        vnode: vnode.id,
-        number: restore.number,
-        snapshot: restore.snapshot,
-    })
-}
-
-fn assigned_copy(state: &State, vnode: &Vnode) -> Option<AssignedCopy> {
-    let copy = state.snapshot_copies.get(&vnode.id)?;
-    Some(AssignedCopy {
-        vnode: copy.from,
-        number: copy.snapshot,
-    })
 }
 
 fn assigned_resize(state: &State, vnode: &Vnode) -> Option<AssignedResize> {
@@ -370,7 +329,7 @@ fn assigned_vnode(state: &State, vnode: &Vnode) -> Option<AssignedVnode> {
     Some(AssignedVnode {
         id: vnode.id,
         epoch: vnode.placement?.epoch,
-        wanted: vnode.wanted,
+        wanted: moves::wanted(state, vnode),
         owner: vnode.owner,
         uid_base: state.users.get(&vnode.owner)?.uid_base(),
         vcluster: vnode.vcluster,
@@ -389,12 +348,13 @@ fn assigned_vnode(state: &State, vnode: &Vnode) -> Option<AssignedVnode> {
         copy_of: assigned_copy(state, vnode),
         secret: None,
         home_mib: (state.version() >= HomeUsual::SINCE).then(|| state.home_of(vnode.owner)),
+        arrived_by: moves::arrived_by(state, vnode),
     })
 }
 
 /// Where there are no vnodes it is not needed: a worker that joins changes few others' assignments.
-fn fabric_of(state: &State, vnodes: &[&Vnode]) -> Fabric {
-    if vnodes.is_empty() {
+fn fabric_of(state: &State, any_vnodes: bool) -> Fabric {
+    if !any_vnodes {
         return Fabric::default();
     }
     let outside = |address: &Ipv4Addr| !address.is_loopback() && !address.is_unspecified();
@@ -447,8 +407,8 @@ fn assigned_network(state: &State, network: &Network, worker: WorkerId) -> Assig
     let workers: BTreeSet<WorkerId> = network
         .addresses
         .values()
-        .filter_map(|vnode| state.vnodes.get(vnode)?.placement)
-        .map(|placement| placement.worker)
+        .filter_map(|vnode| state.vnodes.get(vnode))
+        .flat_map(|vnode| state.workers_of(vnode))
         .filter(|other| *other != worker)
         .collect();
     let peers: BTreeSet<IpAddr> = workers

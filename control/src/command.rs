@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::{DiskMib, VnodeSize};
+use crate::drain::command::DrainCommand;
 use crate::drill::command::DrillCommand;
 use crate::group::command::GroupCommand;
 use crate::id::{
@@ -18,6 +19,7 @@ use crate::model::{
     PortNumber, Program, Protocol, PublicPort, Role, Rules, SessionKind, Wishes, WorkerCapacity,
     WorkerFacts, WorkerStatus,
 };
+use crate::moves::command::MoveCommand;
 use crate::place::Obstacle;
 use crate::quorum::Seat;
 use crate::report::VnodeReport;
@@ -242,6 +244,10 @@ pub enum Command {
     Group(GroupCommand),
     /// About what the scheduler goes by. Since version 3.
     Schedule(ScheduleCommand),
+    /// About moves of vnodes. Since version 3.
+    Move(MoveCommand),
+    /// About emptying workers. Since version 3.
+    Drain(DrainCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -343,6 +349,8 @@ impl Command {
             Self::Limit(command) => command.name(),
             Self::Group(command) => command.name(),
             Self::Schedule(command) => command.name(),
+            Self::Move(command) => command.name(),
+            Self::Drain(command) => command.name(),
         }
     }
 

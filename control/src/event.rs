@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::command::Actor;
+use crate::drain::event::DrainEvent;
 use crate::drill::event::DrillEvent;
 use crate::group::event::GroupEvent;
 use crate::id::{
@@ -18,6 +19,7 @@ use crate::model::{
     User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Wishes, Worker, WorkerFacts,
     WorkerStatus,
 };
+use crate::moves::event::MoveEvent;
 use crate::name::Name;
 use crate::place::Obstacle;
 use crate::schedule::event::ScheduleEvent;
@@ -190,6 +192,8 @@ pub enum Event {
     Limit(LimitEvent),
     Group(GroupEvent),
     Schedule(ScheduleEvent),
+    Moved(MoveEvent),
+    Drain(DrainEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

@@ -41,5 +41,5 @@ fn fitting<'w>(worker: &'w Worker, wish: &'w GpuWish) -> impl Iterator<Item = &'
 }
 
 fn is_free(state: &State, gpu: &Gpu) -> bool {
-    state.vnode_with_gpu(&gpu.uuid).is_none()
+    state.vnode_with_gpu(&gpu.uuid).is_none() && !state.gpu_is_kept(&gpu.uuid)
 }

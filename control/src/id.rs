@@ -92,6 +92,18 @@ impl UnixMs {
     }
 }
 
+/// Milliseconds by a clock of one master that nobody can set, since some moment. It says nothing outside that process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct SteadyMs(pub u64);
+
+impl SteadyMs {
+    /// Milliseconds since `earlier`; zero if that is in the future.
+    #[must_use]
+    pub fn since_ms(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
 /// Declares 32 opaque bytes that print as 64 hexadecimal digits and travel so in JSON.
 macro_rules! bytes32 {
     ($(#[$doc:meta])* $name:ident) => {

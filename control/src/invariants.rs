@@ -2,6 +2,8 @@
 //! after each entry.
 
 mod images;
+mod lost;
+mod moves;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +33,8 @@ pub fn broken(state: &State) -> Vec<String> {
     gpus_are_given_once(state, &mut broken);
     limits_are_of_somebody(state, &mut broken);
     snapshots_are_sound(state, &mut broken);
+    moves::moves_are_sound(state, &mut broken);
+    lost::rows_are_of_somebody(state, &mut broken);
     masters_remain(state, &mut broken);
     drills_are_sound(state, &mut broken);
     programs_know_enough(state, &mut broken);
@@ -45,6 +49,7 @@ pub fn broken_by(before: &State, after: &State) -> Vec<String> {
     new_promises_fit_workers(before, after, &mut broken);
     new_gpus_are_there(before, after, &mut broken);
     disks_do_not_shrink(before, after, &mut broken);
+    lost::vnodes_stay_where_they_run(before, after, &mut broken);
     images::stay_within_quotas(before, after, &mut broken);
     masters_never_return(before, after, &mut broken);
     drills_go_forward(before, after, &mut broken);
@@ -69,7 +74,7 @@ fn new_promises_fit_workers(before: &State, after: &State, broken: &mut Vec<Stri
 /// Of a state alone this cannot be asked either: a GPU may vanish from its worker.
 fn new_gpus_are_there(before: &State, after: &State, broken: &mut Vec<String>) {
     for row in after.vnode_wishes.values() {
-        let had = before.gpus_of(row.vnode);
+        let had = lost::gpus_kept(before, after, row.vnode);
         let vnode = after.vnodes.get(&row.vnode);
         let placed = vnode.and_then(|vnode| vnode.placement);
         let worker = placed.and_then(|placed| after.workers.get(&placed.worker));
@@ -362,7 +367,8 @@ fn snapshots_are_sound(state: &State, broken: &mut Vec<String>) {
         let of_vnode = vnode.is_some_and(|vnode| {
             let epoch = vnode.placement.map(|placed| placed.epoch);
             let whose = (vnode.owner, vnode.vcluster) == (snapshot.owner, snapshot.vcluster);
-            whose && epoch == Some(snapshot.epoch)
+            // What was lost with another worker is told, and nowhere.
+            whose && (epoch == Some(snapshot.epoch) || snapshot.is_failed())
         });
         if !of_vnode || !named.insert((snapshot.vnode, &snapshot.name)) {
             broken.push(format!("snapshot {} is not sound", snapshot.name));

@@ -1,6 +1,7 @@
 //! Who may ask for what and see what: the one table that every door asks, by way of decide and the views.
 
 use crate::command::{Actor, Command};
+use crate::drain::command::DrainCommand;
 use crate::drill::command::DrillCommand;
 use crate::event::{Change, Event};
 use crate::id::{UserId, VclusterId, VnodeId};
@@ -9,6 +10,7 @@ use crate::limit::command::LimitCommand;
 use crate::limit::event::LimitEvent;
 use crate::model::drill::Prober;
 use crate::model::{Port, PublicPort, Role, User, Vcluster, Vnode};
+use crate::moves::command::MoveCommand;
 use crate::refusal::Refusal;
 use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::{SnapshotCommand, SnapshotOf};
@@ -85,6 +87,20 @@ fn needs(command: &Command) -> Needs {
         Command::Snapshot(command) => snapshot_needs(command),
         Command::Limit(command) => limit_needs(command),
         Command::Schedule(command) => schedule_needs(command),
+        Command::Move(command) => move_needs(command),
+        Command::Drain(DrainCommand::Settle) => Needs::Duty,
+        Command::Drain(_) => Needs::Admin,
+    }
+}
+
+fn move_needs(command: &MoveCommand) -> Needs {
+    match command {
+        MoveCommand::Begin { vnode, .. } | MoveCommand::Cancel { vnode } => {
+            Needs::OwnerOfVnode(*vnode)
+        }
+        MoveCommand::BeginAll { .. } | MoveCommand::Expire => Needs::Duty,
+        MoveCommand::Report { worker, .. } => Needs::ThisWorker(*worker),
+        MoveCommand::ReportCheckpointing { able } => Needs::ThisWorker(able.worker),
     }
 }
 
@@ -94,6 +110,8 @@ fn schedule_needs(command: &ScheduleCommand) -> Needs {
         | ScheduleCommand::Cordon { .. }
         | ScheduleCommand::Uncordon { .. } => Needs::Admin,
         ScheduleCommand::SetRules { vcluster, .. } => Needs::OwnerOf(*vcluster),
+        ScheduleCommand::ReportFences { worker, .. } => Needs::ThisWorker(*worker),
+        ScheduleCommand::RestartLost { .. } => Needs::Duty,
     }
 }
 
@@ -326,6 +344,7 @@ fn sees(asker: &User, event: &Event) -> bool {
         Event::Limit(event) => asker.role == Role::Admin || event.owner() == Some(asker.id),
         Event::Group(event) => event.is_for(asker),
         Event::Schedule(event) => event.is_for(asker),
+        Event::Moved(event) => asker.role == Role::Admin || event.owner() == Some(asker.id),
         Event::Drill(event) => event.is_for_everybody() || asker.role == Role::Admin,
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
@@ -348,6 +367,7 @@ fn sees(asker: &User, event: &Event) -> bool {
         | Event::ProgramReported { .. }
         | Event::BackupTaken { .. }
         | Event::BandwidthLimited { .. }
+        | Event::Drain(_)
         | Event::DiskOvercommitSet { .. } => asker.role == Role::Admin,
     }
 }
@@ -400,7 +420,7 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::DiskOvercommitSet { .. } => {}
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
         Event::Limit(_) => {}
-        Event::Group(_) | Event::Schedule(_) => {}
+        Event::Group(_) | Event::Moved(_) | Event::Drain(_) | Event::Schedule(_) => {}
     }
     event
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::drill::refusal::DrillRefusal;
 use crate::limit::refusal::LimitRefusal;
+use crate::moves::refusal::MoveRefusal;
 use crate::snapshot::refusal::SnapshotRefusal;
 
 /// Why a request was refused. Nothing of it took effect.
@@ -149,6 +150,8 @@ pub enum Refusal {
         "this version is what \"{name}\" means now: go back to another one first with `docklet image rollback`, or delete the image with all its versions"
     )]
     VersionCurrent { name: String },
+    #[error(transparent)]
+    Move(#[from] MoveRefusal),
 }
 
 /// Bytes as people read them.
@@ -219,6 +222,7 @@ impl Refusal {
             Self::NoRoom { .. } => "no_room",
             Self::Snapshot(refusal) => refusal.code(),
             Self::Limit(refusal) => refusal.code(),
+            Self::Move(refusal) => refusal.code(),
             Self::ImagesTooLarge { .. } => "images_too_large",
             Self::VersionCurrent { .. } => "version_current",
         }
@@ -263,6 +267,7 @@ impl Refusal {
             Self::Drill(refusal) => refusal.class(),
             Self::Snapshot(refusal) => refusal.class(),
             Self::Limit(refusal) => refusal.class(),
+            Self::Move(refusal) => refusal.class(),
         }
     }
 

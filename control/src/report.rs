@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::DiskMib;
 use crate::id::{Digest, Epoch, LogIndex, VnodeId};
-use crate::model::VnodeSeen;
+use crate::model::{Copied, VnodeSeen};
 
 /// What became of one vnode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,4 +90,29 @@ pub enum ResizeTold {
     Done,
     /// Not yet. It is tried again.
     Waits { cause: String },
+}
+
+/// What a worker tells of a move that it has part in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveReport {
+    pub vnode: VnodeId,
+    /// The entry that asked for the move.
+    pub number: LogIndex,
+    pub told: MoveTold,
+}
+
+/// What it tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MoveTold {
+    /// The worker to which it goes has copied so much.
+    Copied(Copied),
+    /// So little is left there that the vnode may be let stand still for it.
+    Near,
+    /// Everything is there, as it was when the vnode stood still.
+    Whole,
+    /// The vnode's processes cannot be taken along.
+    NotLive { cause: String },
+    /// It cannot be done; said by either worker.
+    Failed { cause: String },
 }

@@ -227,6 +227,29 @@ macro_rules! for_each_map {
             put_vcluster_rules,
             remove_vcluster_rules
         );
+        $with!(Moves, moves, VnodeId, put_move, remove_move);
+        $with!(
+            Checkpointing,
+            checkpointing,
+            WorkerId,
+            put_checkpointing,
+            remove_checkpointing
+        );
+        $with!(Drains, drains, WorkerId, put_drain, remove_drain);
+        $with!(
+            VnodeFences,
+            vnode_fences,
+            VnodeId,
+            put_vnode_fence,
+            remove_vnode_fence
+        );
+        $with!(
+            VnodeLosses,
+            vnode_losses,
+            VnodeId,
+            put_vnode_loss,
+            remove_vnode_loss
+        );
     };
 }
 

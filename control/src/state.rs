@@ -2,9 +2,12 @@
 //! its own frozen copy. Only [`crate::evolve`] changes it, through the `put` and `remove` functions here, which
 //! keep the look-up tables in step.
 
+mod drains;
 mod groups;
 mod images;
 mod limits;
+mod lost;
+mod moves;
 mod scheduling;
 mod snapshots;
 mod wishes;
@@ -19,12 +22,13 @@ use crate::id::{
 };
 use crate::image::copies;
 use crate::model::{
-    Agreed, Autopilot, Bandwidth, ClusterVersion, Counters, DiskOvercommit, Drill, Group,
-    HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound,
-    ImageTitle, JoinToken, LastBackup, Lineage, Master, Network, Port, Program, PublicPort,
-    Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave,
-    SnapshotSchedule, User, UserHome, UserImageQuota, Vcluster, VclusterBandwidth, VclusterRules,
-    VclusterWishes, Vnode, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerTraits,
+    Agreed, Autopilot, Bandwidth, Checkpointing, ClusterVersion, Counters, DiskOvercommit, Drain,
+    Drill, Group, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave,
+    ImageSaveBound, ImageTitle, JoinToken, LastBackup, Lineage, Master, Move, Network, Port,
+    Program, PublicPort, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy,
+    SnapshotRestore, SnapshotSave, SnapshotSchedule, User, UserHome, UserImageQuota, Vcluster,
+    VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence, VnodeLoss, VnodeResize,
+    VnodeWanted, VnodeWishes, Worker, WorkerTraits,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -98,8 +102,18 @@ pub struct State {
     pub worker_traits: RowMap<WorkerId, WorkerTraits>,
     /// What owners want of the workers of vclusters, where that is not the usual.
     pub vcluster_rules: RowMap<VclusterId, VclusterRules>,
+    /// Vnodes that their workers end by themselves when they are cut off.
+    pub vnode_fences: RowMap<VnodeId, VnodeFence>,
+    /// Vnodes that began anew because their worker was lost.
+    pub vnode_losses: RowMap<VnodeId, VnodeLoss>,
     /// Vnodes whose limits are not all in force yet.
     pub vnode_resizes: RowMap<VnodeId, VnodeResize>,
+    /// The last move of each vnode that had one.
+    pub moves: RowMap<VnodeId, Move>,
+    /// The last time that each worker was emptied.
+    pub drains: RowMap<WorkerId, Drain>,
+    /// What workers said of whether they can take processes along.
+    pub checkpointing: RowMap<WorkerId, Checkpointing>,
     /// Vnodes' ports that are open to the outside.
     pub ports: RowMap<PublicPort, Port>,
     /// Receipts by the entry that they are for; the oldest are dropped.
@@ -128,6 +142,9 @@ struct Lookup {
     public_images: OrdMap<Name, UserId>,
     receipt_by_request: OrdMap<RequestId, LogIndex>,
     snapshots_by_expiry: OrdSet<(UnixMs, VnodeId, LogIndex)>,
+    open_moves: OrdSet<VnodeId>,
+    /// Both workers of each open move.
+    moves_by_worker: OrdSet<(WorkerId, VnodeId)>,
 }
 
 /// Finding things.
@@ -259,7 +276,9 @@ impl State {
             OrdSet::new()
         };
         let keepers: Vec<WorkerId> = keepers.range(range.clone()).copied().collect();
-        self.workers_with(image, range).chain(keepers)
+        let coming: Vec<WorkerId> = self.expecting(image, range.clone()).collect();
+        let told = self.workers_with(image, range);
+        told.chain(coming).chain(keepers)
     }
 
     /// Vnodes that no worker has yet, the oldest first.

@@ -1,6 +1,7 @@
 //! Whom a change concerns: which workers may have another assignment now, and whose part of the state is another. So
 //! that a master wakes those who follow it and nobody else. It may name too many, never too few.
 
+mod moves;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,6 +73,7 @@ pub fn touched(before: &State, after: &State) -> Touched {
     tracing.rules();
     tracing.ports();
     tracing.snapshots();
+    tracing.moves();
     tracing.neighbours();
     tracing.touched
 }
@@ -149,7 +151,9 @@ impl<'s> Tracing<'s> {
             || before.image_groups != after.image_groups
             || before.groups != after.groups
             || before.image_quota != after.image_quota
-            || before.worker_traits != after.worker_traits;
+            || before.worker_traits != after.worker_traits
+            || before.checkpointing != after.checkpointing
+            || before.drains != after.drains;
     }
 
     fn people(&mut self) {
@@ -195,8 +199,8 @@ impl<'s> Tracing<'s> {
     /// Every worker that has vnodes: their gateways keep them from all machines of the cluster.
     fn all_with_gateways(&mut self) {
         for state in self.states() {
-            let placed = state.vnodes.values().filter_map(|vnode| vnode.placement);
-            let workers = placed.map(|placed| placed.worker);
+            let vnodes = state.vnodes.values();
+            let workers = vnodes.flat_map(|vnode| state.workers_of(vnode));
             self.touched.workers.extend(workers);
         }
     }
@@ -206,10 +210,13 @@ impl<'s> Tracing<'s> {
         for state in self.states() {
             let owners: BTreeSet<UserId> = state
                 .vnodes_on(worker.id)
+                .chain(state.expected_on(worker.id))
                 .map(|vnode| vnode.owner)
                 .collect();
             let networks = owners.iter().filter_map(|owner| state.network_of(*owner));
             self.networks.extend(networks.map(|network| network.id));
+            let moves = state.moves_at(worker.id);
+            self.touched.workers.extend(moves.map(|moving| moving.to));
             for image in state.images.values() {
                 if image.holders.contains(&worker.id) {
                     self.fetchers(state, image, worker.id);
@@ -431,9 +438,8 @@ impl<'s> Tracing<'s> {
         for state in self.states() {
             let vnode = state.vnodes.get(&id);
             self.touched.owners.extend(vnode.map(|vnode| vnode.owner));
-            let placement = vnode.and_then(|vnode| vnode.placement);
-            let worker = placement.map(|placed| placed.worker);
-            self.touched.workers.extend(worker);
+            let workers = vnode.into_iter().flat_map(|vnode| state.workers_of(vnode));
+            self.touched.workers.extend(workers);
         }
     }
 
@@ -486,9 +492,8 @@ fn host(vnode: &Vnode) -> impl PartialEq {
 /// Workers that have vnodes in a segment, and where its packets reach them.
 fn neighbours(state: &State, network: &Network) -> BTreeMap<WorkerId, Option<IpAddr>> {
     let vnodes = network.addresses.values();
-    let placed = vnodes.filter_map(|vnode| state.vnodes.get(vnode)?.placement);
+    let vnodes = vnodes.filter_map(|vnode| state.vnodes.get(vnode));
+    let workers = vnodes.flat_map(|vnode| state.workers_of(vnode));
     let underlay = |id: &WorkerId| state.workers.get(id).map(|worker| worker.underlay);
-    placed
-        .map(|placed| (placed.worker, underlay(&placed.worker)))
-        .collect()
+    workers.map(|worker| (worker, underlay(&worker))).collect()
 }

@@ -17,7 +17,9 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Snapshot(_)
         | Command::Limit(_)
         | Command::Group(_)
-        | Command::Schedule(_) => ClusterVersion(3),
+        | Command::Schedule(_)
+        | Command::Move(_)
+        | Command::Drain(_) => ClusterVersion(3),
         Command::RecordBackup => ClusterVersion(2),
         Command::AddPort { .. }
         | Command::RemovePort { .. }

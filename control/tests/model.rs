@@ -8,11 +8,15 @@ mod hostile;
 use check::Log;
 use docklet_control::command::InitCluster;
 use docklet_control::duties::{self, Soft};
-use docklet_control::id::{DrillId, MasterId, RequestId, SecretHash, UnixMs, UserId, WorkerId};
+use docklet_control::id::{
+    DrillId, MasterId, RequestId, SecretHash, SteadyMs, UnixMs, UserId, WorkerId,
+};
 use docklet_control::model::{
-    ClusterVersion, JoinRole, Program, Role, VnodeSeen, VnodeWanted, WorkerCapacity, WorkerFacts,
+    ClusterVersion, JoinRole, Program, Role, Vnode, VnodeFence, VnodeSeen, VnodeWanted,
+    WorkerCapacity, WorkerFacts,
 };
 use docklet_control::report::{Reported, VnodeReport};
+use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::{Actor, Command, permit};
 use hostile::{asked, beginning, sound_beginning};
 use proptest::prelude::*;
@@ -27,6 +31,8 @@ enum Step {
     Again(u64, Actor, Command),
     /// The leader hears of all workers and does its duties.
     Due,
+    /// A worker says which vnodes it would end by itself, and is never heard of again until the leader hears of all.
+    Lost(WorkerId),
     /// A careless duty would put every vnode that waits on one worker.
     Pile(WorkerId),
     /// One master goes on alone, in a new cluster or in the same.
@@ -43,6 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
             Step::Again(entry, who, command)
         }),
         3 => Just(Step::Due),
+        2 => worker().prop_map(Step::Lost),
         1 => worker().prop_map(Step::Pile),
         2 => worker().prop_map(Step::Report),
         1 => any::<bool>().prop_map(Step::Anew),
@@ -154,6 +161,7 @@ impl Model {
                     self.enter(who, Some(RequestId(u128::from(entry))), command)?;
                 }
                 Step::Due => self.due()?,
+                Step::Lost(worker) => self.lose(worker)?,
                 Step::Pile(worker) => {
                     let waiting = self.log.state.unplaced_vnodes();
                     let placed = waiting.map(|vnode| (vnode.id, worker)).collect();
@@ -177,16 +185,42 @@ impl Model {
         hostile::drill::aim(command, newest);
         hostile::snapshot::aim(command, &self.log.state);
         hostile::limit::aim(command, &self.log.state);
+        hostile::moves::aim(command, &self.log.state);
     }
 
     fn due(&mut self) -> Result<(), String> {
         let workers = self.log.state.workers.keys();
-        let soft = Soft {
-            leader_since: self.now,
-            heard: workers.map(|worker| (*worker, self.now)).collect(),
-        };
-        for command in duties::due(&self.log.state, &soft, self.now) {
+        let steady = SteadyMs(self.now.0);
+        let mut soft = Soft::leading(steady);
+        soft.heard = workers.map(|worker| (*worker, steady)).collect();
+        for command in duties::due(&self.log.state, &soft, self.now, steady) {
             self.enter(Actor::Duty, None, command)?;
+        }
+        Ok(())
+    }
+
+    /// It is down first, and then what it ran begins anew elsewhere.
+    fn lose(&mut self, lost: WorkerId) -> Result<(), String> {
+        let state = &self.log.state;
+        let fence = |vnode: &Vnode| {
+            Some(VnodeFence {
+                vnode: vnode.id,
+                epoch: vnode.placement?.epoch,
+                number: state.fence_wanted(vnode)?,
+            })
+        };
+        let fences = state.vnodes_on(lost).filter_map(fence).collect();
+        let worker = lost;
+        let report = ScheduleCommand::ReportFences { worker, fences };
+        self.enter(Actor::Worker(lost), None, Command::Schedule(report))?;
+        let later = SteadyMs(3_600_000);
+        for _ in 0..2 {
+            let mut soft = Soft::default();
+            let others = self.log.state.workers.keys().filter(|id| **id != lost);
+            soft.heard = others.map(|worker| (*worker, later)).collect();
+            for command in duties::due(&self.log.state, &soft, self.now, later) {
+                self.enter(Actor::Duty, None, command)?;
+            }
         }
         Ok(())
     }
@@ -224,7 +258,7 @@ impl Model {
     }
 
     fn honest_report(&self, worker: WorkerId) -> Command {
-        let report = |vnode: &docklet_control::model::Vnode| {
+        let report = |vnode: &Vnode| {
             vnode.placement.map(|placement| VnodeReport {
                 vnode: vnode.id,
                 epoch: placement.epoch,

@@ -11,7 +11,8 @@
 //! Who: a person's or a worker's name, `door` (of master 1, or `door:9` of another), `duty`, or `user:9` and `worker:9`
 //! for strangers. `+6s` is the time
 //! since the entry before (1 s if not given). `duty> due` proposes what the leader's duties find; the leader goes on
-//! hearing of a worker except between `w1> falls silent` and `w1> is heard`. `group> 1 leads, 5 votes silent 700s, 9 learns
+//! hearing of a worker except between `w1> falls silent` and `w1> is heard`; at `duty> leads anew` another master leads, which
+//! has heard of nobody. `group> 1 leads, 5 votes silent 700s, 9 learns
 //! lag 5000 steady 10s` says what the leader observes of the masters from then on: it is stamped into `RemoveMaster`,
 //! and the result tells who should vote if that is to change.
 //! At `generation> over` the log ends, and another generation begins, in which `"last":0` stands for its last entry.
@@ -25,7 +26,9 @@ use std::path::{Path, PathBuf};
 
 use check::Log;
 use docklet_control::duties::{self, Soft};
-use docklet_control::id::{LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId, WorkerId};
+use docklet_control::id::{
+    LogIndex, MasterId, RequestId, SecretHash, SteadyMs, UnixMs, UserId, WorkerId,
+};
 use docklet_control::model::Outcome;
 use docklet_control::name::Name;
 use docklet_control::quorum::{self, Seat};
@@ -152,10 +155,19 @@ impl Telling {
             [later, "request", number] => (later, Some(number)),
             _ => panic!("`{head}` is not `who +time request number`"),
         };
+        let before = self.now;
         self.now = self.now.plus_ms(milliseconds(later));
+        // The leader is awake all the time.
+        for at in (before.0..self.now.0).step_by(1_000) {
+            self.soft.wake(SteadyMs(at));
+        }
         let request = request.map(|number| RequestId(number.parse().expect("a request number")));
         match (command, actor) {
             ("due", Actor::Duty) => self.due(),
+            ("leads anew", Actor::Duty) => {
+                self.soft = Soft::leading(SteadyMs(self.now.0));
+                Vec::new()
+            }
             ("falls silent", Actor::Worker(worker)) => self.hear(worker, true),
             ("is heard", Actor::Worker(worker)) => self.hear(worker, false),
             _ => {
@@ -176,7 +188,7 @@ impl Telling {
 
     /// Nothing of this reaches the log.
     fn hear(&mut self, worker: WorkerId, for_the_last_time: bool) -> Vec<String> {
-        self.soft.heard.insert(worker, self.now);
+        self.soft.heard.insert(worker, SteadyMs(self.now.0));
         if for_the_last_time {
             self.silent.insert(worker);
         } else {
@@ -186,12 +198,14 @@ impl Telling {
     }
 
     fn due(&mut self) -> Vec<String> {
+        let steady = SteadyMs(self.now.0);
         for worker in self.log.state.workers.keys() {
             if !self.silent.contains(worker) {
-                self.soft.heard.insert(*worker, self.now);
+                self.soft.heard.insert(*worker, steady);
             }
         }
-        let mut commands = duties::due(&self.log.state, &self.soft, self.now);
+        self.soft.observe(&self.log.state, steady);
+        let mut commands = duties::due(&self.log.state, &self.soft, self.now, steady);
         commands.extend(quorum::due(&self.log.state, &self.seats));
         let mut results = Vec::new();
         for command in commands {

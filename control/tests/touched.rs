@@ -5,6 +5,8 @@
 
 #[path = "touched/limit.rs"]
 mod limit;
+#[path = "touched/moves.rs"]
+mod moves;
 mod settled;
 #[path = "touched/snapshot.rs"]
 mod snapshot;
@@ -169,6 +171,7 @@ enum Happening {
     GpuGiven(u64),
     Snapshot(snapshot::Happening),
     Limit(limit::Happening),
+    Move(moves::Happening),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -212,6 +215,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => vnode().prop_map(Happening::GpuGiven),
         8 => snapshot::happening(vnode()).prop_map(Happening::Snapshot),
         8 => limit::happening(vcluster(), vnode()).prop_map(Happening::Limit),
+        8 => moves::happening(vnode(), worker()).prop_map(Happening::Move),
     ]
 }
 
@@ -341,6 +345,7 @@ fn event(state: &State, happening: Happening) -> Option<Event> {
         },
         Happening::Snapshot(happening) => snapshot::event(state, happening)?,
         Happening::Limit(happening) => limit::event(state, happening)?,
+        Happening::Move(happening) => moves::event(state, happening)?,
         Happening::Forgotten(image) => Event::Image(ImageEvent::Forgotten {
             digest: digest(image),
         }),

@@ -72,6 +72,10 @@ fn page_routes() -> Router<Portal> {
             "/vclusters/{name}/vnodes/{vnode}/explain",
             get(pages::explain::show),
         )
+        .route(
+            "/vclusters/{name}/vnodes/{vnode}/{action}",
+            post(pages::moves::change),
+        )
         .route("/vclusters/{name}/{action}", post(pages::vcluster::change))
         .route("/vclusters/{name}/ports/add", post(pages::port::add))
         .route("/vclusters/{name}/ports/remove", post(pages::port::remove))
@@ -140,6 +144,13 @@ fn api_routes() -> Router<Portal> {
             "/vclusters/{name}/vnodes/{vnode}/history",
             get(api::meter::vnode_history),
         )
+        .route("/moves", get(api::moves::list))
+        .route(
+            "/vclusters/{name}/vnodes/{vnode}/move",
+            get(api::moves::show)
+                .post(api::moves::begin)
+                .delete(api::moves::cancel),
+        )
         .route("/vclusters/{name}/vnodes/{vnode}/exec", get(terminal::exec))
         .route(
             "/vclusters/{name}/vnodes/{vnode}/terminal",
@@ -195,6 +206,13 @@ fn api_routes() -> Router<Portal> {
         .route("/workers/{name}/cordon", post(api::schedule::cordon))
         .route("/workers/{name}/uncordon", post(api::schedule::uncordon))
         .route("/workers/{name}/labels", put(api::schedule::label))
+        .route(
+            "/workers/{name}/drain",
+            get(api::drain::show)
+                .post(api::drain::begin)
+                .delete(api::drain::abort),
+        )
+        .route("/workers/{name}/restore", post(api::drain::restore))
         .route("/what-if", post(api::schedule::ask))
         .route(
             "/vclusters/{name}/rules",

@@ -85,6 +85,7 @@ async fn each_agent_gets_its_own_assignment_and_nothing_of_the_others() {
             ToAgent::Assignment(copy) if copy.vnodes.is_empty() && !copied => copied = true,
             unexpected @ (ToAgent::Assignment(_)
             | ToAgent::Behind { .. }
+            | ToAgent::Lease { .. }
             | ToAgent::Resync { .. }) => panic!("{unexpected:?}"),
         }
     }
@@ -127,7 +128,10 @@ async fn an_agent_that_takes_nothing_in_is_told_why_it_is_cut_off_and_comes_back
     let reason = loop {
         match next(&mut link).await.expect("it is told") {
             ToAgent::Resync { reason } => break reason,
-            ToAgent::Assignment(_) | ToAgent::Recorded { .. } | ToAgent::Alive => {}
+            ToAgent::Assignment(_)
+            | ToAgent::Recorded { .. }
+            | ToAgent::Alive
+            | ToAgent::Lease { .. } => {}
             other @ ToAgent::Behind { .. } => panic!("{other:?}"),
         }
     };
@@ -171,7 +175,10 @@ async fn an_agent_that_reports_faster_than_a_quorum_records_is_told_so() {
                 assert!(reason.contains("faster"), "{reason}");
                 break;
             }
-            ToAgent::Assignment(_) | ToAgent::Recorded { .. } | ToAgent::Alive => {}
+            ToAgent::Assignment(_)
+            | ToAgent::Recorded { .. }
+            | ToAgent::Alive
+            | ToAgent::Lease { .. } => {}
             other @ ToAgent::Behind { .. } => panic!("{other:?}"),
         }
     }

@@ -1,12 +1,12 @@
-//! Runs the leader's duties: whenever the state changes and once a second, what is due is proposed. A master that
-//! does not lead passes on the heartbeats that it heard.
+//! Runs the leader's duties: whenever the state changes, and when a worker has been silent for too long, what is due is
+//! proposed. A master that does not lead passes on the heartbeats that it heard.
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use docklet_control::Actor;
-use docklet_control::duties::{Soft, due};
-use docklet_control::id::{RequestId, UnixMs};
+use docklet_control::duties::{Soft, due, next_ms};
+use docklet_control::id::{RequestId, SteadyMs};
 
 use crate::master::Master;
 use crate::wire;
@@ -19,18 +19,14 @@ const PROPOSAL_DEADLINE: Duration = Duration::from_secs(5);
 /// Runs until aborted.
 pub async fn run(master: Master) {
     let mut states = master.watch();
-    let mut leading = false;
     loop {
         let leads = master.is_leader();
-        if leads && !leading {
-            soft(&master, |soft| soft.leader_since = master.now());
-        }
-        leading = leads;
         if leads {
             propose_due(&master).await;
         }
+        let pause = pause(&master, leads);
         let changed = states.changed();
-        if let Ok(Err(_)) = tokio::time::timeout(TICK, changed).await {
+        if let Ok(Err(_)) = tokio::time::timeout(pause, changed).await {
             return;
         }
     }
@@ -45,11 +41,25 @@ fn soft<T>(master: &Master, with: impl FnOnce(&mut Soft) -> T) -> T {
     with(&mut soft)
 }
 
+/// Until when nothing is due unless the state changes.
+fn pause(master: &Master, leads: bool) -> Duration {
+    if !leads {
+        return TICK;
+    }
+    let (frozen, now) = (master.local(), master.steady());
+    let next_ms = soft(master, |soft| next_ms(&frozen.state, soft, now));
+    next_ms.map_or(TICK, |ms| Duration::from_millis(ms).min(TICK))
+}
+
 /// Proposes one after the other. Each is decided anew against the state of its moment.
 async fn propose_due(master: &Master) {
-    let frozen = master.local();
-    let heard = soft(master, |soft| soft.clone());
-    for command in due(&frozen.state, &heard, master.now()) {
+    let (term, frozen, now) = (master.term(), master.local(), master.steady());
+    let heard = soft(master, |soft| {
+        soft.lead(term, now);
+        soft.observe(&frozen.state, now);
+        soft.clone()
+    });
+    for command in due(&frozen.state, &heard, master.now(), now) {
         if !master.is_leader() {
             return;
         }
@@ -68,11 +78,12 @@ async fn propose_due(master: &Master) {
 
 /// Passes heartbeats on to the leader, once a second, until aborted.
 pub async fn forward_heard(master: Master) {
-    let mut reported = UnixMs(0);
+    let mut reported = SteadyMs(0);
     loop {
         tokio::time::sleep(TICK).await;
-        let at = master.now();
+        let at = master.steady();
         let heard: Vec<_> = soft(&master, |soft| {
+            soft.wake(at);
             let fresh = soft.heard.iter().filter(|(_, heard)| **heard > reported);
             fresh
                 .map(|(worker, heard)| (*worker, at.since_ms(*heard)))
@@ -94,10 +105,10 @@ async fn tell_leader(master: &Master, heard: wire::Heard) -> Result<(), crate::R
 
 /// Takes in heartbeats that another master heard.
 pub fn take_heard(master: &Master, wire::Heard(heard): wire::Heard) {
-    let at = master.now();
+    let at = master.steady();
     soft(master, |soft| {
         for (worker, ms_ago) in heard {
-            let when = UnixMs(at.0.saturating_sub(ms_ago));
+            let when = SteadyMs(at.0.saturating_sub(ms_ago));
             let known = soft.heard.entry(worker).or_default();
             *known = when.max(*known);
         }

@@ -301,6 +301,10 @@ async fn answer(master: Master, method: u8, body: Bytes) -> Result<Vec<u8>, Stri
             duties::take_heard(&master, decode(&body)?);
             encode(&())
         }
+        wire::GRANT => {
+            let wire::Grant(workers) = decode(&body)?;
+            encode(&master.grant(&workers).await.map_err(|fault| text(&fault))?)
+        }
         wire::PROPOSE_THROUGH => encode(&client_door::propose(&master, decode(&body)?).await),
         wire::READ_USER => encode(&client_door::read_user(&master, decode(&body)?).await?),
         wire::STATUS => encode(&master.status()),

@@ -16,6 +16,7 @@ mod follow;
 mod forward;
 mod history;
 mod join;
+mod lease;
 mod line;
 mod links;
 mod master;

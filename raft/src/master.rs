@@ -8,15 +8,16 @@ use std::time::Duration;
 use docklet_control::command::InitCluster;
 use docklet_control::decide::decide;
 use docklet_control::duties::Soft;
-use docklet_control::id::{LogIndex, MasterId, RequestId, UnixMs};
+use docklet_control::id::{LogIndex, MasterId, RequestId, SteadyMs, UnixMs};
 use docklet_control::model::{ClusterVersion, Program, Receipt};
 use docklet_control::{Actor, Command, Entry, Refusal};
 use docklet_link::{Credentials, Dialer, Gate, Identity};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::ReadPolicy;
-use openraft::{Instant, Raft, RaftMetrics};
+use openraft::{Instant as _, Raft, RaftMetrics};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::agreement::Agreement;
 use crate::disk::{HostDisk, Work};
@@ -37,7 +38,7 @@ use crate::store::{Frozen, blocking};
 use crate::types::{MasterAddress, Proposal, Types};
 use crate::wire;
 use crate::world::{World, machine_clock};
-use crate::{agreement, drill, duties, links, membership, rebuild, standing, version};
+use crate::{agreement, drill, duties, lease, links, membership, rebuild, standing, version};
 
 /// Where in the data directory the log and the state are.
 pub(crate) const STORE_DIR: &str = "store";
@@ -59,6 +60,9 @@ pub(crate) struct Inner {
     pub(crate) raft: Raft<Types, Machine>,
     pub(crate) view: MachineView,
     pub(crate) soft: Mutex<Soft>,
+    pub(crate) leases: lease::Leases,
+    /// Since when this master runs.
+    pub(crate) begun: Instant,
     pub(crate) arriving: Arriving,
     pub(crate) agreement: Agreement,
     pub(crate) serving: Serving,
@@ -171,6 +175,8 @@ impl Master {
                 raft,
                 view,
                 soft: Mutex::default(),
+                leases: lease::Leases::default(),
+                begun: Instant::now(),
                 arriving: Arriving::default(),
                 agreement: Agreement::default(),
                 serving: Serving::default(),
@@ -200,6 +206,7 @@ impl Master {
         let tasks = [
             tokio::spawn(duties::run(self.clone())),
             tokio::spawn(duties::forward_heard(self.clone())),
+            tokio::spawn(lease::run(self.clone())),
             tokio::spawn(membership::run(self.clone())),
             tokio::spawn(membership::group::keep_view(self.clone())),
             tokio::spawn(links::keep_open(self.clone())),
@@ -247,10 +254,21 @@ impl Master {
         (self.inner.world.clock)()
     }
 
+    /// The same moment by a clock that nobody sets.
+    pub(crate) fn steady(&self) -> SteadyMs {
+        let ms = self.inner.begun.elapsed().as_millis();
+        SteadyMs(u64::try_from(ms).unwrap_or(u64::MAX))
+    }
+
     /// Whether this master leads, as far as it knows.
     #[must_use]
     pub fn is_leader(&self) -> bool {
         self.inner.raft.is_leader()
+    }
+
+    /// The term that this master is in, as far as it knows.
+    pub(crate) fn term(&self) -> u64 {
+        self.inner.raft.metrics().borrow_watched().current_term
     }
 
     /// Puts a command into the log, through whoever leads, and waits until it is applied there. An election in
@@ -394,7 +412,7 @@ impl Master {
             .soft
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        soft.heard.insert(worker, self.now());
+        soft.heard.insert(worker, self.steady());
     }
 
     /// How this master and its group are doing. Hashing costs in proportion to what changed since the last

@@ -37,6 +37,7 @@ pub const DRILL_CHECK: u8 = 22;
 pub const FACTS: u8 = 23;
 pub const DRAIN: u8 = 24;
 pub const APPLIED: u8 = 25;
+pub const GRANT: u8 = 26;
 
 /// Asks the leader to put a command into the log. The answer is a receipt.
 #[derive(Clone, Serialize, Deserialize)]
@@ -81,6 +82,17 @@ pub struct UserRead {
 /// Workers heard of by a follower, and how long ago in milliseconds: clocks of masters may differ.
 #[derive(Serialize, Deserialize)]
 pub struct Heard(pub Vec<(WorkerId, u64)>);
+
+/// Workers that a follower has just heard of, and that ask for their leases.
+#[derive(Serialize, Deserialize)]
+pub struct Grant(pub Vec<WorkerId>);
+
+/// Those of them that have them, after this entry.
+#[derive(Serialize, Deserialize)]
+pub struct Granted {
+    pub index: LogIndex,
+    pub workers: Vec<WorkerId>,
+}
 
 /// The index up to which a reader must have applied.
 #[derive(Serialize, Deserialize)]

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use super::amount;
 use super::connection::Connection;
+use super::doctor;
+use super::drain;
 use super::gpus;
 use super::output::{Format, Rows, instant, line, print, print_receipt, remark};
 use crate::cli::{MachineRole, Print};
@@ -119,6 +121,8 @@ fn came_from(lineage: &Lineage) -> String {
 pub enum WorkerCommand {
     /// List workers
     List(Print),
+    /// Look at what this machine can do as a worker, and what it lacks; asks no cluster
+    Doctor(Print),
     /// List their GPUs: who has them, what is used of them, and why one is offered to nobody
     Gpus(Print),
     /// Show or set how much disk may be promised to vnodes on each worker
@@ -145,6 +149,10 @@ pub enum WorkerCommand {
         #[command(flatten)]
         print: Print,
     },
+    /// Empty a worker: nothing new comes to it, and what is there moves to others
+    Drain(drain::Drain),
+    /// Bring back what draining moved away, and let the worker take vnodes again
+    Restore(drain::Restore),
     /// Label a worker, as zone=a or disk=ssd, or take a label away, as disk-
     Label {
         worker: String,
@@ -156,8 +164,13 @@ pub enum WorkerCommand {
 }
 
 pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
+    // A machine that is no worker yet has no cluster.
+    if let WorkerCommand::Doctor(format) = command {
+        return doctor::run(format);
+    }
     let connection = Connection::open()?;
     match command {
+        WorkerCommand::Doctor(format) => doctor::run(format),
         WorkerCommand::List(format) => list_workers(&connection, format).await,
         WorkerCommand::Gpus(format) => gpus::list(&connection, format).await,
         WorkerCommand::Overcommit { disk, print } => overcommit(&connection, disk, print).await,
@@ -173,6 +186,8 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
             let (method, path) = (Method::POST, format!("/workers/{worker}/uncordon"));
             told(&connection, method, &path, Value::Null, print).await
         }
+        WorkerCommand::Drain(asked) => drain::run(&connection, asked).await,
+        WorkerCommand::Restore(asked) => drain::restore(&connection, asked).await,
         WorkerCommand::Label {
             worker,
             label,

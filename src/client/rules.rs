@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use docklet_control::model::{Rules, Spread};
+use docklet_control::model::{OnLost, Rules, Spread};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -25,6 +25,25 @@ pub struct Placing {
     /// What each worker must be labelled, as zone=a; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = amount::label)]
     label: Vec<(String, String)>,
+    /// What becomes of a vnode whose worker is lost: it waits for it, or begins anew on another with a new disk [default:
+    /// wait]
+    #[arg(long, value_enum)]
+    on_lost: Option<Losing>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Losing {
+    Wait,
+    Restart,
+}
+
+impl Losing {
+    fn meant(self) -> OnLost {
+        match self {
+            Self::Wait => OnLost::Wait,
+            Self::Restart => OnLost::Restart,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -47,14 +66,23 @@ impl Spreading {
 impl Placing {
     /// None if nothing is asked for.
     pub fn rules(&self) -> Option<Value> {
-        let asked = self.spread.is_some() || self.at_most.is_some() || !self.label.is_empty();
+        let asked = self.spread.is_some()
+            || self.at_most.is_some()
+            || !self.label.is_empty()
+            || self.on_lost.is_some();
         let labels: BTreeMap<&str, &str> = self
             .label
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect();
         let spread = self.spread.map_or(Spread::default(), Spreading::meant);
-        let rules = json!({"spread": spread, "per_worker_max": self.at_most, "labels": labels});
+        let on_lost = self.on_lost.map_or(OnLost::default(), Losing::meant);
+        let rules = json!({
+            "spread": spread,
+            "per_worker_max": self.at_most,
+            "labels": labels,
+            "on_lost": on_lost,
+        });
         asked.then_some(rules)
     }
 }
@@ -78,12 +106,13 @@ pub async fn run(connection: &Connection, rule: Rule) -> anyhow::Result<ExitCode
     }
     let rules: Rules = connection.get(&path).await?;
     print(rule.print.format, &rules, |rules| {
-        let mut rows = Rows::new(&["spread", "at most on one worker", "labels"]);
+        let mut rows = Rows::new(&["spread", "at most on one worker", "labels", "on lost"]);
         let most = rules.per_worker_max;
         rows.add([
             rules.spread.word().to_owned(),
             most.map_or_else(|| "-".to_owned(), |most| most.to_string()),
             amount::of_labels(&rules.labels),
+            rules.on_lost.word().to_owned(),
         ]);
         rows
     })?;

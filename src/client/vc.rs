@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::amount;
 use super::connection::Connection;
+use super::moves;
 use super::output::{Format, Rows, instant, print, print_receipt, remark};
 use super::rules::{self, Placing};
 use super::snapshot::name::SnapshotName;
@@ -52,6 +53,10 @@ pub enum Command {
     Resize(Resize),
     /// Show or set where its vnodes shall be; what is placed already stays where it is
     Rules(rules::Rule),
+    /// Move a vnode to another worker
+    Move(moves::Move),
+    /// The last move of each vnode that had one
+    Moves(Print),
     /// Delete a vcluster with all its files
     Delete(Change),
 }
@@ -161,6 +166,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Resize(resize) => run_resize(&connection, resize).await,
         Command::Rules(rule) => rules::run(&connection, rule).await,
+        Command::Move(asked) => moves::run(&connection, asked).await,
+        Command::Moves(print) => moves::list(&connection, print).await,
         Command::Delete(change) => {
             let path = path(&change.vcluster)?;
             let receipt = connection
@@ -423,7 +430,10 @@ fn show(format: Print, view: &VclusterView) -> anyhow::Result<ExitCode> {
                 amount::of_disk(vnode.disk_mib),
                 bandwidth_of(vnode.bandwidth),
                 gpus_of(vnode),
-                vnode.reason.clone(),
+                match &vnode.began_anew {
+                    Some(anew) if vnode.reason.is_empty() => anew.clone(),
+                    Some(_) | None => vnode.reason.clone(),
+                },
             ]);
         }
         rows

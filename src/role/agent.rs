@@ -97,6 +97,7 @@ async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
         vnode_io_mib_per_s: config::vnode_io_mib_per_s(),
         vnode_io_operations_per_s: config::vnode_io_operations_per_s(),
         terminal_alone_s: config::terminal_alone_s(),
+        move_mib_per_s: None,
         home_dir: None,
         home_mounted: false,
         nvml_library: config::nvml_library(),
@@ -165,6 +166,9 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
         resolv_conf: "/etc/resolv.conf".into(),
         cgroup_prefix: file.cgroup_prefix,
         terminal_alone: Duration::from_secs(file.terminal_alone_s),
+        move_bytes_per_s: file
+            .move_mib_per_s
+            .map(|mib| mib.get().saturating_mul(1 << 20)),
         homes,
         gpus,
         helper: std::env::current_exe().context("find this program")?,

@@ -2,6 +2,7 @@
 //! be overridden by the environment, as `DOCKLET_` and its name in capitals.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use docklet_agent::gpu::GpuSettings;
@@ -109,6 +110,8 @@ pub struct AgentFile {
     /// A terminal at which nobody has looked for so long is ended, in seconds: a week if absent.
     #[serde(default = "terminal_alone_s")]
     pub terminal_alone_s: u64,
+    /// What files of vnodes may take on their way to other workers while the vnodes run, all together, in MiB a second; as much as there is if absent.
+    pub move_mib_per_s: Option<NonZeroU64>,
     /// Where users' shared homes are; a directory of this worker's own if absent.
     #[serde(default)]
     pub home_dir: Option<PathBuf>,

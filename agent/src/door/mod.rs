@@ -1,10 +1,11 @@
 //! The worker's data port: WebSocket over mutual TLS. Masters open terminals, run programs and bring images; other
-//! agents fetch images. What a path is open to is checked here, who the person is was checked by the master.
+//! agents fetch images, and the files of vnodes that move to them. What a path is open to is checked here, who the person is was checked by the master.
 
 mod attach;
 mod exec;
 pub mod images;
 mod meters;
+mod moves;
 mod pty;
 mod ring;
 mod terminal;
@@ -15,7 +16,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docklet_control::id::{Digest, Epoch, VnodeId};
+use docklet_control::id::{Digest, Epoch, LogIndex, VnodeId, WorkerId};
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::{LinkFault, keepalive, listener, tls};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,6 +32,9 @@ use crate::host::linux::LinuxHost;
 use crate::masters::Tell;
 use crate::members::Members;
 use crate::meter::Meter;
+use crate::transfer::departures::Leave;
+use crate::transfer::names::strict_number;
+use crate::transfer::{Departures, Pace};
 
 /// Handshakes may take this long.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
@@ -51,6 +55,8 @@ pub(crate) struct Door {
     pub(crate) terminals: terminals::Terminals,
     pub(crate) members: Members,
     pub(crate) meter: Meter,
+    pub(crate) departures: Departures,
+    pub(crate) pace: Pace,
 }
 
 impl Door {
@@ -78,6 +84,7 @@ pub async fn serve(
     tell: mpsc::Sender<Tell>,
     members: Members,
     meter: Meter,
+    departures: Departures,
 ) -> Result<impl Future<Output = ()>, AgentFault> {
     let tls = tls::server_config(&config.credentials)?;
     let listener = TcpListener::bind(config.data_listen)
@@ -87,6 +94,7 @@ pub async fn serve(
             source,
         })?;
     keepalive::set(&listener)?;
+    let pace = Pace::new(config.move_bytes_per_s);
     let door = Arc::new(Door {
         config,
         host,
@@ -95,6 +103,8 @@ pub async fn serve(
         terminals: terminals::Terminals::default(),
         members,
         meter,
+        departures,
+        pace,
     });
     Ok(async move {
         tokio::select! {
@@ -146,7 +156,8 @@ async fn connection(
             let uri = request.uri();
             let route = route(uri.path(), uri.query().unwrap_or_default());
             let removed = peer.is_some_and(|peer| door.members.was_removed(&peer));
-            match route.filter(|route| !removed && route.is_open_to(peer)) {
+            let open = |route: &Route| route.is_open_to(peer, &door.departures);
+            match route.filter(|route| !removed && open(route)) {
                 Some(route) => {
                     asked = Some(route);
                     Ok(response)
@@ -161,7 +172,7 @@ async fn connection(
         .await
         .map_err(|_| LinkFault::Deadline(5_000))??;
     tokio::select! {
-        ended = serve_route(&door, socket, asked) => ended,
+        ended = serve_route(&door, peer, socket, asked) => ended,
         () = door.members.removal_of(peer) => {
             tracing::info!("connection cut: the master at its other end was removed");
             Ok(())
@@ -171,6 +182,7 @@ async fn connection(
 
 async fn serve_route(
     door: &Arc<Door>,
+    peer: Option<Identity>,
     socket: Socket,
     asked: Option<Route>,
 ) -> Result<(), AgentFault> {
@@ -184,6 +196,7 @@ async fn serve_route(
         Some(Route::Unwanted(digest, arrival)) => {
             images::unwanted(door, socket, digest, arrival).await
         }
+        Some(Route::Move(vnode, number)) => moves::give(door, socket, vnode, number, peer).await,
         None => Ok(()),
     }
 }
@@ -206,15 +219,27 @@ enum Route {
     Import(Option<u64>),
     /// What came by this arrival nobody wants after all.
     Unwanted(Digest, u64),
+    /// The files of a vnode that leaves by this move.
+    Move(VnodeId, LogIndex),
 }
 
 impl Route {
-    fn is_open_to(&self, peer: Option<Identity>) -> bool {
+    fn is_open_to(&self, peer: Option<Identity>, departures: &Departures) -> bool {
         match (self, peer.map(|peer| peer.role)) {
+            (Self::Move(vnode, number), _) => {
+                leave(*vnode, *number, peer).is_some_and(|leave| departures.leads(leave))
+            }
             (_, Some(PeerRole::Master)) | (Self::GetImage(..), Some(PeerRole::Agent)) => true,
             (_, Some(PeerRole::Agent) | None) => false,
         }
     }
+}
+
+/// The move of a vnode to whoever asks, if that may be one.
+fn leave(vnode: VnodeId, number: LogIndex, peer: Option<Identity>) -> Option<Leave> {
+    let to = peer.filter(|peer| peer.role == PeerRole::Agent)?.id;
+    let to = WorkerId(to);
+    Some(Leave { vnode, number, to })
 }
 
 fn route(path: &str, query: &str) -> Option<Route> {
@@ -226,6 +251,10 @@ fn route(path: &str, query: &str) -> Option<Route> {
     match parts[..] {
         ["terminal", session] => terminal::Open::parse(session, &query).map(Route::Terminal),
         ["exec"] => Some(Route::Exec),
+        ["moves", vnode, number] => {
+            let (vnode, number) = (strict_number(vnode)?, strict_number(number)?);
+            Some(Route::Move(VnodeId(vnode), LogIndex(number)))
+        }
         ["meters"] => Some(Route::Meters),
         ["images", "import"] => {
             let most = query.get("blob_bytes_max").map(|most| most.parse());

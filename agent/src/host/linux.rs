@@ -4,23 +4,26 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::assignment::{AssignedNetwork, AssignedVnode, Fabric, VclusterSecret};
 use docklet_control::id::{NetworkId, UserId, VnodeId};
-use docklet_control::model::{Bandwidth, Network};
+use docklet_control::model::{Bandwidth, ImageRun, ImageSpec, Network};
 
 use super::{Act, Host, Observation, SeenVnode, put};
 use crate::act;
 use crate::arp::Asker;
+use crate::arriving::{self, Arrivals, Until};
 use crate::cgroup::Cgroups;
+use crate::checkpoint;
 use crate::config::AgentConfig;
 use crate::fault::AgentFault;
 use crate::gpu::Gpus;
 use crate::home;
 use crate::images::ImageStore;
+use crate::lease::Lease;
 use crate::lxc::Container;
 use crate::lxc::alive::Alive;
 use crate::network::dns::NameServers;
@@ -42,12 +45,15 @@ pub struct LinuxHost {
     pub(crate) state: StateDir,
     pub(crate) images: ImageStore,
     pub(crate) cgroups: Cgroups,
+    pub(crate) lease: Arc<Lease>,
     pub(crate) asker: Asker,
     /// For fetching images from within acts, which block.
     pub(crate) runtime: tokio::runtime::Handle,
     /// What vnodes may be given of.
     pub(crate) gpus: Gpus,
     pub(crate) saves: Saves,
+    /// Vnodes that come from other workers.
+    pub(crate) arrivals: Arrivals,
     /// How much is in homes that workers share.
     pub(crate) used: home::Used,
     _watching: Option<home::used::Watching>,
@@ -102,11 +108,14 @@ impl LinuxHost {
         let runtime = tokio::runtime::Handle::current();
         snapshot::thaw_all(&state)?;
         let cgroups = Cgroups::of_machine(&config.cgroup_prefix);
+        checkpoint::take_up(&state, &cgroups)?;
         take_up_containers(&state, &cgroups)?;
         let used = home::Used::default();
+        let lease = Lease::open(&state, &cgroups, config.helper.clone())?;
         Ok(Self {
             _watching: home::used::watch(&runtime, &state, &config.homes, &used),
             used,
+            lease: Arc::new(lease),
             cgroups,
             asker: Asker::open()?,
             gpus: Gpus::watch(config.gpus.clone())?,
@@ -116,6 +125,7 @@ impl LinuxHost {
             alive: Alive::default(),
             rules_seen: Mutex::default(),
             saves: Saves::default(),
+            arrivals: Arrivals::default(),
             runtime,
             state,
             config,
@@ -126,6 +136,12 @@ impl LinuxHost {
     #[must_use]
     pub fn images(&self) -> &ImageStore {
         &self.images
+    }
+
+    /// The lease of this worker.
+    #[must_use]
+    pub fn lease(&self) -> &Arc<Lease> {
+        &self.lease
     }
 
     /// The GPUs of this worker.
@@ -151,6 +167,7 @@ impl LinuxHost {
             epoch: placed.as_ref().map(|placed| placed.epoch),
             running,
             orphaned: !running && self.cgroups.has_processes(id)?,
+            mounted: rootfs::is_mounted(&self.state.disk(id))?,
             size: placed
                 .as_ref()
                 .map(|placed| placed.size)
@@ -220,6 +237,27 @@ impl LinuxHost {
         act::stop(self, id, 0)?;
         plug::unplug(id)?;
         rootfs::remove(&self.state, id)
+    }
+
+    /// What was written of it when it left, or was to leave, goes on; otherwise it begins.
+    fn start(
+        &self,
+        vnode: &AssignedVnode,
+        spec: &ImageSpec,
+        run: Option<&ImageRun>,
+    ) -> Result<(), AgentFault> {
+        if checkpoint::waits(&self.state, vnode.id)? {
+            return checkpoint::resume(self, vnode, spec, run);
+        }
+        act::start(self, vnode, spec, run)
+    }
+
+    /// What was written is in the disk's file then, and stays as it is.
+    fn release(&self, id: VnodeId) -> Result<(), AgentFault> {
+        rootfs::unmount(&self.state.rootfs(id))?;
+        snapshot::end_look(&self.state, id)?;
+        disk::let_go(&self.state, id)?;
+        plug::unplug(id)
     }
 
     fn limit(&self, id: VnodeId, bandwidth: Bandwidth) -> Result<(), AgentFault> {
@@ -346,6 +384,7 @@ impl Host for LinuxHost {
             ..Observation::default()
         };
         self.observe_images(&mut seen)?;
+        self.arrivals.observe(&self.state, &mut seen)?;
         for id in self.vnodes()? {
             self.observe_vnode(&mut seen, id)?;
         }
@@ -359,6 +398,7 @@ impl Host for LinuxHost {
         vnodes: &BTreeSet<VnodeId>,
     ) -> Result<(), AgentFault> {
         self.observe_images(seen)?;
+        self.arrivals.observe(&self.state, seen)?;
         for id in vnodes {
             put(&mut seen.vnodes, *id, None);
             put(&mut seen.saves, *id, None);
@@ -380,7 +420,7 @@ impl Host for LinuxHost {
             Act::RemoveNetwork(id) => self.remove_network(*id),
             Act::FetchImage(image) => act::fetch_image(self, image),
             Act::Prepare(vnode) => self.prepare(vnode),
-            Act::Start(vnode, spec, run) => act::start(self, vnode, spec, run.as_ref()),
+            Act::Start(vnode, spec, run) => self.start(vnode, spec, run.as_ref()),
             Act::Stop(id, spec) => act::stop(self, *id, spec.stop_timeout_ms),
             Act::WriteHosts(id, hosts) => self.write_hosts(*id, hosts),
             Act::LimitBandwidth(id, bandwidth) => self.limit(*id, *bandwidth),
@@ -398,6 +438,16 @@ impl Host for LinuxHost {
             Act::TakeSnapshot(vnode, number) => snapshot::take(self, vnode, *number),
             Act::DeleteSnapshot(id, number) => snapshot::delete(&self.state, *id, *number),
             Act::Restore(vnode, restore) => snapshot::restore(self, vnode, *restore),
+            Act::Checkpoint(vnode) => checkpoint::checkpoint(self, vnode),
+            Act::Release(id) => self.release(*id),
+            Act::Copy(arrival) => arriving::copy(self, arrival, Until::Near),
+            Act::CopyRest(arrival) => arriving::copy(self, arrival, Until::Whole),
+            Act::CancelCopy(vnode, number) => {
+                self.arrivals.cancel((*vnode, *number));
+                Ok(())
+            }
+            Act::ForgetArrival(vnode, number) => arriving::forget(self, (*vnode, *number)),
+            Act::Adopt(vnode, number, root) => arriving::adopt(self, (*vnode, *number), *root),
             Act::RemoveImage(digest) => {
                 rootfs::unmount_lowers(&self.state, *digest)?;
                 self.images.remove_old(*digest, NEWS)

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Act, Host, Observation, SeenVnode, put};
+use super::{Act, Host, Observation, SeenArrival, SeenVnode, put};
 use crate::fault::AgentFault;
 use crate::save::Note;
 use docklet_control::assignment::AssignedVnode;
+use docklet_control::assignment::moves::AssignedArrival;
 use docklet_control::id::VnodeId;
 use docklet_control::report::{Saved, SnapshotTold};
 
@@ -66,6 +67,7 @@ impl Host for MemoryHost {
             put(&mut seen.saves, *id, now.saves.get(id).cloned());
             put(&mut seen.snapshots, *id, now.snapshots.get(id).cloned());
         }
+        seen.arrivals.clone_from(&now.arrivals);
         seen.images.clone_from(&now.images);
         seen.begun_images.clone_from(&now.begun_images);
         Ok(())
@@ -92,6 +94,7 @@ impl Host for MemoryHost {
                     epoch: Some(vnode.epoch),
                     running: false,
                     orphaned: false,
+                    mounted: true,
                     hosts: vnode.hosts.clone(),
                     size: vnode.size,
                     bandwidth: vnode.bandwidth,
@@ -162,14 +165,36 @@ impl Host for MemoryHost {
                 snapshots.keep(restore.number, taken(vnode));
                 snapshots.restored = Some((restore.number, SnapshotTold::Restored));
             }
+            Act::Checkpoint(vnode) => set_running(&mut seen, vnode.id, false)?,
+            Act::Release(id) => {
+                if let Some(vnode) = seen.vnodes.get_mut(id) {
+                    vnode.mounted = false;
+                }
+            }
+            Act::Copy(arrival) => {
+                let here = arrived(&mut seen, arrival);
+                here.near = true;
+            }
+            Act::CopyRest(arrival) => {
+                let here = arrived(&mut seen, arrival);
+                here.whole = true;
+            }
+            Act::ForgetArrival(vnode, number) | Act::Adopt(vnode, number, _) => {
+                seen.arrivals.remove(&(*vnode, *number));
+            }
             Act::RemoveImage(digest) => {
                 seen.images.remove(digest);
                 seen.begun_images.remove(digest);
             }
-            Act::SweepImages(_) | Act::CancelSave(_) => {}
+            Act::SweepImages(_) | Act::CancelSave(_) | Act::CancelCopy(..) => {}
         }
         Ok(())
     }
+}
+
+fn arrived<'s>(seen: &'s mut Observation, arrival: &AssignedArrival) -> &'s mut SeenArrival {
+    let key = (arrival.vnode, arrival.number);
+    seen.arrivals.entry(key).or_default()
 }
 
 fn taken(vnode: &AssignedVnode) -> SnapshotTold {

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use docklet_control::amount::{DiskMib, VnodeSize};
+use docklet_control::assignment::moves::AssignedArrival;
 use docklet_control::assignment::{
     AssignedImage, AssignedNetwork, AssignedRestore, AssignedSave, AssignedVnode, Fabric,
     VclusterSecret,
 };
 use docklet_control::id::{Digest, Epoch, LogIndex, NetworkId, UserId, VnodeId};
-use docklet_control::model::{Bandwidth, ImageRun, ImageSpec};
+use docklet_control::model::{Bandwidth, Copied, ImageRun, ImageSpec};
 
 use crate::fault::AgentFault;
 use crate::network::dns::answer::Zone;
@@ -29,6 +30,8 @@ pub struct SeenVnode {
     pub running: bool,
     /// Whether processes of it are left of which liblxc knows nothing: its monitor died, or a stop was cut short.
     pub orphaned: bool,
+    /// Whether its disk is mounted: then what is written to it may still change it.
+    pub mounted: bool,
     /// Names and addresses in its hosts file.
     pub hosts: Vec<(String, Ipv4Addr)>,
     /// What it may use of CPU and memory, and how many processes.
@@ -41,6 +44,16 @@ pub struct SeenVnode {
     pub home_mib: Option<DiskMib>,
     /// What its vcluster's keys were made of.
     pub secret: Option<VclusterSecret>,
+}
+
+/// What there is of a vnode that comes from another worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeenArrival {
+    /// So little is missing that the vnode may be let stand still for it.
+    pub near: bool,
+    /// Nothing is missing.
+    pub whole: bool,
+    pub copied: Copied,
 }
 
 /// What is true on the machine.
@@ -64,6 +77,8 @@ pub struct Observation {
     pub begun_images: BTreeSet<Digest>,
     /// Those of them that are coming now: bytes that came, and in all.
     pub coming_images: BTreeMap<Digest, (u64, u64)>,
+    /// What there is of vnodes that come from other workers, by the move.
+    pub arrivals: BTreeMap<(VnodeId, LogIndex), SeenArrival>,
     /// Whether disks can grow while their vnodes run.
     pub grows_disks: bool,
 }
@@ -102,6 +117,20 @@ pub enum Act {
     DeleteSnapshot(VnodeId, LogIndex),
     /// Gives a vnode that does not run the disk of a snapshot, or notes why not.
     Restore(Box<AssignedVnode>, AssignedRestore),
+    /// Writes what runs in a vnode to files, and ends it.
+    Checkpoint(Box<AssignedVnode>),
+    /// Lets go of the files of a vnode that does not run: nothing changes them any more.
+    Release(VnodeId),
+    /// Copies a vnode from another worker until little is missing.
+    Copy(Box<AssignedArrival>),
+    /// Copies what is missing as soon as it stands still there.
+    CopyRest(Box<AssignedArrival>),
+    /// Ends copying at once.
+    CancelCopy(VnodeId, LogIndex),
+    /// Deletes what was copied.
+    ForgetArrival(VnodeId, LogIndex),
+    /// Makes what was copied the vnode's files, whose root has this id.
+    Adopt(VnodeId, LogIndex, u32),
     /// Deletes an image that no vnode here uses.
     RemoveImage(Digest),
     /// Unmounts homes of whoever is none of these.
@@ -111,6 +140,9 @@ pub enum Act {
 }
 
 impl Act {
+    /// The step that a vnode survives if it fails.
+    pub const CHECKPOINT: &'static str = "checkpoint";
+
     /// What people are told while it goes on, or when it failed.
     #[must_use]
     pub fn step(&self) -> &'static str {
@@ -134,6 +166,13 @@ impl Act {
             Self::TakeSnapshot(..) => "take snapshot",
             Self::DeleteSnapshot(..) => "delete snapshot",
             Self::Restore(..) => "restore snapshot",
+            Self::Checkpoint(_) => Self::CHECKPOINT,
+            Self::Release(_) => "let go of files",
+            Self::Copy(_) => "copy from another worker",
+            Self::CopyRest(_) => "copy the rest from another worker",
+            Self::CancelCopy(..) => "cancel copying",
+            Self::ForgetArrival(..) => "delete what was copied",
+            Self::Adopt(..) => "take over what was copied",
             Self::RemoveImage(_) => "remove image",
             Self::SweepHomes(_) => "unmount homes",
             Self::SweepImages(_) => "unmount images",

@@ -10,6 +10,9 @@ use nix::libc;
 
 use crate::fault::AgentFault;
 
+/// The largest file that was deleted, and is still open, that a checkpoint takes along.
+const DELETED_BYTES_MAX: u64 = 64 << 20;
+
 /// A container by name and directory; it need not exist. Neither `Send` nor `Sync`: liblxc's handles are neither.
 pub struct Container {
     handle: ptr::NonNull<lxc_sys::lxc_container>,
@@ -163,6 +166,44 @@ impl Container {
         call!(self, start, 0, arguments.as_ptr())
             .then_some(())
             .ok_or_else(|| AgentFault::Lxc("start failed".to_owned()))
+    }
+
+    /// Writes all that runs in it to files in a directory that is not there yet, and ends it. For the helper only, as is
+    /// all that CRIU does.
+    ///
+    /// # Errors
+    /// CRIU cannot; then it runs on.
+    pub(super) fn checkpoint(&self, directory: &Path) -> Result<(), AgentFault> {
+        self.migrate(lxc_sys::MIGRATE_DUMP, directory)
+            .then_some(())
+            .ok_or_else(|| AgentFault::Lxc("checkpoint failed".to_owned()))
+    }
+
+    /// Lets what was written there go on, in the background.
+    ///
+    /// # Errors
+    /// CRIU cannot.
+    pub(super) fn restore(&self, directory: &Path) -> Result<(), AgentFault> {
+        self.migrate(lxc_sys::MIGRATE_RESTORE, directory)
+            .then_some(())
+            .ok_or_else(|| AgentFault::Lxc("restore failed".to_owned()))
+    }
+
+    fn migrate(&self, command: c_uint, directory: &Path) -> bool {
+        let Ok(directory) = text(&directory.to_string_lossy()) else {
+            return false;
+        };
+        // SAFETY: all zeroes is a valid value of this plain C structure; every field that matters is set below.
+        let mut options: lxc_sys::migrate_opts = unsafe { std::mem::zeroed() };
+        options.directory = directory.as_ptr().cast_mut();
+        options.stop = true;
+        // A disk is copied with its file system: files keep their numbers.
+        options.preserves_inodes = true;
+        options.ghost_limit = DELETED_BYTES_MAX;
+        let Ok(size) = c_uint::try_from(size_of_val(&options)) else {
+            return false;
+        };
+        call!(self, migrate, command, &raw mut options, size) == 0
     }
 
     /// Asks init to shut down and waits; answers whether it did.

@@ -5,23 +5,33 @@
 //! file for attach, whose standard input is the user's) and leaves the answer in a file: daemonised monitors keep
 //! the standard streams, and a pipe would never end.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use docklet_control::id::VnodeId;
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+use docklet_control::model::vnode::MacAddress;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{
+    SigEvent, SigHandler, SigSet, SigevNotify, SigmaskHow, Signal, signal, sigprocmask,
+};
+use nix::sys::time::TimeSpec;
+use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::sys::wait::{WaitStatus, waitpid};
+use nix::time::ClockId;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::container::Container;
-use super::{kernel_objects, mount, quota};
+use super::{CheckpointRequest, RestoreRequest, kernel_objects, mount, quota};
+use crate::arp::{self, Asked};
 use crate::cgroup::Cgroups;
 use crate::fault::AgentFault;
-use crate::limits::Word;
+use crate::limits::{DEVICES, Word};
 use crate::open_files;
 use crate::vnode_dir::container_name;
 
@@ -31,9 +41,12 @@ pub const ARGUMENT: &str = "__lxc-helper";
 /// Stands for standard input where a request's file is named.
 const STDIN: &str = "-";
 
+/// What a vnode's device is called in it.
+const DEVICE: &str = "eth0";
+
 /// Where liblxc finds programs. Not the system's: it would find newuidmap there and ask it for ranges of ids that
 /// `/etc/subuid` would have to grant, where root may simply write them.
-const PROGRAMS: &str = "/usr/libexec/docklet";
+pub(crate) const PROGRAMS: &str = "/usr/libexec/docklet";
 
 /// What the helper can be asked for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,6 +55,8 @@ pub enum HelperRequest {
     Stop(StopRequest),
     Attach(AttachRequest),
     Mount(MountRequest),
+    Checkpoint(CheckpointRequest),
+    Restore(RestoreRequest),
 }
 
 /// Starts a container in the background.
@@ -58,6 +73,11 @@ pub struct StartRequest {
     pub limits: Vec<Word>,
     /// Files below `/proc/sys/user` and what is written to them for its user namespace.
     pub kernel_objects: Vec<(String, u32)>,
+    /// When the lease ends that it needs, by [`crate::lease::boot_ms`]; the helper does not live longer.
+    #[serde(default)]
+    pub ends_ms: Option<u64>,
+    /// Of its network device, if others are to learn at once that it is here.
+    pub announces: Option<(MacAddress, Ipv4Addr)>,
 }
 
 /// Shuts a container down, and kills it if it takes too long.
@@ -164,12 +184,23 @@ fn perform(request: HelperRequest) -> Result<u8, AgentFault> {
         HelperRequest::Mount(mount) => {
             mount::mount_idmapped(&mount.source, &mount.target, mount.uid_base).map(|()| 0)
         }
+        HelperRequest::Checkpoint(checkpoint) => checkpoint.perform().map(|()| 0),
+        HelperRequest::Restore(restore) => restore.perform().map(|()| 0),
     }
 }
 
 impl StartRequest {
     fn perform(&self) -> Result<(), AgentFault> {
+        self.bring_up(|container| container.start(&self.init))
+    }
+
+    /// Brings the container up as it is to be, by whatever makes its processes.
+    pub(super) fn bring_up(
+        &self,
+        begin: impl FnOnce(&Container) -> Result<(), AgentFault>,
+    ) -> Result<(), AgentFault> {
         silence()?;
+        let _timer = self.ends_ms.map(die_at).transpose()?;
         let container = Container::open(&self.lxc_path, &container_name(self.vnode))?;
         container.clear();
         for (key, value) in &self.config {
@@ -177,12 +208,25 @@ impl StartRequest {
         }
         container.save()?;
         quota::put_off(&container, &self.config)?;
-        container.start(&self.init)?;
+        begin(&container)?;
         let settled = self.settle(&container);
         if settled.is_err() {
             container.stop();
         }
-        settled
+        settled?;
+        self.announces
+            .map_or(Ok(()), |who| announce(&container, who))
+    }
+
+    /// Sets the limits of a container that liblxc brought up without. The list of devices is told one by one.
+    pub(super) fn limit(&self, container: &Container) -> Result<(), AgentFault> {
+        for (key, value) in &self.config {
+            if let Some((_, file)) = key.split_once(".devices.") {
+                container.set_cgroup_item(&format!("devices.{file}"), value)?;
+            }
+        }
+        let mut words = self.limits.iter().filter(|word| word.file != DEVICES);
+        words.try_for_each(|word| container.set_cgroup_item(&word.file, &word.value))
     }
 
     /// What can be set only once the first process is there.
@@ -199,8 +243,41 @@ impl StartRequest {
     }
 }
 
+/// The last thing that this process does: it does not come back from the vnode's network.
+fn announce(
+    container: &Container,
+    (mac, address): (MacAddress, Ipv4Addr),
+) -> Result<(), AgentFault> {
+    let ended = || AgentFault::NotReady("its first process ended at once".to_owned());
+    let init = container.init_pid().ok_or_else(ended)?;
+    let namespace = format!("/proc/{init}/ns/net");
+    let open = File::open(&namespace).map_err(AgentFault::file("open", &namespace))?;
+    setns(open, CloneFlags::CLONE_NEWNET).map_err(std::io::Error::from)?;
+    arp::announce(DEVICE, Asked { mac, address }).map_err(AgentFault::file(
+        "announce the vnode's address in",
+        namespace,
+    ))
+}
+
+/// Lets the kernel end this process at that time, also one that was stopped before and goes on only then. What it forks
+/// has no such timer.
+fn die_at(ends_ms: u64) -> Result<Timer, AgentFault> {
+    let alarm = SigEvent::new(SigevNotify::SigevSignal {
+        signal: Signal::SIGALRM,
+        si_value: 0,
+    });
+    let mut timer = Timer::new(ClockId::CLOCK_BOOTTIME, alarm).map_err(std::io::Error::from)?;
+    let at = Expiration::OneShot(TimeSpec::from_duration(Duration::from_millis(
+        ends_ms.max(1),
+    )));
+    timer
+        .set(at, TimerSetTimeFlags::TFD_TIMER_ABSTIME)
+        .map_err(std::io::Error::from)?;
+    Ok(timer)
+}
+
 /// The monitor inherits the standard streams: none of them may be somebody's pipe.
-fn silence() -> Result<(), AgentFault> {
+pub(super) fn silence() -> Result<(), AgentFault> {
     let null = fs::OpenOptions::new()
         .read(true)
         .write(true)
@@ -273,11 +350,23 @@ impl Helper {
     /// # Errors
     /// The program cannot be run.
     pub fn spawn(program: &Path, answer: PathBuf) -> Result<Self, AgentFault> {
+        Self::spawn_with(program, answer, &[("PATH", Path::new(PROGRAMS))])
+    }
+
+    /// The same with these variables and no others.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn spawn_with(
+        program: &Path,
+        answer: PathBuf,
+        environment: &[(&str, &Path)],
+    ) -> Result<Self, AgentFault> {
         let child = Command::new(program)
             .args([ARGUMENT, STDIN])
             .arg(&answer)
             .env_clear()
-            .env("PATH", PROGRAMS)
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

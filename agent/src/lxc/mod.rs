@@ -5,12 +5,14 @@
 //! are made in a re-executed, single-threaded [`helper`], never in the agent.
 
 pub(crate) mod alive;
+mod checkpoint;
 mod container;
 pub mod helper;
 mod kernel_objects;
 mod mount;
 pub(crate) mod quota;
 
+pub use checkpoint::{CheckpointRequest, RestoreRequest};
 pub use container::Container;
 pub use helper::{AttachRequest, HelperRequest, MountRequest, StartRequest, StopRequest};
 

@@ -8,7 +8,7 @@ use docklet_control::id::{LogIndex, VnodeId};
 use docklet_control::model::VnodeWanted;
 use docklet_control::report::{SnapshotReport, SnapshotTold};
 
-use super::{Plan, vnode_acts};
+use super::{Plan, moves, vnode_acts};
 use crate::host::{Act, Observation};
 use crate::snapshot::notes::SeenSnapshots;
 
@@ -126,7 +126,9 @@ fn to_delete(wanted: &Assignment, id: VnodeId, seen: &Observation) -> Vec<Act> {
 pub fn reports(wanted: &Assignment, seen: &Observation) -> Vec<SnapshotReport> {
     let nothing = SeenSnapshots::default();
     let here = |id: VnodeId| seen.snapshots.get(&id).unwrap_or(&nothing);
-    let snapshots = wanted.snapshots.iter().flatten().filter_map(|snapshot| {
+    let assigned = wanted.snapshots.iter().flatten();
+    let here_yet = assigned.filter(|snapshot| !is_coming(wanted, snapshot.vnode, seen));
+    let snapshots = here_yet.filter_map(|snapshot| {
         let told = here(snapshot.vnode).told.get(&snapshot.number);
         let told = match (snapshot.taken, told) {
             (true, Some(SnapshotTold::Taken { .. })) | (false, None) => return None,
@@ -153,6 +155,13 @@ pub fn reports(wanted: &Assignment, seen: &Observation) -> Vec<SnapshotReport> {
         })
     });
     snapshots.chain(restores).collect()
+}
+
+/// Whether what was copied of a vnode is still to be taken over, its snapshots with it.
+fn is_coming(wanted: &Assignment, id: VnodeId, seen: &Observation) -> bool {
+    let mut vnodes = wanted.vnodes.iter();
+    let vnode = vnodes.find(|vnode| vnode.id == id);
+    vnode.is_some_and(|vnode| moves::adopting(vnode, seen).is_some())
 }
 
 /// A vnode that shall not run and has no files here has nothing to be restored either.

@@ -137,10 +137,7 @@ impl Way {
         let found = source
             .metadata()
             .map_err(AgentFault::file("look at", path))?;
-        let fs = statvfs(path).map_err(|errno| AgentFault::file("look at", path)(errno.into()))?;
-        let block = fs.fragment_size();
-        let reserve = (fs.blocks() * block / RESERVE_PART).min(RESERVE_BYTES_MAX);
-        let free = (fs.blocks_available() * block).saturating_sub(reserve);
+        let free = spare_bytes(path)?;
         let needed = found.blocks() * 512;
         if needed > free {
             return Err(AgentFault::Snapshot(format!(
@@ -158,6 +155,14 @@ impl Way {
             Self::Copied => disk::copy_sparse(source, target),
         }
     }
+}
+
+/// What may be written where this path is.
+pub(crate) fn spare_bytes(path: &Path) -> Result<u64, AgentFault> {
+    let fs = statvfs(path).map_err(|errno| AgentFault::file("look at", path)(errno.into()))?;
+    let block = fs.fragment_size();
+    let reserve = (fs.blocks() * block / RESERVE_PART).min(RESERVE_BYTES_MAX);
+    Ok((fs.blocks_available() * block).saturating_sub(reserve))
 }
 
 fn share(source: &File, target: &File) -> io::Result<()> {

@@ -13,6 +13,7 @@ use docklet_control::report::SnapshotTold;
 
 use super::notes::{Note, Places};
 use super::{cause, copy, rename};
+use crate::checkpoint;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
 use crate::loop_device;
@@ -27,6 +28,8 @@ pub(crate) fn restore(
 ) -> Result<(), AgentFault> {
     let places = Places::of(&host.state, vnode.id);
     make_dir(&places.dir(), 0o700)?;
+    // It goes with the disk that was.
+    checkpoint::forget(&host.state, vnode.id)?;
     release(&host.state, vnode)?;
     let (now, left) = (host.state.disk_file(vnode.id), places.disk(restore.number));
     let (told, why) = match fetch(&host.state, vnode, &places, restore) {

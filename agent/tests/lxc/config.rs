@@ -50,6 +50,7 @@ fn config() -> ContainerConfig {
             io: Some(((254, 0), IoLimit::default())),
         },
         log: "/var/tmp/lxc.log".into(),
+        empty: "/var/tmp/empty".into(),
     }
 }
 

@@ -60,8 +60,8 @@ fn items() -> Vec<Defence> {
             "covers over files of /proc and /sys",
             vec![
                 item("lxc.mount.entry", "/dev/null proc/", None),
-                item("lxc.mount.entry", "tmpfs proc/", None),
-                item("lxc.mount.entry", "tmpfs sys/", None),
+                item("lxc.mount.entry", "/empty/proc.", None),
+                item("lxc.mount.entry", "/empty/sys.", None),
             ],
         ),
         one(

@@ -8,6 +8,7 @@ use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::masters::Tell;
 use docklet_agent::members::Members;
 use docklet_agent::meter::Meter;
+use docklet_agent::transfer::Departures;
 use docklet_agent::{AgentConfig, door};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{LogIndex, MasterId, VnodeId};
@@ -101,7 +102,17 @@ async fn serve(worker: &Worker, host: &Arc<LinuxHost>, members: Members) -> mpsc
     let (tell, told) = mpsc::channel(8);
     let meter = Meter::open(&worker.config, host.gpus().clone());
     let config = worker.config.clone();
-    let door = door::serve(config, host.clone(), images, tell, members, meter.clone());
+    let leaving = Departures::default();
+    let metered = meter.clone();
+    let door = door::serve(
+        config,
+        host.clone(),
+        images,
+        tell,
+        members,
+        metered,
+        leaving,
+    );
     tokio::spawn(async move { meter.run().await });
     tokio::spawn(door.await.expect("a free port"));
     told

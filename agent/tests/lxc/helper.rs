@@ -46,6 +46,9 @@ fn main() -> ExitCode {
     if let Some(code) = docklet_agent::lxc::helper::dispatch(&arguments) {
         return code;
     }
+    if let Some(code) = docklet_agent::lease::fence::dispatch(&arguments) {
+        return code;
+    }
     match arguments.get(1).map(|request| act(Path::new(request))) {
         Some(Ok(())) => ExitCode::SUCCESS,
         Some(Err(_)) | None => ExitCode::FAILURE,
@@ -72,6 +75,7 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
         capacity: WorkerCapacity::default(),
         vnode_io: IoLimit::default(),
         terminal_alone: Duration::from_secs(1),
+        move_bytes_per_s: None,
         gpus: GpuSettings::none(),
         helper: std::env::current_exe()?,
     })?;

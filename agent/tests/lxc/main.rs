@@ -5,6 +5,7 @@
     reason = "steps, figures and the probe's report are read in what is printed"
 )]
 
+mod checkpoint;
 mod config;
 mod containers;
 mod copy;
@@ -19,6 +20,7 @@ mod home_quota;
 mod homes;
 mod images;
 mod isolation;
+mod lease;
 mod meters;
 mod noise;
 mod ready;

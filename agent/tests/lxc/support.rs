@@ -29,6 +29,7 @@ use docklet_control::assignment::{
 use docklet_control::id::{
     Digest, Epoch, LogIndex, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
 };
+use docklet_control::lost::Fencing;
 use docklet_control::model::vnode::MacAddress;
 use docklet_control::model::{Bandwidth, ClusterId, ImageSpec, VnodeWanted, WorkerCapacity};
 use docklet_link::authority::SigningRequest;
@@ -112,6 +113,7 @@ impl Worker {
             capacity: WorkerCapacity::default(),
             vnode_io: IoLimit::default(),
             terminal_alone: Duration::from_secs(3_600),
+            move_bytes_per_s: None,
             homes: Homes {
                 dir: dir.path().join("homes"),
                 mounted: false,
@@ -169,6 +171,9 @@ impl Worker {
             snapshots: Some(Vec::new()),
             restores: Vec::new(),
             resizes: Vec::new(),
+            arrivals: Vec::new(),
+            departures: Vec::new(),
+            fencing: Fencing::default(),
         }
     }
 
@@ -215,6 +220,7 @@ impl Worker {
             copy_of: None,
             secret: Some(VclusterSecret([3; 32])),
             home_mib: None,
+            arrived_by: None,
         }
     }
 

@@ -172,7 +172,7 @@ impl Worker {
                                 return Ok(());
                             }
                         }
-                        ToAgent::Alive | ToAgent::Recorded { .. } => {}
+                        ToAgent::Alive | ToAgent::Recorded { .. } | ToAgent::Lease { .. } => {}
                         ToAgent::Behind { applied } => {
                             return Err(LinkFault::Remote(format!("behind: {applied}")));
                         }

@@ -1,13 +1,16 @@
 //! Looks at a frozen state and an entry, and answers with what will happen or with a refusal. Changes nothing.
 
+mod drain;
 mod drill;
 mod generation;
 mod group;
 mod home;
 mod image;
 mod limit;
+mod lost;
 mod machine;
 mod master;
+mod moves;
 mod person;
 mod port;
 mod schedule;
@@ -227,6 +230,8 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Limit(command) => limit::decide(ground, command),
         Command::Group(command) => group::decide(ground, command),
         Command::Schedule(command) => schedule::decide(ground, command),
+        Command::Move(command) => moves::decide(ground, command),
+        Command::Drain(command) => drain::decide(ground, command),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decision, Ground, in_range, plain_text, vcluster};
+use super::{Decision, Ground, in_range, lost, plain_text, vcluster};
 use crate::event::{Event, VclusterRef};
-use crate::id::{VclusterId, WorkerId};
+use crate::id::{LogIndex, UserId, VclusterId, WorkerId};
 use crate::model::receipt::Subject;
 use crate::model::{Cordon, Rules, Vcluster, WorkerTraits};
 use crate::name::Name;
@@ -29,6 +29,14 @@ pub(super) fn decide(ground: Ground<'_>, command: &ScheduleCommand) -> Result<De
             ))
         }
         ScheduleCommand::SetRules { vcluster, rules } => set_rules(ground, *vcluster, rules),
+        ScheduleCommand::ReportFences { worker, fences } => {
+            Ok(lost::fenced(ground.state, *worker, fences))
+        }
+        ScheduleCommand::RestartLost {
+            worker,
+            down_since,
+            placed,
+        } => Ok(lost::restart(ground, *worker, *down_since, placed)),
     }
 }
 
@@ -38,6 +46,28 @@ fn traits(ground: Ground<'_>, worker: WorkerId) -> Result<WorkerTraits, Refusal>
     }
     let row = ground.state.worker_traits.get(&worker).cloned();
     Ok(row.unwrap_or_else(|| WorkerTraits::none(worker)))
+}
+
+/// Nothing new comes to a worker from now on.
+pub(super) fn cordoned(ground: Ground<'_>, worker: WorkerId, by: UserId, reason: &str) -> Event {
+    let cordon = Some(Cordon {
+        by,
+        at: ground.entry.at,
+        reason: reason.to_owned(),
+    });
+    with_cordon(ground, worker, cordon)
+}
+
+/// It takes vnodes again.
+pub(super) fn uncordoned(ground: Ground<'_>, worker: WorkerId) -> Event {
+    with_cordon(ground, worker, None)
+}
+
+fn with_cordon(ground: Ground<'_>, worker: WorkerId, cordon: Option<Cordon>) -> Event {
+    let row = ground.state.worker_traits.get(&worker).cloned();
+    let before = row.unwrap_or_else(|| WorkerTraits::none(worker));
+    let traits = WorkerTraits { cordon, ..before };
+    Event::Schedule(ScheduleEvent::WorkerDescribed { traits })
 }
 
 fn described(before: &WorkerTraits, after: WorkerTraits) -> Decision {
@@ -130,22 +160,26 @@ pub(super) fn check(rules: &Rules) -> Result<(), Refusal> {
 }
 
 /// What a new vcluster wants, if that is not the usual.
-pub(super) fn of_vcluster(vcluster: &Vcluster, rules: &Rules) -> Option<Event> {
-    (*rules != Rules::default()).then(|| rules_set(vcluster, rules))
+pub(super) fn of_vcluster(ground: Ground<'_>, vcluster: &Vcluster, rules: &Rules) -> Option<Event> {
+    (*rules != Rules::default()).then(|| rules_set(vcluster, rules, ground.index))
 }
 
-fn rules_set(vcluster: &Vcluster, rules: &Rules) -> Event {
+fn rules_set(vcluster: &Vcluster, rules: &Rules, on_lost_since: LogIndex) -> Event {
     Event::Schedule(ScheduleEvent::RulesSet {
         about: VclusterRef::from(vcluster),
         rules: rules.clone(),
+        on_lost_since,
     })
 }
 
 fn set_rules(ground: Ground<'_>, id: VclusterId, rules: &Rules) -> Result<Decision, Refusal> {
     let vcluster = vcluster::changeable(ground, id)?;
     check(rules)?;
+    let before = ground.state.vcluster_rules.get(&id);
+    let same = before.filter(|row| row.rules.on_lost == rules.on_lost);
+    let since = same.map_or(ground.index, |row| row.on_lost_since);
     let changed = ground.state.rules_of(id) != rules;
-    let events = changed.then(|| rules_set(vcluster, rules));
+    let events = changed.then(|| rules_set(vcluster, rules, since));
     Ok(Decision::new(
         Subject::Vcluster(id),
         events.into_iter().collect(),

@@ -7,7 +7,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::{Decision, Ground, image, in_range};
+use super::{Decision, Ground, image, in_range, moves};
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::id::{UnixMs, VclusterId, VnodeId};
 use crate::model::receipt::Subject;
@@ -25,6 +25,7 @@ use crate::snapshot::schedule;
 use crate::state::State;
 
 pub(super) use copy::{copied, refuse_sources};
+pub(super) use report::lost;
 
 /// Longest text of a report that is kept, in bytes.
 const TEXT_LEN_MAX: usize = 1_000;
@@ -155,6 +156,7 @@ fn take(
     let expires_at = expiry(ground, ttl_ms)?;
     let mut events = Vec::new();
     for vnode in vnodes {
+        moves::refuse_moving(ground.state, vnode)?;
         match named(ground.state, vnode, &name) {
             Some(failed) if failed.is_failed() => events.push(deleted(vnode, failed)),
             Some(_) => {
@@ -253,6 +255,7 @@ fn restore(ground: Ground<'_>, of: SnapshotOf, name: &str) -> Result<Decision, R
 
 fn restore_one(ground: Ground<'_>, vnode: &Vnode, name: &Name) -> Result<Vec<Event>, Refusal> {
     let state = ground.state;
+    moves::refuse_moving(state, vnode)?;
     let snapshot = named(state, vnode, name)
         .ok_or_else(|| Refusal::not_found("snapshot", called(vnode, name)))?;
     let wanted = state.snapshot_restores.get(&vnode.id);
@@ -440,6 +443,9 @@ fn scheduled(
     let earlier = || of_kind(state, vnode, SnapshotWhy::Scheduled);
     if earlier().any(|snapshot| snapshot.seen == SnapshotSeen::Wanted) {
         return Err("the one before is still to be taken".to_owned());
+    }
+    if state.open_move(vnode.id).is_some() {
+        return Err("it is on its way to another worker".to_owned());
     }
     let failed = earlier().filter(|snapshot| snapshot.is_failed());
     let mut events: Vec<Event> = failed.map(|snapshot| deleted(vnode, snapshot)).collect();

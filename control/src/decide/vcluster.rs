@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipnetwork::Ipv4Network;
 
-use super::{Decision, Ground, in_range, limit, port, schedule, snapshot, wishes};
+use super::{Decision, Ground, in_range, limit, moves, port, schedule, snapshot, wishes};
 use crate::amount::VnodeSize;
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::id::{Digest, NetworkId, UserId, VclusterId, VnodeId};
@@ -114,7 +114,7 @@ fn make(
     });
     events.extend(wishes::of_vcluster(&vcluster, wishes));
     events.extend(limit::of_vcluster(&vcluster, bandwidth));
-    events.extend(schedule::of_vcluster(&vcluster, rules));
+    events.extend(schedule::of_vcluster(ground, &vcluster, rules));
     events.extend(new_vnodes(ground, &vcluster, wishes, &network, 0..vnodes)?);
     Ok(Decision::new(Subject::Vcluster(vcluster.id), events))
 }
@@ -392,6 +392,7 @@ pub(super) fn delete(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Ref
 fn remove(ground: Ground<'_>, vnode: &Vnode) -> Vec<Event> {
     let about = VnodeRef::from(vnode);
     let mut events: Vec<Event> = port::remove_all(ground.state, vnode).collect();
+    events.extend(moves::removed(ground.state, vnode));
     events.push(match vnode.placement {
         Some(_) => wanted_changed(vnode, VnodeWanted::Removed),
         None => Event::VnodeRemoved { about },

@@ -1,7 +1,7 @@
 //! Placements proposed by the leader's duty, and workers' reports. Both speak of a state that may have moved on
 //! meanwhile: what no longer fits is left out, and comes again if it still matters.
 
-use super::{Decision, Ground, snapshot};
+use super::{Decision, Ground, moves, snapshot};
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::evolve::evolve;
 use crate::id::{Epoch, VnodeId, WorkerId};
@@ -77,7 +77,7 @@ pub(super) fn report(
     let mut state = ground.state.clone();
     let mut events = Vec::new();
     for report in reports {
-        for event in report_one(&state, worker, report) {
+        for event in report_one(ground, &state, worker, report) {
             state = evolve(state, ground.entry.at, &event);
             events.push(event);
         }
@@ -95,7 +95,12 @@ fn text_length(seen: &Reported) -> usize {
 }
 
 /// What one report changes; nothing if it is about a placement that is no longer the vnode's.
-fn report_one(state: &State, worker: WorkerId, report: &VnodeReport) -> Vec<Event> {
+fn report_one(
+    ground: Ground<'_>,
+    state: &State,
+    worker: WorkerId,
+    report: &VnodeReport,
+) -> Vec<Event> {
     let placement = Some(Placement {
         worker,
         epoch: report.epoch,
@@ -108,14 +113,19 @@ fn report_one(state: &State, worker: WorkerId, report: &VnodeReport) -> Vec<Even
         return Vec::new();
     };
     match &report.seen {
-        Reported::Gone => gone(state, vnode),
+        Reported::Gone => match moves::gone(ground, state, vnode) {
+            Some(back) => vec![back],
+            None => gone(state, vnode),
+        },
         Reported::Present(seen) if *seen != vnode.seen => {
             let about = VnodeRef::from(vnode);
             let copied = snapshot::copied(state, vnode, seen);
+            let moved = moves::seen(state, vnode, seen);
             let seen = seen.clone();
             [Event::VnodeSeen { about, seen }]
                 .into_iter()
                 .chain(copied)
+                .chain(moved)
                 .collect()
         }
         Reported::Present(_) => Vec::new(),

@@ -1,12 +1,15 @@
 //! Turns a state and an event into the next state. Never refuses and never chooses: what was decided happens.
 //! An event about something that is not there changes nothing, so that no log can stop a master.
 
+mod drain;
 mod drill;
 mod group;
 mod image;
 mod limit;
+mod lost;
 mod machine;
 mod master;
+mod moves;
 mod person;
 mod port;
 mod schedule;
@@ -65,6 +68,8 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::VnodeRemoved { about } => {
             port::vnode_removed(&mut state, about.vnode);
             snapshot::vnode_removed(&mut state, about.vnode);
+            moves::vnode_removed(&mut state, about.vnode);
+            lost::vnode_removed(&mut state, about.vnode);
             vnode::removed(&mut state, about.vnode);
         }
         Event::MasterRemoved { master, .. } => {
@@ -106,7 +111,9 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::Snapshot(event) => snapshot::evolve(&mut state, event),
         Event::Limit(event) => limit::evolve(&mut state, event),
         Event::Group(event) => group::evolve(&mut state, event),
-        Event::Schedule(event) => schedule::evolve(&mut state, event),
+        Event::Schedule(event) => schedule::evolve(&mut state, at, event),
+        Event::Moved(event) => moves::evolve(&mut state, at, event),
+        Event::Drain(event) => drain::evolve(&mut state, at, event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}
     }

@@ -25,6 +25,7 @@ pub(super) fn change(state: &mut State, id: VnodeId, with: impl FnOnce(&mut Vnod
 pub(super) fn placed(state: &mut State, at: UnixMs, id: VnodeId, placement: Placement) {
     // It begins there with all its limits.
     state.remove_vnode_resize(&id);
+    state.remove_vnode_fence(&id);
     change(state, id, |vnode| {
         vnode.placement = Some(placement);
         vnode.obstacles.clear();

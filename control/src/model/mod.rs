@@ -2,6 +2,7 @@
 
 pub mod autopilot;
 pub mod bandwidth;
+pub mod drain;
 pub mod drill;
 pub mod group;
 pub mod home;
@@ -9,7 +10,9 @@ pub mod image;
 pub mod join_token;
 pub mod limit;
 pub mod lineage;
+pub mod lost;
 pub mod master;
+pub mod moves;
 pub mod network;
 pub mod port;
 pub mod receipt;
@@ -28,6 +31,7 @@ pub mod worker;
 
 pub use autopilot::Autopilot;
 pub use bandwidth::{Bandwidth, KbitPerS};
+pub use drain::{Drain, DrainFailure, DrainStage};
 pub use drill::Drill;
 pub use group::Group;
 pub use home::{HomeUsual, UserHome};
@@ -38,12 +42,14 @@ pub use image::{
 pub use join_token::{JoinRole, JoinToken};
 pub use limit::{BandwidthWish, SizeChange, VclusterBandwidth, VnodeResize};
 pub use lineage::Lineage;
+pub use lost::{VnodeFence, VnodeLoss};
 pub use master::Master;
+pub use moves::{Checkpointing, Copied, Move, MoveEnd, MoveStage, MoveTimes, MoveWay, MoveWhy};
 pub use network::Network;
 pub use port::{Port, PortNumber, Protocol, PublicPort};
 pub use receipt::{Outcome, Receipt};
 pub use replacement::Replacement;
-pub use scheduling::{Cordon, Rules, Spread, VclusterRules, WorkerTraits};
+pub use scheduling::{Cordon, OnLost, Rules, Spread, VclusterRules, WorkerTraits};
 pub use session::{Session, SessionKind};
 pub use settings::{ClusterId, Counters, Settings};
 pub use snapshot::{

@@ -7,7 +7,7 @@ use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use super::ClusterVersion;
-use crate::id::{UnixMs, UserId, VclusterId, WorkerId};
+use crate::id::{LogIndex, UnixMs, UserId, VclusterId, WorkerId};
 use crate::name::Name;
 
 /// What an admin said of a worker. Without a row it has no labels and takes vnodes.
@@ -89,6 +89,28 @@ impl Spread {
     }
 }
 
+/// What becomes of a vnode whose worker is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLost {
+    /// It waits for its worker, and has its disk again when that comes back. It may well be running all the while.
+    #[default]
+    Wait,
+    /// It begins anew on another worker, once the lost one has certainly ended it. What was on its disk is lost.
+    Restart,
+}
+
+impl OnLost {
+    /// The word by which people and programs mean it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::Restart => "restart",
+        }
+    }
+}
+
 /// What an owner wants of the workers of a vcluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -98,6 +120,7 @@ pub struct Rules {
     pub per_worker_max: Option<u32>,
     /// What a worker must be labelled.
     pub labels: OrdMap<Name, String>,
+    pub on_lost: OnLost,
 }
 
 /// What whoever wants nothing gets.
@@ -116,4 +139,6 @@ impl Rules {
 pub struct VclusterRules {
     pub vcluster: VclusterId,
     pub rules: Rules,
+    /// The entry since which `rules.on_lost` holds.
+    pub on_lost_since: LogIndex,
 }

@@ -9,7 +9,7 @@ use super::load::{Load, counts};
 use super::placing;
 use crate::evolve::evolve;
 use crate::id::{Epoch, UnixMs, VclusterId, VnodeId, WorkerId};
-use crate::model::{Spread, Vnode, Worker, WorkerTraits};
+use crate::model::{Move, Spread, Vnode, Worker, WorkerTraits};
 use crate::state::State;
 
 /// Smaller is better: how the vnode lies to its siblings, whether the worker has GPUs for which it has no use, the
@@ -43,7 +43,8 @@ impl Board {
                 continue;
             }
             board.loads.insert(worker.id, Load::none(state, worker));
-            for vnode in state.vnodes_on(worker.id) {
+            let here = state.vnodes_on(worker.id);
+            for vnode in here.chain(state.expected_on(worker.id)) {
                 board.count(vnode, worker.id);
             }
         }
@@ -79,7 +80,8 @@ impl Board {
     #[must_use]
     pub fn siblings(&self, worker: WorkerId, vnode: &Vnode) -> u32 {
         let all = self.counts.get(&(vnode.vcluster, worker));
-        let own = u32::from(vnode.is_on(worker) && counts(vnode));
+        let there = self.state.workers_of(vnode).any(|there| there == worker);
+        let own = u32::from(there && counts(vnode));
         all.copied().unwrap_or_default().saturating_sub(own)
     }
 
@@ -167,6 +169,39 @@ impl Board {
             self.state = evolve(std::mem::take(&mut self.state), UnixMs::default(), event);
         }
         self.count(&row, worker);
+    }
+
+    /// The worker that suits a vnode best beside the one that it is on.
+    #[must_use]
+    pub fn best_other(&self, vnode: &Vnode) -> Option<WorkerId> {
+        let others = self.candidates(vnode).ok()?;
+        others.into_iter().find(|other| !vnode.is_on(*other))
+    }
+
+    /// What every other worker lacks for a vnode.
+    #[must_use]
+    pub fn others_lack(&self, vnode: &Vnode) -> Vec<Obstacle> {
+        let others = self.state.workers.values();
+        let others = others.filter(|other| !vnode.is_on(other.id));
+        let obstacles = others.map(|other| Obstacle {
+            worker: other.id,
+            lacks: self.lacks(other, vnode),
+        });
+        obstacles.collect()
+    }
+
+    /// With room for `vnode` on `worker`, beside the room that it has where it is.
+    pub(crate) fn reserve(&mut self, vnode: VnodeId, worker: WorkerId) {
+        if let Some(row) = self.state.vnodes.get(&vnode).cloned() {
+            self.count(&row, worker);
+        }
+    }
+
+    /// With a move under way.
+    pub(crate) fn expect(&mut self, moving: Move) {
+        let (vnode, to) = (moving.vnode, moving.to);
+        self.state.put_move(moving);
+        self.reserve(vnode, to);
     }
 
     /// With `vnode` placed nowhere, as if its worker had never had it.

@@ -23,10 +23,13 @@ pub struct Load {
 
 /// What is promised on `worker`. One that is to have less keeps its promise until its worker has taken that. A stopped
 /// vnode keeps its promise, so that starting it never fails. One that goes away gives its promise back at once, but not
-/// its GPUs: they are in its hands until it is gone.
+/// its GPUs: they are in its hands until it is gone. One on its way is promised its room at both workers.
 #[must_use]
 pub fn load(state: &State, worker: &Worker) -> Load {
-    let promised = state.vnodes_on(worker.id).filter(|vnode| counts(vnode));
+    let here = state
+        .vnodes_on(worker.id)
+        .chain(state.expected_on(worker.id));
+    let promised = here.filter(|vnode| counts(vnode));
     promised.fold(Load::none(state, worker), |load, vnode| {
         load.with(state.promised_to(vnode), state.wishes_of(vnode.id))
     })

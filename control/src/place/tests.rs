@@ -12,7 +12,7 @@ use crate::id::{
     Digest, Epoch, LogIndex, NetworkId, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::model::{
-    Agreed, Cordon, DiskOvercommit, Gpu, GpuWish, Placement, Rules, Spread, Vcluster,
+    Agreed, Cordon, DiskOvercommit, Gpu, GpuWish, OnLost, Placement, Rules, Spread, Vcluster,
     VclusterRules, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, VnodeWishes, Wishes, Worker,
     WorkerCapacity, WorkerFacts, WorkerStatus, WorkerTraits,
 };
@@ -95,6 +95,7 @@ fn rules() -> impl Strategy<Value = Rules> {
     (spread, of(1..3_u32), zone).prop_map(|(spread, per_worker_max, zone)| Rules {
         spread,
         per_worker_max,
+        on_lost: OnLost::Wait,
         labels: zone
             .into_iter()
             .map(|zone| (name("zone"), zone.to_owned()))
@@ -169,7 +170,11 @@ impl Cluster {
         for (rules, id) in self.rules.iter().cloned().zip(1..) {
             let vcluster = VclusterId(id);
             state.put_vcluster(vcluster_row(vcluster));
-            state.put_vcluster_rules(VclusterRules { vcluster, rules });
+            state.put_vcluster_rules(VclusterRules {
+                vcluster,
+                rules,
+                on_lost_since: LogIndex(1),
+            });
         }
         let mut load = vec![Used::default(); self.workers.len()];
         for (wants, id) in self.vnodes.iter().zip(1..) {

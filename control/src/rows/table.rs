@@ -50,11 +50,16 @@ pub enum Table {
     UserHomes = 44,
     WorkerTraits = 45,
     VclusterRules = 46,
+    Moves = 47,
+    Checkpointing = 48,
+    Drains = 49,
+    VnodeFences = 50,
+    VnodeLosses = 51,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 51] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -101,6 +106,11 @@ impl Table {
         Self::UserHomes,
         Self::WorkerTraits,
         Self::VclusterRules,
+        Self::Moves,
+        Self::Checkpointing,
+        Self::Drains,
+        Self::VnodeFences,
+        Self::VnodeLosses,
     ];
 
     /// The table with this number.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{VclusterId, WorkerId};
-use crate::model::Rules;
+use crate::id::{UnixMs, VclusterId, VnodeId, WorkerId};
+use crate::model::{Rules, VnodeFence};
 
 /// Asks for something that the scheduler goes by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,18 @@ pub enum ScheduleCommand {
     Uncordon { worker: WorkerId },
     /// Other rules for a vcluster. What is placed already stays where it is.
     SetRules { vcluster: VclusterId, rules: Rules },
+    /// A worker ends these vnodes by itself from now on when it is cut off.
+    ReportFences {
+        worker: WorkerId,
+        fences: Vec<VnodeFence>,
+    },
+    /// The scheduler's answer for vnodes of a worker that is lost and has certainly ended them.
+    RestartLost {
+        worker: WorkerId,
+        /// Since when it is down: if it was in touch meanwhile, nothing is certain any more.
+        down_since: UnixMs,
+        placed: Vec<(VnodeId, WorkerId)>,
+    },
 }
 
 impl ScheduleCommand {
@@ -32,6 +44,8 @@ impl ScheduleCommand {
             Self::Cordon { .. } => "CordonWorker",
             Self::Uncordon { .. } => "UncordonWorker",
             Self::SetRules { .. } => "SetRules",
+            Self::ReportFences { .. } => "ReportFences",
+            Self::RestartLost { .. } => "RestartLost",
         }
     }
 }

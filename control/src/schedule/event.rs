@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::VclusterRef;
-use crate::model::{Role, Rules, User, WorkerTraits};
+use crate::event::{VclusterRef, VnodeRef};
+use crate::id::LogIndex;
+use crate::model::{Placement, Role, Rules, User, VnodeFence, WorkerTraits};
 
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,7 +12,16 @@ pub enum ScheduleEvent {
     /// What is said of a worker is this from now on.
     WorkerDescribed { traits: WorkerTraits },
     /// What an owner wants of the workers of a vcluster is this from now on.
-    RulesSet { about: VclusterRef, rules: Rules },
+    RulesSet {
+        about: VclusterRef,
+        rules: Rules,
+        /// The entry since which `rules.on_lost` holds.
+        on_lost_since: LogIndex,
+    },
+    /// A vnode's worker ends it by itself when it is cut off.
+    VnodeFenced { about: VnodeRef, fence: VnodeFence },
+    /// A vnode begins anew elsewhere: what was on its disk stays behind on a worker that is lost.
+    VnodeLost { about: VnodeRef, lost: Placement },
 }
 
 impl ScheduleEvent {
@@ -21,6 +31,9 @@ impl ScheduleEvent {
         let own = match self {
             Self::WorkerDescribed { .. } => false,
             Self::RulesSet { about, .. } => about.owner == asker.id,
+            Self::VnodeFenced { about, .. } | Self::VnodeLost { about, .. } => {
+                about.owner == asker.id
+            }
         };
         own || asker.role == Role::Admin
     }

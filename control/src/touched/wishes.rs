@@ -1,6 +1,6 @@
 //! Whom wishes and limits concern.
 
-use super::{Tracing, both, differing};
+use super::{Tracing, both, differing, differs};
 
 impl Tracing<'_> {
     /// What is wished beyond a vnode's size, its disk and its GPUs, concerns its own worker.
@@ -17,16 +17,27 @@ impl Tracing<'_> {
                 let vnodes = both(pair).filter_map(|row| state.vnodes.get(&row.vnode));
                 for vnode in vnodes {
                     self.touched.owners.insert(vnode.owner);
-                    let placed = vnode.placement.map(|placed| placed.worker);
-                    self.touched.workers.extend(placed);
+                    self.touched.workers.extend(state.workers_of(vnode));
                 }
             }
         }
     }
 
-    /// Rules concern their owner: what is placed stays where it is.
+    /// Rules concern their owner: what is placed stays where it is. Its worker must know what becomes of it when it is cut
+    /// off.
     pub(super) fn rules(&mut self) {
+        let (before, after) = (self.before, self.after);
+        for pair in differing(&before.vnode_fences, &after.vnode_fences) {
+            both(pair).for_each(|fence| self.worker_of(fence.vnode));
+        }
+        for pair in differing(&before.vnode_losses, &after.vnode_losses) {
+            both(pair).for_each(|loss| self.worker_of(loss.vnode));
+        }
         for pair in differing(&self.before.vcluster_rules, &self.after.vcluster_rules) {
+            if differs(pair, |row| (row.rules.on_lost, row.on_lost_since)) {
+                let vclusters = both(pair).map(|row| row.vcluster);
+                self.vclusters.extend(vclusters);
+            }
             for state in self.states() {
                 let vclusters = both(pair).filter_map(|row| state.vclusters.get(&row.vcluster));
                 let owners = vclusters.map(|vcluster| vcluster.owner);

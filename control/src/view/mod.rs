@@ -1,11 +1,14 @@
 //! What people and programs are shown, as plain data: pages, API and command line all render these.
 
+pub mod drain;
 pub mod drill;
 pub mod explain;
 pub mod group;
 pub mod home;
 pub mod image;
+mod lost;
 pub mod master;
+pub mod moves;
 pub mod port;
 pub mod quota;
 pub mod snapshot;

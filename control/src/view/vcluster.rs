@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::amount::{DiskMib, VnodeSize};
 use crate::id::{Epoch, LogIndex, UnixMs, UserId, VclusterId, VnodeId};
 use crate::model::{
-    Bandwidth, Gpu, KbitPerS, Rules, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted,
-    Wishes, WorkerStatus,
+    Bandwidth, Gpu, KbitPerS, MoveStage, Rules, User, Vcluster, VclusterWanted, Vnode, VnodeSeen,
+    VnodeWanted, Wishes, Worker, WorkerStatus,
 };
 use crate::permit;
 use crate::state::State;
 use crate::view::explain::words;
+use crate::view::lost;
+use crate::view::moves::{self, MoveView};
 use crate::view::port::{self, PortView};
 
 /// Where a vnode is on its way, in one word.
@@ -81,6 +83,12 @@ pub struct VnodeView {
     /// There while not all of these limits are in force: why not, as far as its worker has said.
     #[serde(default)]
     pub resizing: Option<String>,
+    /// Its last move, if it has ever been moved.
+    #[serde(default)]
+    pub moving: Option<MoveView>,
+    /// That it has another disk than it had, because its worker was lost with it.
+    #[serde(default)]
+    pub began_anew: Option<String>,
     /// Since when the worker's last report holds.
     pub seen_at: UnixMs,
 }
@@ -211,10 +219,18 @@ pub fn show_vnode(state: &State, vnode: &Vnode) -> VnodeView {
     let worker = vnode
         .placement
         .and_then(|placement| state.workers.get(&placement.worker));
-    let lost = worker.is_some_and(|worker| {
-        matches!(worker.status, WorkerStatus::Down | WorkerStatus::Unadmitted)
-    });
-    let phase = if lost { Phase::Unknown } else { phase(vnode) };
+    let lost = worker
+        .filter(|worker| matches!(worker.status, WorkerStatus::Down | WorkerStatus::Unadmitted));
+    let moving = state.moves.get(&vnode.id);
+    let between = moving.is_some_and(|moving| moving.stage == MoveStage::Switching && moving.ran);
+    let seen = phase(vnode);
+    let phase = if lost.is_some() {
+        Phase::Unknown
+    } else if between && seen == Phase::Running {
+        Phase::Starting
+    } else {
+        seen
+    };
     VnodeView {
         id: vnode.id,
         name: vnode.hostname(),
@@ -229,6 +245,8 @@ pub fn show_vnode(state: &State, vnode: &Vnode) -> VnodeView {
         gpus: gpus(state, vnode),
         bandwidth: state.bandwidth_of(vnode.vcluster),
         resizing: resizing(state, vnode),
+        moving: moving.map(|moving| moves::show(state, moving)),
+        began_anew: lost::began_anew(state, vnode),
         seen_at: vnode.seen_at,
     }
 }
@@ -274,9 +292,12 @@ fn phase(vnode: &Vnode) -> Phase {
     }
 }
 
-fn reason(state: &State, vnode: &Vnode, lost: bool) -> String {
-    if lost {
-        return "its worker is out of touch; the vnode may well be running".to_owned();
+fn reason(state: &State, vnode: &Vnode, lost: Option<&Worker>) -> String {
+    if let Some(worker) = lost {
+        return lost::of_vnode(state, vnode, worker);
+    }
+    if let Some(moving) = state.open_move(vnode.id) {
+        return moves::show(state, moving).sentence();
     }
     match &vnode.seen {
         VnodeSeen::Failed { step, cause } => format!("{step}: {cause}"),

@@ -96,6 +96,10 @@ impl Own {
         own.add(Table::VclusterBandwidths, vclusters);
         let vclusters = state.vclusters_of(user).map(|v| v.id);
         own.add(Table::VclusterRules, vclusters);
+        own.add::<VnodeId>(Table::VnodeFences, vnodes().map(|vnode| vnode.id));
+        own.add::<VnodeId>(Table::VnodeLosses, vnodes().map(|vnode| vnode.id));
+        let lost = vnodes().filter_map(|vnode| state.vnode_losses.get(&vnode.id));
+        own.add::<WorkerId>(Table::Workers, lost.map(|loss| loss.lost.worker));
         let snapshots = state.snapshots.values().filter(|s| s.owner == user);
         own.add(Table::Snapshots, snapshots.map(|snapshot| snapshot.key()));
         own.add::<VnodeId>(Table::SnapshotRestores, vnodes().map(|vnode| vnode.id));
@@ -106,6 +110,10 @@ impl Own {
         own.add(Table::SnapshotSchedules, schedules.map(|s| s.vcluster));
         let placed = vnodes().filter_map(|vnode| vnode.placement);
         own.add::<WorkerId>(Table::Workers, placed.map(|placed| placed.worker));
+        own.add::<VnodeId>(Table::Moves, vnodes().map(|vnode| vnode.id));
+        let moves = state.moves.values().filter(|moving| moving.owner == user);
+        let workers = moves.flat_map(|moving| [moving.from, moving.to]);
+        own.add::<WorkerId>(Table::Workers, workers);
         let ports = state.ports.values().filter(|port| port.owner == user);
         own.add(Table::Ports, ports.map(|port| port.public));
         let refused = vnodes().flat_map(|vnode| &vnode.obstacles);

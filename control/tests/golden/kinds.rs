@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use docklet_control::command::Command;
+use docklet_control::drain::command::DrainCommand;
+use docklet_control::drain::event::DrainEvent;
 use docklet_control::drill::command::DrillCommand;
 use docklet_control::drill::event::DrillEvent;
 use docklet_control::drill::refusal::DrillRefusal;
@@ -15,6 +17,9 @@ use docklet_control::limit::command::LimitCommand;
 use docklet_control::limit::event::LimitEvent;
 use docklet_control::limit::refusal::LimitRefusal;
 use docklet_control::model::Outcome;
+use docklet_control::moves::command::MoveCommand;
+use docklet_control::moves::event::MoveEvent;
+use docklet_control::moves::refusal::MoveRefusal;
 use docklet_control::rows::Table;
 use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::schedule::event::ScheduleEvent;
@@ -43,6 +48,8 @@ impl Kinds {
             ("limit-commands", count::<LimitCommand>()),
             ("group-commands", count::<GroupCommand>()),
             ("schedule-commands", count::<ScheduleCommand>()),
+            ("move-commands", count::<MoveCommand>()),
+            ("drain-commands", count::<DrainCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -50,10 +57,13 @@ impl Kinds {
             ("limit-events", count::<LimitEvent>()),
             ("group-events", count::<GroupEvent>()),
             ("schedule-events", count::<ScheduleEvent>()),
+            ("move-events", count::<MoveEvent>()),
+            ("drain-events", count::<DrainEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
             ("limit-refusals", count::<LimitRefusal>()),
+            ("move-refusals", count::<MoveRefusal>()),
             ("tables", Table::ALL.len()),
         ];
         Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
@@ -103,6 +113,12 @@ impl Seen {
         if let Command::Limit(limit) = &entry.command {
             self.one("limit-commands", &name(limit));
         }
+        if let Command::Drain(drain) = &entry.command {
+            self.one("drain-commands", &name(drain));
+        }
+        if let Command::Move(moving) = &entry.command {
+            self.one("move-commands", &name(moving));
+        }
         if let Command::Schedule(schedule) = &entry.command {
             self.one("schedule-commands", &name(schedule));
         }
@@ -122,6 +138,12 @@ impl Seen {
             }
             if let Event::Limit(limit) = event {
                 self.one("limit-events", &name(limit));
+            }
+            if let Event::Drain(drain) = event {
+                self.one("drain-events", &name(drain));
+            }
+            if let Event::Moved(moved) = event {
+                self.one("move-events", &name(moved));
             }
             if let Event::Schedule(schedule) = event {
                 self.one("schedule-events", &name(schedule));

@@ -4,6 +4,7 @@ pub mod drill;
 pub mod group;
 pub mod image;
 pub mod limit;
+pub mod moves;
 pub mod schedule;
 pub mod snapshot;
 pub mod wishes;
@@ -43,6 +44,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         4 => limit::asked(),
         3 => group::asked(),
         4 => schedule::asked(),
+        6 => moves::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -116,7 +118,8 @@ fn anything() -> BoxedStrategy<Command> {
         snapshot::anything(),
         limit::anything(),
         group::anything(),
-        schedule::anything()
+        schedule::anything(),
+        moves::anything()
     ]
     .boxed()
 }

@@ -4,6 +4,7 @@
 //! moment whenever it is another, with the entry that it is as of. So a slow agent misses steps in between and nothing
 //! else, and nothing is kept for it meanwhile.
 
+mod leases;
 mod reports;
 
 use std::time::Duration;
@@ -13,7 +14,9 @@ use docklet_control::assignment::{Assignment, VclusterSecret, assignment};
 use docklet_control::id::{Digest, LogIndex, WorkerId};
 use docklet_control::image::command::ImageCommand;
 use docklet_control::limit::command::LimitCommand;
-use docklet_control::model::{WorkerFacts, WorkerStatus};
+use docklet_control::model::{Checkpointing, Move, WorkerFacts, WorkerStatus};
+use docklet_control::moves::command::MoveCommand;
+use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::{Command, State};
 use docklet_link::LinkFault;
@@ -25,6 +28,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::dispatch::{Dispatcher, Waking};
+use leases::{Leases, Renewal};
 use reports::Reports;
 
 /// An agent that says nothing for so long is gone.
@@ -74,6 +78,7 @@ async fn serve(
         return channel.send(&ToAgent::Behind { applied }).await;
     }
     master.heard(worker);
+    let leases = Leases::new(master.clone(), worker);
     let mut reports = Reports::new(master.clone(), worker);
     for command in first_reports(&master.local().state, worker, facts, &images) {
         // There are fewer than may wait.
@@ -86,6 +91,7 @@ async fn serve(
         worker,
         channel,
         sent: None,
+        leases,
         reports,
         secrets,
     };
@@ -132,6 +138,7 @@ struct Agent {
     touched: Waking,
     /// What the last assignment sent said.
     sent: Option<[u8; 32]>,
+    leases: Leases,
     reports: Reports,
     secrets: Deriver,
 }
@@ -147,6 +154,7 @@ impl Agent {
                     let number = recorded.map_err(|fault| LinkFault::Remote(fault.to_string()))?;
                     self.send(&ToAgent::Recorded { number }).await?;
                 }
+                granted = self.leases.granted() => self.grant(granted).await?,
                 message = timeout_at(silent_at, self.channel.recv()) => {
                     self.take(message.map_err(|_| silent())??).await?;
                     silent_at = Instant::now() + SILENCE_MAX;
@@ -161,6 +169,15 @@ impl Agent {
             FromAgent::Heartbeat => {
                 self.master.heard(worker);
                 return self.send(&ToAgent::Alive).await;
+            }
+            FromAgent::Renew { number, anew } => {
+                self.master.heard(worker);
+                self.leases.ask(Renewal { number, anew });
+                return self.send(&ToAgent::Alive).await;
+            }
+            FromAgent::Fences(fences) => {
+                let command = ScheduleCommand::ReportFences { worker, fences };
+                (0, Command::Schedule(command))
             }
             FromAgent::Report { number, reports } => {
                 (number, Command::ReportVnodes { worker, reports })
@@ -186,6 +203,16 @@ impl Agent {
                 let command = LimitCommand::Report { worker, reports };
                 (0, Command::Limit(command))
             }
+            FromAgent::Moves(reports) => {
+                let command = MoveCommand::Report { worker, reports };
+                (0, Command::Move(command))
+            }
+            FromAgent::Checkpointing(_) if !self.knows_moves() => return Ok(()),
+            FromAgent::Checkpointing(able) => {
+                let able = Checkpointing { worker, able };
+                let command = MoveCommand::ReportCheckpointing { able };
+                (0, Command::Move(command))
+            }
             FromAgent::Hello { .. } => return Err(remote("it said hello twice")),
         };
         if self.reports.push(number, command).is_ok() {
@@ -193,6 +220,21 @@ impl Agent {
         }
         let reason = "it reports faster than a quorum records";
         self.resync(reason).await
+    }
+
+    /// Whether all masters know of moves.
+    fn knows_moves(&self) -> bool {
+        self.master.local().state.version() >= Move::SINCE
+    }
+
+    /// Whoever asks anew hears first what it is assigned now: that is as of an entry at which the worker was up, so nothing
+    /// of it begins elsewhere while the lease lasts.
+    async fn grant(&mut self, renewal: Renewal) -> Result<(), LinkFault> {
+        if renewal.anew {
+            self.send_assignment().await?;
+        }
+        let number = renewal.number;
+        self.send(&ToAgent::Lease { number }).await
     }
 
     /// Sends the assignment of this moment if it says anything else than the last one sent.

@@ -1,6 +1,7 @@
 //! The JSON interface, one file for each noun. Refusals are problem+json with control's codes.
 
 pub(crate) mod backup;
+pub(crate) mod drain;
 pub(crate) mod drill;
 pub(crate) mod group;
 pub(crate) mod home;
@@ -8,6 +9,7 @@ pub(crate) mod image;
 pub(crate) mod machine;
 pub(crate) mod master;
 pub(crate) mod meter;
+pub(crate) mod moves;
 pub(crate) mod port;
 pub(crate) mod quota;
 pub(crate) mod schedule;

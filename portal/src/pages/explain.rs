@@ -1,12 +1,13 @@
 //! Why a vnode is where it is, or nowhere.
 
 use axum::extract::Path;
+use docklet_control::model::Vnode;
 use docklet_control::place::Dimension;
 use docklet_control::view::{Explanation, Lack, Verdict, explain};
 use maud::{Markup, html};
 
 use super::amount::{cores, mib};
-use super::{Page, by_command, phase, with_code};
+use super::{Page, by_command, moves, phase, with_code};
 use crate::asker::Asker;
 use crate::problem::Problem;
 use crate::worker::find_vnode;
@@ -20,7 +21,7 @@ pub(crate) async fn show(
     let explanation = explain::vnode(state, &asker.user, vnode);
     let body = html! {
         p.crumbs { a href="/vclusters" { "Vclusters" } " / " a href={"/vclusters/" (name)} { (name) } " / " (hostname) }
-        (explained(&name, &hostname, &explanation))
+        (explained(&asker, vnode, &name, &explanation))
     };
     Ok(Page {
         title: "Why it is there",
@@ -40,11 +41,12 @@ pub(crate) fn fragments(asker: &Asker, name: &str, hostname: &str) -> Vec<(Strin
     let explanation = explain::vnode(state, &asker.user, vnode);
     vec![(
         "explanation".to_owned(),
-        explained(name, hostname, &explanation),
+        explained(asker, vnode, name, &explanation),
     )]
 }
 
-fn explained(name: &str, hostname: &str, explanation: &Explanation) -> Markup {
+fn explained(asker: &Asker, vnode: &Vnode, name: &str, explanation: &Explanation) -> Markup {
+    let hostname = vnode.hostname();
     html! {
         div #explanation {
             h1 { (explanation.vnode) " " (phase(explanation.phase)) }
@@ -65,6 +67,7 @@ fn explained(name: &str, hostname: &str, explanation: &Explanation) -> Markup {
                     }
                 }
             }
+            (moves::section(asker, vnode, name, explanation))
             section {
                 h2 { "Quota" }
                 p #quota { (explanation.quota) }

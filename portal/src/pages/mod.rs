@@ -9,6 +9,7 @@ pub(crate) mod home;
 pub(crate) mod image;
 pub(crate) mod login;
 pub(crate) mod master;
+pub(crate) mod moves;
 pub(crate) mod notice;
 pub(crate) mod port;
 pub(crate) mod snapshot;

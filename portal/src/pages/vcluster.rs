@@ -283,6 +283,7 @@ fn vnode_row(vnode: &VnodeView, vcluster: &str) -> Markup {
             td data-label="State" {
                 (phase(vnode.phase))
                 @if !vnode.reason.is_empty() { p.hint { (vnode.reason) } }
+                @if let Some(anew) = &vnode.began_anew { p.hint { (anew) } }
                 @if vnode.phase != Phase::Removing {
                     p.hint { a href={"/vclusters/" (vcluster) "/vnodes/" (vnode.name) "/explain"} aria-label={"Why " (vnode.name) " is " (vnode.phase.word())} { "Why?" } }
                 }

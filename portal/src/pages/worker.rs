@@ -2,8 +2,10 @@
 
 use axum::extract::{Form, Path, State};
 use axum::response::Redirect;
-use docklet_control::model::WorkerStatus;
+use docklet_control::drain::command::DrainCommand;
+use docklet_control::model::{DrainStage, WorkerStatus};
 use docklet_control::schedule::command::ScheduleCommand;
+use docklet_control::view::drain::{self, DrainView};
 use docklet_control::view::{WorkerView, worker};
 use docklet_control::{Command, Refusal, permit};
 use maud::{Markup, html};
@@ -78,11 +80,18 @@ pub(crate) async fn change(
     let worker = find_worker(&asker, "cordon workers", &name)?;
     let reason = form.reason;
     let command = match action.as_str() {
-        "cordon" => ScheduleCommand::Cordon { worker, reason },
-        "uncordon" => ScheduleCommand::Uncordon { worker },
+        "cordon" => Command::Schedule(ScheduleCommand::Cordon { worker, reason }),
+        "uncordon" => Command::Schedule(ScheduleCommand::Uncordon { worker }),
+        "drain" => Command::Drain(DrainCommand::Begin {
+            worker,
+            at_once: 2,
+            deadline_ms: None,
+        }),
+        "abort-drain" => Command::Drain(DrainCommand::Abort { worker }),
+        "restore" => Command::Drain(DrainCommand::Restore { worker }),
         other => return Err(Refusal::not_found("action", other.escape_debug()).into()),
     };
-    propose(&portal, &asker, Command::Schedule(command)).await?;
+    propose(&portal, &asker, command).await?;
     Ok(Redirect::to("/workers"))
 }
 
@@ -93,6 +102,10 @@ fn cordon(asker: &Asker, view: &WorkerView) -> Markup {
         Some(_) => ("uncordon", "Uncordon"),
         None => ("cordon", "Cordon"),
     };
+    post(asker, name, action, label)
+}
+
+fn post(asker: &Asker, name: &str, action: &str, label: &str) -> Markup {
     html! {
         form method="post" action={"/workers/" (name) "/" (action)} {
             (csrf(asker))
@@ -101,7 +114,32 @@ fn cordon(asker: &Asker, view: &WorkerView) -> Markup {
     }
 }
 
+/// Empties a worker, ends that, or brings back what was moved away.
+fn draining(asker: &Asker, view: &WorkerView, drain: Option<&DrainView>) -> Markup {
+    let name = &view.name;
+    let open = drain.is_some_and(|drain| drain.is_open);
+    let away = drain.is_some_and(|drain| drain.moved > 0 && drain.stage != DrainStage::Restoring);
+    html! {
+        @if open { (post(asker, name, "abort-drain", "Stop draining")) }
+        @if away { (post(asker, name, "restore", "Restore")) }
+        @if !open && view.vnodes > 0 { (post(asker, name, "drain", "Drain")) }
+    }
+}
+
+/// How far the emptying of a worker is, with what stays and why.
+fn drained(drain: &DrainView) -> Markup {
+    html! {
+        p.hint data-drain=(drain.stage.word()) { (drain.sentence()) }
+        @if !drain.stuck.is_empty() {
+            ul.plain { @for stuck in &drain.stuck { li { (stuck.vnode) " stays: " (stuck.why) } } }
+        }
+    }
+}
+
 fn row(asker: &Asker, view: &WorkerView) -> Markup {
+    let state = &asker.frozen.state;
+    let last = state.drains.get(&view.id);
+    let last = last.map(|last| drain::show(state, &asker.user, last));
     html! {
         tr data-worker=(view.name) {
             td.main data-label="Worker" {
@@ -117,6 +155,7 @@ fn row(asker: &Asker, view: &WorkerView) -> Markup {
                     span.phase.phase-pending data-cordon { "takes nothing new" }
                     @if !reason.is_empty() { p.hint { (reason) } }
                 }
+                @if let Some(last) = &last { (drained(last)) }
             }
             td data-label="Vnodes" { (view.vnodes) }
             td data-label="Memory promised" { (meter(view.memory_mib_promised, view.memory_mib_max, mib)) }
@@ -126,7 +165,7 @@ fn row(asker: &Asker, view: &WorkerView) -> Markup {
                 (view.facts.capacity.gpus.len())
                 @if view.gpus_given > 0 { p.hint { (view.gpus_given) " given away" } }
             }
-            td.act data-label="" { (cordon(asker, view)) }
+            td.act data-label="" { (cordon(asker, view)) (draining(asker, view, last.as_ref())) }
         }
     }
 }

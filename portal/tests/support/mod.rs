@@ -222,7 +222,7 @@ pub async fn next_assignment(channel: &mut Dialled) -> Assignment {
     loop {
         match next(channel).await.expect("connected") {
             ToAgent::Assignment(assignment) => return *assignment,
-            ToAgent::Recorded { .. } | ToAgent::Alive => {}
+            ToAgent::Recorded { .. } | ToAgent::Alive | ToAgent::Lease { .. } => {}
             other @ (ToAgent::Behind { .. } | ToAgent::Resync { .. }) => panic!("{other:?}"),
         }
     }

@@ -97,6 +97,7 @@ impl FromStr for Span {
             other => other,
         };
         let unit_ms = match text.chars().last() {
+            Some('s') => 1_000,
             Some('m') => 60_000,
             Some('h') => 3_600_000,
             Some('d') => 24 * 3_600_000,
@@ -106,7 +107,7 @@ impl FromStr for Span {
         let number = text.get(..text.len().saturating_sub(1)).unwrap_or_default();
         let number = number.parse::<u64>().ok().filter(|_| unit_ms > 0);
         let ms = number.and_then(|number| number.checked_mul(unit_ms));
-        let next = "give a number with m, h, d or w, or hourly, daily, weekly";
+        let next = "give a number with s, m, h, d or w, or hourly, daily, weekly";
         let ms = ms.ok_or_else(|| invalid(text, "span of time", next))?;
         Ok(Self { ms })
     }

@@ -1,6 +1,6 @@
 //! Images of vnodes: asked for, cancelled, and what their worker says of it. Since version 3.
 
-use super::super::{Decision, Ground, plain_text};
+use super::super::{Decision, Ground, moves, plain_text};
 use super::title;
 use crate::event::Event;
 use crate::id::{VnodeId, WorkerId};
@@ -12,6 +12,7 @@ use crate::name::Name;
 use crate::permit;
 use crate::refusal::Refusal;
 use crate::report::{SaveReport, Saved};
+use crate::state::State;
 
 /// Longest text of a report that is kept, in bytes.
 const TEXT_LEN_MAX: usize = 1_000;
@@ -24,6 +25,7 @@ pub(in super::super) fn ask(
 ) -> Result<Decision, Refusal> {
     let asker = permit::person(ground.state, ground.entry.actor)?;
     let vnode = own_vnode(ground, asker, id)?;
+    moves::refuse_moving(ground.state, vnode)?;
     let name = Name::parse("image", name)?;
     plain_text("version", label, title::LABEL_LEN_MAX)?;
     let placement = vnode
@@ -154,6 +156,22 @@ pub(in super::super) fn report(
     Ok(Decision::quiet(
         news.then(|| seen(save, vnode)).into_iter().collect(),
     ))
+}
+
+/// A vnode has other files now than those of which an image was to be made.
+pub(in super::super) fn lost(state: &State, vnode: &Vnode, cause: &str) -> Option<Event> {
+    let save = state.image_saves.get(&vnode.id)?;
+    if matches!(save.seen, SaveSeen::Failed { .. }) {
+        return None;
+    }
+    let seen_now = SaveSeen::Failed {
+        cause: cause.to_owned(),
+    };
+    let save = ImageSave {
+        seen: seen_now,
+        ..save.clone()
+    };
+    Some(seen(save, vnode))
 }
 
 /// An image of a vnode is run as the one that it was made of.

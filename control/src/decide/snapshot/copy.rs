@@ -3,7 +3,7 @@
 
 use super::{called, check_taken, meant, named};
 use crate::amount::{DiskMib, VnodeSize};
-use crate::decide::{Decision, Ground, vcluster};
+use crate::decide::{Decision, Ground, moves, vcluster};
 use crate::event::{Event, VnodeRef};
 use crate::id::VnodeId;
 use crate::image::catalog;
@@ -36,6 +36,7 @@ pub(super) fn create(
 ) -> Result<Decision, Refusal> {
     let owner = permit::person(ground.state, ground.entry.actor)?;
     let from = source(ground, from)?;
+    moves::refuse_moving(ground.state, from)?;
     let snapshot = Name::parse("snapshot", snapshot)?;
     let snapshot = named(ground.state, from, &snapshot)
         .ok_or_else(|| Refusal::not_found("snapshot", called(from, &snapshot)))?;

@@ -97,6 +97,19 @@ fn report_one(
     }
 }
 
+/// What was on a worker that has the vnode no more.
+pub(in super::super) fn lost(state: &State, vnode: &Vnode, cause: &str) -> Vec<Event> {
+    let gone = state
+        .snapshots_of(vnode.id)
+        .filter(|snapshot| !snapshot.is_failed());
+    let cause = || cause.to_owned();
+    let gone = gone.map(|snapshot| seen(vnode, snapshot, SnapshotSeen::Failed { cause: cause() }));
+    let restore = state.snapshot_restores.get(&vnode.id);
+    let restore = restore.filter(|restore| restore.is_wanted());
+    let ended = restore.map(|r| ended(vnode, r, RestoreSeen::Failed { cause: cause() }));
+    gone.chain(ended).collect()
+}
+
 fn seen(vnode: &Vnode, snapshot: &Snapshot, seen: SnapshotSeen) -> Event {
     Event::Snapshot(SnapshotEvent::Seen {
         about: VnodeRef::from(vnode),

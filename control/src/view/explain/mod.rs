@@ -98,7 +98,10 @@ fn one(board: &Board, state: &State, asker: &User, vnode: &Vnode) -> Explanation
     for (verdict, place) in workers.iter_mut().zip(1..) {
         verdict.place = verdict.lacks.is_empty().then_some(place);
     }
-    let summary = summary(state, vnode, &view.reason, view.phase, &workers);
+    let mut summary = summary(state, vnode, &view.reason, view.phase, &workers);
+    if let Some(anew) = &view.began_anew {
+        summary.push_str(&format!(" Mind that {anew}."));
+    }
     Explanation {
         vnode: called(state, asker, vnode),
         phase: view.phase,

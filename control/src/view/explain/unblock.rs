@@ -1,6 +1,7 @@
 //! What would let a vnode be where it shall be.
 
 use super::{Lack, Verdict};
+use crate::lost;
 use crate::model::{Role, User, Vnode, VnodeWanted, WorkerStatus};
 use crate::place::{Board, Dimension};
 use crate::state::State;
@@ -17,7 +18,8 @@ pub(super) fn of(
 ) -> Vec<String> {
     let waits = vnode.placement.is_none() && vnode.wanted == VnodeWanted::Running;
     if !waits {
-        return vec![of_placed(phase)];
+        let again = phase == Phase::Unknown && lost::is_restartable(board.state(), vnode);
+        return vec![of_placed(phase, again)];
     }
     if workers.is_empty() {
         return vec!["Join a worker: `docklet agent join` on it.".to_owned()];
@@ -37,8 +39,9 @@ pub(super) fn of(
     found
 }
 
-fn of_placed(phase: Phase) -> String {
+fn of_placed(phase: Phase, begins_anew: bool) -> String {
     match phase {
+        Phase::Unknown if begins_anew => "Nothing: it begins anew where there is room.",
         Phase::Running => "Nothing is needed.",
         Phase::Pending | Phase::Starting => "Nothing: its worker is at it.",
         Phase::Stopping | Phase::Removing => "Nothing: its worker ends it.",

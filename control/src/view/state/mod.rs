@@ -4,6 +4,7 @@
 
 mod diff;
 mod group;
+mod moves;
 mod nouns;
 mod scheduling;
 mod snapshot;
@@ -38,6 +39,7 @@ pub enum Noun {
     Ports,
     Snapshots,
     Schedules,
+    Moves,
     Drills,
     Receipts,
 }
@@ -61,6 +63,7 @@ impl Noun {
             Self::Ports => "ports",
             Self::Snapshots => "snapshots",
             Self::Schedules => "schedules",
+            Self::Moves => "moves",
             Self::Drills => "drills",
             Self::Receipts => "receipts",
         }
@@ -108,6 +111,7 @@ pub fn show(state: &State, asker: &User) -> StateView {
     shown.networks();
     shown.vclusters();
     shown.vnodes();
+    shown.moves();
     shown.ports();
     shown.snapshots();
     shown.schedules();

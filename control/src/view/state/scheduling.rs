@@ -18,6 +18,7 @@ pub(super) fn rules(rules: &Rules) -> Fields {
     let fields = Building::default()
         .text("spread", rules.spread.word())
         .number_if("per_worker_max", rules.per_worker_max.map(u64::from))
-        .group("labels", labels(Some(&rules.labels)));
+        .group("labels", labels(Some(&rules.labels)))
+        .text("on_lost", rules.on_lost.word());
     fields.0
 }

@@ -6,7 +6,7 @@ use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse, Response};
 use docklet_control::Command;
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
-use docklet_control::model::{GpuWish, KbitPerS, Rules, Spread, Wishes};
+use docklet_control::model::{GpuWish, KbitPerS, OnLost, Rules, Spread, Wishes};
 use docklet_control::name::Name;
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::view::{ImageView, image};
@@ -67,6 +67,8 @@ pub(crate) struct NewVcluster {
     #[serde(default)]
     spread: Spread,
     #[serde(default)]
+    on_lost: OnLost,
+    #[serde(default)]
     per_worker_max: String,
     /// As `zone=a disk=ssd`.
     #[serde(default)]
@@ -102,6 +104,7 @@ impl Default for NewVcluster {
             gpus: "0".to_owned(),
             gpu_model: String::new(),
             spread: Spread::default(),
+            on_lost: OnLost::default(),
             per_worker_max: String::new(),
             labels: String::new(),
         }
@@ -179,6 +182,7 @@ impl NewVcluster {
         let labels = self.labels.split_whitespace().map(label);
         Ok(Rules {
             spread: self.spread,
+            on_lost: self.on_lost,
             per_worker_max: most
                 .map_err(|error| Problem::malformed("vnodes on one worker", error))?,
             labels: labels.collect::<Result<_, _>>()?,
@@ -294,6 +298,7 @@ fn form_page(asker: &Asker, form: &NewVcluster, problem: Option<&Problem>) -> Ma
 /// Where its vnodes shall be; folded away, since most do not mind.
 fn rule_fields(form: &NewVcluster) -> Markup {
     let given = form.spread != Spread::default()
+        || form.on_lost != OnLost::default()
         || !form.per_worker_max.is_empty()
         || !form.labels.is_empty();
     let spreads = [
@@ -318,6 +323,15 @@ fn rule_fields(form: &NewVcluster) -> Markup {
                     label for="per-worker" { "At most on one worker" }
                     input #per-worker name="per_worker_max" type="number" min="1" max="1000" value=(form.per_worker_max) placeholder="as many as fit" aria-describedby="per-worker-hint";
                     p.hint #per-worker-hint { "Those for which there is no worker wait." }
+                }
+                div.field {
+                    label for="on-lost" { "If its worker is lost" }
+                    select #on-lost name="on_lost" aria-describedby="on-lost-hint" {
+                        @for (on_lost, text) in [(OnLost::Wait, "it waits for it"), (OnLost::Restart, "it begins anew on another")] {
+                            option value=(on_lost.word()) selected[form.on_lost == on_lost] { (text) }
+                        }
+                    }
+                    p.hint #on-lost-hint { "What begins anew has a new disk. The shared home stays." }
                 }
                 div.field {
                     label for="labels" { "Labels of workers" }

@@ -1,0 +1,186 @@
+//! Vnodes that come to this worker: those that are being copied, and what there is of them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use docklet_control::assignment::moves::AssignedArrival;
+use docklet_control::id::{LogIndex, VnodeId};
+use docklet_control::model::Copied;
+use tokio::sync::watch;
+
+use crate::disk;
+use crate::fault::AgentFault;
+use crate::host::linux::LinuxHost;
+use crate::host::{Observation, SeenArrival};
+use crate::transfer::{self, Arrival, Moving, Progress, Source, Stage};
+use crate::vnode_dir::StateDir;
+
+/// Bytes that the image of a vnode's processes may have: what its memory may hold, and as much again for the rest.
+const CHECKPOINT_BYTES_MAX: u64 = 64 << 30;
+
+type Key = (VnodeId, LogIndex);
+
+/// What is remembered of a vnode that comes. What is on the disk outlives it.
+struct Coming {
+    /// Taken by whoever copies.
+    arrival: Arc<tokio::sync::Mutex<Option<Arrival>>>,
+    cancelled: watch::Sender<bool>,
+    progress: Option<watch::Receiver<Progress>>,
+    copied: Copied,
+    near: bool,
+}
+
+impl Coming {
+    fn new() -> Self {
+        Self {
+            arrival: Arc::default(),
+            cancelled: watch::Sender::new(false),
+            progress: None,
+            copied: Copied::default(),
+            near: false,
+        }
+    }
+
+    /// Takes in how far it is.
+    fn look(&mut self) -> Copied {
+        let now = self.progress.as_ref().map(|progress| *progress.borrow());
+        if let Some(now) = now {
+            if let Stage::Round(round) = now.stage {
+                self.copied.round = round;
+            }
+            self.copied.done_bytes = now.done_bytes;
+            self.copied.all_bytes = now.all_bytes;
+        }
+        self.copied
+    }
+}
+
+/// All that come.
+#[derive(Default)]
+pub(crate) struct Arrivals(Mutex<BTreeMap<Key, Coming>>);
+
+/// How much is copied at a time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Little is missing.
+    Near,
+    /// Nothing is.
+    Whole,
+}
+
+impl Arrivals {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Coming>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters what there is of vnodes that come.
+    pub(crate) fn observe(
+        &self,
+        state: &StateDir,
+        seen: &mut Observation,
+    ) -> Result<(), AgentFault> {
+        let mut known = self.lock();
+        seen.arrivals.clear();
+        for key in transfer::arrivals(state)? {
+            let whole = transfer::whole(state, key.0, key.1).is_some();
+            let coming = known.get_mut(&key);
+            let (near, copied) =
+                coming.map_or_else(Default::default, |coming| (coming.near, coming.look()));
+            let arrival = SeenArrival {
+                near,
+                whole,
+                copied,
+            };
+            seen.arrivals.insert(key, arrival);
+        }
+        Ok(())
+    }
+
+    /// Ends copying at once.
+    pub(crate) fn cancel(&self, key: Key) {
+        if let Some(coming) = self.lock().get(&key) {
+            coming.cancelled.send_replace(true);
+        }
+    }
+
+    fn change(&self, key: Key, with: impl FnOnce(&mut Coming)) {
+        with(self.lock().entry(key).or_insert_with(Coming::new));
+    }
+
+    /// Forgets a vnode that comes no more, or is here.
+    fn forget(&self, key: Key) {
+        self.lock().remove(&key);
+    }
+}
+
+/// Copies a vnode. It may be repeated, and goes on with what came.
+pub(crate) fn copy(
+    host: &LinuxHost,
+    arrival: &AssignedArrival,
+    until: Until,
+) -> Result<(), AgentFault> {
+    let key = (arrival.vnode, arrival.number);
+    let mut taken = None;
+    host.arrivals.change(key, |coming| {
+        coming.cancelled.send_replace(false);
+        taken = Some((coming.arrival.clone(), coming.cancelled.subscribe()));
+    });
+    let Some((slot, mut cancelled)) = taken else {
+        return Ok(());
+    };
+    let copying = async {
+        let mut slot = slot.lock().await;
+        let mut coming = match slot.take() {
+            Some(coming) => coming,
+            None => begun(host, arrival).await?,
+        };
+        let progress = coming.progress();
+        host.arrivals
+            .change(key, |known| known.progress = Some(progress));
+        match until {
+            Until::Near => {
+                coming.near().await?;
+                host.arrivals.change(key, |known| known.near = true);
+            }
+            Until::Whole => drop(coming.rest().await?),
+        }
+        *slot = Some(coming);
+        Ok(())
+    };
+    host.runtime.block_on(async {
+        tokio::select! {
+            copied = copying => copied,
+            _ = cancelled.wait_for(|cancelled| *cancelled) => {
+                Err(AgentFault::Moving("it is not wanted any more".to_owned()))
+            }
+        }
+    })
+}
+
+async fn begun(host: &LinuxHost, arrival: &AssignedArrival) -> Result<Arrival, AgentFault> {
+    let source = Source {
+        worker: arrival.from,
+        addr: arrival.from_addr.clone(),
+    };
+    let moving = Moving {
+        vnode: arrival.vnode,
+        number: arrival.number,
+        snapshots: arrival.snapshots.iter().copied().collect(),
+        disk_bytes_max: disk::bytes(arrival.disk_mib),
+        checkpoint_bytes_max: CHECKPOINT_BYTES_MAX,
+    };
+    let (state, own) = (host.state.clone(), host.config.credentials.clone());
+    Arrival::begin(state, own, source, moving).await
+}
+
+/// Deletes what came.
+pub(crate) fn forget(host: &LinuxHost, key: Key) -> Result<(), AgentFault> {
+    host.arrivals.forget(key);
+    transfer::forget(&host.state, key.0, key.1)
+}
+
+/// Makes what came the vnode's files.
+pub(crate) fn adopt(host: &LinuxHost, key: Key, root: u32) -> Result<(), AgentFault> {
+    host.arrivals.forget(key);
+    transfer::adopt(&host.state, key.0, key.1, root)
+}

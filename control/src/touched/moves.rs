@@ -1,0 +1,36 @@
+//! Whom moves concern.
+
+use super::{Tracing, both, differing, differs};
+use crate::model::Move;
+
+impl Tracing<'_> {
+    /// Both workers of a move, and everybody in the vnode's segment: whoever expects it is in it too.
+    pub(super) fn moves(&mut self) {
+        for pair in differing(&self.before.moves, &self.after.moves) {
+            self.touched
+                .owners
+                .extend(both(pair).map(|moving| moving.owner));
+            if !differs(pair, assigned) {
+                continue;
+            }
+            for moving in both(pair) {
+                self.touched.workers.extend([moving.from, moving.to]);
+                for state in self.states() {
+                    let network = state.network_of(moving.owner);
+                    self.networks.extend(network.map(|network| network.id));
+                }
+            }
+        }
+    }
+}
+
+/// All of a move that assignments say.
+fn assigned(moving: &Move) -> impl PartialEq {
+    (
+        moving.number,
+        moving.from,
+        moving.to,
+        moving.way,
+        moving.stage.clone(),
+    )
+}

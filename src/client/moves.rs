@@ -1,0 +1,187 @@
+//! Moves of vnodes between workers.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use docklet_control::model::{MoveTimes, MoveWay, Receipt};
+use docklet_control::view::moves::{MoveOf, MoveView};
+use futures_util::StreamExt;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::VnodeName;
+use super::connection::Connection;
+use super::output::{Format, Rows, instant, line, plain, print, print_receipt, remark};
+use crate::cli::{Outcome, Print};
+use crate::exit::{Class, Failure};
+
+#[derive(Args)]
+pub struct Move {
+    #[arg(value_name = "VC/host-N")]
+    vnode: VnodeName,
+    /// The worker to which it goes; the one that suits it best if absent
+    #[arg(long, value_name = "WORKER", conflicts_with = "cancel")]
+    to: Option<String>,
+    #[command(flatten)]
+    way: Way,
+    /// Let it stay where it is, as long as it has not been placed elsewhere
+    #[arg(long, conflicts_with_all = ["live", "refresh", "cold"])]
+    cancel: bool,
+    #[command(flatten)]
+    outcome: Outcome,
+}
+
+/// The best that is possible if none is given.
+#[derive(Args, Clone, Copy)]
+#[group(multiple = false)]
+struct Way {
+    /// Its processes and connections go on; refused where that is not possible
+    #[arg(long)]
+    live: bool,
+    /// Copy its disk while it runs, then stop it, copy the rest and start it there
+    #[arg(long)]
+    refresh: bool,
+    /// Stop it, copy its disk and start it there
+    #[arg(long)]
+    cold: bool,
+}
+
+impl Way {
+    fn way(self) -> Option<MoveWay> {
+        let ways = [
+            (self.live, MoveWay::Live),
+            (self.refresh, MoveWay::Refresh),
+            (self.cold, MoveWay::Cold),
+        ];
+        ways.into_iter()
+            .find(|(given, _)| *given)
+            .map(|(_, way)| way)
+    }
+}
+
+pub async fn run(connection: &Connection, asked: Move) -> anyhow::Result<ExitCode> {
+    let VnodeName { vcluster, vnode } = &asked.vnode;
+    let path = format!("/vclusters/{vcluster}/vnodes/{vnode}/move");
+    if asked.cancel {
+        let receipt = connection
+            .receipt(Method::DELETE, &path, &Value::Null)
+            .await?;
+        print_receipt(asked.outcome.print.format, &receipt)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let body = json!({"to": asked.to, "way": asked.way.way()});
+    let receipt = connection.receipt(Method::POST, &path, &body).await?;
+    let Some(limit) = asked.outcome.wait.limit() else {
+        print_receipt(asked.outcome.print.format, &receipt)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let waited = tokio::time::timeout(limit, ended(connection, &path, &receipt)).await;
+    match waited {
+        Ok(view) => told(&asked, &view?),
+        Err(_) => {
+            let text = format!(
+                "the move of {vcluster}/{vnode} has not ended after {} s; it goes on (entry {}): see `docklet vc moves`, or end it with `docklet vc move --cancel {vcluster}/{vnode}`",
+                limit.as_secs(),
+                receipt.index
+            );
+            Err(Failure::new(Class::Timeout, text).into())
+        }
+    }
+}
+
+/// Looks at the move after each change that the event stream tells, and says how far it is.
+async fn ended(connection: &Connection, path: &str, receipt: &Receipt) -> anyhow::Result<MoveView> {
+    let mut said = String::new();
+    loop {
+        let events = format!("/events?from={}", receipt.index);
+        let mut stream = connection
+            .send(Method::GET, &events, |r| r)
+            .await?
+            .bytes_stream();
+        loop {
+            let view: MoveView = connection.get(path).await?;
+            // One that was asked for later is not this one, and this one is over.
+            if !view.is_open || view.number != receipt.index {
+                return Ok(view);
+            }
+            let now = view.sentence();
+            if now != said {
+                remark(&format!("It {now}."));
+                said = now;
+            }
+            let news = tokio::time::timeout(Duration::from_secs(1), stream.next()).await;
+            if !matches!(news, Ok(Some(Ok(_))) | Err(_)) {
+                // The master is gone: another one goes on.
+                break;
+            }
+        }
+    }
+}
+
+/// What came of it, with its stages.
+fn told(asked: &Move, view: &MoveView) -> anyhow::Result<ExitCode> {
+    let VnodeName { vcluster, vnode } = &asked.vnode;
+    let moved = view.stage == "moved";
+    if asked.outcome.print.format == Format::Json {
+        print(Format::Json, view, |_| Rows::new(&[]))?;
+    } else if moved {
+        line(&plain(&format!("{vcluster}/{vnode} {}.", view.sentence())));
+        stages(&view.times).iter().for_each(|stage| line(stage));
+    }
+    if moved {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = format!("{vcluster}/{vnode} {}", view.sentence());
+    Err(Failure::new(Class::Conflict, text).into())
+}
+
+/// How long each stage took.
+fn stages(times: &MoveTimes) -> Vec<String> {
+    let stage = |name: &str, from: Option<_>, to: Option<_>| {
+        let (from, to): (docklet_control::id::UnixMs, docklet_control::id::UnixMs) = (from?, to?);
+        Some(format!("  {name} {} ms", to.since_ms(from)))
+    };
+    let asked = Some(times.asked_at);
+    let copied = stage(
+        "copying while it ran",
+        asked,
+        times.switched_at.or(times.placed_at),
+    );
+    let switched = stage(
+        "standing still, copying the rest",
+        times.switched_at,
+        times.placed_at,
+    );
+    let started = stage("starting", times.placed_at, times.ended_at);
+    [copied, switched, started].into_iter().flatten().collect()
+}
+
+pub async fn list(connection: &Connection, format: Print) -> anyhow::Result<ExitCode> {
+    let moves: Vec<MoveOf> = connection.get("/moves").await?;
+    print(format.format, &moves, |moves| {
+        let mut rows = Rows::new(&[
+            "vnode", "stage", "from", "to", "way", "down ms", "why", "asked", "cause",
+        ]);
+        for MoveOf { vnode, moving } in moves {
+            let down = moving.down_ms.map(|ms| ms.to_string());
+            let copied = match moving.stage.as_str() {
+                "copying" => format!("copying {} %", moving.done_permille() / 10),
+                stage => stage.to_owned(),
+            };
+            rows.add([
+                vnode.clone(),
+                copied,
+                moving.from.clone(),
+                moving.to.clone(),
+                moving.way.word().to_owned(),
+                down.unwrap_or_else(|| "-".to_owned()),
+                moving.why.clone(),
+                instant(moving.times.asked_at),
+                moving.cause.clone().unwrap_or_default(),
+            ]);
+        }
+        rows
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
