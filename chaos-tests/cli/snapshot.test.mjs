@@ -58,7 +58,8 @@ test("refusals say why and what to do", () => {
   refused(["create", "lab/host-0@before"], /named "host-0@before" exists already/);
   refused(["create", "lab/host-0@auto-1"], /gives by itself/);
   refused(["create", "lab/host-0@../x"], /is no snapshot: name it as/);
-  refused(["create", "lab/host-0@x", "--expires", "1s"], /no span of time/);
+  refused(["create", "lab/host-0@x", "--expires", "1y"], /no span of time/);
+  refused(["create", "lab/host-0@x", "--expires", "1s"], /expiry of 1000 ms is out of range/);
   refused(["restore", "lab/host-1@before"], /no snapshot "host-1@before"/);
   refused(["delete", "lab@nothing"], /no snapshot "nothing"/);
   refused(["create", "other/host-0@x"], /no vcluster "other"/);
