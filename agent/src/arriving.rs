@@ -15,12 +15,13 @@ use crate::host::{Observation, SeenArrival};
 use crate::transfer::{self, Arrival, Moving, Progress, Source, Stage};
 use crate::vnode_dir::StateDir;
 
-/// Bytes that the image of a vnode's processes may have: what its memory may hold, and as much again for the rest.
+/// Bytes that the image of a vnode's processes may have: no vnode is expected to hold more memory.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 30;
 
 type Key = (VnodeId, LogIndex);
 
 /// What is remembered of a vnode that comes. What is on the disk outlives it.
+#[derive(Default)]
 struct Coming {
     /// Taken by whoever copies.
     arrival: Arc<tokio::sync::Mutex<Option<Arrival>>>,
@@ -31,16 +32,6 @@ struct Coming {
 }
 
 impl Coming {
-    fn new() -> Self {
-        Self {
-            arrival: Arc::default(),
-            cancelled: watch::Sender::new(false),
-            progress: None,
-            copied: Copied::default(),
-            near: false,
-        }
-    }
-
     /// Takes in how far it is.
     fn look(&mut self) -> Copied {
         let now = self.progress.as_ref().map(|progress| *progress.borrow());
@@ -60,7 +51,7 @@ impl Coming {
 pub(crate) struct Arrivals(Mutex<BTreeMap<Key, Coming>>);
 
 /// How much is copied at a time.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Until {
     /// Little is missing.
     Near,
@@ -103,8 +94,8 @@ impl Arrivals {
         }
     }
 
-    fn change(&self, key: Key, with: impl FnOnce(&mut Coming)) {
-        with(self.lock().entry(key).or_insert_with(Coming::new));
+    fn with<T>(&self, key: Key, with: impl FnOnce(&mut Coming) -> T) -> T {
+        with(self.lock().entry(key).or_default())
     }
 
     /// Forgets a vnode that comes no more, or is here.
@@ -120,14 +111,10 @@ pub(crate) fn copy(
     until: Until,
 ) -> Result<(), AgentFault> {
     let key = (arrival.vnode, arrival.number);
-    let mut taken = None;
-    host.arrivals.change(key, |coming| {
+    let (slot, mut cancelled) = host.arrivals.with(key, |coming| {
         coming.cancelled.send_replace(false);
-        taken = Some((coming.arrival.clone(), coming.cancelled.subscribe()));
+        (coming.arrival.clone(), coming.cancelled.subscribe())
     });
-    let Some((slot, mut cancelled)) = taken else {
-        return Ok(());
-    };
     let copying = async {
         let mut slot = slot.lock().await;
         let mut coming = match slot.take() {
@@ -136,11 +123,11 @@ pub(crate) fn copy(
         };
         let progress = coming.progress();
         host.arrivals
-            .change(key, |known| known.progress = Some(progress));
+            .with(key, |known| known.progress = Some(progress));
         match until {
             Until::Near => {
                 coming.near().await?;
-                host.arrivals.change(key, |known| known.near = true);
+                host.arrivals.with(key, |known| known.near = true);
             }
             Until::Whole => drop(coming.rest().await?),
         }

@@ -25,7 +25,7 @@ use crate::archive::pack::Packed;
 use crate::archive::stop::Stop;
 use crate::archive::{Limits, Unfit, unpack};
 use crate::fault::AgentFault;
-use crate::vnode_dir::make_dir;
+use crate::vnode_dir::{make_dir, remove_dir};
 
 pub use receiving::Receiving;
 
@@ -373,14 +373,6 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>, AgentFault> {
         paths.push(entry.map_err(named)?.path());
     }
     Ok(paths)
-}
-
-fn remove_dir(path: &Path) -> Result<(), AgentFault> {
-    match fs::remove_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(AgentFault::file("delete", path)(error)),
-    }
 }
 
 /// A directory of which nothing stays unless it was moved.

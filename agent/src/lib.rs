@@ -10,6 +10,7 @@ pub mod agent;
 pub mod archive;
 mod arp;
 mod arriving;
+mod boot;
 pub mod cgroup;
 pub mod checkpoint;
 pub mod command;

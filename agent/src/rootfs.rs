@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::fault::AgentFault;
 use crate::lxc::{HelperRequest, MountRequest, helper};
-use crate::vnode_dir::{StateDir, make_dir};
+use crate::vnode_dir::{StateDir, make_dir, remove_dir};
 use crate::{disk, snapshot};
 
 /// Held while an image is mounted.
@@ -141,14 +141,6 @@ pub fn unmount(path: &Path) -> Result<(), AgentFault> {
             .map_err(|errno| AgentFault::file("unmount", path)(errno.into()))?;
     }
     Ok(())
-}
-
-fn remove_dir(path: &Path) -> Result<(), AgentFault> {
-    match fs::remove_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(AgentFault::file("delete", path)(error)),
-    }
 }
 
 /// Whether something is mounted right there. The table of mounts says so too, but it has thousands of lines on a worker

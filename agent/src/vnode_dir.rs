@@ -240,6 +240,28 @@ pub fn make_dir(path: &Path, mode: u32) -> Result<(), AgentFault> {
         .map_err(AgentFault::file("set the mode of", path))
 }
 
+/// Deletes a directory with all that is in it, if it is there.
+///
+/// # Errors
+/// Something of it stays.
+pub fn remove_dir(path: &Path) -> Result<(), AgentFault> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(AgentFault::file("delete", path)(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Brings to the disk what a directory has by which names.
+///
+/// # Errors
+/// The disk fails.
+pub fn sync_dir(dir: &Path) -> Result<(), AgentFault> {
+    let synced = fs::File::open(dir).and_then(|dir| dir.sync_all());
+    synced.map_err(AgentFault::file("sync", dir))
+}
+
 /// Deletes a file, if it is there.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ pub mod agent_wire;
 pub mod amount;
 pub mod apply;
 pub mod assignment;
+mod calendar;
 pub mod command;
 pub mod decide;
 pub mod drain;

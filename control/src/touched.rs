@@ -208,11 +208,8 @@ impl<'s> Tracing<'s> {
     /// A worker that can be reached elsewhere now: its neighbours and who fetches images of it must know.
     fn machine(&mut self, worker: &Worker) {
         for state in self.states() {
-            let owners: BTreeSet<UserId> = state
-                .vnodes_on(worker.id)
-                .chain(state.expected_on(worker.id))
-                .map(|vnode| vnode.owner)
-                .collect();
+            let owners: BTreeSet<UserId> =
+                state.kept_on(worker.id).map(|vnode| vnode.owner).collect();
             let networks = owners.iter().filter_map(|owner| state.network_of(*owner));
             self.networks.extend(networks.map(|network| network.id));
             let moves = state.moves_at(worker.id);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use docklet_control::id::LogIndex;
 use docklet_control::model::Receipt;
+use futures_util::StreamExt;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +22,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
 /// All masters together are tried for this long.
 const GIVE_UP: Duration = Duration::from_secs(8);
+/// Who waits for something looks this often, whether or not a change is told.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A logged-in client.
 pub struct Connection {
@@ -105,6 +108,32 @@ impl Connection {
         let receipt: Receipt = self.change(method, path, body).await?;
         self.saw(receipt.index);
         Ok(receipt)
+    }
+
+    /// Looks at once, and after each change that the event stream tells from this entry on, until there is an answer. When a
+    /// master is gone another one goes on.
+    ///
+    /// # Errors
+    /// Looking fails.
+    pub async fn until<T>(
+        &self,
+        from: LogIndex,
+        mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<T> {
+        let events = format!("/events?from={from}");
+        loop {
+            let response = self.send(Method::GET, &events, |request| request).await?;
+            let mut changes = response.bytes_stream();
+            loop {
+                if let Some(answer) = look().await? {
+                    return Ok(answer);
+                }
+                let news = tokio::time::timeout(LOOK_EVERY, changes.next()).await;
+                if !matches!(news, Ok(Some(Ok(_))) | Err(_)) {
+                    break;
+                }
+            }
+        }
     }
 
     /// A request to the first master that answers.

@@ -1,12 +1,10 @@
 //! Emptying workers, and filling them again.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use docklet_control::model::{DrainStage, Receipt};
 use docklet_control::view::drain::DrainView;
-use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -103,29 +101,19 @@ async fn ended(
     receipt: &Receipt,
 ) -> anyhow::Result<DrainView> {
     let mut said = String::new();
-    loop {
-        let events = format!("/events?from={}", receipt.index);
-        let mut stream = connection
-            .send(Method::GET, &events, |r| r)
-            .await?
-            .bytes_stream();
-        loop {
-            let view: DrainView = connection.get(path).await?;
-            if !view.is_open {
-                return Ok(view);
-            }
-            let now = view.sentence();
-            if now != said {
-                remark(&now);
-                said = now;
-            }
-            let news = tokio::time::timeout(Duration::from_secs(1), stream.next()).await;
-            if !matches!(news, Ok(Some(Ok(_))) | Err(_)) {
-                // The master is gone: another one goes on.
-                break;
-            }
+    let look = async || {
+        let view: DrainView = connection.get(path).await?;
+        if !view.is_open {
+            return Ok(Some(view));
         }
-    }
+        let now = view.sentence();
+        if now != said {
+            remark(&now);
+            said = now;
+        }
+        Ok(None)
+    };
+    connection.until(receipt.index, look).await
 }
 
 fn told(outcome: Outcome, view: &DrainView) -> anyhow::Result<ExitCode> {

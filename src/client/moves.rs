@@ -1,12 +1,10 @@
 //! Moves of vnodes between workers.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use docklet_control::model::{MoveTimes, MoveWay, Receipt};
 use docklet_control::view::moves::{MoveOf, MoveView};
-use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -93,30 +91,20 @@ pub async fn run(connection: &Connection, asked: Move) -> anyhow::Result<ExitCod
 /// Looks at the move after each change that the event stream tells, and says how far it is.
 async fn ended(connection: &Connection, path: &str, receipt: &Receipt) -> anyhow::Result<MoveView> {
     let mut said = String::new();
-    loop {
-        let events = format!("/events?from={}", receipt.index);
-        let mut stream = connection
-            .send(Method::GET, &events, |r| r)
-            .await?
-            .bytes_stream();
-        loop {
-            let view: MoveView = connection.get(path).await?;
-            // One that was asked for later is not this one, and this one is over.
-            if !view.is_open || view.number != receipt.index {
-                return Ok(view);
-            }
-            let now = view.sentence();
-            if now != said {
-                remark(&format!("It {now}."));
-                said = now;
-            }
-            let news = tokio::time::timeout(Duration::from_secs(1), stream.next()).await;
-            if !matches!(news, Ok(Some(Ok(_))) | Err(_)) {
-                // The master is gone: another one goes on.
-                break;
-            }
+    let look = async || {
+        let view: MoveView = connection.get(path).await?;
+        // One that was asked for later is not this one, and this one is over.
+        if !view.is_open || view.number != receipt.index {
+            return Ok(Some(view));
         }
-    }
+        let now = view.sentence();
+        if now != said {
+            remark(&format!("It {now}."));
+            said = now;
+        }
+        Ok(None)
+    };
+    connection.until(receipt.index, look).await
 }
 
 /// What came of it, with its stages.

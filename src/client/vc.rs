@@ -1,7 +1,6 @@
 //! Vclusters.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
@@ -9,7 +8,6 @@ use docklet_control::model::{
     Bandwidth, BandwidthWish, GpuWish, KbitPerS, Receipt, SizeChange, Wishes,
 };
 use docklet_control::view::{Phase, VclusterView, VnodeView};
-use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -347,26 +345,12 @@ async fn wait_for(
     goal: &Goal,
 ) -> anyhow::Result<Option<VclusterView>> {
     let path = path(vcluster)?;
-    loop {
-        let events = format!("/events?from={}", receipt.index);
-        let mut stream = connection
-            .send(Method::GET, &events, |r| r)
-            .await?
-            .bytes_stream();
-        loop {
-            match connection.get::<VclusterView>(&path).await {
-                Ok(view) if goal.is_reached_by(&view) => return Ok(Some(view)),
-                Ok(_) => {}
-                Err(error) if matches!(goal, Goal::Gone) && is_missing(&error) => return Ok(None),
-                Err(error) => return Err(error),
-            }
-            let news = tokio::time::timeout(Duration::from_secs(1), stream.next()).await;
-            if !matches!(news, Ok(Some(Ok(_))) | Err(_)) {
-                // The master is gone: another one goes on.
-                break;
-            }
-        }
-    }
+    let look = async || match connection.get::<VclusterView>(&path).await {
+        Ok(view) => Ok(goal.is_reached_by(&view).then_some(Some(view))),
+        Err(error) if matches!(goal, Goal::Gone) && is_missing(&error) => Ok(Some(None)),
+        Err(error) => Err(error),
+    };
+    connection.until(receipt.index, look).await
 }
 
 fn is_missing(error: &anyhow::Error) -> bool {

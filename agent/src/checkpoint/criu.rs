@@ -5,12 +5,11 @@ use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::boot;
 use crate::command::run;
 use crate::fault::AgentFault;
 use crate::lxc::helper::PROGRAMS;
 use crate::vnode_dir::{StateDir, make_dir, remove_file};
-
-use super::places::boot_id;
 
 /// What CRIU is told beside what liblxc tells it. It holds packets back while there is no process to answer them: by nftables,
 /// in the vnode's own network. It says at which program it is.
@@ -143,7 +142,7 @@ pub(super) fn environment(state: &StateDir) -> Result<Environment, AgentFault> {
 /// Where CRIU keeps what it found out about the kernel, for as long as the machine is not started anew.
 fn kernel_notes(programs: &Path) -> Result<PathBuf, AgentFault> {
     const PREFIX: &str = "kernel-";
-    let name = format!("{PREFIX}{}", boot_id()?.trim());
+    let name = format!("{PREFIX}{}", boot::id()?);
     let entries = fs::read_dir(programs).map_err(AgentFault::file("list", programs))?;
     for entry in entries {
         let entry = entry.map_err(AgentFault::file("list", programs))?;

@@ -1,13 +1,14 @@
 //! Where a vnode's checkpoint is, and how far it has come: its name says so.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use docklet_control::id::VnodeId;
 
+use crate::boot;
 use crate::fault::AgentFault;
-use crate::vnode_dir::{StateDir, make_dir, remove_file};
+use crate::vnode_dir::{StateDir, make_dir, remove_dir, remove_file, sync_dir};
 
 /// CRIU's own names.
 pub(super) const DUMP_LOG: &str = "dump.log";
@@ -49,7 +50,7 @@ impl Places {
     /// Makes room for one, and deletes what there is of others. What fails for want of room fails here, or while it is written.
     pub(super) fn begin(&self) -> Result<(), AgentFault> {
         self.remove()?;
-        docklet_link::credentials::write_private(&self.boot, boot_id()?.as_bytes())?;
+        docklet_link::credentials::write_private(&self.boot, boot::id()?.as_bytes())?;
         make_dir(&self.begun, 0o700)
     }
 
@@ -80,7 +81,7 @@ impl Places {
         }
         remove_dir(&self.used)?;
         rename(&self.whole, &self.used)?;
-        sync(&self.dir)
+        sync_dir(&self.dir)
     }
 
     /// Whether there is one that was not used, and that no restart of the machine has torn. One that came from another worker
@@ -93,7 +94,7 @@ impl Places {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
             said => {
                 let said = said.map_err(AgentFault::file("read", &self.boot))?;
-                Ok(said == boot_id()?)
+                Ok(said == boot::id()?)
             }
         }
     }
@@ -129,26 +130,6 @@ impl Places {
     }
 }
 
-/// The kernel's own name of this start of the machine.
-pub(super) fn boot_id() -> Result<String, AgentFault> {
-    let path = "/proc/sys/kernel/random/boot_id";
-    fs::read_to_string(path).map_err(AgentFault::file("read", path))
-}
-
 fn rename(from: &Path, to: &Path) -> Result<(), AgentFault> {
     fs::rename(from, to).map_err(AgentFault::file("rename", from))
-}
-
-fn sync(dir: &Path) -> Result<(), AgentFault> {
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(AgentFault::file("sync", dir))
-}
-
-fn remove_dir(path: &Path) -> Result<(), AgentFault> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(AgentFault::file("delete", path)(error))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
 }

@@ -8,10 +8,9 @@ use docklet_control::id::VnodeId;
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+use crate::boot;
 use crate::cgroup::Cgroups;
 use crate::fault::AgentFault;
-
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,9 +26,8 @@ pub(super) struct Note {
 impl Note {
     /// Of a lease that is over.
     pub(super) fn none(cgroups: Cgroups) -> Result<Self, AgentFault> {
-        let boot = fs::read_to_string(BOOT_ID).map_err(AgentFault::file("read", BOOT_ID))?;
         Ok(Self {
-            boot: boot.trim().to_owned(),
+            boot: boot::id()?,
             ends_ms: 0,
             vnodes: Vec::new(),
             cgroups,
@@ -37,7 +35,7 @@ impl Note {
     }
 
     pub(super) fn is_of_this_boot(&self) -> bool {
-        fs::read_to_string(BOOT_ID).is_ok_and(|boot| boot.trim() == self.boot)
+        boot::id().is_ok_and(|boot| boot == self.boot)
     }
 
     /// None if there is none.

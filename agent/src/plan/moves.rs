@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use docklet_control::assignment::moves::{AssignedArrival, AssignedDeparture, DepartureStage};
 use docklet_control::assignment::{AssignedVnode, Assignment};
-use docklet_control::id::{LogIndex, VnodeId, WorkerId};
+use docklet_control::id::{LogIndex, VnodeId};
 use docklet_control::model::VnodeWanted;
 use docklet_control::report::{MoveReport, MoveTold};
 
@@ -81,7 +81,7 @@ pub fn departures(wanted: &Assignment, seen: &Observation) -> BTreeMap<VnodeId, 
         let still = here.is_some_and(|here| !here.running && !here.orphaned && !here.mounted);
         let leaving = Departure {
             number: departure.number,
-            to: WorkerId(departure.to.0),
+            to: departure.to,
             still: asked && still,
         };
         (departure.vnode, leaving)

@@ -28,7 +28,7 @@ use nix::sys::statvfs::statvfs;
 use crate::disk;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
-use crate::vnode_dir::{StateDir, make_dir, remove_file};
+use crate::vnode_dir::{StateDir, make_dir, remove_file, sync_dir};
 pub(crate) use look::Look;
 use notes::{Note, Places};
 pub(crate) use restore::restore;
@@ -113,8 +113,7 @@ fn open_disk(state: &StateDir, id: VnodeId) -> Result<File, AgentFault> {
 fn rename(from: &Path, to: &Path) -> Result<(), AgentFault> {
     fs::rename(from, to).map_err(AgentFault::file("rename", from))?;
     for dir in [from.parent(), to.parent()].into_iter().flatten() {
-        let synced = File::open(dir).and_then(|dir| dir.sync_all());
-        synced.map_err(AgentFault::file("sync", dir))?;
+        sync_dir(dir)?;
     }
     Ok(())
 }

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 
 use docklet_control::id::{LogIndex, VnodeId};
@@ -15,10 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use super::chunks::Root;
 use super::names::CHECKPOINT;
-use super::staging::{self, sync_dir};
+use super::staging;
+use crate::boot;
 use crate::fault::AgentFault;
 use crate::rootfs::is_mounted;
-use crate::vnode_dir::StateDir;
+use crate::vnode_dir::{StateDir, remove_dir, remove_file, sync_dir};
 
 pub(super) const WHOLE: &str = "whole.json";
 const ARRIVED: &str = "arrived.json";
@@ -59,7 +59,7 @@ impl Whole {
             number,
             root,
             entries,
-            boot: boot()?,
+            boot: boot::id()?,
         })
     }
 
@@ -74,15 +74,8 @@ impl Whole {
     /// # Errors
     /// The machine does not say when it was started.
     pub fn has_checkpoint(&self) -> Result<bool, AgentFault> {
-        Ok(self.entries.contains(CHECKPOINT) && self.boot == boot()?)
+        Ok(self.entries.contains(CHECKPOINT) && self.boot == boot::id()?)
     }
-}
-
-/// By what the kernel tells its runs apart.
-fn boot() -> Result<String, AgentFault> {
-    let path = "/proc/sys/kernel/random/boot_id";
-    let text = fs::read_to_string(path).map_err(AgentFault::file("read", path))?;
-    Ok(text.trim().to_owned())
 }
 
 /// The note that all files of a vnode came by this move, as long as they were not adopted.
@@ -135,13 +128,10 @@ impl Step {
 }
 
 fn clear(path: &PathBuf) -> Result<(), AgentFault> {
-    let cleared = match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    };
-    cleared.map_err(AgentFault::file("delete", path))
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => remove_dir(path),
+        Ok(_) | Err(_) => remove_file(path),
+    }
 }
 
 /// The steps from here on, in order; none if all were taken.

@@ -23,7 +23,7 @@ use super::incoming::{self, Known, lock};
 use super::names::{self, FileName};
 use super::scan;
 use crate::fault::AgentFault;
-use crate::vnode_dir::{self, StateDir, make_dir};
+use crate::vnode_dir::{self, StateDir, make_dir, remove_dir, sync_dir};
 
 const LOCK: &str = "lock";
 /// Threads of an attempt that was given up write to the end of what they have in their hands.
@@ -111,11 +111,6 @@ impl Staging {
     }
 }
 
-pub(super) fn sync_dir(dir: &Path) -> Result<(), AgentFault> {
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(AgentFault::file("sync", dir))
-}
-
 fn hold(dir: &Path) -> Result<Flock<File>, AgentFault> {
     let path = dir.join(LOCK);
     let begun = Instant::now();
@@ -156,10 +151,5 @@ pub fn forget(state: &StateDir, vnode: VnodeId, number: LogIndex) -> Result<(), 
     let dir = state.arrival(vnode, number);
     // What is only half there is not whole, whatever a crash leaves.
     vnode_dir::remove_file(&dir.join(WHOLE))?;
-    match fs::remove_dir_all(&dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(AgentFault::file("delete", dir)(error))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    remove_dir(&dir)
 }

@@ -1,6 +1,6 @@
 //! What runs in a vnode is written to files and goes on from them, on real LXC and CRIU.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ use crate::support::{
 use docklet_agent::checkpoint;
 use docklet_agent::host::Act;
 use docklet_agent::host::linux::LinuxHost;
+use docklet_control::assignment::Assignment;
 use docklet_control::id::VnodeId;
 use docklet_control::model::VnodeWanted::Running;
 use docklet_link::Authority;
@@ -40,6 +41,16 @@ fn worker(program: &str) -> Worker {
         ("bin/work".to_owned(), 0o755, program),
     ];
     Worker::with_files(&ca, 5, &files)
+}
+
+/// A worker with the vnode that counts; what there was of it before, and what is assigned.
+async fn counting() -> (Worker, Arc<LinuxHost>, BTreeSet<String>, Assignment) {
+    let worker = worker(COUNT);
+    let host = worker.open();
+    let before = worker.traces(&[7]);
+    let wanted = worker.assignment(vec![worker.vnode(7, Running)]);
+    round(&host, &wanted).await;
+    (worker, host, before, wanted)
 }
 
 async fn checkpoint(worker: &Worker, host: &Arc<LinuxHost>) -> Result<(), String> {
@@ -150,7 +161,7 @@ fn mount(line: &str) -> String {
     [fields[3], fields[4], fields[5], kind].join(" ")
 }
 
-async fn end(host: &Arc<LinuxHost>, worker: &Worker, before: &std::collections::BTreeSet<String>) {
+async fn end(host: &Arc<LinuxHost>, worker: &Worker, before: &BTreeSet<String>) {
     perform(host, Act::Remove(V7)).await;
     round(host, &worker.assignment(Vec::new())).await;
     assert_eq!(&worker.traces(&[7]), before);
@@ -159,11 +170,7 @@ async fn end(host: &Arc<LinuxHost>, worker: &Worker, before: &std::collections::
 #[test]
 fn a_program_goes_on_where_it_was_and_loses_no_step() {
     in_own_network(async {
-        let worker = worker(COUNT);
-        let host = worker.open();
-        let before = worker.traces(&[7]);
-        let wanted = worker.assignment(vec![worker.vnode(7, Running)]);
-        round(&host, &wanted).await;
+        let (worker, host, before, _) = counting().await;
         until_longer(&worker, "root/count", 20);
         let walls_before = walls(&worker);
         let begun = Instant::now();
@@ -299,11 +306,7 @@ fn kill_helper(worker: &Worker) {
 #[test]
 fn a_helper_that_dies_in_between_leaves_nothing_and_the_vnode_begins_from_its_disk() {
     in_own_network(async {
-        let worker = worker(COUNT);
-        let host = worker.open();
-        let before = worker.traces(&[7]);
-        let wanted = worker.assignment(vec![worker.vnode(7, Running)]);
-        round(&host, &wanted).await;
+        let (worker, host, before, wanted) = counting().await;
         until_longer(&worker, "root/count", 5);
         for step in ["checkpoint", "resume"] {
             if step == "resume" {
@@ -350,11 +353,7 @@ fn place(worker: &Worker, name: &str) -> PathBuf {
 #[test]
 fn an_agent_takes_up_what_another_left_half_done() {
     in_own_network(async {
-        let worker = worker(COUNT);
-        let host = worker.open();
-        let before = worker.traces(&[7]);
-        let wanted = worker.assignment(vec![worker.vnode(7, Running)]);
-        round(&host, &wanted).await;
+        let (worker, host, before, wanted) = counting().await;
         until_longer(&worker, "root/count", 5);
         checkpoint(&worker, &host).await.expect("a checkpoint");
         let host = worker.open();
@@ -415,10 +414,7 @@ fn every_known_way_out_of_a_vnode_that_was_brought_back_is_closed() {
 #[test]
 fn a_vnode_that_is_back_says_so_to_its_segment() {
     in_own_network(async {
-        let worker = worker(COUNT);
-        let host = worker.open();
-        let wanted = worker.assignment(vec![worker.vnode(7, Running)]);
-        round(&host, &wanted).await;
+        let (worker, host, ..) = counting().await;
         checkpoint(&worker, &host).await.expect("a checkpoint");
         let heard = Listener::open();
         resume(&worker, &host).await.expect("resumed");
@@ -459,10 +455,7 @@ impl Listener {
 #[test]
 fn a_session_of_exec_ends_with_a_checkpoint_and_the_rest_goes_on() {
     in_own_network(async {
-        let worker = worker(COUNT);
-        let host = worker.open();
-        let wanted = worker.assignment(vec![worker.vnode(7, Running)]);
-        round(&host, &wanted).await;
+        let (worker, host, ..) = counting().await;
         std::thread::scope(|scope| {
             let session = scope.spawn(|| {
                 std::panic::catch_unwind(|| run_in(&worker, 7, "touch /root/begun; sleep 1000"))

@@ -6,7 +6,7 @@ use crate::drain::due;
 use crate::drain::event::DrainEvent;
 use crate::event::Event;
 use crate::id::WorkerId;
-use crate::model::{Drain, DrainStage, WorkerTraits};
+use crate::model::{Drain, DrainStage};
 use crate::permit;
 use crate::refusal::Refusal;
 
@@ -48,7 +48,7 @@ fn begin(
     }
     let by = permit::person(state, ground.entry.actor)?.id;
     let before = state.drains.get(&worker);
-    let cordoned = traits(ground, worker).cordon.is_some();
+    let cordoned = state.traits_of(worker).cordon.is_some();
     // Whoever empties it again, or with other numbers, means the same drain.
     let same = before.filter(|before| before.stage != DrainStage::Restored);
     let drain = Drain {
@@ -64,14 +64,13 @@ fn begin(
         moved: same.map(|before| before.moved.clone()).unwrap_or_default(),
         failed: imbl::OrdMap::new(),
     };
-    let cordon = (!cordoned).then(|| schedule::cordoned(ground, worker, by, REASON));
+    let cordon = if cordoned {
+        None
+    } else {
+        schedule::cordoned(ground, worker, by, REASON)
+    };
     let begun = Event::Drain(DrainEvent::Begun { drain });
     Ok(Decision::quiet(cordon.into_iter().chain([begun]).collect()))
-}
-
-fn traits(ground: Ground<'_>, worker: WorkerId) -> WorkerTraits {
-    let row = ground.state.worker_traits.get(&worker).cloned();
-    row.unwrap_or_else(|| WorkerTraits::none(worker))
 }
 
 fn drain_of(ground: Ground<'_>, worker: WorkerId) -> Result<&Drain, Refusal> {
@@ -95,14 +94,11 @@ fn abort(ground: Ground<'_>, worker: WorkerId) -> Result<Decision, Refusal> {
     }
     let mut events = vec![came(drain, DrainStage::Aborted)];
     events.extend(moves::called_off(ground.state, worker));
-    events.extend(uncordoned(ground, drain));
+    // It takes vnodes again, unless it did not before.
+    if !drain.was_cordoned {
+        events.extend(schedule::uncordoned(ground, worker));
+    }
     Ok(Decision::quiet(events))
-}
-
-/// The worker takes vnodes again, unless it did not before.
-fn uncordoned(ground: Ground<'_>, drain: &Drain) -> Option<Event> {
-    let cordoned = traits(ground, drain.worker).cordon.is_some();
-    (cordoned && !drain.was_cordoned).then(|| schedule::uncordoned(ground, drain.worker))
 }
 
 fn restore(ground: Ground<'_>, worker: WorkerId) -> Result<Decision, Refusal> {
@@ -112,9 +108,7 @@ fn restore(ground: Ground<'_>, worker: WorkerId) -> Result<Decision, Refusal> {
     }
     let mut events = vec![came(drain, DrainStage::Restoring)];
     events.extend(moves::called_off(ground.state, worker));
-    if traits(ground, worker).cordon.is_some() {
-        events.push(schedule::uncordoned(ground, worker));
-    }
+    events.extend(schedule::uncordoned(ground, worker));
     Ok(Decision::quiet(events))
 }
 

@@ -23,6 +23,7 @@ mod wishes;
 
 use crate::command::{Command, Entry};
 use crate::event::Event;
+use crate::evolve::evolve;
 use crate::id::LogIndex;
 use crate::model::receipt::Subject;
 use crate::model::{Rules, SizeChange, Wishes};
@@ -233,6 +234,23 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Move(command) => moves::decide(ground, command),
         Command::Drain(command) => drain::decide(ground, command),
     }
+}
+
+/// What comes of reports in their order: each is decided with what came of those before it.
+fn one_by_one<R, E: IntoIterator<Item = Event>>(
+    ground: Ground<'_>,
+    reports: &[R],
+    decide: impl Fn(&State, &R) -> E,
+) -> Decision {
+    let mut state = ground.state.clone();
+    let mut events = Vec::new();
+    for report in reports {
+        for event in decide(&state, report) {
+            state = evolve(state, ground.entry.at, &event);
+            events.push(event);
+        }
+    }
+    Decision::quiet(events)
 }
 
 /// Refuses an amount outside `range`.

@@ -18,15 +18,9 @@ pub(super) fn decide(ground: Ground<'_>, command: &ScheduleCommand) -> Result<De
         ScheduleCommand::Label { worker, labels } => label(ground, *worker, labels),
         ScheduleCommand::Cordon { worker, reason } => cordon(ground, *worker, reason),
         ScheduleCommand::Uncordon { worker } => {
-            let before = traits(ground, *worker)?;
-            let cordon = None;
-            Ok(described(
-                &before,
-                WorkerTraits {
-                    cordon,
-                    ..before.clone()
-                },
-            ))
+            known(ground, *worker)?;
+            let uncordoned = uncordoned(ground, *worker);
+            Ok(Decision::quiet(uncordoned.into_iter().collect()))
         }
         ScheduleCommand::SetRules { vcluster, rules } => set_rules(ground, *vcluster, rules),
         ScheduleCommand::ReportFences { worker, fences } => {
@@ -40,42 +34,40 @@ pub(super) fn decide(ground: Ground<'_>, command: &ScheduleCommand) -> Result<De
     }
 }
 
-fn traits(ground: Ground<'_>, worker: WorkerId) -> Result<WorkerTraits, Refusal> {
-    if !ground.state.workers.contains_key(&worker) {
-        return Err(Refusal::not_found("worker", worker));
+fn known(ground: Ground<'_>, worker: WorkerId) -> Result<(), Refusal> {
+    if ground.state.workers.contains_key(&worker) {
+        return Ok(());
     }
-    let row = ground.state.worker_traits.get(&worker).cloned();
-    Ok(row.unwrap_or_else(|| WorkerTraits::none(worker)))
+    Err(Refusal::not_found("worker", worker))
 }
 
 /// Nothing new comes to a worker from now on.
-pub(super) fn cordoned(ground: Ground<'_>, worker: WorkerId, by: UserId, reason: &str) -> Event {
+pub(super) fn cordoned(
+    ground: Ground<'_>,
+    worker: WorkerId,
+    by: UserId,
+    reason: &str,
+) -> Option<Event> {
     let cordon = Some(Cordon {
         by,
         at: ground.entry.at,
         reason: reason.to_owned(),
     });
-    with_cordon(ground, worker, cordon)
+    let before = ground.state.traits_of(worker);
+    described(ground, WorkerTraits { cordon, ..before })
 }
 
-/// It takes vnodes again.
-pub(super) fn uncordoned(ground: Ground<'_>, worker: WorkerId) -> Event {
-    with_cordon(ground, worker, None)
+/// It takes vnodes again, if it did not.
+pub(super) fn uncordoned(ground: Ground<'_>, worker: WorkerId) -> Option<Event> {
+    let cordon = None;
+    let before = ground.state.traits_of(worker);
+    described(ground, WorkerTraits { cordon, ..before })
 }
 
-fn with_cordon(ground: Ground<'_>, worker: WorkerId, cordon: Option<Cordon>) -> Event {
-    let row = ground.state.worker_traits.get(&worker).cloned();
-    let before = row.unwrap_or_else(|| WorkerTraits::none(worker));
-    let traits = WorkerTraits { cordon, ..before };
-    Event::Schedule(ScheduleEvent::WorkerDescribed { traits })
-}
-
-fn described(before: &WorkerTraits, after: WorkerTraits) -> Decision {
-    if *before == after {
-        return Decision::quiet(Vec::new());
-    }
-    let described = ScheduleEvent::WorkerDescribed { traits: after };
-    Decision::quiet(vec![Event::Schedule(described)])
+/// Nothing if that was said already.
+fn described(ground: Ground<'_>, traits: WorkerTraits) -> Option<Event> {
+    let news = ground.state.traits_of(traits.worker) != traits;
+    news.then_some(Event::Schedule(ScheduleEvent::WorkerDescribed { traits }))
 }
 
 fn label(
@@ -83,8 +75,8 @@ fn label(
     worker: WorkerId,
     labels: &BTreeMap<String, Option<String>>,
 ) -> Result<Decision, Refusal> {
-    let before = traits(ground, worker)?;
-    let mut after = before.clone();
+    known(ground, worker)?;
+    let mut after = ground.state.traits_of(worker);
     for (key, value) in labels {
         let key = Name::parse("label", key)?;
         match value {
@@ -98,7 +90,8 @@ fn label(
         }
     }
     check_count(after.labels.len())?;
-    Ok(described(&before, after))
+    let described = described(ground, after);
+    Ok(Decision::quiet(described.into_iter().collect()))
 }
 
 fn check_count(labels: usize) -> Result<(), Refusal> {
@@ -121,28 +114,15 @@ fn check_value(key: &Name, value: &str) -> Result<(), Refusal> {
 
 /// Whoever did it first stays the one who did, unless there is something else to say.
 fn cordon(ground: Ground<'_>, worker: WorkerId, reason: &str) -> Result<Decision, Refusal> {
-    let before = traits(ground, worker)?;
+    known(ground, worker)?;
     plain_text("reason", reason, WorkerTraits::TEXT_BYTES_MAX)?;
-    if before
-        .cordon
-        .as_ref()
-        .is_some_and(|cordon| cordon.reason == reason)
-    {
+    let before = ground.state.traits_of(worker).cordon;
+    if before.is_some_and(|cordon| cordon.reason == reason) {
         return Ok(Decision::quiet(Vec::new()));
     }
     let by = permit::person(ground.state, ground.entry.actor)?.id;
-    let cordon = Some(Cordon {
-        by,
-        at: ground.entry.at,
-        reason: reason.to_owned(),
-    });
-    Ok(described(
-        &before,
-        WorkerTraits {
-            cordon,
-            ..before.clone()
-        },
-    ))
+    let cordoned = cordoned(ground, worker, by, reason);
+    Ok(Decision::quiet(cordoned.into_iter().collect()))
 }
 
 /// Refuses rules that no worker could meet or nobody could read.

@@ -1,9 +1,8 @@
 //! Placements proposed by the leader's duty, and workers' reports. Both speak of a state that may have moved on
 //! meanwhile: what no longer fits is left out, and comes again if it still matters.
 
-use super::{Decision, Ground, moves, snapshot};
+use super::{Decision, Ground, moves, one_by_one, snapshot};
 use crate::event::{Event, VclusterRef, VnodeRef};
-use crate::evolve::evolve;
 use crate::id::{Epoch, VnodeId, WorkerId};
 use crate::model::{Placement, VclusterWanted, Vnode, VnodeSeen, VnodeWanted};
 use crate::place::{self, Board, Obstacle};
@@ -74,15 +73,9 @@ pub(super) fn report(
             });
         }
     }
-    let mut state = ground.state.clone();
-    let mut events = Vec::new();
-    for report in reports {
-        for event in report_one(ground, &state, worker, report) {
-            state = evolve(state, ground.entry.at, &event);
-            events.push(event);
-        }
-    }
-    Ok(Decision::quiet(events))
+    Ok(one_by_one(ground, reports, |state, report| {
+        report_one(ground, state, worker, report)
+    }))
 }
 
 fn text_length(seen: &Reported) -> usize {

@@ -39,17 +39,18 @@ fn brings_back(drain: &Drain) -> bool {
 
 /// To what an open drain comes now; nothing while something is left to be done.
 pub(crate) fn outcome(state: &State, drain: &Drain, now: UnixMs) -> Option<DrainStage> {
+    let rests = state.moves_at(drain.worker).next().is_none();
     match drain.stage {
-        _ if state.moves_at(drain.worker).next().is_some() => {
-            let late = drain.deadline_at.is_some_and(|deadline| now >= deadline);
-            (late && drain.stage == DrainStage::Draining).then_some(DrainStage::Late)
+        DrainStage::Draining if rests && left(state, drain).next().is_none() => {
+            Some(DrainStage::Drained)
         }
-        DrainStage::Draining if left(state, drain).next().is_none() => Some(DrainStage::Drained),
         DrainStage::Draining => {
             let late = drain.deadline_at.is_some_and(|deadline| now >= deadline);
             late.then_some(DrainStage::Late)
         }
-        DrainStage::Restoring if away(state, drain).next().is_none() => Some(DrainStage::Restored),
+        DrainStage::Restoring if rests && away(state, drain).next().is_none() => {
+            Some(DrainStage::Restored)
+        }
         DrainStage::Restoring
         | DrainStage::Drained
         | DrainStage::Late

@@ -43,8 +43,7 @@ impl Board {
                 continue;
             }
             board.loads.insert(worker.id, Load::none(state, worker));
-            let here = state.vnodes_on(worker.id);
-            for vnode in here.chain(state.expected_on(worker.id)) {
+            for vnode in state.kept_on(worker.id) {
                 board.count(vnode, worker.id);
             }
         }

@@ -26,10 +26,7 @@ pub struct Load {
 /// its GPUs: they are in its hands until it is gone. One on its way is promised its room at both workers.
 #[must_use]
 pub fn load(state: &State, worker: &Worker) -> Load {
-    let here = state
-        .vnodes_on(worker.id)
-        .chain(state.expected_on(worker.id));
-    let promised = here.filter(|vnode| counts(vnode));
+    let promised = state.kept_on(worker.id).filter(|vnode| counts(vnode));
     promised.fold(Load::none(state, worker), |load, vnode| {
         load.with(state.promised_to(vnode), state.wishes_of(vnode.id))
     })

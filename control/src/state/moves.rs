@@ -26,11 +26,12 @@ impl State {
         found.filter_map(|(_, vnode)| self.moves.get(vnode))
     }
 
-    /// Vnodes for which a worker keeps room though they are not placed there: they come, or may have to come back.
-    pub fn expected_on(&self, worker: WorkerId) -> impl Iterator<Item = &Vnode> {
+    /// Vnodes for which a worker keeps room: those placed there, and those on their way, which come or may have to come back.
+    pub fn kept_on(&self, worker: WorkerId) -> impl Iterator<Item = &Vnode> {
         let moves = self.moves_at(worker);
         let other = moves.filter(move |moving| moving.other_worker() == worker);
-        other.filter_map(|moving| self.vnodes.get(&moving.vnode))
+        let expected = other.filter_map(|moving| self.vnodes.get(&moving.vnode));
+        self.vnodes_on(worker).chain(expected)
     }
 
     /// Workers within `range` that expect a vnode of `image`.

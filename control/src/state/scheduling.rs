@@ -12,6 +12,13 @@ impl State {
         row.map_or(Rules::usual(), |row| &row.rules)
     }
 
+    /// What an admin said of a worker.
+    #[must_use]
+    pub fn traits_of(&self, worker: WorkerId) -> WorkerTraits {
+        let row = self.worker_traits.get(&worker).cloned();
+        row.unwrap_or_else(|| WorkerTraits::none(worker))
+    }
+
     pub(crate) fn put_worker_traits(&mut self, traits: WorkerTraits) {
         self.worker_traits.insert(traits.worker, traits);
     }

@@ -1,5 +1,7 @@
 //! Workers that are emptied, as an admin sees them.
 
+use std::cell::LazyCell;
+
 use serde::{Deserialize, Serialize};
 
 use crate::drain::due;
@@ -101,7 +103,6 @@ pub fn show(state: &State, asker: &User, drain: &Drain) -> DrainView {
 }
 
 fn stuck(state: &State, asker: &User, drain: &Drain, left: &[&Vnode]) -> Vec<Stuck> {
-    let board = Board::of(state);
     let back = matches!(drain.stage, DrainStage::Restoring | DrainStage::Restored);
     let here: Vec<&Vnode> = if back {
         let moved = drain.moved.iter();
@@ -112,6 +113,8 @@ fn stuck(state: &State, asker: &User, drain: &Drain, left: &[&Vnode]) -> Vec<Stu
     let waiting = here
         .into_iter()
         .filter(|vnode| state.open_move(vnode.id).is_none());
+    // All vnodes of the cluster are counted for it, and mostly nobody is stuck.
+    let board = LazyCell::new(|| Board::of(state));
     let stuck = waiting.filter_map(|vnode| {
         let why = match drain.failed.get(&vnode.id) {
             Some(failed) => failed.cause.clone(),

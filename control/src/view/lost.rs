@@ -1,5 +1,6 @@
 //! Vnodes whose worker is lost, in words.
 
+use crate::calendar::date;
 use crate::id::UnixMs;
 use crate::lost;
 use crate::model::{OnLost, Vnode, Worker, WorkerStatus};
@@ -43,26 +44,9 @@ pub(super) fn began_anew(state: &State, vnode: &Vnode) -> Option<String> {
 fn utc(at: UnixMs) -> String {
     let seconds = at.0 / 1_000;
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
+    let (year, month, day) = date(days);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
-/// Year, month and day of so many days after 1970-01-01: `civil_from_days` of
-/// <https://howardhinnant.github.io/date_algorithms.html>, whose years begin with March.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    (year + era * 400 + next, month, day)
 }
 
 #[cfg(test)]

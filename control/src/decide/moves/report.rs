@@ -1,9 +1,8 @@
 //! What workers report of moves, and what their reports of vnodes mean for moves.
 
 use super::{ended, switching};
-use crate::decide::{Decision, Ground, plain_text};
+use crate::decide::{Decision, Ground, one_by_one, plain_text};
 use crate::event::{Event, VnodeRef};
-use crate::evolve::evolve;
 use crate::id::{Epoch, WorkerId};
 use crate::model::{
     Checkpointing, Move, MoveEnd, MoveStage, MoveWay, Placement, Vnode, VnodeSeen, VnodeWanted,
@@ -24,15 +23,9 @@ pub(in crate::decide) fn report(
             plain_text("a report's text", cause, Move::CAUSE_BYTES_MAX)?;
         }
     }
-    let mut state = ground.state.clone();
-    let mut events = Vec::new();
-    for report in reports {
-        if let Some(event) = report_one(ground, &state, worker, report) {
-            state = evolve(state, ground.entry.at, &event);
-            events.push(event);
-        }
-    }
-    Ok(Decision::quiet(events))
+    Ok(one_by_one(ground, reports, |state, report| {
+        report_one(ground, state, worker, report)
+    }))
 }
 
 fn report_one(

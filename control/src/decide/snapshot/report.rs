@@ -1,9 +1,8 @@
 //! What workers report of snapshots and restores.
 
 use super::{TEXT_LEN_MAX, deleted, of_kind, restore_seen};
-use crate::decide::{Decision, Ground, plain_text};
+use crate::decide::{Decision, Ground, one_by_one, plain_text};
 use crate::event::{Event, VnodeRef};
-use crate::evolve::evolve;
 use crate::id::WorkerId;
 use crate::model::{RestoreSeen, Snapshot, SnapshotRestore, SnapshotSeen, SnapshotWhy, Vnode};
 use crate::refusal::Refusal;
@@ -23,15 +22,9 @@ pub(super) fn report(
             plain_text("a report's text", cause, TEXT_LEN_MAX)?;
         }
     }
-    let mut state = ground.state.clone();
-    let mut events = Vec::new();
-    for report in reports {
-        for event in report_one(ground, &state, worker, report) {
-            state = evolve(state, ground.entry.at, &event);
-            events.push(event);
-        }
-    }
-    Ok(Decision::quiet(events))
+    Ok(one_by_one(ground, reports, |state, report| {
+        report_one(ground, state, worker, report)
+    }))
 }
 
 fn report_one(
