@@ -25,8 +25,9 @@ use crate::{checkpoint, disk, home, lxcfs, per_vnode, rootfs};
 
 /// Fetches an image from whichever worker holds it.
 pub(crate) fn fetch_image(host: &LinuxHost, image: &AssignedImage) -> Result<(), AgentFault> {
+    let dialer = host.config.dialer();
     host.images.once(image.digest, || {
-        let fetch = images::fetch(&host.config.credentials, &host.images, image);
+        let fetch = images::fetch(&dialer, &host.images, image);
         host.runtime.block_on(fetch)
     })
 }

@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::config::AgentConfig;
+use crate::drill::Drills;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
 use crate::host::{Act, Host, Observation};
@@ -75,6 +76,7 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
         told,
         tell: receive_tell,
         known: known.clone(),
+        drills: Drills::default(),
         config: config.clone(),
     };
     let departures = Departures::default();

@@ -156,8 +156,7 @@ async fn begun(host: &LinuxHost, arrival: &AssignedArrival) -> Result<Arrival, A
         disk_bytes_max: disk::bytes(arrival.disk_mib),
         checkpoint_bytes_max: CHECKPOINT_BYTES_MAX,
     };
-    let (state, own) = (host.state.clone(), host.config.credentials.clone());
-    Arrival::begin(state, own, source, moving).await
+    Arrival::begin(host.state.clone(), host.config.dialer(), source, moving).await
 }
 
 /// Deletes what came.

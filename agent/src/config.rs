@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use docklet_control::model::WorkerCapacity;
-use docklet_link::Credentials;
+use docklet_link::{Credentials, Dialer, Gate};
 
 use crate::gpu::GpuSettings;
 use crate::home::Homes;
@@ -42,4 +42,14 @@ pub struct AgentConfig {
     pub gpus: GpuSettings,
     /// The program that re-executes itself as helper, normally this one.
     pub helper: PathBuf,
+    /// Shut while this worker looks lost for a drill. All its connections to masters and other workers go through it.
+    pub gate: Gate,
+}
+
+impl AgentConfig {
+    /// Dials masters and other workers.
+    #[must_use]
+    pub fn dialer(&self) -> Dialer {
+        Dialer::new(self.credentials.clone()).through(self.gate.clone())
+    }
 }

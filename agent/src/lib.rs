@@ -19,6 +19,7 @@ pub mod container_config;
 mod disk;
 pub mod doctor;
 pub mod door;
+mod drill;
 pub mod fault;
 pub mod gpu;
 pub mod home;

@@ -18,6 +18,7 @@ use rand::seq::SliceRandom;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::AgentConfig;
+use crate::drill::Drills;
 use crate::fault::AgentFault;
 use crate::lease::Lease;
 use crate::lease::renewals::Renewals;
@@ -73,12 +74,14 @@ pub struct MasterLink {
     pub tell: mpsc::Receiver<Tell>,
     /// The newest assignment, also from before a restart.
     pub known: Option<Assignment>,
+    /// What it has to do with drills.
+    pub(crate) drills: Drills,
 }
 
 impl MasterLink {
     /// Keeps a connection to some master until the loop is gone.
     pub async fn run(mut self) {
-        let dialer = Dialer::new(self.config.credentials.clone());
+        let dialer = self.config.dialer();
         while !self.told.is_closed() {
             for addr in self.addresses() {
                 match self.follow(&dialer, &addr).await {
@@ -121,6 +124,7 @@ impl MasterLink {
             images: self.images.borrow_and_update().clone(),
         };
         channel.send(&hello).await?;
+        self.drills.connected();
         if self.told.send(Told::Connected).await.is_err() {
             return Ok(());
         }
@@ -146,6 +150,9 @@ impl MasterLink {
                     // A master that is too old to know this ends the connection, and is told by the next hello.
                     let facts = self.facts.borrow_and_update().clone();
                     channel.send(&FromAgent::Facts(facts)).await?;
+                }
+                (drill, fault) = self.drills.done() => {
+                    channel.send(&FromAgent::DrillDone { drill, fault }).await?;
                 }
                 _ = heartbeat.tick() => channel.send(&renewals.heartbeat()?).await?,
                 tell = self.tell.recv() => match tell {
@@ -183,12 +190,17 @@ impl MasterLink {
         match message {
             ToAgent::Assignment(assignment) if assignment.index >= self.index() => {
                 self.members.learn(&assignment);
+                let around = Dialer::new(self.config.credentials.clone());
+                let masters = assignment.masters.clone();
+                self.drills
+                    .take(assignment.drill, &self.config.gate, &around, masters);
                 self.known = Some((*assignment).clone());
                 Ok(self.told.send(Told::Assignment(assignment)).await.is_ok())
             }
             ToAgent::Assignment(_)
             | ToAgent::Recorded { .. }
             | ToAgent::Alive
+            | ToAgent::DrillPulse { .. }
             | ToAgent::Lease { .. } => Ok(true),
             ToAgent::Resync { reason } => Err(LinkFault::Remote(reason)),
             ToAgent::Behind { applied } => Err(LinkFault::Remote(format!(

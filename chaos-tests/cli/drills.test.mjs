@@ -140,6 +140,58 @@ test("a master killed while it tries a backup out: the drill fails, ends by itse
   for (const master of ["m1", "m2", "m3"]) assert.ok(!existsSync(`${cluster.dir}/${master}/rehearsal`), "nothing is left of either");
 });
 
+test("a worker that looks lost: what is to begin anew elsewhere does, the rest waits, all runs afterwards", async () => {
+  cluster.run("vc", "create", "waits", "--vnodes", "2", "--wait");
+  cluster.run("vc", "create", "moves", "--vnodes", "2", "--on-lost", "restart", "--wait");
+  const ask = ["drill", "worker-loss", "--worker", "w2", "--announce", "0s", "--yes"];
+  const dear = await until("a promise of the worker to end it", () => {
+    const ran = cluster.try([...ask, "--max-gap", "3s", "--for", "20s"]);
+    if (ran.code === 0) cluster.run("drill", "abort", String(drills()[0].id));
+    return ran.code !== 0 && !ran.stderr.includes("is under way") && ran;
+  });
+  assert.equal(dear.code, 4, dear.stderr);
+  assert.match(dear.stderr, /1 of the vnodes of w2 would begin anew elsewhere.* --on-lost wait/);
+  assert.equal(cluster.try([...ask, "--for", "2s"]).code, 2, "too short to be found out");
+  const ran = drill("worker-loss", ...ask.slice(2), "--max-gap", "30s", "--for", "20s");
+  passed(ran);
+  const { loss, figures, targets } = ran.view;
+  console.log(`worker lost: ${JSON.stringify(loss)}`);
+  assert.deepEqual(targets, ["w2"]);
+  assert.ok(loss.held_ms >= 20_000 && loss.down_ms < 10_000, "found out in time");
+  assert.deepEqual([figures.vnodes_before, figures.vnodes_after, figures.elections], [4, 4, 0]);
+  const seen = Object.fromEntries(loss.vnodes.map(({ vnode, ...rest }) => [vnode, rest]));
+  assert.deepEqual(Object.keys(seen).sort(), ["moves/host-1", "waits/host-1"]);
+  assert.equal(seen["moves/host-1"].went_to, "w1");
+  assert.ok(seen["moves/host-1"].again_ms > 5_000 && seen["moves/host-1"].unreached_ms > 5_000, "not before its old worker has ended it");
+  assert.equal(seen["waits/host-1"].again_ms, null);
+  assert.ok(seen["waits/host-1"].unreached_ms > 15_000, "nobody reached it");
+  assert.equal(cluster.run("exec", "waits/host-1", "--", "hostname").trim(), "host-1", "and it went on");
+});
+
+test("a worker's loss that is aborted is over at once", async () => {
+  const { terminal, view } = await attached("worker-loss", "--worker", "w2", "--announce", "0s", "--for", "60s", "--yes");
+  await until("the loss to be found out", () => cluster.json("drill", "show", String(view.id)).loss.down_ms !== null);
+  cluster.run("drill", "abort", String(view.id));
+  const end = await ended(view.id);
+  tell(end);
+  assert.equal(end.verdict, "aborted", end.reasons.join("; "));
+  assert.ok(end.loss.held_ms < 30_000, `${end.loss.held_ms}`);
+  terminal.kill("SIGKILL");
+});
+
+test("an agent that is started anew meanwhile is back, and does not do it again", async () => {
+  const { terminal, view } = await attached("worker-loss", "--worker", "w2", "--announce", "0s", "--for", "60s", "--yes");
+  await until("the loss to be found out", () => cluster.json("drill", "show", String(view.id)).loss.down_ms !== null);
+  cluster.kill("w2");
+  cluster.run("dev", "up");
+  const end = await ended(view.id);
+  tell(end);
+  assert.equal(end.verdict, "failed", end.reasons.join("; "));
+  assert.match(end.reasons.join(), /worker w2 did not do as ordered: the order was there before/);
+  terminal.kill("SIGKILL");
+  for (const name of ["waits", "moves"]) cluster.run("vc", "delete", name, "--wait");
+});
+
 test("a second drill, one that costs more than is accepted, and one on an unwell cluster are refused", async () => {
   const cheap = cluster.try(["drill", "quorum-loss", "--for", "5s", "--max-gap", "2s", "--yes"]);
   assert.equal(cheap.code, 4, cheap.stderr);

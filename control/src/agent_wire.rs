@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::assignment::Assignment;
-use crate::id::{Digest, LogIndex, WorkerId};
-use crate::model::{VnodeFence, WorkerFacts};
+use crate::id::{Digest, DrillId, LogIndex, WorkerId};
+use crate::model::{VnodeFence, WorkerFacts, WorkerFault};
 use crate::report::{MoveReport, ResizeReport, SaveReport, SnapshotReport, VnodeReport};
 
 /// From the agent.
@@ -45,6 +45,10 @@ pub enum FromAgent {
     Renew { number: u64, anew: bool },
     /// Vnodes that the worker ends by itself from now on when its lease is over.
     Fences(Vec<VnodeFence>),
+    /// First message of a connection that only asks, again and again, whether a worker that looks lost for a drill may go on.
+    DrillPulse { drill: DrillId },
+    /// What the worker did to itself for a drill.
+    DrillDone { drill: DrillId, fault: WorkerFault },
 }
 
 /// To the agent.
@@ -63,4 +67,6 @@ pub enum ToAgent {
     /// The lease that the numbered heartbeat asked for is granted, and lasts from when that was sent. If it asked anew, what
     /// the worker is assigned was sent before this.
     Lease { number: u64 },
+    /// Why the drill that was asked about must end; none if it may go on.
+    DrillPulse { stop: Option<String> },
 }

@@ -12,14 +12,15 @@ use ipnetwork::Ipv4Network;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::{DiskMib, VnodeSize};
+use crate::drill;
 use crate::id::{
     Digest, Epoch, LogIndex, MasterId, NetworkId, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::image::copies;
 use crate::model::vnode::MacAddress;
 use crate::model::{
-    Bandwidth, ClusterId, HomeUsual, ImageRun, ImageSpec, Network, PortNumber, PublicPort,
-    SaveSeen, Vnode, VnodeWanted,
+    Bandwidth, ClusterId, DrillOrder, HomeUsual, ImageRun, ImageSpec, Network, PortNumber,
+    PublicPort, SaveSeen, Vnode, VnodeWanted,
 };
 use crate::state::State;
 use moves::{AssignedArrival, AssignedDeparture};
@@ -76,6 +77,9 @@ pub struct Assignment {
     /// Its lease, and the vnodes that need it.
     #[serde(default)]
     pub fencing: crate::lost::Fencing,
+    /// What it is to do to itself for a drill.
+    #[serde(default)]
+    pub drill: Option<DrillOrder>,
 }
 
 /// New limits of a vnode: those that the assignment has.
@@ -288,6 +292,7 @@ pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignmen
         arrivals: moves::arrivals(state, worker),
         departures: moves::departures(state, worker),
         fencing: crate::lost::fencing(state, &vnodes),
+        drill: drill::loss::order(state, worker),
     }
 }
 

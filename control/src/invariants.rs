@@ -1,6 +1,7 @@
 //! What must hold of every reachable state, and of every step from one to the next; tests and simulations call both
 //! after each entry.
 
+mod drills;
 mod images;
 mod lost;
 mod moves;
@@ -8,7 +9,6 @@ mod moves;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::VnodeId;
-use crate::model::drill::{Drill, DrillBegun, DrillStage};
 use crate::model::{
     HomeUsual, ImageTitle, KbitPerS, Network, PublicPort, Snapshot, SnapshotRhythm, SnapshotWhy,
     VclusterWanted, Visibility, VnodeSeen, VnodeWanted, Wishes,
@@ -36,7 +36,7 @@ pub fn broken(state: &State) -> Vec<String> {
     moves::moves_are_sound(state, &mut broken);
     lost::rows_are_of_somebody(state, &mut broken);
     masters_remain(state, &mut broken);
-    drills_are_sound(state, &mut broken);
+    drills::drills_are_sound(state, &mut broken);
     programs_know_enough(state, &mut broken);
     rows_rebuild_the_state(state, &mut broken);
     broken
@@ -52,7 +52,7 @@ pub fn broken_by(before: &State, after: &State) -> Vec<String> {
     lost::vnodes_stay_where_they_run(before, after, &mut broken);
     images::stay_within_quotas(before, after, &mut broken);
     masters_never_return(before, after, &mut broken);
-    drills_go_forward(before, after, &mut broken);
+    drills::drills_go_forward(before, after, &mut broken);
     versions_rise(before, after, &mut broken);
     broken
 }
@@ -467,39 +467,6 @@ fn snapshots_max(why: SnapshotWhy) -> usize {
         // One that is to be taken and one that is being restored come on top of those that are kept.
         SnapshotWhy::Scheduled => *SnapshotRhythm::KEEP_RANGE.end() as usize + 2,
         SnapshotWhy::Restored => Snapshot::BEFORE_RESTORE_MAX,
-    }
-}
-
-/// One drill at a time, no fault without its announcement, a verdict exactly at the end, and bounds on what is kept.
-fn drills_are_sound(state: &State, broken: &mut Vec<String>) {
-    let running = state.drills.values().filter(|drill| drill.runs()).count();
-    let the_newest = state.running_drill().is_some() as usize;
-    if running != the_newest || state.drills.len() > Drill::KEPT_MAX {
-        broken.push(format!("{running} drills run, of {}", state.drills.len()));
-    }
-    for drill in state.drills.values() {
-        let early = |begun: &DrillBegun| begun.at < drill.fault_at;
-        let ended = drill.ending.is_some() == (drill.stage == DrillStage::Ended);
-        let probed = drill.runs() || drill.probes.is_empty();
-        let measured = drill.measured.iter().all(|report| report.acked.is_sound());
-        let bounded = drill.steps.len() <= Drill::STEPS_MAX;
-        let sound = ended && probed && measured && bounded;
-        if !sound || drill.begun.as_ref().is_some_and(early) {
-            broken.push(format!("drill {} is not sound", drill.id));
-        }
-    }
-}
-
-/// What ended stays as it is, and no stage comes back.
-fn drills_go_forward(before: &State, after: &State, broken: &mut Vec<String>) {
-    for old in before.drills.values() {
-        let Some(new) = after.drills.get(&old.id) else {
-            continue;
-        };
-        let rewritten = !old.runs() && old != new;
-        if rewritten || new.stage < old.stage || new.plan != old.plan {
-            broken.push(format!("drill {} went back", old.id));
-        }
     }
 }
 

@@ -179,10 +179,14 @@ fn drill_needs(command: &DrillCommand) -> Needs {
         DrillCommand::Abort { .. } => Needs::AdminOrDuty,
         DrillCommand::Probe { prober, .. } => of_prober(*prober),
         DrillCommand::ReportProbes { report, .. } => of_prober(report.prober),
-        DrillCommand::ReportFault { .. } | DrillCommand::ReportRestore { .. } => Needs::Door,
+        DrillCommand::ReportFault { .. }
+        | DrillCommand::ReportRestore { .. }
+        | DrillCommand::ReportService { .. } => Needs::Door,
+        DrillCommand::ReportLoss { worker, .. } => Needs::ThisWorker(*worker),
         DrillCommand::Begin { .. }
         | DrillCommand::TakeOver { .. }
         | DrillCommand::Check { .. }
+        | DrillCommand::NoteLoss { .. }
         | DrillCommand::Finish { .. } => Needs::Duty,
     }
 }

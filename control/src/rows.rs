@@ -250,6 +250,7 @@ macro_rules! for_each_map {
             put_vnode_loss,
             remove_vnode_loss
         );
+        $with!(WorkerLosses, losses, DrillId, put_loss, remove_loss);
     };
 }
 

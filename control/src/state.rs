@@ -28,7 +28,7 @@ use crate::model::{
     Program, PublicPort, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy,
     SnapshotRestore, SnapshotSave, SnapshotSchedule, User, UserHome, UserImageQuota, Vcluster,
     VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence, VnodeLoss, VnodeResize,
-    VnodeWanted, VnodeWishes, Worker, WorkerTraits,
+    VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -120,6 +120,8 @@ pub struct State {
     pub receipts: RowMap<LogIndex, Receipt>,
     /// Drills, the newest last; the oldest are dropped.
     pub drills: RowMap<DrillId, Drill>,
+    /// The workers of those of them that make one look lost.
+    pub losses: RowMap<DrillId, WorkerLoss>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }

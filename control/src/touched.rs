@@ -74,6 +74,7 @@ pub fn touched(before: &State, after: &State) -> Touched {
     tracing.ports();
     tracing.snapshots();
     tracing.moves();
+    tracing.losses();
     tracing.neighbours();
     tracing.touched
 }
@@ -146,6 +147,7 @@ impl<'s> Tracing<'s> {
             || before.replacements != after.replacements
             || before.join_tokens != after.join_tokens
             || before.drills != after.drills
+            || before.losses != after.losses
             || before.image_names != after.image_names
             || before.image_titles != after.image_titles
             || before.image_groups != after.image_groups

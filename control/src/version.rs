@@ -5,6 +5,8 @@
 //! master knows it, all do as the version before did.
 
 use crate::command::Command;
+use crate::drill::command::DrillCommand;
+use crate::model::drill::DrillKind;
 use crate::model::{ClusterVersion, Master, Program};
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -20,6 +22,7 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Schedule(_)
         | Command::Move(_)
         | Command::Drain(_) => ClusterVersion(3),
+        Command::Drill(command) => needed_for_drill(command),
         Command::RecordBackup => ClusterVersion(2),
         Command::AddPort { .. }
         | Command::RemovePort { .. }
@@ -50,12 +53,30 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::RemoveMaster { .. }
         | Command::ReplaceMaster { .. }
         | Command::SetAutopilot { .. }
-        | Command::Drill(_)
         | Command::ReportDivergence { .. }
         | Command::RestoreCluster { .. }
         | Command::RecoverCluster { .. }
         | Command::ReportProgram { .. }
         | Command::RaiseVersion { .. } => ClusterVersion::FIRST,
+    }
+}
+
+fn needed_for_drill(command: &DrillCommand) -> ClusterVersion {
+    match command {
+        DrillCommand::Start { ask, .. } if ask.kind == DrillKind::WorkerLoss => ClusterVersion(3),
+        DrillCommand::NoteLoss { .. }
+        | DrillCommand::ReportLoss { .. }
+        | DrillCommand::ReportService { .. } => ClusterVersion(3),
+        DrillCommand::Start { .. }
+        | DrillCommand::Begin { .. }
+        | DrillCommand::TakeOver { .. }
+        | DrillCommand::Probe { .. }
+        | DrillCommand::ReportFault { .. }
+        | DrillCommand::ReportRestore { .. }
+        | DrillCommand::Abort { .. }
+        | DrillCommand::Check { .. }
+        | DrillCommand::ReportProbes { .. }
+        | DrillCommand::Finish { .. } => ClusterVersion::FIRST,
     }
 }
 

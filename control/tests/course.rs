@@ -273,3 +273,44 @@ fn the_verdict_waits_for_the_probers_but_not_for_ever() {
         "{finish:?}"
     );
 }
+
+#[test]
+fn what_is_new_of_a_worker_that_looks_lost_is_noted_and_its_return_is_waited_for() {
+    let drill = begun(DrillKind::WorkerLoss, &[], 1);
+    let looks = |loss_is_new, loss_is_over| Seen {
+        loss_is_new,
+        loss_is_over,
+        ..seen(1, &[])
+    };
+    let during = UnixMs(FAULT_AT + 2_000);
+    let noted = Next::Propose(DrillCommand::NoteLoss { drill: ID });
+    assert_eq!(next(&drill, &looks(true, false), during), noted);
+    assert_eq!(next(&drill, &looks(false, false), during), Next::Wait);
+    let over = next(&drill, &looks(false, true), during);
+    let checks = |next| matches!(next, Next::Propose(DrillCommand::Check { .. }));
+    assert!(checks(over));
+    // Whoever never comes back is not waited for.
+    assert!(checks(next(&drill, &looks(false, false), UnixMs(32_000))));
+}
+
+#[test]
+fn masters_that_watch_vnodes_are_waited_for_a_while() {
+    let mut drill = begun(DrillKind::WorkerLoss, &[], 1);
+    drill.stage = DrillStage::Checking;
+    let at = UnixMs(20_000);
+    let what = DrillMark::Checking;
+    drill.steps.push(DrillStep { at, what });
+    let missing = Seen {
+        service_is_missing: true,
+        ..seen(1, &[])
+    };
+    assert_eq!(next(&drill, &missing, at.plus_ms(1)), Next::Wait);
+    assert_eq!(
+        next(&drill, &missing, at.plus_ms(4_000)),
+        Next::AskForChecks
+    );
+    assert_eq!(
+        next(&drill, &seen(1, &[]), at.plus_ms(1)),
+        Next::AskForChecks
+    );
+}

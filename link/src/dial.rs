@@ -81,7 +81,13 @@ impl Dialer {
         in_time(reach).await
     }
 
-    /// Opens a bare TLS connection, for other protocols. It goes around the gate.
+    /// Who it proves to be.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.own.identity
+    }
+
+    /// Opens a bare TLS connection, for other protocols.
     ///
     /// # Errors
     /// It cannot be reached in time, or is another.
@@ -89,9 +95,14 @@ impl Dialer {
         &self,
         addr: &str,
         expect: Expect,
-    ) -> Result<TlsStream<TcpStream>, LinkFault> {
+    ) -> Result<TlsStream<Gated<TcpStream>>, LinkFault> {
         let config = tls::client_config(&self.own, expect)?;
-        in_time(async { handshake(addr, connect_tcp(addr).await?, config).await }).await
+        let reach = async {
+            self.gate.passable().await;
+            let tcp = self.gate.through(connect_tcp(addr).await?);
+            handshake(addr, tcp, config).await
+        };
+        in_time(reach).await
     }
 }
 

@@ -204,10 +204,12 @@ impl Doors {
 /// The handshake failed, or the certificate has no identity.
 pub async fn accept(
     tcp: TcpStream,
+    gate: &Gate,
     tls: Arc<ServerConfig>,
-) -> Result<(Option<Identity>, TlsStream<TcpStream>), LinkFault> {
+) -> Result<(Option<Identity>, TlsStream<Gated<TcpStream>>), LinkFault> {
     tcp.set_nodelay(true)?;
-    handshake(tcp, tls).await
+    gate.passable().await;
+    handshake(gate.through(tcp), tls).await
 }
 
 async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(

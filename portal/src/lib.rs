@@ -22,6 +22,7 @@ mod past;
 mod problem;
 mod router;
 mod serve;
+mod service;
 mod terminal;
 mod worker;
 

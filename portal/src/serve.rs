@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::brake::Brake;
 use crate::dispatch::Dispatcher;
 use crate::meters::Meters;
-use crate::{past, router};
+use crate::{past, router, service};
 
 /// What the doors of one master need.
 pub struct PortalConfig {
@@ -61,8 +61,13 @@ pub async fn serve(config: PortalConfig) -> std::io::Result<()> {
         meters: Meters::default(),
         looks: Arc::new(Semaphore::new(past::LOOKS_MAX)),
     };
-    let router = router::router(portal);
     let mut servers = tokio::task::JoinSet::new();
+    let watching = service::run(portal.clone());
+    servers.spawn(async move {
+        watching.await;
+        Ok(())
+    });
+    let router = router::router(portal);
     for addr in config.listen {
         let listener = shared_listener(addr)?;
         let server = axum_server::from_tcp_rustls(listener, tls.clone())?;

@@ -5,6 +5,7 @@ use docklet_control::model::{User, Vcluster, Vnode, Worker};
 use docklet_control::name::Name;
 use docklet_control::view::Phase;
 use docklet_control::{Refusal, State, permit, view};
+use docklet_link::gate::Gated;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::tls::Expect;
 use tokio::net::TcpStream;
@@ -16,7 +17,7 @@ use crate::problem::Problem;
 use crate::serve::Portal;
 
 /// A socket to a worker.
-pub(crate) type WorkerSocket = WebSocketStream<TlsStream<TcpStream>>;
+pub(crate) type WorkerSocket = WebSocketStream<TlsStream<Gated<TcpStream>>>;
 
 /// A vnode and where it is.
 pub(crate) struct Located {

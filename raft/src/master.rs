@@ -250,7 +250,8 @@ impl Master {
     }
 
     /// Milliseconds since 1970 by this master's clock.
-    pub(crate) fn now(&self) -> UnixMs {
+    #[must_use]
+    pub fn now(&self) -> UnixMs {
         (self.inner.world.clock)()
     }
 

@@ -172,6 +172,7 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
         homes,
         gpus,
         helper: std::env::current_exe().context("find this program")?,
+        gate: docklet_link::Gate::default(),
     };
     let mut stop = signal(SignalKind::terminate())?;
     tokio::select! {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use docklet_control::assignment::AssignedImage;
 use docklet_control::id::Digest;
+use docklet_link::Dialer;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::tls::Expect;
-use docklet_link::{Credentials, Dialer};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -164,7 +164,7 @@ async fn announce(door: &Door, digest: Digest) -> Result<(), AgentFault> {
 
 /// Fetches an image from one of its holders.
 pub(crate) async fn fetch(
-    own: &Credentials,
+    dialer: &Dialer,
     store: &ImageStore,
     image: &AssignedImage,
 ) -> Result<(), AgentFault> {
@@ -172,9 +172,9 @@ pub(crate) async fn fetch(
         let identity = Identity {
             role: PeerRole::Agent,
             id: worker.0,
-            cluster: own.identity.cluster,
+            cluster: dialer.identity().cluster,
         };
-        match fetch_from(own, store, image, identity, addr).await {
+        match fetch_from(dialer, store, image, identity, addr).await {
             Ok(()) => return Ok(()),
             Err(fault) => tracing::warn!(%addr, fault = fault.full_text(), "image not fetched"),
         }
@@ -183,7 +183,7 @@ pub(crate) async fn fetch(
 }
 
 async fn fetch_from(
-    own: &Credentials,
+    dialer: &Dialer,
     store: &ImageStore,
     image: &AssignedImage,
     holder: Identity,
@@ -194,7 +194,6 @@ async fn fetch_from(
         let resume = tokio::task::spawn_blocking(move || store.resume(digest, bytes));
         resume.await.map_err(std::io::Error::other)??
     };
-    let dialer = Dialer::new(own.clone());
     let stream = dialer.connect(addr, Expect::Exactly(holder)).await?;
     let from = receiving.received();
     let uri = format!("ws://worker/images/{}?from={from}", image.digest);

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docklet_control::id::{Digest, Epoch, LogIndex, VnodeId, WorkerId};
+use docklet_link::gate::Gated;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::{LinkFault, keepalive, listener, tls};
 use tokio::net::{TcpListener, TcpStream};
@@ -44,7 +45,7 @@ const LOOK_EVERY_MIN: Duration = Duration::from_millis(50);
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(60);
 
 /// An accepted connection.
-pub(crate) type Socket = WebSocketStream<TlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<TlsStream<Gated<TcpStream>>>;
 
 /// What every connection may use.
 pub(crate) struct Door {
@@ -149,7 +150,7 @@ async fn connection(
     tls: Arc<rustls::ServerConfig>,
 ) -> Result<(), AgentFault> {
     let handshake = async {
-        let (peer, stream) = listener::accept(tcp, tls).await?;
+        let (peer, stream) = listener::accept(tcp, &door.config.gate, tls).await?;
         let mut asked = None;
         #[expect(clippy::result_large_err, reason = "the form that the handshake wants")]
         let check = |request: &Request, response: Response| {

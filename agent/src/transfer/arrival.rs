@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use docklet_control::id::LogIndex;
-use docklet_link::Credentials;
+use docklet_link::Dialer;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_tungstenite::tungstenite::Message;
@@ -63,7 +63,7 @@ pub struct Progress {
 /// A vnode that arrives.
 pub struct Arrival {
     state: StateDir,
-    own: Credentials,
+    dialer: Dialer,
     source: Source,
     moving: Moving,
     staging: Arc<Staging>,
@@ -92,7 +92,7 @@ impl Arrival {
     /// The directory cannot be made, or somebody else holds it.
     pub async fn begin(
         state: StateDir,
-        own: Credentials,
+        dialer: Dialer,
         source: Source,
         moving: Moving,
     ) -> Result<Self, AgentFault> {
@@ -101,7 +101,7 @@ impl Arrival {
         Ok(Self {
             staging: Arc::new(staging.await.map_err(io::Error::other)??),
             state,
-            own,
+            dialer,
             source,
             moving,
             link: None,
@@ -242,7 +242,7 @@ impl Arrival {
         self.stage(stage);
         let mut link = match self.link.take() {
             Some(link) => link,
-            None => Link::open(&self.own, &self.source, &self.moving).await?,
+            None => Link::open(&self.dialer, &self.source, &self.moving).await?,
         };
         let brought = self.exchange(&mut link, &part).await?;
         link.knows_disk = !matches!(part, Part::Snapshot(_));

@@ -1,8 +1,9 @@
 //! The taker's connection to the giver.
 
+use docklet_link::Dialer;
+use docklet_link::gate::Gated;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::tls::Expect;
-use docklet_link::{Credentials, Dialer};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -15,7 +16,7 @@ use super::moving::{Moving, Source};
 use super::wire::{MESSAGE_BYTES_MAX, Said};
 use crate::fault::AgentFault;
 
-type Socket = WebSocketStream<TlsStream<TcpStream>>;
+type Socket = WebSocketStream<TlsStream<Gated<TcpStream>>>;
 
 /// A connection to the giver.
 pub(super) struct Link {
@@ -33,16 +34,15 @@ pub(super) enum Heard {
 impl Link {
     /// Dials the giver of a vnode.
     pub(super) async fn open(
-        own: &Credentials,
+        dialer: &Dialer,
         source: &Source,
         moving: &Moving,
     ) -> Result<Self, AgentFault> {
         let giver = Identity {
             role: PeerRole::Agent,
             id: source.worker.0,
-            cluster: own.identity.cluster,
+            cluster: dialer.identity().cluster,
         };
-        let dialer = Dialer::new(own.clone());
         let expect = Expect::Exactly(giver);
         let stream = dialer.connect(&source.addr, expect).await?;
         let uri = format!("ws://worker/moves/{}/{}", moving.vnode, moving.number);

@@ -78,6 +78,7 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
         move_bytes_per_s: None,
         gpus: GpuSettings::none(),
         helper: std::env::current_exe()?,
+        gate: docklet_link::Gate::default(),
     })?;
     let vnode = Box::new(request.vnode);
     // Four times what it was made with.

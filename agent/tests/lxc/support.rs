@@ -120,6 +120,7 @@ impl Worker {
             },
             gpus: GpuSettings::none(),
             helper: HELPER.into(),
+            gate: docklet_link::Gate::default(),
         };
         Self {
             config,

@@ -135,12 +135,12 @@ fn two_do_not_write_the_same_files() {
         disk(&site.given("disk.img"), 5 << 20, 20, &mut random);
         let arrival = site.arrival().await;
         let second = tokio::spawn({
-            let (state, own) = (site.state.clone(), site.credentials());
+            let (state, dialer) = (site.state.clone(), site.dialer());
             let source = docklet_agent::transfer::Source {
                 worker: crate::site::GIVER,
                 addr: "127.0.0.1:1".to_owned(),
             };
-            Arrival::begin(state, own, source, moving(&[]))
+            Arrival::begin(state, dialer, source, moving(&[]))
         });
         tokio::task::yield_now().await;
         assert!(!second.is_finished());

@@ -11,7 +11,7 @@ use docklet_agent::transfer::names::FileName;
 use docklet_agent::transfer::whole;
 use docklet_agent::transfer::wire::{self, Packer, Parcel};
 use docklet_link::identity::PeerRole;
-use docklet_link::{listener, tls};
+use docklet_link::{Gate, listener, tls};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
@@ -34,7 +34,7 @@ pub async fn giver(site: &Site, answer: Vec<Message>) -> u16 {
         while let Ok((tcp, _)) = listener.accept().await {
             let (tls, answer) = (tls.clone(), answer.clone());
             tokio::spawn(async move {
-                let (_, stream) = listener::accept(tcp, tls).await.ok()?;
+                let (_, stream) = listener::accept(tcp, &Gate::default(), tls).await.ok()?;
                 let mut socket = tokio_tungstenite::accept_async(stream).await.ok()?;
                 while let Some(Ok(message)) = socket.next().await {
                     if message.is_text() {

@@ -16,7 +16,7 @@ use docklet_agent::transfer::{Arrival, Departure, Departures, Moving, Source};
 use docklet_agent::vnode_dir::StateDir;
 use docklet_control::id::{LogIndex, VnodeId, WorkerId};
 use docklet_link::identity::PeerRole;
-use docklet_link::{Authority, Credentials};
+use docklet_link::{Authority, Credentials, Dialer};
 use nix::fcntl::{FallocateFlags, fallocate};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore};
@@ -104,6 +104,10 @@ impl Site {
         signed(&self.ca, PeerRole::Agent, TAKER.0)
     }
 
+    pub fn dialer(&self) -> Dialer {
+        Dialer::new(self.credentials())
+    }
+
     pub async fn arrival(&self) -> Arrival {
         self.arrival_from(DATA_PORT, moving(&[])).await
     }
@@ -113,7 +117,7 @@ impl Site {
             worker: GIVER,
             addr: format!("127.0.0.1:{port}"),
         };
-        let begun = Arrival::begin(self.state.clone(), self.credentials(), source, moving);
+        let begun = Arrival::begin(self.state.clone(), self.dialer(), source, moving);
         begun.await.expect("begun")
     }
 

@@ -172,7 +172,10 @@ impl Worker {
                                 return Ok(());
                             }
                         }
-                        ToAgent::Alive | ToAgent::Recorded { .. } | ToAgent::Lease { .. } => {}
+                        ToAgent::Alive
+                        | ToAgent::Recorded { .. }
+                        | ToAgent::Lease { .. }
+                        | ToAgent::DrillPulse { .. } => {}
                         ToAgent::Behind { applied } => {
                             return Err(LinkFault::Remote(format!("behind: {applied}")));
                         }

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{DrillId, MasterId};
+use crate::id::{DrillId, MasterId, VnodeId, WorkerId};
 use crate::model::drill::{
     DrillAbort, DrillCut, DrillKind, FaultReport, MasterCheck, ProbeReport, Prober, RestoreReport,
 };
+use crate::model::{VnodeService, WorkerFault};
 use crate::quorum::Seat;
 
 /// What an admin wants to see happen. Unchecked: decide checks it.
@@ -13,7 +14,8 @@ use crate::quorum::Seat;
 #[serde(deny_unknown_fields)]
 pub struct DrillAsk {
     pub kind: DrillKind,
-    /// Name of the master whose network is cut; the leader if absent.
+    /// Name of the master whose network is cut; the leader if absent. Of the worker in a loss of one; if absent the one
+    /// with the fewest vnodes, but some.
     #[serde(default)]
     pub target: Option<String>,
     #[serde(default)]
@@ -102,6 +104,22 @@ pub enum DrillCommand {
         term: u64,
         leader: Option<MasterId>,
     },
+    /// Something is new of the worker that looks lost, or of its vnodes.
+    NoteLoss {
+        drill: DrillId,
+    },
+    /// That worker says what it did.
+    ReportLoss {
+        drill: DrillId,
+        worker: WorkerId,
+        fault: WorkerFault,
+    },
+    /// A master says what it saw of that worker's vnodes.
+    ReportService {
+        drill: DrillId,
+        master: MasterId,
+        seen: Vec<(VnodeId, VnodeService)>,
+    },
 }
 
 impl DrillCommand {
@@ -119,6 +137,9 @@ impl DrillCommand {
             Self::Check { .. } => "CheckDrill",
             Self::ReportProbes { .. } => "ReportDrillProbes",
             Self::Finish { .. } => "FinishDrill",
+            Self::NoteLoss { .. } => "NoteDrillLoss",
+            Self::ReportLoss { .. } => "ReportDrillLoss",
+            Self::ReportService { .. } => "ReportDrillService",
         }
     }
 

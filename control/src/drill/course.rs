@@ -24,6 +24,12 @@ pub struct Seen {
     pub gap_ms: u64,
     /// What masters said that they have; none if they were not asked.
     pub checks: Option<Vec<MasterCheck>>,
+    /// Whether something is new of a worker that looks lost.
+    pub loss_is_new: bool,
+    /// Whether that worker is back and all is over.
+    pub loss_is_over: bool,
+    /// Whether a master that watches its vnodes has not said yet what it saw.
+    pub service_is_missing: bool,
 }
 
 /// What to do.
@@ -110,8 +116,11 @@ fn succession(drill: &Drill, seen: &Seen) -> Option<Next> {
 
 /// Probing ends when all is whole, or when it takes too long to become so.
 fn healing(drill: &Drill, seen: &Seen, now: UnixMs) -> Next {
-    let over = over_at(drill);
-    let whole = is_done(drill) && is_whole(seen);
+    if seen.loss_is_new {
+        return Next::Propose(DrillCommand::NoteLoss { drill: drill.id });
+    }
+    let over = over_at(drill, seen);
+    let whole = is_done(drill, seen) && is_whole(seen);
     let late = drill
         .fault_ends_at()
         .is_none_or(|end| now > end.plus_ms(HEAL_MS_MAX));
@@ -126,20 +135,26 @@ fn healing(drill: &Drill, seen: &Seen, now: UnixMs) -> Next {
 }
 
 /// When the last fault was over, or the backup tried out, as far as it was reported.
-fn over_at(drill: &Drill) -> Option<UnixMs> {
-    if drill.plan.kind == DrillKind::Restore {
+fn over_at(drill: &Drill, seen: &Seen) -> Option<UnixMs> {
+    let marked = |mark: DrillMark| {
         let mut steps = drill.steps.iter();
-        return steps
-            .find(|step| step.what == DrillMark::Restored)
-            .map(|step| step.at);
+        let step = steps.find(|step| step.what == mark);
+        step.map(|step| step.at)
+    };
+    match drill.plan.kind {
+        DrillKind::Restore => return marked(DrillMark::Restored),
+        DrillKind::WorkerLoss if seen.loss_is_over => return marked(DrillMark::WorkerHealed),
+        DrillKind::WorkerLoss => return None,
+        DrillKind::LeaderLoss | DrillKind::Partition | DrillKind::QuorumLoss => {}
     }
     let begun = drill.begun.as_ref()?;
     let held_ms = drill.faults.iter().filter_map(|f| f.held_ms).max()?;
     Some(begun.at.plus_ms(Drill::LEAD_MS.saturating_add(held_ms)))
 }
 
-fn is_done(drill: &Drill) -> bool {
+fn is_done(drill: &Drill, seen: &Seen) -> bool {
     match drill.plan.kind {
+        DrillKind::WorkerLoss => seen.loss_is_over,
         DrillKind::Restore => drill.restored.is_some() || drill.aborted.is_some(),
         DrillKind::LeaderLoss | DrillKind::Partition | DrillKind::QuorumLoss => {
             drill.all_targets_reported()
@@ -159,7 +174,8 @@ fn checking(drill: &Drill, seen: &Seen, now: UnixMs) -> Next {
         .rev()
         .find(|step| step.what == DrillMark::Checking);
     let late = began.is_none_or(|step| now.since_ms(step.at) > REPORT_MS_MAX);
-    if !drill.all_probers_reported() && !late {
+    let reported = drill.all_probers_reported() && !seen.service_is_missing;
+    if !reported && !late {
         return Next::Wait;
     }
     match &seen.checks {

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DrillId, MasterId};
+use crate::model::WorkerLoss;
 use crate::model::drill::{
-    Drill, DrillAbort, DrillBegun, DrillEnding, FaultReport, ProbeReport, Prober, RestoreReport,
+    Drill, DrillAbort, DrillBegun, DrillEnding, DrillMark, FaultReport, ProbeReport, Prober,
+    RestoreReport,
 };
 
 /// One fact about a drill.
@@ -52,6 +54,11 @@ pub enum DrillEvent {
         drill: DrillId,
         ending: Box<DrillEnding>,
     },
+    /// What is known of the worker that looks lost, and how that came about.
+    Loss {
+        loss: Box<WorkerLoss>,
+        marks: Vec<DrillMark>,
+    },
 }
 
 impl DrillEvent {
@@ -68,7 +75,8 @@ impl DrillEvent {
             | Self::FaultReported { .. }
             | Self::Restored { .. }
             | Self::Checking { .. }
-            | Self::Measured { .. } => false,
+            | Self::Measured { .. }
+            | Self::Loss { .. } => false,
         }
     }
 }

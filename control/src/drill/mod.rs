@@ -5,4 +5,5 @@ pub mod command;
 pub mod course;
 pub mod event;
 pub mod gauge;
+pub mod loss;
 pub mod refusal;

@@ -29,6 +29,15 @@ pub enum DrillRefusal {
     Ended { drill: DrillId },
     #[error("drill {drill} is not that far: {cause}")]
     NotNow { drill: DrillId, cause: String },
+    #[error(
+        "{vnodes} of the vnodes of {worker} would begin anew elsewhere, as their vclusters' rules say: without what is on their disks, after about {estimate_ms} ms, and you accept {accepted_ms} ms: accept more with --max-gap, or let them wait with `docklet vc rules VC --on-lost wait`"
+    )]
+    RestartsVnodes {
+        worker: String,
+        vnodes: u32,
+        estimate_ms: u64,
+        accepted_ms: u64,
+    },
 }
 
 impl DrillRefusal {
@@ -41,6 +50,7 @@ impl DrillRefusal {
             Self::CostsMore { .. } => "drill_costs_more",
             Self::Ended { .. } => "drill_ended",
             Self::NotNow { .. } => "drill_not_now",
+            Self::RestartsVnodes { .. } => "drill_restarts_vnodes",
         }
     }
 

@@ -67,6 +67,15 @@ pub(super) fn evolve(state: &mut State, at: UnixMs, event: DrillEvent) {
                 end(drill, *ending)
             });
         }
+        DrillEvent::Loss { loss, marks } => {
+            let drill = loss.drill;
+            if state.drills.contains_key(&drill) {
+                state.put_loss(*loss);
+            }
+            for mark in marks {
+                marked(state, at, drill, mark, |_| {});
+            }
+        }
     }
 }
 
@@ -76,6 +85,7 @@ fn forget_oldest(state: &mut State) {
             return;
         };
         state.remove_drill(&oldest);
+        state.remove_loss(&oldest);
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::runs::Runs;
-use crate::id::{DrillId, LogIndex, MasterId, UnixMs, UserId};
+use crate::id::{DrillId, LogIndex, MasterId, UnixMs, UserId, VnodeId};
 use crate::rows::StateHash;
 
 /// What is to go wrong.
@@ -18,15 +18,18 @@ pub enum DrillKind {
     QuorumLoss,
     /// Nothing: a backup is restored beside the cluster.
     Restore,
+    /// Everything that comes to one worker or goes out of it. Since version 3.
+    WorkerLoss,
 }
 
 impl DrillKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::LeaderLoss,
         Self::Partition,
         Self::QuorumLoss,
         Self::Restore,
+        Self::WorkerLoss,
     ];
 
     /// As it is written on a command line.
@@ -37,6 +40,7 @@ impl DrillKind {
             Self::Partition => "partition",
             Self::QuorumLoss => "quorum-loss",
             Self::Restore => "restore",
+            Self::WorkerLoss => "worker-loss",
         }
     }
 }
@@ -99,7 +103,7 @@ pub struct DrillPlan {
     pub announce_ms: u64,
     /// How long the fault lasts at most.
     pub fault_ms: u64,
-    /// How long no write may be acknowledged.
+    /// How long no write may be acknowledged, and no vnode that begins anew elsewhere may be away.
     pub gap_max_ms: u64,
     /// How long that was expected to be.
     pub estimate_ms: u64,
@@ -262,14 +266,30 @@ pub struct DrillStep {
 #[serde(rename_all = "snake_case")]
 pub enum DrillMark {
     Announced,
-    Begun { runner: MasterId },
-    TakenOver { runner: MasterId },
-    Healed { master: MasterId },
+    Begun {
+        runner: MasterId,
+    },
+    TakenOver {
+        runner: MasterId,
+    },
+    Healed {
+        master: MasterId,
+    },
     Restored,
     Aborted,
     Checking,
-    Measured { prober: Prober },
+    Measured {
+        prober: Prober,
+    },
     Ended,
+    /// The worker was found to be lost.
+    WorkerLost,
+    /// The worker said what it did.
+    WorkerHealed,
+    /// The worker was found to be back.
+    WorkerBack,
+    /// All vnodes that were to begin anew elsewhere run.
+    AllElsewhere,
 }
 
 /// Why a drill was cut short.
@@ -459,6 +479,16 @@ pub enum DrillReason {
     OutOfTime,
     /// The backup could not be restored, or not to the same state.
     NotRestored { cause: String },
+    /// The worker did not do what it was told, or did not say so.
+    WorkerNotDone { cause: String },
+    /// The worker was silent and nobody found that out.
+    WorkerNotLost,
+    /// The worker is not back.
+    WorkerNotBack,
+    /// Vnodes that were to begin anew elsewhere and did not.
+    NotElsewhere { vnodes: u32 },
+    /// The longest that a vnode which began anew elsewhere was away, if it was too long.
+    AwayTooLong { vnode: VnodeId, away_ms: u64 },
 }
 
 /// What it cost, of all that was measured the worst.

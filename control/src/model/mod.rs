@@ -10,6 +10,7 @@ pub mod image;
 pub mod join_token;
 pub mod limit;
 pub mod lineage;
+pub mod loss;
 pub mod lost;
 pub mod master;
 pub mod moves;
@@ -42,6 +43,7 @@ pub use image::{
 pub use join_token::{JoinRole, JoinToken};
 pub use limit::{BandwidthWish, SizeChange, VclusterBandwidth, VnodeResize};
 pub use lineage::Lineage;
+pub use loss::{DrillOrder, LostVnode, VnodeService, WorkerFault, WorkerLoss};
 pub use lost::{VnodeFence, VnodeLoss};
 pub use master::Master;
 pub use moves::{Checkpointing, Copied, Move, MoveEnd, MoveStage, MoveTimes, MoveWay, MoveWhy};

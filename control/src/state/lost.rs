@@ -1,8 +1,8 @@
-//! Vnodes that are restarted elsewhere when their worker is lost.
+//! Vnodes that are restarted elsewhere when their worker is lost, and workers that look lost for drills.
 
 use super::State;
-use crate::id::{LogIndex, VnodeId};
-use crate::model::{OnLost, Vnode, VnodeFence, VnodeLoss};
+use crate::id::{DrillId, LogIndex, VnodeId};
+use crate::model::{OnLost, Vnode, VnodeFence, VnodeLoss, WorkerLoss};
 
 impl State {
     /// The entry that asks a vnode's worker to end it when it is cut off; none if nobody asks for that.
@@ -28,6 +28,14 @@ impl State {
 
     pub(crate) fn remove_vnode_fence(&mut self, vnode: &VnodeId) {
         self.vnode_fences.remove(vnode);
+    }
+
+    pub(crate) fn put_loss(&mut self, row: WorkerLoss) {
+        self.losses.insert(row.drill, row);
+    }
+
+    pub(crate) fn remove_loss(&mut self, drill: &DrillId) {
+        self.losses.remove(drill);
     }
 
     pub(crate) fn put_vnode_loss(&mut self, row: VnodeLoss) {

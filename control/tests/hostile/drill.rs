@@ -1,11 +1,12 @@
 //! Strategies for commands about drills. A drill with number 0 stands for the newest one: see [`aim`].
 
 use docklet_control::drill::command::{DrillAsk, DrillCommand, GroupView};
-use docklet_control::id::{DrillId, LogIndex, MasterId};
+use docklet_control::id::{DrillId, LogIndex, MasterId, VnodeId, WorkerId};
 use docklet_control::model::drill::{
     DrillAbort, DrillCut, DrillKind, FaultEnd, FaultReport, MasterCheck, MasterFound, ProbeFigures,
     ProbeReport, Prober, RestoreReport,
 };
+use docklet_control::model::{VnodeService, WorkerFault};
 use docklet_control::quorum::Seat;
 use docklet_control::rows::StateHash;
 use docklet_control::{Actor, Command};
@@ -25,6 +26,10 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         4 => probe().prop_map(by(door)),
         2 => probe().prop_map(by(admin())),
         3 => of_master().prop_map(by(door)),
+        2 => select(vec![1, 1, 2, 9]).prop_flat_map(|id| {
+            let by = move |command| (Actor::Worker(WorkerId(id)), Command::Drill(command));
+            of_worker(WorkerId(id)).prop_map(by)
+        }),
         1 => abort().prop_map(by(admin())),
     ]
     .boxed()
@@ -50,6 +55,9 @@ pub fn aim(command: &mut Command, newest: DrillId) {
         | DrillCommand::Abort { drill, .. }
         | DrillCommand::Check { drill, .. }
         | DrillCommand::ReportProbes { drill, .. }
+        | DrillCommand::NoteLoss { drill }
+        | DrillCommand::ReportLoss { drill, .. }
+        | DrillCommand::ReportService { drill, .. }
         | DrillCommand::Finish { drill, .. } => {
             if *drill == DrillId(0) {
                 *drill = newest;
@@ -141,17 +149,32 @@ fn of_duty() -> BoxedStrategy<DrillCommand> {
     let healed = prop_oneof![Just(None), number().prop_map(Some)];
     let checks = prop::collection::vec(master_check(), 0..4);
     prop_oneof![
-        (drill(), master()).prop_map(|(drill, runner)| DrillCommand::TakeOver { drill, runner }),
-        (drill(), healed).prop_map(|(drill, healed_ms)| DrillCommand::Check { drill, healed_ms }),
-        (drill(), checks, number()).prop_map(|(drill, checks, term)| DrillCommand::Finish {
+        1 => (drill(), master()).prop_map(|(drill, runner)| DrillCommand::TakeOver { drill, runner }),
+        1 => (drill(), healed).prop_map(|(drill, healed_ms)| DrillCommand::Check { drill, healed_ms }),
+        1 => (drill(), checks, number()).prop_map(|(drill, checks, term)| DrillCommand::Finish {
             drill,
             checks,
             term,
             leader: None,
         }),
-        abort(),
+        3 => drill().prop_map(|drill| DrillCommand::NoteLoss { drill }),
+        1 => abort(),
     ]
     .boxed()
+}
+
+fn of_worker(worker: WorkerId) -> impl Strategy<Value = DrillCommand> {
+    let held = prop_oneof![Just(None), number().prop_map(Some)];
+    let end = prop_oneof![
+        Just(FaultEnd::Time),
+        Just(FaultEnd::Silence),
+        text().prop_map(|cause| FaultEnd::NotDone { cause })
+    ];
+    (drill(), held, end).prop_map(move |(drill, held_ms, end)| DrillCommand::ReportLoss {
+        drill,
+        worker,
+        fault: WorkerFault { held_ms, end },
+    })
 }
 
 fn master_check() -> impl Strategy<Value = MasterCheck> {
@@ -197,7 +220,24 @@ fn of_master() -> BoxedStrategy<DrillCommand> {
     };
     let runs = prop::collection::vec(any::<u32>(), 0..6);
     let measured = (drill(), prober(), any::<u32>(), runs, number());
+    let service = (any::<u32>(), any::<u32>(), number());
+    let service = service.prop_map(|(asked, answered, gap_ms)| VnodeService {
+        asked,
+        answered,
+        gap_ms,
+    });
+    let services = prop::collection::vec(
+        (select(vec![1, 2, 3, 40]).prop_map(VnodeId), service),
+        0..10,
+    );
     prop_oneof![
+        (drill(), master(), services).prop_map(|(drill, master, seen)| {
+            DrillCommand::ReportService {
+                drill,
+                master,
+                seen,
+            }
+        }),
         (drill(), master(), number(), end()).prop_map(|(drill, master, held, end)| {
             let report = FaultReport {
                 master,

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use docklet_control::agent_wire::{FromAgent, ToAgent};
 use docklet_control::assignment::{Assignment, VclusterSecret, assignment};
-use docklet_control::id::{Digest, LogIndex, WorkerId};
+use docklet_control::drill::command::DrillCommand;
+use docklet_control::id::{Digest, DrillId, LogIndex, WorkerId};
 use docklet_control::image::command::ImageCommand;
 use docklet_control::limit::command::LimitCommand;
 use docklet_control::model::{Checkpointing, Move, WorkerFacts, WorkerStatus};
@@ -60,13 +61,17 @@ async fn serve(
     peer: Identity,
     mut channel: Accepted,
 ) -> Result<(), LinkFault> {
-    let hello = timeout(SILENCE_MAX, channel.recv()).await;
+    let first = timeout(SILENCE_MAX, channel.recv()).await;
+    let first = first.map_err(|_| silent())??;
+    if let FromAgent::DrillPulse { drill } = first {
+        return pulse(&master, channel, drill).await;
+    }
     let FromAgent::Hello {
         worker,
         facts,
         assignment,
         images,
-    } = hello.map_err(|_| silent())??
+    } = first
     else {
         return Err(remote("it did not say hello"));
     };
@@ -96,6 +101,22 @@ async fn serve(
         secrets,
     };
     agent.talk().await
+}
+
+/// Answers whether a worker that looks lost for a drill may go on. Nothing of this counts as having heard of the worker.
+async fn pulse(master: &Master, mut channel: Accepted, first: DrillId) -> Result<(), LinkFault> {
+    let mut drill = first;
+    loop {
+        let stop = master.why_drill_stops(drill);
+        let answer = ToAgent::DrillPulse { stop };
+        let sent = timeout(SEND_MAX, channel.send(&answer)).await;
+        sent.map_err(|_| silent())??;
+        let next = timeout(SILENCE_MAX, channel.recv()).await;
+        let FromAgent::DrillPulse { drill: next } = next.map_err(|_| silent())?? else {
+            return Err(remote("it asked about no drill"));
+        };
+        drill = next;
+    }
 }
 
 fn remote(text: &str) -> LinkFault {
@@ -213,7 +234,16 @@ impl Agent {
                 let command = MoveCommand::ReportCheckpointing { able };
                 (0, Command::Move(command))
             }
+            FromAgent::DrillDone { drill, fault } => {
+                let command = DrillCommand::ReportLoss {
+                    drill,
+                    worker,
+                    fault,
+                };
+                (0, Command::Drill(command))
+            }
             FromAgent::Hello { .. } => return Err(remote("it said hello twice")),
+            FromAgent::DrillPulse { .. } => return Err(remote("it said hello, and is not lost")),
         };
         if self.reports.push(number, command).is_ok() {
             return Ok(());

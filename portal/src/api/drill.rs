@@ -5,13 +5,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use docklet_control::drill::command::{DrillAsk, DrillCommand};
-use docklet_control::drill::event::DrillEvent;
+use docklet_control::evolve::evolve;
 use docklet_control::id::DrillId;
 use docklet_control::model::Drill;
 use docklet_control::model::Receipt;
 use docklet_control::model::drill::{DrillAbort, ProbeReport, Prober};
 use docklet_control::view::DrillView;
-use docklet_control::{Command, Event, Refusal, permit, view};
+use docklet_control::{Command, Refusal, permit, view};
 use docklet_raft::DrillNow;
 use serde::{Deserialize, Serialize};
 
@@ -86,16 +86,13 @@ pub(crate) async fn forecast(
     permit::admin(state, asker.actor(), "order a drill")?;
     let command = start_command(&portal, ask).await?;
     let decided = portal.master.what_if(asker.actor(), command)?;
-    let drill = decided.events.iter().find_map(announced);
+    let (now, announced) = (portal.master.now(), decided.events.iter());
+    let announced = announced.fold(docklet_control::State::clone(state), |state, event| {
+        evolve(state, now, event)
+    });
+    let drill = announced.running_drill();
     let drill = drill.ok_or_else(|| Refusal::not_found("drill", "forecast"))?;
-    Ok(Json(view::drill::show(state, drill)))
-}
-
-fn announced(event: &Event) -> Option<&Drill> {
-    if let Event::Drill(DrillEvent::Announced { drill }) = event {
-        return Some(drill);
-    }
-    None
+    Ok(Json(view::drill::show(&announced, drill)))
 }
 
 /// The targets that ask this master hear of it at once; the record does when there is a quorum.

@@ -160,13 +160,17 @@ fn milliseconds(what: &str, text: &str) -> Result<u64, Problem> {
     }
 }
 
-const KINDS: [(&str, &str); 4] = [
+const KINDS: [(&str, &str); 5] = [
     ("leader-loss", "Leader lost: its process stops"),
     ("partition", "Partition: one master is cut off"),
     ("quorum-loss", "Quorum lost: most masters are cut off"),
     (
         "restore",
         "Nothing: a backup is restored beside the cluster",
+    ),
+    (
+        "worker-loss",
+        "Worker lost: nothing comes in or goes out of it",
     ),
 ];
 const CUTS: [(&str, &str); 3] = [
@@ -177,6 +181,7 @@ const CUTS: [(&str, &str); 3] = [
 
 fn order(asker: &Asker, form: &NewDrill) -> Markup {
     let masters = asker.frozen.state.masters.values();
+    let workers = asker.frozen.state.workers.values();
     html! {
         details.card open[!form.csrf.is_empty()] {
             summary { "Order a drill" }
@@ -186,10 +191,15 @@ fn order(asker: &Asker, form: &NewDrill) -> Markup {
                 select #kind name="kind" { @for (value, text) in KINDS { option value=(value) selected[value == form.kind] { (text) } } }
                 div.pair {
                     div {
-                        label for="target" { "Master (partition)" }
+                        label for="target" { "To whom (partition, worker loss)" }
                         select #target name="target" {
-                            option value="" { "the leader" }
-                            @for master in masters { option value=(master.name) selected[master.name.as_str() == form.target] { (master.name) } }
+                            option value="" { "the leader; the worker with the fewest vnodes" }
+                            optgroup label="Masters" {
+                                @for master in masters { option value=(master.name) selected[master.name.as_str() == form.target] { (master.name) } }
+                            }
+                            optgroup label="Workers" {
+                                @for worker in workers { option value=(worker.name) selected[worker.name.as_str() == form.target] { (worker.name) } }
+                            }
                         }
                     }
                     div {
@@ -201,7 +211,7 @@ fn order(asker: &Asker, form: &NewDrill) -> Markup {
                 input #fault name="fault_s" inputmode="decimal" value=(form.fault_s) required;
                 label for="gap" { "Accepted time without writes, in seconds" }
                 input #gap name="gap_max_s" inputmode="decimal" value=(form.gap_max_s) required aria-describedby="gap-hint";
-                p.hint #gap-hint { "Refused if it is expected to take longer, healed at once if it does. While a quorum is lost nobody writes: accept at least that time and three seconds more. A restore costs no writes; give it up to a minute." }
+                p.hint #gap-hint { "Refused if it is expected to take longer, healed at once if it does. While a quorum is lost nobody writes: accept at least that time and three seconds more. A restore costs no writes; give it up to a minute. A lost worker costs none either: give it 30 seconds, and accept here how long vnodes may be away that begin anew elsewhere, without what is on their disks." }
                 label for="announce" { "Announced before, in seconds" }
                 input #announce name="announce_s" inputmode="decimal" value=(form.announce_s) required;
                 div.actions { button.button type="submit" { "Announce the drill" } }
@@ -336,6 +346,7 @@ fn detail(portal: &Portal, asker: &Asker, view: &DrillView) -> Markup {
             @for reason in &view.reasons { p.notice.refused { (reason) "." } }
             (figures(view))
             (tried_out(view))
+            (lost(view))
             (bounds(view))
             (timeline(view))
             (measured(view))
@@ -359,6 +370,38 @@ fn figures(view: &DrillView) -> Markup {
                 div { dt { "Leader" } dd { (view.leader_before.as_deref().unwrap_or("—")) " → " (view.leader_after.as_deref().unwrap_or("—")) } }
                 div { dt { "Acknowledged and lost" } dd { (figures.probes_lost) " of " (figures.probes_acked) } }
                 div { dt { "Vnodes running" } dd { (figures.vnodes_before) " → " (figures.vnodes_after) } }
+            }
+        }
+    }
+}
+
+/// What became of the worker that looked lost, and of its vnodes.
+fn lost(view: &DrillView) -> Markup {
+    html! {
+        @if let Some(loss) = &view.loss {
+            h2 { "Worker " (loss.worker) }
+            dl.facts {
+                div { dt { "Found lost after" } dd { (optional(loss.down_ms)) } }
+                div { dt { "Silent for" } dd { (optional(loss.held_ms)) } }
+                div { dt { "Found back after" } dd { (optional(loss.back_ms)) } }
+            }
+            @if !loss.vnodes.is_empty() {
+                table {
+                    thead { tr { th { "Vnode" } th { "If its worker is lost" } th { "Ran again after" } th { "Could not be reached for" } } }
+                    tbody {
+                        @for vnode in &loss.vnodes {
+                            tr {
+                                td data-label="Vnode" { (vnode.vnode) }
+                                td data-label="If its worker is lost" { @if vnode.restarts { "begins anew elsewhere" } @else { "waits" } }
+                                td data-label="Ran again after" {
+                                    (optional(vnode.again_ms))
+                                    @if let Some(worker) = &vnode.went_to { p.hint { "on " (worker) } }
+                                }
+                                td data-label="Could not be reached for" { (optional(vnode.unreached_ms)) }
+                            }
+                        }
+                    }
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use docklet_control::drill::command::DrillCommand;
 use docklet_control::drill::course::{self, Next, Seen};
+use docklet_control::drill::loss;
 use docklet_control::drill::refusal::DrillRefusal;
 use docklet_control::id::{DrillId, LogIndex, MasterId};
 use docklet_control::model::Drill;
@@ -76,6 +77,9 @@ impl Leading {
             runner_follows: self.runner_follows,
             gap_ms: self.gap_ms,
             checks: self.checks.clone(),
+            loss_is_new: loss::noted(&frozen.state, drill).is_some(),
+            loss_is_over: loss::is_over(&frozen.state, drill),
+            service_is_missing: loss::is_service_missing(&frozen.state, drill),
         };
         match course::next(drill, &seen, self.master.now()) {
             Next::Wait => {}

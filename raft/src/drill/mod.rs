@@ -176,6 +176,12 @@ impl Master {
         }
     }
 
+    /// Why a fault that somebody does to itself must end, as far as this master knows; none if it may go on.
+    #[must_use]
+    pub fn why_drill_stops(&self, drill: DrillId) -> Option<String> {
+        answer::pulse(self, wire::DrillAbout(drill)).stop
+    }
+
     /// What a command would do to the state that this master has, if it were more than a question.
     ///
     /// # Errors

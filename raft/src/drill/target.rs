@@ -67,7 +67,9 @@ async fn carry_out(master: &Master, drill: &Drill) -> Result<(Duration, FaultEnd
             drop(shut);
             Ok(held)
         }
-        (DrillKind::Restore, _) => Err("a restore has no target".to_owned()),
+        (DrillKind::Restore | DrillKind::WorkerLoss, _) => {
+            Err("such a drill has no target among the masters".to_owned())
+        }
     }
 }
 
@@ -128,6 +130,12 @@ fn barred(drill: &Drill) -> Barred {
             outward: true,
         },
         (DrillKind::Partition, DrillCut::Both)
-        | (DrillKind::LeaderLoss | DrillKind::QuorumLoss | DrillKind::Restore, _) => Barred::BOTH,
+        | (
+            DrillKind::LeaderLoss
+            | DrillKind::QuorumLoss
+            | DrillKind::Restore
+            | DrillKind::WorkerLoss,
+            _,
+        ) => Barred::BOTH,
     }
 }

@@ -41,6 +41,15 @@ pub enum Command {
     QuorumLoss(Bounds),
     /// Take a backup and restore it beside the cluster, on a master that does not lead; nothing is broken
     Restore(Bounds),
+    /// Make one worker look lost for a while: nothing comes in or goes out. Its vnodes with on_lost = restart begin anew
+    /// elsewhere, as they would if it was lost; accept that with --max-gap
+    WorkerLoss {
+        /// Name of the worker; the one with the fewest vnodes that run, but some, if not given
+        #[arg(long, value_name = "NAME")]
+        worker: Option<String>,
+        #[command(flatten)]
+        bounds: Bounds,
+    },
     /// List drills, the newest first
     List(Print),
     /// Show what a drill did and what it cost
@@ -67,10 +76,11 @@ pub enum Cut {
 /// What a drill may take.
 #[derive(Args)]
 pub struct Bounds {
-    /// How long the fault lasts at most, as 5s or 500ms [default: 5s; 1m for restore]
+    /// How long the fault lasts at most, as 5s or 500ms [default: 5s; 1m for restore, 30s for worker-loss]
     #[arg(long = "for", value_name = "TIME", value_parser = milliseconds)]
     fault_ms: Option<u64>,
-    /// How long no write may be acknowledged [default: 3s; 3s more than the fault for quorum-loss]
+    /// How long no write may be acknowledged, and no vnode that begins anew elsewhere be away [default: 3s; 3s more than the
+    /// fault for quorum-loss]
     #[arg(long = "max-gap", value_name = "TIME", value_parser = milliseconds)]
     gap_max_ms: Option<u64>,
     /// How long everybody is told before
@@ -91,6 +101,8 @@ pub struct Bounds {
 const FAULT_MS: u64 = 5_000;
 /// A restore hurts nobody, and a large one takes its time.
 const RESTORE_MS: u64 = 60_000;
+/// A worker counts as lost after some seconds, and what it ran begins anew elsewhere some seconds later.
+const WORKER_LOSS_MS: u64 = 30_000;
 /// Beyond the fault itself, unless said otherwise.
 const GAP_MS: u64 = 3_000;
 
@@ -111,6 +123,7 @@ impl Bounds {
             DrillKind::QuorumLoss => (FAULT_MS, true),
             DrillKind::LeaderLoss | DrillKind::Partition => (FAULT_MS, false),
             DrillKind::Restore => (RESTORE_MS, false),
+            DrillKind::WorkerLoss => (WORKER_LOSS_MS, false),
         };
         let fault_ms = self.fault_ms.unwrap_or(usual_ms);
         let beyond_ms = if lost { fault_ms } else { 0 };
@@ -153,6 +166,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let ask = bounds.ask(DrillKind::Restore, None, DrillCut::Both);
             order(connection, &ask, &bounds).await
         }
+        Command::WorkerLoss { worker, bounds } => {
+            let ask = bounds.ask(DrillKind::WorkerLoss, worker, DrillCut::Both);
+            order(connection, &ask, &bounds).await
+        }
         Command::List(print) => show::list(&connection, print).await,
         Command::Show { drill, print } => {
             let view = connection.get(&format!("/drills/{drill}")).await?;
@@ -179,8 +196,15 @@ async fn order(
     let forecast: DrillView = connection
         .change(Method::POST, "/drills/forecast", ask)
         .await?;
+    let stops = match ask.kind {
+        DrillKind::WorkerLoss => "keep vnodes that begin anew elsewhere away",
+        DrillKind::LeaderLoss
+        | DrillKind::Partition
+        | DrillKind::QuorumLoss
+        | DrillKind::Restore => "stop writes",
+    };
     remark(&format!(
-        "The plan: {}. Expected to stop writes for {}, accepted are {}. Announced {} before.",
+        "The plan: {}. Expected to {stops} for {}, accepted are {}. Announced {} before.",
         forecast.what,
         duration(forecast.estimate_ms),
         duration(forecast.gap_max_ms),

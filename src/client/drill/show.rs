@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use docklet_control::model::drill::{RestoreFigures, Verdict};
 use docklet_control::view::DrillView;
-use docklet_control::view::drill::duration;
+use docklet_control::view::drill::{LossView, duration};
 
 use super::Connection;
 use crate::cli::Print;
@@ -79,6 +79,9 @@ fn rows(view: &DrillView) -> Rows {
     if let Some(restored) = &view.restored {
         tried_out(restored, &mut add);
     }
+    if let Some(loss) = &view.loss {
+        lost(loss, &mut add);
+    }
     for prober in &view.probers {
         let told = format!(
             "{} of {} acknowledged, gap {}",
@@ -106,6 +109,24 @@ fn rows(view: &DrillView) -> Rows {
         add(&format!("+{after}"), step.text.clone());
     }
     rows
+}
+
+fn lost(loss: &LossView, add: &mut impl FnMut(&str, String)) {
+    let or_not = |ms: Option<u64>| ms.map_or_else(|| "not".to_owned(), duration);
+    add("found lost after", or_not(loss.down_ms));
+    add("worker silent for", or_not(loss.held_ms));
+    add("found back after", or_not(loss.back_ms));
+    for vnode in &loss.vnodes {
+        let mut told = match (&vnode.went_to, vnode.again_ms) {
+            (Some(worker), Some(ms)) => format!("on {worker} after {}", duration(ms)),
+            _ if vnode.restarts => "did not begin anew elsewhere".to_owned(),
+            _ => "waited for its worker".to_owned(),
+        };
+        if let Some(ms) = vnode.unreached_ms {
+            told += &format!(", nobody could reach it for {}", duration(ms));
+        }
+        add(&vnode.vnode, told);
+    }
 }
 
 fn tried_out(restored: &RestoreFigures, add: &mut impl FnMut(&str, String)) {

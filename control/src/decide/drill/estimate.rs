@@ -40,7 +40,10 @@ pub(super) fn estimate(state: &State, ask: &DrillAsk, group: &GroupView) -> Esti
     // While no quorum is there nobody writes, and that is wanted.
     let wanted_ms = match ask.kind {
         DrillKind::QuorumLoss => ask.fault_ms,
-        DrillKind::LeaderLoss | DrillKind::Partition | DrillKind::Restore => 0,
+        DrillKind::LeaderLoss
+        | DrillKind::Partition
+        | DrillKind::Restore
+        | DrillKind::WorkerLoss => 0,
     };
     let before = state
         .drills
@@ -55,7 +58,7 @@ pub(super) fn estimate(state: &State, ask: &DrillAsk, group: &GroupView) -> Esti
         };
     }
     let elections_ms = match ask.kind {
-        DrillKind::Restore => 0,
+        DrillKind::Restore | DrillKind::WorkerLoss => 0,
         DrillKind::LeaderLoss | DrillKind::Partition | DrillKind::QuorumLoss => {
             group.election_ms.saturating_mul(ELECTIONS_X10) / 10
         }
@@ -81,6 +84,9 @@ fn beyond_the_fault(drill: &Drill) -> Option<u64> {
     let gap_ms = ending.figures.write_gap_ms;
     Some(match drill.plan.kind {
         DrillKind::QuorumLoss => gap_ms.saturating_sub(ending.figures.held_ms),
-        DrillKind::LeaderLoss | DrillKind::Partition | DrillKind::Restore => gap_ms,
+        DrillKind::LeaderLoss
+        | DrillKind::Partition
+        | DrillKind::Restore
+        | DrillKind::WorkerLoss => gap_ms,
     })
 }

@@ -20,7 +20,7 @@ pub(super) fn targets(
 ) -> Result<Vec<MasterId>, Refusal> {
     let leader = group.leader().ok_or_else(|| unwell("nobody leads it"))?;
     match ask.kind {
-        DrillKind::Restore => Ok(Vec::new()),
+        DrillKind::Restore | DrillKind::WorkerLoss => Ok(Vec::new()),
         DrillKind::QuorumLoss => Ok(majority(group, leader)),
         DrillKind::LeaderLoss | DrillKind::Partition => {
             let Some(name) = &ask.target else {
@@ -68,7 +68,8 @@ pub(super) fn check(
         return Err(unwell(format!("{name} {}", complaint(seat, policy))));
     }
     let voters = group.voters().count();
-    if kind == DrillKind::Restore {
+    // These leave all masters alone.
+    if matches!(kind, DrillKind::Restore | DrillKind::WorkerLoss) {
         return Ok(());
     }
     if voters < VOTERS_MIN {
@@ -77,7 +78,7 @@ pub(super) fn check(
         )));
     }
     match kind {
-        DrillKind::QuorumLoss | DrillKind::Restore => {}
+        DrillKind::QuorumLoss | DrillKind::Restore | DrillKind::WorkerLoss => {}
         DrillKind::LeaderLoss if targets != [leader] => {
             let name = name(state, leader);
             return Err(unwell(format!("{name} leads, and leader-loss is for it")));

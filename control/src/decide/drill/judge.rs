@@ -16,6 +16,10 @@ pub(super) struct Afterwards<'c> {
     pub(super) vnodes_running: u32,
     /// Those that are to run and ended since the fault began.
     pub(super) vnodes_stopped: u32,
+    /// What is not as it should be of a worker that was to look lost.
+    pub(super) loss: Vec<DrillReason>,
+    /// For how long it was silent.
+    pub(super) silent_ms: Option<u64>,
 }
 
 /// Of a drill that was aborted before it did anything.
@@ -45,6 +49,7 @@ pub(super) fn judge(drill: &Drill, after: &Afterwards<'_>) -> DrillEnding {
     reasons.extend(not_checked(after.checks));
     reasons.extend(faults(drill));
     reasons.extend(not_restored(drill));
+    reasons.extend(after.loss.iter().cloned());
     reasons.extend(others(drill, after));
     DrillEnding {
         at: after.at,
@@ -88,7 +93,12 @@ fn is_forgiven(reason: &DrillReason, runner_lost: bool) -> bool {
         | DrillReason::NotHealed { .. }
         | DrillReason::VnodesStopped { .. }
         | DrillReason::OutOfTime
-        | DrillReason::NotRestored { .. } => false,
+        | DrillReason::NotRestored { .. }
+        | DrillReason::WorkerNotDone { .. }
+        | DrillReason::WorkerNotLost
+        | DrillReason::WorkerNotBack
+        | DrillReason::NotElsewhere { .. }
+        | DrillReason::AwayTooLong { .. } => false,
     }
 }
 
@@ -115,6 +125,7 @@ fn figures(drill: &Drill, after: &Afterwards<'_>) -> DrillFigures {
             .faults
             .iter()
             .filter_map(|report| report.held_ms)
+            .chain(after.silent_ms)
             .max()
             .unwrap_or(0),
         healed_ms: drill.healed_ms,

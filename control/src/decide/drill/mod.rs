@@ -3,11 +3,13 @@
 mod estimate;
 mod fitness;
 mod judge;
+mod loss;
 
 use super::{Decision, Ground, in_range, plain_text};
 use crate::command::Actor;
 use crate::drill::command::{DrillAsk, DrillCommand, GroupView};
 use crate::drill::event::DrillEvent;
+use crate::drill::loss::runs;
 use crate::drill::refusal::DrillRefusal;
 use crate::event::Event;
 use crate::id::{DrillId, MasterId};
@@ -55,6 +57,17 @@ pub(super) fn decide(ground: Ground<'_>, command: &DrillCommand) -> Result<Decis
             term,
             leader,
         } => finish(ground, *drill, checks, *term, *leader)?,
+        DrillCommand::NoteLoss { drill } => loss::note(ground, *drill)?,
+        DrillCommand::ReportLoss {
+            drill,
+            worker,
+            fault,
+        } => loss::report(ground, *drill, *worker, fault)?,
+        DrillCommand::ReportService {
+            drill,
+            master,
+            seen,
+        } => loss::report_service(ground, *drill, *master, seen)?,
     };
     let events = events.into_iter().map(Event::Drill).collect();
     Ok(Decision::quiet(events))
@@ -69,8 +82,11 @@ fn start(ground: Ground<'_>, ask: &DrillAsk, group: &GroupView) -> Result<Decisi
     }
     let targets = fitness::targets(ground.state, ask, group)?;
     fitness::check(ground.state, ask.kind, &targets, group)?;
+    let worker = loss::target(ground.state, ask)?;
     let estimate = estimate::estimate(ground.state, ask, group);
     estimate.accept(ask.gap_max_ms)?;
+    let away_ms = worker.map(|worker| loss::accept(ground.state, worker, ask));
+    let away_ms = away_ms.transpose()?.unwrap_or_default();
     let plan = DrillPlan {
         kind: ask.kind,
         cut: ask.cut,
@@ -79,15 +95,15 @@ fn start(ground: Ground<'_>, ask: &DrillAsk, group: &GroupView) -> Result<Decisi
         announce_ms: ask.announce_ms,
         fault_ms: ask.fault_ms,
         gap_max_ms: ask.gap_max_ms,
-        estimate_ms: estimate.ms,
+        estimate_ms: estimate.ms.max(away_ms),
     };
     let drill = announced(ground, plan)?;
-    Ok(Decision::new(
-        Subject::Drill(drill.id),
-        vec![Event::Drill(DrillEvent::Announced {
-            drill: Box::new(drill),
-        })],
-    ))
+    let id = drill.id;
+    let drill = Box::new(drill);
+    let events = [DrillEvent::Announced { drill }];
+    let loss = worker.map(|worker| loss::announced(id, worker));
+    let events = events.into_iter().chain(loss).map(Event::Drill);
+    Ok(Decision::new(Subject::Drill(id), events.collect()))
 }
 
 fn announced(ground: Ground<'_>, plan: DrillPlan) -> Result<Drill, Refusal> {
@@ -160,19 +176,19 @@ fn begin(
         leader,
         vnodes_running: vnodes_running(ground.state),
     };
-    Ok(vec![DrillEvent::Begun {
+    let loss = loss::begun(ground.state, drill)?;
+    let begun = DrillEvent::Begun {
         drill: id,
         runner,
         begun,
-    }])
+    };
+    Ok([begun].into_iter().chain(loss).collect())
 }
 
 /// Vnodes that are to run and do.
 fn vnodes_running(state: &State) -> u32 {
-    let runs = |vnode: &&crate::model::Vnode| {
-        vnode.wanted == VnodeWanted::Running && vnode.seen == VnodeSeen::Running
-    };
-    u32::try_from(state.vnodes.values().filter(runs).count()).unwrap_or(u32::MAX)
+    let running = state.vnodes.values().filter(|vnode| runs(vnode));
+    u32::try_from(running.count()).unwrap_or(u32::MAX)
 }
 
 /// Vnodes that are to run, were there when the fault began, and were seen to do something else since.
@@ -367,6 +383,8 @@ fn finish(
         leader,
         vnodes_running: vnodes_running(ground.state),
         vnodes_stopped: vnodes_stopped(ground.state, drill),
+        loss: loss::reasons(ground.state, drill),
+        silent_ms: loss::silent_ms(ground.state, id),
     };
     let ending = Box::new(judge::judge(drill, &after));
     Ok(vec![DrillEvent::Ended { drill: id, ending }])

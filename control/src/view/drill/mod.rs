@@ -1,5 +1,6 @@
 //! Drills as an admin sees them, and what everybody is told of the one that is under way.
 
+mod loss;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use crate::model::drill::{
     RestoreFigures, Verdict,
 };
 use crate::state::State;
+pub use loss::{LossView, LostVnodeView};
 use words::Words;
 pub use words::duration;
 
@@ -63,6 +65,9 @@ pub struct DrillView {
     pub reasons: Vec<String>,
     pub figures: Option<DrillFigures>,
     pub checks: Vec<CheckView>,
+    /// What became of the worker that looked lost; in `worker-loss` only.
+    #[serde(default)]
+    pub loss: Option<LossView>,
 }
 
 /// Something that happened.
@@ -120,7 +125,7 @@ pub fn show(state: &State, drill: &Drill) -> DrillView {
         cut: drill.plan.cut,
         stage: drill.stage,
         what: words.what(),
-        targets: drill.plan.targets.iter().copied().map(name).collect(),
+        targets: targets(&words),
         asked_by: words.user(drill.asked_by),
         announced_at: drill.announced_at,
         fault_at: drill.fault_at,
@@ -150,7 +155,17 @@ pub fn show(state: &State, drill: &Drill) -> DrillView {
         checks: ending
             .map(|ending| ending.checks.iter().map(|c| check(&words, c)).collect())
             .unwrap_or_default(),
+        loss: loss::show(&words),
     }
+}
+
+fn targets(words: &Words<'_>) -> Vec<String> {
+    let drill = words.drill;
+    if words.state.losses.contains_key(&drill.id) {
+        return vec![words.worker()];
+    }
+    let masters = drill.plan.targets.iter();
+    masters.map(|master| words.master(*master)).collect()
 }
 
 fn probers(words: &Words<'_>, drill: &Drill) -> Vec<ProberView> {

@@ -1,7 +1,7 @@
 //! What is known of a drill, in words.
 
 use super::{FaultView, StepView};
-use crate::id::{MasterId, UserId};
+use crate::id::{MasterId, UserId, VnodeId};
 use crate::model::Drill;
 use crate::model::drill::{
     DrillAbort, DrillCut, DrillKind, DrillMark, DrillReason, DrillStage, DrillStep, FaultEnd,
@@ -79,6 +79,12 @@ impl Words<'_> {
             (DrillKind::Restore, _) => {
                 format!("a backup is restored beside the cluster, within {time}")
             }
+            (DrillKind::WorkerLoss, _) => {
+                let worker = self.worker();
+                format!(
+                    "worker {worker} lets nothing in or out for up to {time}, as if it was lost"
+                )
+            }
         }
     }
 
@@ -92,6 +98,9 @@ impl Words<'_> {
         };
         let costs = match plan.kind {
             DrillKind::Restore => "Nobody should notice".to_owned(),
+            DrillKind::WorkerLoss => {
+                return format!("{begins}: {}. {}.", self.what(), self.costs());
+            }
             DrillKind::LeaderLoss | DrillKind::Partition | DrillKind::QuorumLoss => {
                 format!("Changes may wait for up to {}", duration(plan.gap_max_ms))
             }
@@ -100,6 +109,33 @@ impl Words<'_> {
             "{begins}: {}. {costs}; vnodes and terminals go on.",
             self.what()
         )
+    }
+
+    /// The worker that looks lost.
+    pub(super) fn worker(&self) -> String {
+        let loss = self.state.losses.get(&self.drill.id);
+        loss.map_or_else(String::new, |loss| self.state.worker_called(loss.worker))
+    }
+
+    fn costs(&self) -> String {
+        let usual = "Its vnodes cannot be reached meanwhile";
+        match self.drill.plan.estimate_ms {
+            0..=1_000 => format!("{usual}, and go on"),
+            ms => format!(
+                "{usual}; those with on_lost = restart begin anew elsewhere after about {}, without what is on their disks",
+                duration(ms)
+            ),
+        }
+    }
+
+    pub(super) fn vnode(&self, id: VnodeId) -> String {
+        let vnode = self.state.vnodes.get(&id);
+        let found =
+            vnode.and_then(|vnode| Some((self.state.vclusters.get(&vnode.vcluster)?, vnode)));
+        match found {
+            Some((vcluster, vnode)) => format!("{}/{}", vcluster.name, vnode.hostname()),
+            None => format!("vnode {id}"),
+        }
     }
 
     pub(super) fn abort(&self, abort: &DrillAbort) -> String {
@@ -148,6 +184,22 @@ impl Words<'_> {
             DrillReason::Aborted(abort) => format!("aborted: {}", self.abort(abort)),
             DrillReason::OutOfTime => "it took longer than it may".to_owned(),
             DrillReason::NotRestored { cause } => format!("the backup was not restored: {cause}"),
+            DrillReason::WorkerNotDone { cause } => {
+                format!("worker {} did not do as ordered: {cause}", self.worker())
+            }
+            DrillReason::WorkerNotLost => {
+                format!("nobody found out that worker {} was silent", self.worker())
+            }
+            DrillReason::WorkerNotBack => format!("worker {} is not back", self.worker()),
+            DrillReason::NotElsewhere { vnodes } => format!(
+                "{vnodes} vnodes that were to begin anew elsewhere did not: see `docklet explain`"
+            ),
+            DrillReason::AwayTooLong { vnode, away_ms } => format!(
+                "{} was away for {}, {} were accepted",
+                self.vnode(*vnode),
+                duration(*away_ms),
+                duration(self.drill.plan.gap_max_ms)
+            ),
         }
     }
 
@@ -165,7 +217,10 @@ impl Words<'_> {
             DrillMark::Begun { runner } => {
                 let ordered = match self.drill.plan.kind {
                     DrillKind::Restore => "restore",
-                    DrillKind::LeaderLoss | DrillKind::Partition | DrillKind::QuorumLoss => "fault",
+                    DrillKind::LeaderLoss
+                    | DrillKind::Partition
+                    | DrillKind::QuorumLoss
+                    | DrillKind::WorkerLoss => "fault",
                 };
                 format!("{ordered} ordered; {} runs the drill", self.master(*runner))
             }
@@ -189,6 +244,22 @@ impl Words<'_> {
                 Some(ending) => format!("verdict: {}", ending.verdict.word()),
                 None => "ended".to_owned(),
             },
+            DrillMark::WorkerLost => format!("worker {} was found to be lost", self.worker()),
+            DrillMark::WorkerHealed => self.worker_healed(),
+            DrillMark::WorkerBack => format!("worker {} was found to be back", self.worker()),
+            DrillMark::AllElsewhere => "what was to begin anew elsewhere runs".to_owned(),
+        }
+    }
+
+    fn worker_healed(&self) -> String {
+        let (loss, worker) = (self.state.losses.get(&self.drill.id), self.worker());
+        let Some(fault) = loss.and_then(|loss| loss.fault.as_ref()) else {
+            return format!("worker {worker} said what it did");
+        };
+        let end = end(&fault.end);
+        match fault.held_ms {
+            Some(ms) => format!("worker {worker} was silent for {}: {end}", duration(ms)),
+            None => format!("worker {worker}: {end}"),
         }
     }
 
@@ -224,17 +295,20 @@ impl Words<'_> {
     }
 
     pub(super) fn fault(&self, report: &FaultReport) -> FaultView {
-        let end = match &report.end {
-            FaultEnd::Time => "its time was over".to_owned(),
-            FaultEnd::Told { cause } => format!("ended early, {cause}"),
-            FaultEnd::Silence => "ended early, as nobody outside of it answered".to_owned(),
-            FaultEnd::NotDone { cause } => format!("not carried out, {cause}"),
-        };
         FaultView {
             master: self.master(report.master),
             held_ms: report.held_ms,
-            end,
+            end: end(&report.end),
         }
+    }
+}
+
+fn end(end: &FaultEnd) -> String {
+    match end {
+        FaultEnd::Time => "its time was over".to_owned(),
+        FaultEnd::Told { cause } => format!("ended early, {cause}"),
+        FaultEnd::Silence => "ended early, as nobody outside of it answered".to_owned(),
+        FaultEnd::NotDone { cause } => format!("not carried out, {cause}"),
     }
 }
 
