@@ -19,7 +19,8 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Group(_)
         | Command::Schedule(_)
         | Command::Move(_)
-        | Command::Drain(_) => ClusterVersion(3),
+        | Command::Drain(_)
+        | Command::Rebalance(_) => ClusterVersion(3),
         Command::RecordBackup => ClusterVersion(2),
         Command::AddPort { .. }
         | Command::RemovePort { .. }

@@ -193,6 +193,7 @@ impl Model {
         let steady = SteadyMs(self.now.0);
         let mut soft = Soft::leading(steady);
         soft.heard = workers.map(|worker| (*worker, steady)).collect();
+        soft.observe(&self.log.state, steady);
         for command in duties::due(&self.log.state, &soft, self.now, steady) {
             self.enter(Actor::Duty, None, command)?;
         }

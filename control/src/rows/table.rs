@@ -55,11 +55,12 @@ pub enum Table {
     Drains = 49,
     VnodeFences = 50,
     VnodeLosses = 51,
+    Rebalance = 52,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -111,6 +112,7 @@ impl Table {
         Self::Drains,
         Self::VnodeFences,
         Self::VnodeLosses,
+        Self::Rebalance,
     ];
 
     /// The table with this number.
