@@ -270,10 +270,9 @@ struct Evening {
     bounds: Bounds,
     /// With room for each vnode at both workers, as it is while they move.
     held: Board,
-    /// As it is when all have arrived.
+    /// As it is when all have arrived. Who was put on it has not been seen to run there, and so goes no further.
     even: Board,
     balance: Balance,
-    moved: BTreeSet<VnodeId>,
     trials: u32,
 }
 
@@ -285,7 +284,6 @@ impl Evening {
             held: Board::of(state),
             balance: Balance::on(&even),
             even,
-            moved: BTreeSet::new(),
             trials: TRIALS_MAX,
         }
     }
@@ -305,8 +303,7 @@ impl Evening {
         let mut kinds = BTreeSet::new();
         let mut best: Option<(Merit, Shift)> = None;
         for vnode in state.vnodes_on(from) {
-            let new = || may_go(&state, vnode, self.bounds.now);
-            if self.moved.contains(&vnode.id) || !new() || !kinds.insert(kind(&state, vnode)) {
+            if !may_go(&state, vnode, self.bounds.now) || !kinds.insert(kind(&state, vnode)) {
                 continue;
             }
             let found = self.best_of(from, vnode);
@@ -377,7 +374,6 @@ impl Evening {
         self.even.put(shift.vnode, shift.to);
         self.balance.set(shift.from, shift.from_after);
         self.balance.set(shift.to, shift.to_after);
-        self.moved.insert(shift.vnode);
     }
 }
 

@@ -4,4 +4,5 @@
 pub mod command;
 pub mod due;
 pub mod event;
+pub mod percent;
 pub mod refusal;

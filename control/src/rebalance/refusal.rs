@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rebalance::percent::percent;
 use crate::refusal::RefusalClass;
 
 /// Why not.
@@ -40,14 +41,5 @@ impl RebalanceRefusal {
     #[must_use]
     pub fn class(&self) -> RefusalClass {
         RefusalClass::Conflict
-    }
-}
-
-/// Thousandths as people read them, as `12.5 %`.
-#[must_use]
-pub fn percent(permille: u64) -> String {
-    match (permille / 10, permille % 10) {
-        (whole, 0) => format!("{whole} %"),
-        (whole, tenths) => format!("{whole}.{tenths} %"),
     }
 }

@@ -6,7 +6,7 @@ use crate::id::UnixMs;
 use crate::model::{MoveWhy, RebalancePolicy, User};
 use crate::place::rebalance::{self, Balance, Bounds, Plan, Shift};
 use crate::rebalance::command::Extent;
-use crate::rebalance::refusal::percent;
+use crate::rebalance::percent::percent;
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::view::explain;
@@ -124,7 +124,8 @@ impl PolicyView {
 }
 
 /// A span of time as people read it: in the largest unit of which it is a whole number.
-fn span(ms: u64) -> String {
+#[must_use]
+pub fn span(ms: u64) -> String {
     const UNITS: [(&str, u64); 4] = [
         ("d", 24 * 3_600_000),
         ("h", 3_600_000),
