@@ -215,3 +215,83 @@ pub fn policy(state: &State, asker: &User, now: UnixMs) -> PolicyView {
         under_way: under_way.collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(spread_permille: u64, moves: usize, cut_off: bool) -> PlanView {
+        let one = PlannedMove {
+            vnode: "lab/host-0".to_owned(),
+            from: "w1".to_owned(),
+            to: "w2".to_owned(),
+            from_before_permille: spread_permille,
+            from_after_permille: 0,
+            to_before_permille: 0,
+            to_after_permille: 0,
+        };
+        let able = |name: &str| WorkerShare {
+            worker: name.to_owned(),
+            share_permille: Some(0),
+            share_after_permille: Some(0),
+            absence: None,
+        };
+        PlanView {
+            threshold_permille: 200,
+            spread_permille,
+            spread_after_permille: 125,
+            workers: vec![able("w1"), able("w2")],
+            moves: vec![one; moves],
+            cut_off,
+            resting: 0,
+        }
+    }
+
+    #[test]
+    fn a_plan_is_told_in_one_sentence() {
+        let mut alone = view(0, 0, false);
+        alone.workers.pop();
+        for (view, sentence) in [
+            (
+                alone,
+                "fewer than two workers take part, so there is nothing to even out",
+            ),
+            (
+                view(200, 0, false),
+                "shares are 20 % apart, and 20 % may be: nothing would move",
+            ),
+            (
+                view(201, 0, false),
+                "shares are 20.1 % apart, and no move would bring them nearer",
+            ),
+            (
+                view(500, 1, false),
+                "shares are 50 % apart; 1 move would make it 12.5 %",
+            ),
+            (
+                view(500, 3, true),
+                "shares are 50 % apart; 3 moves would make it 12.5 %, and then there is more to move",
+            ),
+        ] {
+            assert_eq!(view.sentence(), sentence);
+        }
+    }
+
+    #[test]
+    fn a_policy_is_told_in_one_sentence() {
+        let mut view = PolicyView {
+            policy: RebalancePolicy::default(),
+            spread_permille: 0,
+            uneven_since: None,
+            moves_from: None,
+            begun: 3,
+            under_way: Vec::new(),
+        };
+        assert_eq!(view.sentence(), "the leader evens out nothing by itself");
+        view.policy.enabled = true;
+        assert_eq!(
+            view.sentence(),
+            "the leader moves vnodes once shares have been more than 20 % apart for 10 min, which they are not: 2 at once and 10 within 1 h, of which 3 have begun"
+        );
+    }
+}
