@@ -40,6 +40,8 @@ enum Command {
     /// Tell what would come of something, without doing it
     #[command(subcommand)]
     WhatIf(client::what_if::Command),
+    /// Even out how workers are loaded, by moving vnodes; for admins
+    Rebalance(client::rebalance::Rebalance),
     /// Open a terminal in a vnode
     Shell(client::shell::Shell),
     /// Snapshots of vnodes: take, list, restore, delete, schedule
@@ -173,6 +175,7 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Group(command) => client::group::run(command).await,
         Command::Explain(explain) => client::explain::run(explain).await,
         Command::WhatIf(command) => client::what_if::run(command).await,
+        Command::Rebalance(ask) => client::rebalance::run(ask).await,
         Command::Image(command) => image::run(command).await,
         Command::Backup(command) => client::backup::run(command).await,
         Command::Restore(ask) => role::anew::restore(ask).await,

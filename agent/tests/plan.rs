@@ -89,6 +89,7 @@ fn assigned(vnodes: Vec<AssignedVnode>) -> Assignment {
         arrivals: Vec::new(),
         departures: Vec::new(),
         fencing: Fencing::default(),
+        drill: None,
     }
 }
 

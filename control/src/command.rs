@@ -22,6 +22,7 @@ use crate::model::{
 use crate::moves::command::MoveCommand;
 use crate::place::Obstacle;
 use crate::quorum::Seat;
+use crate::rebalance::command::RebalanceCommand;
 use crate::report::VnodeReport;
 use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::SnapshotCommand;
@@ -248,6 +249,8 @@ pub enum Command {
     Move(MoveCommand),
     /// About emptying workers. Since version 3.
     Drain(DrainCommand),
+    /// About evening out how workers are loaded. Since version 3.
+    Rebalance(RebalanceCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -351,6 +354,7 @@ impl Command {
             Self::Schedule(command) => command.name(),
             Self::Move(command) => command.name(),
             Self::Drain(command) => command.name(),
+            Self::Rebalance(command) => command.name(),
         }
     }
 

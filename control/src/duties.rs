@@ -10,6 +10,7 @@ use crate::lost;
 use crate::model::{Vnode, VnodeWanted, Worker, WorkerStatus};
 use crate::moves;
 use crate::place::{Batch, Board, Obstacle};
+use crate::rebalance;
 use crate::snapshot::schedule;
 use crate::state::State;
 use crate::version;
@@ -32,6 +33,9 @@ pub struct Soft {
     up: BTreeMap<WorkerId, (UnixMs, SteadyMs)>,
     /// When this master last looked at its clock.
     awake: SteadyMs,
+    /// When this master last looked at how evenly workers are loaded, and whether it does now.
+    balance_at: Option<SteadyMs>,
+    looks_at_balance: bool,
     /// The term in which it leads: in one between two of its own another may have heard what it has not.
     term: u64,
 }
@@ -66,6 +70,7 @@ impl Soft {
     /// Looks at who is up, before anything is found to be due: somebody who has just come up may not have been heard of.
     pub fn observe(&mut self, state: &State, now: SteadyMs) {
         self.wake(now);
+        self.look_at_balance(state, now);
         for worker in state.workers.values() {
             if worker.status == WorkerStatus::Up {
                 let known = self.up.entry(worker.id);
@@ -76,6 +81,18 @@ impl Soft {
             } else {
                 self.up.remove(&worker.id);
             }
+        }
+    }
+
+    /// Not with every state: all promises of the cluster are counted for it.
+    fn look_at_balance(&mut self, state: &State, now: SteadyMs) {
+        let row = state.rebalance.as_ref();
+        let wanted = row.is_some_and(|row| row.policy.enabled);
+        let ago_ms = self.balance_at.map(|at| now.since_ms(at));
+        let long_ago = ago_ms.is_none_or(|ms| ms >= rebalance::due::LOOK_EVERY_MS);
+        self.looks_at_balance = wanted && long_ago;
+        if self.looks_at_balance {
+            self.balance_at = Some(now);
         }
     }
 
@@ -101,6 +118,9 @@ pub fn due(state: &State, soft: &Soft, now: UnixMs, steady: SteadyMs) -> Vec<Com
     commands.extend(schedule::due(state, now));
     commands.extend(moves::due::due(state, now));
     commands.extend(drain::due::due(state, now));
+    if soft.looks_at_balance {
+        commands.extend(rebalance::due::due(state, now));
+    }
     commands
 }
 

@@ -22,6 +22,7 @@ use crate::model::{
 use crate::moves::event::MoveEvent;
 use crate::name::Name;
 use crate::place::Obstacle;
+use crate::rebalance::event::RebalanceEvent;
 use crate::schedule::event::ScheduleEvent;
 use crate::snapshot::event::SnapshotEvent;
 
@@ -194,6 +195,7 @@ pub enum Event {
     Schedule(ScheduleEvent),
     Moved(MoveEvent),
     Drain(DrainEvent),
+    Rebalance(RebalanceEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

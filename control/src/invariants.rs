@@ -5,6 +5,7 @@ mod drills;
 mod images;
 mod lost;
 mod moves;
+mod rebalance;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +36,7 @@ pub fn broken(state: &State) -> Vec<String> {
     snapshots_are_sound(state, &mut broken);
     moves::moves_are_sound(state, &mut broken);
     lost::rows_are_of_somebody(state, &mut broken);
+    rebalance::row_is_sound(state, &mut broken);
     masters_remain(state, &mut broken);
     drills::drills_are_sound(state, &mut broken);
     programs_know_enough(state, &mut broken);

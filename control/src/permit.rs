@@ -11,6 +11,7 @@ use crate::limit::event::LimitEvent;
 use crate::model::drill::Prober;
 use crate::model::{Port, PublicPort, Role, User, Vcluster, Vnode};
 use crate::moves::command::MoveCommand;
+use crate::rebalance::command::RebalanceCommand;
 use crate::refusal::Refusal;
 use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::{SnapshotCommand, SnapshotOf};
@@ -90,6 +91,8 @@ fn needs(command: &Command) -> Needs {
         Command::Move(command) => move_needs(command),
         Command::Drain(DrainCommand::Settle) => Needs::Duty,
         Command::Drain(_) => Needs::Admin,
+        Command::Rebalance(RebalanceCommand::Note) => Needs::Duty,
+        Command::Rebalance(_) => Needs::Admin,
     }
 }
 
@@ -372,6 +375,7 @@ fn sees(asker: &User, event: &Event) -> bool {
         | Event::BackupTaken { .. }
         | Event::BandwidthLimited { .. }
         | Event::Drain(_)
+        | Event::Rebalance(_)
         | Event::DiskOvercommitSet { .. } => asker.role == Role::Admin,
     }
 }
@@ -425,6 +429,7 @@ fn without_secrets(mut event: Event) -> Event {
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
         Event::Limit(_) => {}
         Event::Group(_) | Event::Moved(_) | Event::Drain(_) | Event::Schedule(_) => {}
+        Event::Rebalance(_) => {}
     }
     event
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::drill::refusal::DrillRefusal;
 use crate::limit::refusal::LimitRefusal;
 use crate::moves::refusal::MoveRefusal;
+use crate::rebalance::refusal::RebalanceRefusal;
 use crate::snapshot::refusal::SnapshotRefusal;
 
 /// Why a request was refused. Nothing of it took effect.
@@ -152,6 +153,8 @@ pub enum Refusal {
     VersionCurrent { name: String },
     #[error(transparent)]
     Move(#[from] MoveRefusal),
+    #[error(transparent)]
+    Rebalance(#[from] RebalanceRefusal),
 }
 
 /// Bytes as people read them.
@@ -223,6 +226,7 @@ impl Refusal {
             Self::Snapshot(refusal) => refusal.code(),
             Self::Limit(refusal) => refusal.code(),
             Self::Move(refusal) => refusal.code(),
+            Self::Rebalance(refusal) => refusal.code(),
             Self::ImagesTooLarge { .. } => "images_too_large",
             Self::VersionCurrent { .. } => "version_current",
         }
@@ -268,6 +272,7 @@ impl Refusal {
             Self::Snapshot(refusal) => refusal.class(),
             Self::Limit(refusal) => refusal.class(),
             Self::Move(refusal) => refusal.class(),
+            Self::Rebalance(refusal) => refusal.class(),
         }
     }
 

@@ -268,6 +268,7 @@ macro_rules! for_each_single {
         $with!(BandwidthCeiling, bandwidth_ceiling);
         $with!(ImageQuota, image_quota);
         $with!(UsualHome, usual_home);
+        $with!(Rebalance, rebalance);
     };
 }
 

@@ -8,6 +8,7 @@ mod images;
 mod limits;
 mod lost;
 mod moves;
+mod rebalance;
 mod scheduling;
 mod snapshots;
 mod wishes;
@@ -25,10 +26,10 @@ use crate::model::{
     Agreed, Autopilot, Bandwidth, Checkpointing, ClusterVersion, Counters, DiskOvercommit, Drain,
     Drill, Group, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave,
     ImageSaveBound, ImageTitle, JoinToken, LastBackup, Lineage, Master, Move, Network, Port,
-    Program, PublicPort, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy,
-    SnapshotRestore, SnapshotSave, SnapshotSchedule, User, UserHome, UserImageQuota, Vcluster,
-    VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence, VnodeLoss, VnodeResize,
-    VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
+    Program, PublicPort, Rebalance, Receipt, Replacement, Session, Settings, Snapshot,
+    SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, User, UserHome, UserImageQuota,
+    Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence, VnodeLoss,
+    VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -58,6 +59,8 @@ pub struct State {
     pub bandwidth_ceiling: Option<Bandwidth>,
     /// What a home holds; none until an admin changes it.
     pub usual_home: Option<HomeUsual>,
+    /// None until an admin evens workers out, or says when the leader shall.
+    pub rebalance: Option<Rebalance>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,

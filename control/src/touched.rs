@@ -155,7 +155,8 @@ impl<'s> Tracing<'s> {
             || before.image_quota != after.image_quota
             || before.worker_traits != after.worker_traits
             || before.checkpointing != after.checkpointing
-            || before.drains != after.drains;
+            || before.drains != after.drains
+            || before.rebalance != after.rebalance;
     }
 
     fn people(&mut self) {

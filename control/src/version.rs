@@ -21,7 +21,8 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Group(_)
         | Command::Schedule(_)
         | Command::Move(_)
-        | Command::Drain(_) => ClusterVersion(3),
+        | Command::Drain(_)
+        | Command::Rebalance(_) => ClusterVersion(3),
         Command::Drill(command) => needed_for_drill(command),
         Command::RecordBackup => ClusterVersion(2),
         Command::AddPort { .. }

@@ -106,7 +106,7 @@ impl Gate {
     }
 }
 
-type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Waiting = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 /// A stream that goes through a gate.
 pub struct Gated<S> {

@@ -110,7 +110,7 @@ pub(crate) fn holder(state: &State, id: SecretHash) -> Option<&User> {
     state.users.get(&session.user)
 }
 
-fn now() -> UnixMs {
+pub(crate) fn now() -> UnixMs {
     let now = jiff::Timestamp::now().as_millisecond();
     UnixMs(u64::try_from(now).unwrap_or(0))
 }

@@ -107,6 +107,8 @@ fn page_routes() -> Router<Portal> {
         )
         .route("/workers", get(pages::worker::list))
         .route("/workers/{name}/{action}", post(pages::worker::change))
+        .route("/rebalance/apply", post(pages::rebalance::apply))
+        .route("/rebalance/policy", post(pages::rebalance::set_policy))
         .route("/images", get(pages::image::list))
         .route("/images/{owner}/{name}", get(pages::image::show))
         .route(
@@ -214,6 +216,14 @@ fn api_routes() -> Router<Portal> {
         )
         .route("/workers/{name}/restore", post(api::drain::restore))
         .route("/what-if", post(api::schedule::ask))
+        .route(
+            "/rebalance",
+            get(api::rebalance::plan).post(api::rebalance::apply),
+        )
+        .route(
+            "/rebalance/policy",
+            get(api::rebalance::policy).put(api::rebalance::set_policy),
+        )
         .route(
             "/vclusters/{name}/rules",
             get(api::schedule::rules).put(api::schedule::set_rules),

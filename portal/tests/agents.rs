@@ -86,6 +86,7 @@ async fn each_agent_gets_its_own_assignment_and_nothing_of_the_others() {
             unexpected @ (ToAgent::Assignment(_)
             | ToAgent::Behind { .. }
             | ToAgent::Lease { .. }
+            | ToAgent::DrillPulse { .. }
             | ToAgent::Resync { .. }) => panic!("{unexpected:?}"),
         }
     }
@@ -131,7 +132,8 @@ async fn an_agent_that_takes_nothing_in_is_told_why_it_is_cut_off_and_comes_back
             ToAgent::Assignment(_)
             | ToAgent::Recorded { .. }
             | ToAgent::Alive
-            | ToAgent::Lease { .. } => {}
+            | ToAgent::Lease { .. }
+            | ToAgent::DrillPulse { .. } => {}
             other @ ToAgent::Behind { .. } => panic!("{other:?}"),
         }
     };
@@ -178,7 +180,8 @@ async fn an_agent_that_reports_faster_than_a_quorum_records_is_told_so() {
             ToAgent::Assignment(_)
             | ToAgent::Recorded { .. }
             | ToAgent::Alive
-            | ToAgent::Lease { .. } => {}
+            | ToAgent::Lease { .. }
+            | ToAgent::DrillPulse { .. } => {}
             other @ ToAgent::Behind { .. } => panic!("{other:?}"),
         }
     }

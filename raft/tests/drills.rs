@@ -54,7 +54,8 @@ async fn start(member: &Member, ask: DrillAsk) -> Result<DrillId, ProposeFault> 
         | Subject::Vcluster(_)
         | Subject::User(_)
         | Subject::Master(_)
-        | Subject::Worker(_) => {
+        | Subject::Worker(_)
+        | Subject::Moves(_) => {
             panic!("it made no drill")
         }
     }

@@ -14,6 +14,7 @@ use docklet_control::assignment::Assignment;
 use docklet_control::id::{LogIndex, MasterId, VnodeId};
 use docklet_control::model::ImageRun;
 use docklet_control::model::VnodeWanted::Running;
+use docklet_link::gate::Gated;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::tls::Expect;
 use docklet_link::{Authority, Credentials, Dialer};
@@ -27,7 +28,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::{CLUSTER, DATA_PORT, Worker, in_own_network, perform, round, session, signed};
 
-pub type Socket = WebSocketStream<TlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<TlsStream<Gated<TcpStream>>>;
 
 pub const V7: VnodeId = VnodeId(7);
 /// Nothing here may take longer.

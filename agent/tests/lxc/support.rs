@@ -175,6 +175,7 @@ impl Worker {
             arrivals: Vec::new(),
             departures: Vec::new(),
             fencing: Fencing::default(),
+            drill: None,
         }
     }
 

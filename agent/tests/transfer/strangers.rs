@@ -4,6 +4,7 @@ use std::fs;
 
 use docklet_agent::transfer::{Departure, whole};
 use docklet_control::id::{LogIndex, WorkerId};
+use docklet_link::gate::Gated;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::tls::Expect;
 use docklet_link::{Credentials, Dialer};
@@ -21,7 +22,7 @@ use crate::support::{CLUSTER, DATA_PORT, in_own_network, signed};
 async fn dial(
     own: Credentials,
     path: &str,
-) -> Result<WebSocketStream<TlsStream<TcpStream>>, String> {
+) -> Result<WebSocketStream<TlsStream<Gated<TcpStream>>>, String> {
     let giver = Identity {
         role: PeerRole::Agent,
         id: GIVER.0,

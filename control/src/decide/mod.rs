@@ -13,6 +13,7 @@ mod master;
 mod moves;
 mod person;
 mod port;
+mod rebalance;
 mod schedule;
 mod setup;
 mod snapshot;
@@ -233,6 +234,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Schedule(command) => schedule::decide(ground, command),
         Command::Move(command) => moves::decide(ground, command),
         Command::Drain(command) => drain::decide(ground, command),
+        Command::Rebalance(command) => rebalance::decide(ground, command),
     }
 }
 
@@ -254,7 +256,7 @@ fn one_by_one<R, E: IntoIterator<Item = Event>>(
 }
 
 /// Refuses an amount outside `range`.
-fn in_range(
+pub(crate) fn in_range(
     what: &str,
     given: u64,
     range: std::ops::RangeInclusive<u64>,

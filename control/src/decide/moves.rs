@@ -8,11 +8,12 @@ use crate::gpus;
 use crate::id::{VnodeId, WorkerId};
 use crate::model::receipt::Subject;
 use crate::model::{
-    Copied, Move, MoveEnd, MoveStage, MoveTimes, MoveWay, MoveWhy, RestoreSeen, SaveSeen,
-    SnapshotSeen, Vnode, VnodeSeen, VnodeWanted, Worker, WorkerStatus,
+    Copied, Move, MoveEnd, MoveStage, MoveTimes, MoveWay, MoveWhy, Vnode, VnodeSeen, VnodeWanted,
+    Worker, WorkerStatus,
 };
 use crate::moves::command::MoveCommand;
 use crate::moves::event::MoveEvent;
+use crate::moves::occupation::occupation;
 use crate::moves::refusal::MoveRefusal;
 use crate::moves::{due, live};
 use crate::permit;
@@ -69,6 +70,11 @@ fn begin(
 
 /// One after the other, each with those before it under way.
 fn begin_all(ground: Ground<'_>, moves: &[(VnodeId, WorkerId)], why: MoveWhy) -> Decision {
+    Decision::quiet(begun(ground, moves, why))
+}
+
+/// What comes of it if vnodes are to go to these workers; what is not possible is left out.
+pub(super) fn begun(ground: Ground<'_>, moves: &[(VnodeId, WorkerId)], why: MoveWhy) -> Vec<Event> {
     let named = moves.iter().map(|(_, worker)| worker);
     let named = named.filter_map(|worker| ground.state.workers.get(worker));
     let mut board = Board::counted(ground.state, named);
@@ -88,7 +94,7 @@ fn begin_all(ground: Ground<'_>, moves: &[(VnodeId, WorkerId)], why: MoveWhy) ->
             events.extend(beginning(vnode, began));
         }
     }
-    Decision::quiet(events)
+    events
 }
 
 /// The move, if everything allows it.
@@ -146,28 +152,6 @@ pub(super) fn refuse_moving(state: &State, vnode: &Vnode) -> Result<(), MoveRefu
             to: state.worker_called(moving.to),
         }),
     }
-}
-
-/// What is being done with its disk where it is, and would be lost or wrong elsewhere.
-fn occupation(state: &State, vnode: &Vnode) -> Option<String> {
-    let saves = state.image_saves.get(&vnode.id);
-    if let Some(save) = saves.filter(|save| !matches!(save.seen, SaveSeen::Failed { .. })) {
-        return Some(format!("image \"{}\" is made of it", save.name));
-    }
-    let mut snapshots = state.snapshots_of(vnode.id);
-    if let Some(snapshot) = snapshots.find(|snapshot| snapshot.seen == SnapshotSeen::Wanted) {
-        return Some(format!("snapshot \"{}\" is taken", snapshot.name));
-    }
-    let restore = state.snapshot_restores.get(&vnode.id);
-    if let Some(restore) = restore.filter(|restore| restore.seen == RestoreSeen::Wanted) {
-        return Some(format!("snapshot \"{}\" is restored", restore.name));
-    }
-    if state.snapshot_copies.contains_key(&vnode.id) {
-        return Some("its disk is made of a snapshot".to_owned());
-    }
-    let mut copies = state.copies_from(vnode.id);
-    let copy = copies.next()?;
-    Some(format!("snapshot \"{}\" of it is copied", copy.name))
 }
 
 /// The worker that was named, if it can take the vnode; the one that suits it best if none was.

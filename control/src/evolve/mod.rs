@@ -12,6 +12,7 @@ mod master;
 mod moves;
 mod person;
 mod port;
+mod rebalance;
 mod schedule;
 mod snapshot;
 mod vcluster;
@@ -114,6 +115,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::Schedule(event) => schedule::evolve(&mut state, at, event),
         Event::Moved(event) => moves::evolve(&mut state, at, event),
         Event::Drain(event) => drain::evolve(&mut state, at, event),
+        Event::Rebalance(event) => rebalance::evolve(&mut state, at, &event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}
     }

@@ -1,6 +1,6 @@
 //! Vnodes on their way between workers.
 
-use super::{vnode, wishes};
+use super::{rebalance, vnode, wishes};
 use crate::id::{LogIndex, UnixMs, VnodeId};
 use crate::model::{Move, MoveEnd, MoveStage, Placement, VnodeSeen};
 use crate::moves::event::MoveEvent;
@@ -10,6 +10,7 @@ pub(super) fn evolve(state: &mut State, at: UnixMs, event: MoveEvent) {
     match event {
         MoveEvent::Begun { began, .. } => {
             if state.vnodes.contains_key(&began.vnode) {
+                rebalance::move_begun(state, at, &began);
                 state.put_move(began);
             }
         }

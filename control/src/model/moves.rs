@@ -169,6 +169,18 @@ impl Move {
         }
     }
 
+    /// The worker at which nothing of it is to be left when it is over, as far as can be told.
+    #[must_use]
+    pub fn worker_left(&self) -> WorkerId {
+        match self.stage {
+            MoveStage::Returning { .. } => self.to,
+            MoveStage::Copying
+            | MoveStage::Switching
+            | MoveStage::Starting
+            | MoveStage::Ended(_) => self.from,
+        }
+    }
+
     /// From when it was told to stand still until it was as wanted again; none if it never stood still for it.
     #[must_use]
     pub fn down_ms(&self) -> Option<u64> {

@@ -36,6 +36,8 @@ pub enum Subject {
     Worker(Box<Worker>),
     /// A drill that is announced.
     Drill(DrillId),
+    /// So many vnodes that are on their way now. Since version 3.
+    Moves(u32),
 }
 
 /// One receipt.

@@ -9,4 +9,5 @@ pub mod command;
 pub mod due;
 pub mod event;
 pub mod live;
+pub(crate) mod occupation;
 pub mod refusal;

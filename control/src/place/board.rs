@@ -16,6 +16,9 @@ use crate::state::State;
 /// largest share promised in thousandths, the worker's id.
 pub type Rank = (Reverse<u32>, u32, u32, bool, u64, WorkerId);
 
+/// The part of it that says how a worker suits a vnode, however much it has promised.
+pub(super) type Standing = (Reverse<u32>, u32, u32, bool);
+
 /// A clone costs nothing, so that any number of trials may be made from one.
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -29,6 +32,17 @@ impl Board {
     #[must_use]
     pub fn of(state: &State) -> Self {
         Self::counted(state, state.workers.values())
+    }
+
+    /// As it is when everything that is on its way has come to where it goes.
+    pub(super) fn settled(state: &State) -> Self {
+        let mut board = Self::of(state);
+        for moving in state.open_moves() {
+            if let Some(vnode) = state.vnodes.get(&moving.vnode) {
+                board.uncount(vnode, moving.worker_left());
+            }
+        }
+        board
     }
 
     /// For questions about these workers only: nothing of others is counted.
@@ -60,6 +74,19 @@ impl Board {
     #[must_use]
     pub fn load(&self, worker: WorkerId) -> Load {
         self.loads.get(&worker).copied().unwrap_or_default()
+    }
+
+    /// The same with one vnode more, or with one less that is there.
+    pub(super) fn load_with(&self, worker: WorkerId, vnode: &Vnode) -> Load {
+        let size = self.state.promised_to(vnode);
+        let load = self.load(worker);
+        load.with(size, self.state.wishes_of(vnode.id))
+    }
+
+    pub(super) fn load_without(&self, worker: WorkerId, vnode: &Vnode) -> Load {
+        let size = self.state.promised_to(vnode);
+        let load = self.load(worker);
+        load.without(size, self.state.wishes_of(vnode.id))
     }
 
     fn count(&mut self, vnode: &Vnode, worker: WorkerId) {
@@ -112,6 +139,13 @@ impl Board {
     /// How well `worker` suits `vnode`, if it can take it.
     #[must_use]
     pub fn rank(&self, worker: &Worker, vnode: &Vnode) -> Rank {
+        let (together, first, second, in_the_way) = self.standing(worker, vnode);
+        let share = self.load(worker.id).share();
+        (together, first, second, in_the_way, share, worker.id)
+    }
+
+    /// How well `worker` suits `vnode`, whether it can take it or not and however much it has promised.
+    pub(super) fn standing(&self, worker: &Worker, vnode: &Vnode) -> Standing {
         let near = self.siblings(worker.id, vnode);
         let spread = self.state.rules_of(vnode.vcluster).spread;
         let (together, first, second) = match spread {
@@ -121,15 +155,7 @@ impl Board {
         };
         let wants_none = self.state.wishes_of(vnode.id).gpus.count == 0;
         let in_the_way = wants_none && !worker.facts.capacity.gpus.is_empty();
-        let share = self.load(worker.id).share();
-        (
-            Reverse(together),
-            first,
-            second,
-            in_the_way,
-            share,
-            worker.id,
-        )
+        (Reverse(together), first, second, in_the_way)
     }
 
     /// Workers that can take `vnode`, the best first.
@@ -211,13 +237,21 @@ impl Board {
         let Some(placed) = row.placement.filter(|_| counts(&row)) else {
             return;
         };
-        if let Some(load) = self.loads.get_mut(&placed.worker) {
-            *load = load.without(self.state.promised_to(&row), self.state.wishes_of(vnode));
+        self.uncount(&row, placed.worker);
+        self.state.unplace(vnode);
+    }
+
+    fn uncount(&mut self, vnode: &Vnode, worker: WorkerId) {
+        if !counts(vnode) {
+            return;
         }
-        if let Some(count) = self.counts.get_mut(&(row.vcluster, placed.worker)) {
+        if let Some(load) = self.loads.get_mut(&worker) {
+            let size = self.state.promised_to(vnode);
+            *load = load.without(size, self.state.wishes_of(vnode.id));
+        }
+        if let Some(count) = self.counts.get_mut(&(vnode.vcluster, worker)) {
             *count = count.saturating_sub(1);
         }
-        self.state.unplace(vnode);
     }
 
     /// Without a worker that has no vnodes any more.

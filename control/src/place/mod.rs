@@ -4,6 +4,7 @@ mod batch;
 mod board;
 mod filter;
 mod load;
+pub mod rebalance;
 #[cfg(test)]
 mod tests;
 

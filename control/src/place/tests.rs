@@ -1,5 +1,7 @@
 //! A thousand random clusters, beside a scheduler that tries everything.
 
+mod rebalance;
+
 use imbl::OrdMap;
 use proptest::collection::vec;
 use proptest::option::of;

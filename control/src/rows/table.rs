@@ -55,12 +55,13 @@ pub enum Table {
     Drains = 49,
     VnodeFences = 50,
     VnodeLosses = 51,
+    Rebalance = 52,
     WorkerLosses = 53,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -112,6 +113,7 @@ impl Table {
         Self::Drains,
         Self::VnodeFences,
         Self::VnodeLosses,
+        Self::Rebalance,
         Self::WorkerLosses,
     ];
 

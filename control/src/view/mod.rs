@@ -11,6 +11,7 @@ pub mod master;
 pub mod moves;
 pub mod port;
 pub mod quota;
+pub mod rebalance;
 pub mod snapshot;
 pub mod state;
 pub mod vcluster;

@@ -20,6 +20,9 @@ use docklet_control::model::Outcome;
 use docklet_control::moves::command::MoveCommand;
 use docklet_control::moves::event::MoveEvent;
 use docklet_control::moves::refusal::MoveRefusal;
+use docklet_control::rebalance::command::RebalanceCommand;
+use docklet_control::rebalance::event::RebalanceEvent;
+use docklet_control::rebalance::refusal::RebalanceRefusal;
 use docklet_control::rows::Table;
 use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::schedule::event::ScheduleEvent;
@@ -50,6 +53,7 @@ impl Kinds {
             ("schedule-commands", count::<ScheduleCommand>()),
             ("move-commands", count::<MoveCommand>()),
             ("drain-commands", count::<DrainCommand>()),
+            ("rebalance-commands", count::<RebalanceCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -59,11 +63,13 @@ impl Kinds {
             ("schedule-events", count::<ScheduleEvent>()),
             ("move-events", count::<MoveEvent>()),
             ("drain-events", count::<DrainEvent>()),
+            ("rebalance-events", count::<RebalanceEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
             ("limit-refusals", count::<LimitRefusal>()),
             ("move-refusals", count::<MoveRefusal>()),
+            ("rebalance-refusals", count::<RebalanceRefusal>()),
             ("tables", Table::ALL.len()),
         ];
         Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
@@ -116,6 +122,9 @@ impl Seen {
         if let Command::Drain(drain) = &entry.command {
             self.one("drain-commands", &name(drain));
         }
+        if let Command::Rebalance(rebalance) = &entry.command {
+            self.one("rebalance-commands", &name(rebalance));
+        }
         if let Command::Move(moving) = &entry.command {
             self.one("move-commands", &name(moving));
         }
@@ -141,6 +150,9 @@ impl Seen {
             }
             if let Event::Drain(drain) = event {
                 self.one("drain-events", &name(drain));
+            }
+            if let Event::Rebalance(rebalance) = event {
+                self.one("rebalance-events", &name(rebalance));
             }
             if let Event::Moved(moved) = event {
                 self.one("move-events", &name(moved));

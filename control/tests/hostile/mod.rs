@@ -5,6 +5,7 @@ pub mod group;
 pub mod image;
 pub mod limit;
 pub mod moves;
+pub mod rebalance;
 pub mod schedule;
 pub mod snapshot;
 pub mod wishes;
@@ -45,6 +46,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         3 => group::asked(),
         4 => schedule::asked(),
         6 => moves::asked(),
+        3 => rebalance::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -119,7 +121,8 @@ fn anything() -> BoxedStrategy<Command> {
         limit::anything(),
         group::anything(),
         schedule::anything(),
-        moves::anything()
+        moves::anything(),
+        rebalance::anything()
     ]
     .boxed()
 }

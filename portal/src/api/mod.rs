@@ -12,6 +12,7 @@ pub(crate) mod meter;
 pub(crate) mod moves;
 pub(crate) mod port;
 pub(crate) mod quota;
+pub(crate) mod rebalance;
 pub(crate) mod schedule;
 pub(crate) mod session;
 pub(crate) mod snapshot;

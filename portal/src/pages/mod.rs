@@ -12,6 +12,7 @@ pub(crate) mod master;
 pub(crate) mod moves;
 pub(crate) mod notice;
 pub(crate) mod port;
+pub(crate) mod rebalance;
 pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod terminal;

@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::amount::{cores, mib};
-use super::{Page, check_csrf, csrf, instant};
+use super::{Page, check_csrf, csrf, instant, rebalance};
 use crate::api::schedule::find_worker;
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
@@ -23,6 +23,7 @@ pub(crate) async fn list(asker: Asker) -> Result<Markup, Problem> {
     let body = html! {
         h1 { "Workers" }
         (table(&asker))
+        (rebalance::section(&asker).await?)
         p.hint { "A worker is added with " code { "docklet token create --role agent" } " here and " code { "docklet agent join TOKEN" } " there." }
     };
     let live = Some("/live/workers".to_owned());
@@ -37,7 +38,10 @@ pub(crate) async fn list(asker: Asker) -> Result<Markup, Problem> {
 
 pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {
     match permit::admin(&asker.frozen.state, asker.actor(), "list workers") {
-        Ok(_) => vec![("workers".to_owned(), table(asker))],
+        Ok(_) => vec![
+            ("workers".to_owned(), table(asker)),
+            ("balance".to_owned(), rebalance::balance(asker)),
+        ],
         Err(_) => Vec::new(),
     }
 }

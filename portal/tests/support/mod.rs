@@ -222,7 +222,10 @@ pub async fn next_assignment(channel: &mut Dialled) -> Assignment {
     loop {
         match next(channel).await.expect("connected") {
             ToAgent::Assignment(assignment) => return *assignment,
-            ToAgent::Recorded { .. } | ToAgent::Alive | ToAgent::Lease { .. } => {}
+            ToAgent::Recorded { .. }
+            | ToAgent::Alive
+            | ToAgent::Lease { .. }
+            | ToAgent::DrillPulse { .. } => {}
             other @ (ToAgent::Behind { .. } | ToAgent::Resync { .. }) => panic!("{other:?}"),
         }
     }

@@ -6,6 +6,7 @@ mod diff;
 mod group;
 mod moves;
 mod nouns;
+mod rebalance;
 mod scheduling;
 mod snapshot;
 
