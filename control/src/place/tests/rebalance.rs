@@ -4,14 +4,20 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{Cluster, Has, Used, Wants, at, has, one, roomy, rules, wants};
-use crate::id::{LogIndex, UnixMs, UserId, VnodeId, WorkerId};
+use super::{Cluster, Has, Used, Wants, at, has, name, one, roomy, rules, wants};
+use crate::command::{Actor, Command, Entry};
+use crate::decide::decide;
+use crate::event::Event;
+use crate::id::{LogIndex, RequestId, UnixMs, UserId, VnodeId, WorkerId};
 use crate::model::{
-    Copied, Drain, DrainStage, Move, MoveEnd, MoveStage, MoveTimes, MoveWay, MoveWhy, Placement,
-    Rebalance, Rules, Spread, Vnode, VnodeSeen, VnodeWanted, WorkerStatus,
+    ClusterId, Copied, Drain, DrainStage, Move, MoveEnd, MoveStage, MoveTimes, MoveWay, MoveWhy,
+    Placement, Rebalance, Role, Rules, Settings, Spread, User, Vnode, VnodeSeen, VnodeWanted,
+    WorkerStatus,
 };
+use crate::moves::event::MoveEvent;
 use crate::place::Board;
 use crate::place::rebalance::{Balance, Bounds, Plan, Shift, plan};
+use crate::rebalance::command::{Extent, RebalanceCommand};
 use crate::state::State;
 
 const NOW: UnixMs = UnixMs(100_000_000);
@@ -263,6 +269,51 @@ fn followed(
     Ok(even)
 }
 
+/// What begins when an admin asks for it.
+fn begun(state: &mut State, bounds: &Bounds) -> Vec<(u64, u64)> {
+    state.settings = Some(settings());
+    state.put_user(User {
+        id: UserId(1),
+        name: name("admin"),
+        role: Role::Admin,
+        password_hash: String::new(),
+        created_at: NOW,
+    });
+    let extent = Extent {
+        threshold_permille: u32::try_from(bounds.spread_max).ok(),
+        moves_max: u32::try_from(bounds.moves_max).ok(),
+    };
+    let entry = Entry {
+        version: state.version().0,
+        request: RequestId(1),
+        at: bounds.now,
+        actor: Actor::User(UserId(1)),
+        command: Command::Rebalance(RebalanceCommand::Apply { extent }),
+    };
+    let decided = decide(state, LogIndex(1_000), &entry);
+    let events = decided.map(|decision| decision.events).unwrap_or_default();
+    let begun = events.into_iter().filter_map(|event| {
+        let Event::Moved(MoveEvent::Begun { began, .. }) = event else {
+            return None;
+        };
+        Some((began.vnode.0, began.to.0))
+    });
+    begun.collect()
+}
+
+/// As much may be promised as there is, which is what a state without settings has.
+fn settings() -> Settings {
+    Settings {
+        cluster: ClusterId::default(),
+        name: name("lab"),
+        cluster_net: "10.0.0.0/8".parse().expect("a net"),
+        user_prefix: 24,
+        cpu_overcommit_percent: 100,
+        memory_overcommit_percent: 100,
+        worker_timeout_ms: 5_000,
+    }
+}
+
 /// The state when all of a plan have arrived.
 fn arrived(state: &State, planned: &Plan) -> State {
     let mut state = state.clone();
@@ -321,6 +372,7 @@ proptest! {
         let bounds = Bounds { spread_max, moves_max, now: NOW };
         let planned = plan(&state, &bounds);
         prop_assert!(planned.shifts.len() <= moves_max);
+        prop_assert_eq!(begun(&mut state, &bounds), goes(&state, &bounds));
         let even = followed(&cluster, (&state, &how), (held.clone(), even), &planned)?;
         if planned.shifts.is_empty() && planned.before.spread() > spread_max {
             let used = (&held[..], &even[..]);
