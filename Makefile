@@ -7,7 +7,7 @@ DOCKLET := target/debug/docklet
 ASSETS := portal/assets/dist/style.css
 CARGO_DENY := 0.20.2
 
-.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos test-sim sim sim-many sim-binary lint bless measured bench-start bench-workers bench-store bench-failover bench-follow bench-network clean
+.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos test-sim sim sim-many sim-binary lint bless measured bench-start bench-workers bench-store bench-failover bench-follow bench-network bench-moves clean
 
 help: ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -128,6 +128,10 @@ bench-failover: measured ## From a fault of the leader to the next accepted writ
 
 bench-follow: measured ## From a change to the worker that follows, 10,000 of them on one master, and memory (FOLLOWERS=10000 SAMPLES=2000 HEARTBEAT_MS=1000)
 	target/measure/bench_follow
+
+bench-moves: measured criu ## Moves between workers, as a peer sees them, emptying a worker, and the scheduler alone (PARTS=refresh,live,drain MOVES=6 VNODES=50)
+	target/measure/bench_place
+	node chaos-tests/bench/moves.mjs
 
 bench-network: measured ## Throughput between vnodes on two workers, beside plain veth (PAIRS=7 SECONDS=3)
 	scripts/setup-bench iperf3

@@ -41,6 +41,7 @@ impl Coming {
             }
             self.copied.done_bytes = now.done_bytes;
             self.copied.all_bytes = now.all_bytes;
+            self.copied.sent_bytes = now.came_bytes;
         }
         self.copied
     }

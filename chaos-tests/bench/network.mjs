@@ -3,11 +3,11 @@
 // taken pair by pair. Prints a table and writes target/bench/workers-network.json.
 
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { readFileSync, readdirSync } from "node:fs";
 
 process.env.DOCKLET_PROFILE ??= "measure";
 const { Cluster } = await import("../harness.mjs");
 const { compared, report } = await import("./report.mjs");
+const { ofVnode } = await import("./inside.mjs");
 
 const PAIRS = Number(process.env.PAIRS ?? 7);
 const SECONDS = Number(process.env.SECONDS ?? 3);
@@ -15,21 +15,8 @@ const GOAL = 0.8;
 const INSTANCE = 14;
 const cluster = new Cluster(INSTANCE);
 
-// Words that run what follows in the network namespace of a worker, or of a vnode's init.
+// Words that run what follows in the network namespace of a worker.
 const ofWorker = (number) => ["nsenter", `--net=/run/netns/dkdev${INSTANCE}-w${number}`];
-function ofVnode(worker, vnode) {
-  const inside = `/dkdev${INSTANCE}-w${worker}/v${vnode}/lxc.payload`;
-  const runs = (pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(inside);
-    } catch {
-      return false; // It ended meanwhile.
-    }
-  };
-  const pid = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).find(runs);
-  if (!pid) throw new Error(`vnode ${vnode} does not run on worker ${worker}`);
-  return ["nsenter", "-t", pid, "--net"];
-}
 
 // Mbit/s that arrive at `address`.
 function stream(from, to, address) {
@@ -52,7 +39,7 @@ cluster.up();
 try {
   cluster.run("vc", "create", "lab", "--vnodes", "2", "--wait");
   const lab = JSON.parse(cluster.run("vc", "show", "lab", "--format", "json"));
-  const [one, two] = lab.vnodes.map((vnode) => ({ space: ofVnode(vnode.worker.slice(1), vnode.id), address: vnode.address, worker: vnode.worker }));
+  const [one, two] = lab.vnodes.map((vnode) => ({ space: ofVnode(INSTANCE, vnode.worker, vnode.id), address: vnode.address, worker: vnode.worker }));
   if (one.worker === two.worker) throw new Error("both vnodes are on one worker");
   const workers = [1, 2].map((number) => ({ space: ofWorker(number), address: `10.211.${INSTANCE}.${10 + number}` }));
   const [ours, plain] = [[], []];

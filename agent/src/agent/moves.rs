@@ -14,9 +14,11 @@ use crate::host::{Act, Host, Observation};
 use crate::plan::{self, Plan};
 
 /// Copying is tried so often in a row before the move is given up.
-const ATTEMPTS_MAX: u32 = 12;
-/// Between two attempts. While it lasts the vnode may be standing still.
-const RETRY_AFTER: Duration = Duration::from_millis(300);
+const ATTEMPTS_MAX: u32 = 16;
+/// Before the second attempt: the other worker may not have heard of the move yet. Then twice as long each time, up to the
+/// longest. While it lasts the vnode may be standing still.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
+const RETRY_AFTER_MAX: Duration = Duration::from_millis(300);
 /// How far copying is, is told this often.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// Longest cause that is told, in characters.
@@ -52,7 +54,8 @@ impl Moves {
             }
             Some(cause) => {
                 let attempts = self.failed.get(&key).map_or(0, |(attempts, ..)| *attempts);
-                let retry_at = Instant::now() + RETRY_AFTER;
+                let pause = RETRY_AFTER.saturating_mul(1 << attempts.min(10));
+                let retry_at = Instant::now() + pause.min(RETRY_AFTER_MAX);
                 self.failed.insert(key, (attempts + 1, retry_at, cause));
             }
         }

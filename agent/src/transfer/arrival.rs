@@ -58,6 +58,8 @@ pub struct Progress {
     pub all_bytes: u64,
     /// Bytes that the last round had to bring.
     pub last_round_bytes: u64,
+    /// Bytes that came, of all stages.
+    pub came_bytes: u64,
 }
 
 /// A vnode that arrives.
@@ -203,6 +205,7 @@ impl Arrival {
             *progress = Progress {
                 stage,
                 last_round_bytes: progress.last_round_bytes,
+                came_bytes: progress.came_bytes,
                 ..Progress::default()
             };
         });
@@ -245,6 +248,8 @@ impl Arrival {
             None => Link::open(&self.dialer, &self.source, &self.moving).await?,
         };
         let brought = self.exchange(&mut link, &part).await?;
+        self.progress
+            .send_modify(|progress| progress.came_bytes += brought.bytes);
         link.knows_disk = !matches!(part, Part::Snapshot(_));
         self.link = Some(link);
         Ok(brought)

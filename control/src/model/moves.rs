@@ -95,7 +95,7 @@ pub enum MoveEnd {
 pub struct Copied {
     /// Rounds begun: each copies what changed since the one before.
     pub round: u32,
-    /// Bytes that went over the network, of all rounds.
+    /// Bytes of chunks that went over the network, before they were compressed, of all rounds that are done.
     pub sent_bytes: u64,
     /// Bytes of the present round that are done, and in all.
     pub done_bytes: u64,

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 
 use super::board::Board;
 use super::filter::Obstacle;
+use super::standings::Standings;
 use crate::gpus;
 use crate::id::{VnodeId, WorkerId};
 use crate::model::Vnode;
@@ -54,15 +55,14 @@ impl Board {
 
     fn place_each(&mut self, vnodes: &[Vnode]) -> Batch {
         let mut batch = Batch::default();
+        let mut standings = Standings::default();
         for vnode in vnodes {
-            match self.candidates(vnode) {
-                Ok(candidates) => {
-                    if let Some(worker) = candidates.first() {
-                        self.put(vnode.id, *worker);
-                        batch.placed.push((vnode.id, *worker));
-                    }
-                }
-                Err(obstacles) => batch.unplaced.push((vnode.id, obstacles)),
+            if let Some(worker) = standings.best(self, vnode) {
+                self.put(vnode.id, worker);
+                standings.put(self, worker);
+                batch.placed.push((vnode.id, worker));
+            } else if let Err(obstacles) = self.candidates(vnode) {
+                batch.unplaced.push((vnode.id, obstacles));
             }
         }
         batch

@@ -1,6 +1,7 @@
 //! A frozen state with what its workers promise counted up, on which the scheduler tries things out.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use imbl::OrdMap;
 
@@ -47,21 +48,39 @@ impl Board {
 
     /// For questions about these workers only: nothing of others is counted.
     pub(crate) fn counted<'s>(state: &'s State, workers: impl Iterator<Item = &'s Worker>) -> Self {
-        let mut board = Self {
-            state: state.clone(),
-            loads: OrdMap::new(),
-            counts: OrdMap::new(),
-        };
+        Self::counting(state, workers, |_| true)
+    }
+
+    /// For questions about vnodes of one vcluster only: no siblings of others are counted.
+    pub(crate) fn of_vcluster(state: &State, vcluster: VclusterId) -> Self {
+        Self::counting(state, state.workers.values(), |of| of == vcluster)
+    }
+
+    fn counting<'s>(
+        state: &'s State,
+        workers: impl Iterator<Item = &'s Worker>,
+        matters: impl Fn(VclusterId) -> bool,
+    ) -> Self {
+        let mut loads = BTreeMap::new();
+        let mut siblings: BTreeMap<_, u32> = BTreeMap::new();
         for worker in workers {
-            if board.loads.contains_key(&worker.id) {
+            if loads.contains_key(&worker.id) {
                 continue;
             }
-            board.loads.insert(worker.id, Load::none(state, worker));
-            for vnode in state.kept_on(worker.id) {
-                board.count(vnode, worker.id);
+            let mut load = Load::none(state, worker);
+            for vnode in state.kept_on(worker.id).filter(|vnode| counts(vnode)) {
+                load = load.with(state.promised_to(vnode), state.wishes_of(vnode.id));
+                if matters(vnode.vcluster) {
+                    *siblings.entry((vnode.vcluster, worker.id)).or_default() += 1;
+                }
             }
+            loads.insert(worker.id, load);
         }
-        board
+        Self {
+            state: state.clone(),
+            loads: loads.into_iter().collect(),
+            counts: siblings.into_iter().collect(),
+        }
     }
 
     /// What is so far.

@@ -5,6 +5,7 @@ mod board;
 mod filter;
 mod load;
 pub mod rebalance;
+mod standings;
 #[cfg(test)]
 mod tests;
 

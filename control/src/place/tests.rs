@@ -1,6 +1,7 @@
 //! A thousand random clusters, beside a scheduler that tries everything.
 
 mod rebalance;
+mod standings;
 
 use imbl::OrdMap;
 use proptest::collection::vec;

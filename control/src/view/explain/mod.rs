@@ -77,7 +77,8 @@ pub fn vnodes(state: &State, asker: &User, vnodes: &[&Vnode]) -> Vec<Explanation
 /// The same of a single one.
 #[must_use]
 pub fn vnode(state: &State, asker: &User, vnode: &Vnode) -> Explanation {
-    one(&Board::of(state), state, asker, vnode)
+    let board = Board::of_vcluster(state, vnode.vcluster);
+    one(&board, state, asker, vnode)
 }
 
 fn one(board: &Board, state: &State, asker: &User, vnode: &Vnode) -> Explanation {
