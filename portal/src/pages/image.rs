@@ -170,7 +170,7 @@ fn facts(view: &ImageView) -> Markup {
         dl.facts {
             div { dt { "Description" } dd { (view.description) } }
             div { dt { "Owner" } dd { (view.owner) } }
-            div { dt { "Seen by" } dd { (seen_by(view)) } }
+            div { dt { "Seen by" } dd #seen-by { (seen_by(view)) } }
             div { dt { "Size" } dd { (mib(view.blob_bytes.div_ceil(1 << 20))) " packed" } }
             div { dt { "Held by" } dd { (holders(view)) } }
             div { dt { "Starts" } dd { code { (view.spec.init.join(" ")) } } }
