@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::ring::Ring;
 use super::terminals::{Viewers, Viewing, lock};
-use super::{Door, Socket, attach, pty};
+use super::{Door, Socket, attach, devpts, pty};
 use crate::fault::AgentFault;
 use crate::lxc::{AttachRequest, Container, HelperRequest};
 use crate::surroundings::Surroundings;
@@ -197,7 +197,7 @@ fn spawn_shell(
 ) -> Result<(File, Child), AgentFault> {
     let state = door.host.state();
     let container = Container::open(&state.lxc_path(), &container_name(id))?;
-    let pty = pty::open(&container.devpts()?)?;
+    let pty = pty::open(&devpts::of(&container)?)?;
     pty::resize(&pty.master, cols, rows)?;
     let around = Surroundings::of(state, id);
     let mut environment = around.environment();
