@@ -36,6 +36,11 @@ async function open(route, options) {
 
 const vnode = () => cluster.json("vc", "show", "lab").vnodes[0];
 const other = (worker) => (worker === "w1" ? "w2" : "w1");
+function move(name, to) {
+  const [vcluster, host] = name.split("/");
+  const { worker } = cluster.json("vc", "show", vcluster).vnodes.find(({ name }) => name === host);
+  if (worker !== to) cluster.run("vc", "move", name, "--to", to, "--refresh", "--wait");
+}
 const text = (page) => page.evaluate(() => window.dockletTerminal?.text() ?? "");
 const shows = (page, pattern) => until(`terminal text ${pattern}`, async () => pattern.test(await text(page)));
 const status = (page, words) => page.locator("#terminal-status", { hasText: words }).waitFor();
@@ -76,19 +81,16 @@ test("while its vnode is on its way a terminal says so, and takes nothing that i
   const shell = await open("terminal/lab/host-0");
   await shell.locator("#terminal-status[data-worker]").waitFor();
   await shell.locator("#terminal").click();
+  const late = await open("vclusters");
   const pid = cluster.processes()[to];
   try {
+    cluster.atMove("Switching", () => process.kill(pid, "SIGSTOP"));
     cluster.run("vc", "move", "lab/host-0", "--to", to, "--cold");
-    await until("it standing still", () => {
-      if (vnode().moving.stage === "copying") return false;
-      process.kill(pid, "SIGSTOP");
-      return true;
-    });
     await status(shell, `moving to ${to}; nothing can be typed until it is there`);
     await shell.keyboard.type("echo lost-$((40+2))\n");
     await shoot(shell, "terminal-moving");
     // One that comes only now waits with it.
-    const late = await open("terminal/lab/host-0");
+    await late.goto("/terminal/lab/host-0");
     await status(late, `moving to ${to}`);
   } finally {
     process.kill(pid, "SIGCONT");
@@ -101,6 +103,7 @@ test("while its vnode is on its way a terminal says so, and takes nothing that i
 
 test("a worker is emptied and filled again by its buttons, and says how far it is", async () => {
   cluster.run("vc", "create", "more", "--vnodes", "3", ...SMALL, "--wait");
+  move("lab/host-0", "w1");
   const before = cluster.json("vc", "list").flatMap(({ vnodes }) => vnodes).filter(({ worker }) => worker === "w1").length;
   assert.ok(before > 0);
   const page = await open("workers");
@@ -120,17 +123,20 @@ test("a worker is emptied and filled again by its buttons, and says how far it i
 });
 
 test("workers are evened out by the button beneath the plan", async () => {
-  const move = (name, to) => {
-    const [vcluster, host] = name.split("/");
-    const { worker } = cluster.json("vc", "show", vcluster).vnodes.find(({ name }) => name === host);
-    if (worker !== to) cluster.run("vc", "move", name, "--to", to, "--refresh", "--wait");
-  };
   cluster.run("vc", "create", "big", "--memory-mib", "3072", "--vnodes", "2", "--spread", "together", "--wait");
   for (const name of ["big/host-0", "big/host-1", "lab/host-0"]) move(name, "w1");
   const page = await open("workers");
   await page.locator("details.card[data-moves] summary").click();
   await shoot(page, "rebalance-plan", { fullPage: true });
   assert.deepEqual(await barriers(page), []);
+  const [named] = await page.locator('details.card[data-moves] [data-label="Vnode"]').allTextContents();
+  await page.getByRole("button", { name: "Move them" }).click();
+  await page.locator(".notice.done").waitFor();
+  const [vcluster, host] = named.split("/");
+  await until("it on the other worker", () => {
+    const { worker, phase } = cluster.json("vc", "show", vcluster).vnodes.find(({ name }) => name === host);
+    return worker === "w2" && phase === "running";
+  });
 });
 
 test("an image is shared with a group and with a person, described, and set back to an older version", async () => {

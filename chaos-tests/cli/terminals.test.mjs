@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import readline from "node:readline";
 import { after, before, test } from "node:test";
 import { Cluster, program, until } from "../harness.mjs";
 
@@ -67,6 +66,8 @@ for (const way of ["refresh", "cold", "live"]) {
     const shell = await begun();
     const { worker: from } = vnode();
     const to = other(from);
+    // In memory only.
+    cluster.run("exec", "lab/host-0", "--", "sh", "-c", "echo kept > /dev/mark");
     cluster.run("vc", "move", "lab/host-0", "--to", to, `--${way}`, "--wait");
     await shell.shows(new RegExp(`\\[moving to ${to} …; ctrl-c leaves\\]\r\n`));
     await shell.shows(new RegExp(`\\[moved to ${to}; a new shell there, the one before has ended\\]\r\n`));
@@ -78,6 +79,7 @@ for (const way of ["refresh", "cold", "live"]) {
     cluster.run("vc", "move", "lab/host-0", "--to", from, `--${way}`, "--wait");
     await shell.shows(new RegExp(`\\[moved to ${from}; a new shell there, the one before has ended\\]\r\n`));
     await shell.answers(false);
+    assert.equal(cluster.try(["exec", "lab/host-0", "--", "cat", "/dev/mark"]).stdout, way === "live" ? "kept\n" : "");
     shell.type("exit 3\r");
     assert.equal(await shell.code, 3);
   });
@@ -99,23 +101,11 @@ test("a move that is cancelled while it copies leaves the terminal as it is", as
   assert.equal(await shell.code, 0);
 });
 
-// Calls when the log says that a vnode is at this step of its move.
-function at(step, act) {
-  const from = cluster.json("status").raft.applied + 1;
-  const events = spawn(program, ["events", "--from", String(from), "--format", "json"], { env: cluster.env, stdio: ["ignore", "pipe", "ignore"] });
-  open.push(events);
-  readline.createInterface({ input: events.stdout }).on("line", (line) => {
-    if (!line.includes(`"Moved":{"${step}"`)) return;
-    events.kill("SIGKILL");
-    act();
-  });
-}
-
 test("it is cancelled when the vnode stands still already: a new shell where it was", async () => {
   const shell = await begun();
   const { worker: from, epoch } = vnode();
   const pid = cluster.processes()[other(from)];
-  at("Switching", () => process.kill(pid, "SIGSTOP"));
+  cluster.atMove("Switching", () => process.kill(pid, "SIGSTOP"));
   cluster.run("vc", "move", "lab/host-0", "--cold");
   await shell.shows(/\[moving to w[12] …; ctrl-c leaves\]\r\n/);
   // Nothing that is typed now reaches any shell.
@@ -136,7 +126,7 @@ test("whoever waits for a vnode on its way can leave, and come while it is", asy
   const shell = await begun();
   const { worker: from } = vnode();
   const pid = cluster.processes()[other(from)];
-  at("Switching", () => process.kill(pid, "SIGSTOP"));
+  cluster.atMove("Switching", () => process.kill(pid, "SIGSTOP"));
   cluster.run("vc", "move", "lab/host-0", "--cold");
   await shell.shows(/\[moving to w[12] …; ctrl-c leaves\]\r\n/);
   const late = new Shell();
@@ -158,7 +148,7 @@ test("the master of a terminal dies while the vnode moves", async () => {
   const to = other(vnode().worker);
   // It is the first that the login knows.
   const pid = cluster.processes().m1;
-  at("Switching", () => process.kill(pid, "SIGKILL"));
+  cluster.atMove("Switching", () => process.kill(pid, "SIGKILL"));
   cluster.run("vc", "move", "lab/host-0", "--to", to, "--cold");
   await shell.shows(new RegExp(`\\[moved to ${to}; a new shell there, the one before has ended\\]\r\n`));
   await shell.answers(false);

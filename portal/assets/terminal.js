@@ -78,7 +78,7 @@ function printed(data) {
   const start = Number(new DataView(data).getBigUint64(0));
   const bytes = new Uint8Array(data, 8);
   if (start > offset) {
-    terminal.write(`\r\n\x1b[2m[${start - offset} bytes are no longer kept]\x1b[0m\r\n`);
+    terminal.write(`\r\n\x1b[33m[${start - offset} bytes are no longer kept]\x1b[0m\r\n`);
     offset = start;
   }
   if (start + bytes.length > offset) {
@@ -129,7 +129,7 @@ function follow(to) {
 }
 
 function remark(text) {
-  terminal.write(`${MODES_OFF}\r\n\x1b[2m[${text}]\x1b[0m\r\n`);
+  terminal.write(`${MODES_OFF}\r\n\x1b[33m[${text}]\x1b[0m\r\n`);
 }
 
 function finish(text) {
