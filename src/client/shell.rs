@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::VnodeName;
 use super::context::Context;
 use super::input;
-use super::output::plain;
+use super::output::{remark_after_program, remark_raw};
 use super::socket::{self, Socket};
 use crate::exit::{Class, Failure};
 
@@ -26,9 +26,6 @@ const REATTACH: Duration = Duration::from_secs(60);
 /// What is typed goes nowhere while the vnode moves, but for this.
 const CTRL_C: u8 = 3;
 const INTERRUPTED: u8 = 130;
-/// Takes back what a program in front may have asked of the terminal: its second screen, the mouse, marks around what is pasted,
-/// other keys, no cursor, colours. The cursor is saved first, as leaving the second screen brings it to where it was saved.
-const MODES_OFF: &str = "\x1b7\x1b[?1049l\x1b[?1000;1002;1003;1006;2004;1l\x1b>\x1b[?25h\x1b[0m";
 
 #[derive(Args)]
 pub struct Shell {
@@ -131,7 +128,7 @@ async fn connect(context: &Context, base: &str, known: &Known) -> anyhow::Result
 
 async fn reattach(context: &Context, base: &str, known: &Known) -> anyhow::Result<Socket> {
     if known.bound_for.is_none() {
-        say("connection lost, reattaching");
+        remark_raw("connection lost, reattaching");
     }
     let again = async {
         loop {
@@ -253,11 +250,10 @@ fn say_once_moving(to: &str, known: &mut Known) {
     if known.bound_for.as_deref() == Some(to) {
         return;
     }
-    eprint!("{MODES_OFF}");
     if known.worker == to {
-        say(&format!("starting again on {to} …; ctrl-c leaves"));
+        remark_after_program(&format!("starting again on {to} …; ctrl-c leaves"));
     } else {
-        say(&format!("moving to {to} …; ctrl-c leaves"));
+        remark_after_program(&format!("moving to {to} …; ctrl-c leaves"));
     }
     known.bound_for = Some(to.to_owned());
 }
@@ -272,17 +268,11 @@ fn attach(shell: &str, known: &mut Known) -> bool {
     if anew {
         known.offset = 0;
         let how = if moved { "moved to" } else { "still on" };
-        eprint!("{MODES_OFF}");
-        say(&format!(
+        remark_after_program(&format!(
             "{how} {worker}; a new shell there, the one before has ended"
         ));
     }
     anew
-}
-
-/// A remark on a line of its own in a terminal in raw mode.
-fn say(text: &str) {
-    eprint!("\r\n[{}]\r\n", plain(text));
 }
 
 nix::ioctl_read_bad!(window_size, nix::libc::TIOCGWINSZ, nix::libc::winsize);
