@@ -1,9 +1,10 @@
 // What the tests on a real cluster share: a dev cluster of their own, its command line, its processes.
 
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import readline from "node:readline";
 import { fileURLToPath } from "node:url";
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
@@ -98,6 +99,18 @@ export class Cluster {
   kill(...names) {
     const pids = this.processes();
     names.forEach((name) => process.kill(pids[name], "SIGKILL"));
+  }
+
+  // Acts the moment that the log says that a vnode is at this step of its move; answers what ends looking for it.
+  atMove(step, act) {
+    const from = this.json("status").raft.applied + 1;
+    const events = spawn(program, ["events", "--from", String(from), "--format", "json"], { env: this.env, stdio: ["ignore", "pipe", "ignore"] });
+    readline.createInterface({ input: events.stdout }).on("line", (line) => {
+      if (!line.includes(`"Moved":{"${step}"`)) return;
+      events.kill("SIGKILL");
+      act();
+    });
+    return () => events.kill("SIGKILL");
   }
 
   // The last lines of its logs, for a failure's message.

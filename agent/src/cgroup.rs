@@ -66,6 +66,12 @@ impl Cgroups {
         format!("{}/{}", self.prefix, container_name(id))
     }
 
+    /// Where liblxc keeps what runs in a vnode, below the root of each hierarchy.
+    #[must_use]
+    pub(crate) fn of_payload(&self, id: VnodeId) -> String {
+        format!("/{}/lxc.payload.{}", self.of_vnode(id), container_name(id))
+    }
+
     /// Roots of all hierarchies: one on version 2, several on version 1.
     fn hierarchies(&self) -> Result<Vec<PathBuf>, AgentFault> {
         if self.unified() {

@@ -1,5 +1,6 @@
 // A terminal in the page. The session lives at the worker: when a connection is lost, this comes back with the
-// session and the position that it has read to, through whichever master answers.
+// session and the position that it has read to, through whichever master answers. When the vnode has moved, the session
+// has another shell: its worker says so.
 
 import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
@@ -41,10 +42,22 @@ let session = sessionStorage.getItem(key) ?? place.dataset.session;
 sessionStorage.setItem(key, session);
 
 let socket = null;
+// What the worker calls the shell, how far it was read, and where it is.
+let shell = "";
 let offset = 0;
+let worker = "";
+// How the present connection came, and whether it has a shell.
+let way = null;
+let attached = false;
+// Where the vnode is going.
+let boundFor = "";
 let backoff = 0;
 let lostAt = 0;
 let ended = false;
+
+// Takes back what a program in front may have asked of the terminal: its second screen, the mouse, marks around what is
+// pasted, other keys, no cursor, colours. The cursor is saved first, as leaving the second screen brings it to where it was saved.
+const MODES_OFF = "\x1b7\x1b[?1049l\x1b[?1000;1002;1003;1006;2004;1l\x1b>\x1b[?25h\x1b[0m";
 
 function say(text, state = "waiting") {
   status.textContent = text;
@@ -52,7 +65,8 @@ function say(text, state = "waiting") {
 }
 
 function connect() {
-  const query = `&session=${session}&from=${offset}&cols=${terminal.cols}&rows=${terminal.rows}`;
+  attached = false;
+  const query = `&session=${session}&shell=${shell}&from=${offset}&cols=${terminal.cols}&rows=${terminal.rows}`;
   socket = new WebSocket(`wss://${location.host}${place.dataset.socket}${query}`);
   socket.binaryType = "arraybuffer";
   socket.addEventListener("message", ({ data }) => (typeof data === "string" ? told(JSON.parse(data)) : printed(data)));
@@ -64,7 +78,7 @@ function printed(data) {
   const start = Number(new DataView(data).getBigUint64(0));
   const bytes = new Uint8Array(data, 8);
   if (start > offset) {
-    terminal.write(`\r\n\x1b[2m[${start - offset} bytes are no longer kept]\x1b[0m\r\n`);
+    terminal.write(`\r\n\x1b[33m[${start - offset} bytes are no longer kept]\x1b[0m\r\n`);
     offset = start;
   }
   if (start + bytes.length > offset) {
@@ -73,17 +87,49 @@ function printed(data) {
   }
 }
 
-function told({ via, attached, exit, refused }) {
+function told({ via, attached, moving, exit, refused }) {
   if (via) {
     backoff = 0;
-    const how = lostAt ? `reattached through ${via.master} after ${((performance.now() - lostAt) / 1000).toFixed(1)} s, nothing lost` : `connected through ${via.master}`;
-    say(via.leader ? `${how}; ${via.leader} leads` : how, "open");
-    status.dataset.via = via.master;
-    lostAt = 0;
+    way = via;
   }
-  if (attached) resize();
+  if (attached) settle(attached.shell ?? "");
+  if (moving) follow(moving.to);
   if (exit) finish(`The shell ended with code ${exit.code}.`);
   if (refused) finish(`No terminal: ${refused.cause}.`);
+}
+
+function settle(name) {
+  const seconds = lostAt ? ((performance.now() - lostAt) / 1000).toFixed(1) : 0;
+  const [anew, moved] = [shell && shell !== name, worker !== way.worker];
+  let how = lostAt ? `reattached through ${way.master} after ${seconds} s, nothing lost` : `connected through ${way.master}`;
+  if (anew) {
+    offset = 0;
+    const place = `${moved ? "moved to" : "still on"} ${way.worker}`;
+    remark(`${place}; a new shell there, the one before has ended`);
+    how = `${place}, a new shell through ${way.master} after ${seconds} s`;
+  }
+  [shell, worker, boundFor, lostAt, attached] = [name, way.worker, "", 0, true];
+  terminal.options.disableStdin = false;
+  say(way.leader ? `${how}; ${way.leader} leads` : how, "open");
+  status.dataset.via = way.master;
+  status.dataset.worker = worker;
+  resize();
+}
+
+// The shell ended with the place where the vnode was; the master ends the connection when it runs again.
+function follow(to) {
+  backoff = 0;
+  if (!lostAt) lostAt = performance.now();
+  delete status.dataset.via;
+  terminal.options.disableStdin = true;
+  const where = to === worker ? `starting again on ${to}` : `moving to ${to}`;
+  if (boundFor !== to) remark(`${where} …`);
+  boundFor = to;
+  say(`${where}; nothing can be typed until it is there`);
+}
+
+function remark(text) {
+  terminal.write(`${MODES_OFF}\r\n\x1b[33m[${text}]\x1b[0m\r\n`);
 }
 
 function finish(text) {
@@ -97,13 +143,13 @@ function lost() {
   if (ended) return;
   if (!lostAt) lostAt = performance.now();
   delete status.dataset.via;
-  say("connection lost, reattaching…");
+  if (!boundFor) say("connection lost, reattaching…");
   setTimeout(connect, backoff);
   backoff = Math.min(Math.max(backoff * 2, 100), BACKOFF_MS_MAX);
 }
 
 function send(data) {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(data);
+  if (attached && socket?.readyState === WebSocket.OPEN) socket.send(data);
 }
 
 function resize() {

@@ -10,6 +10,7 @@ mod assets;
 mod brake;
 mod dispatch;
 mod events;
+mod follow;
 mod images;
 mod intake;
 mod live;

@@ -1,17 +1,22 @@
 //! Terminals and exec: this master checks who asks, finds the worker, and passes messages both ways. The session
 //! lives at the worker, so another master can go on where this one dies.
+//!
+//! A terminal goes on where its vnode does: when its shell ended because of a move, or it comes while there is one, its
+//! viewer hears `{"moving":{"to":"w2"}}`, and the connection ends when the vnode runs again ([`follow`]).
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::extract::ws::{self, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use docklet_control::id::SecretHash;
+use docklet_control::id::{SecretHash, VnodeId};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::asker::{Asker, holder, refuse_foreign};
+use crate::follow;
 use crate::problem::Problem;
 use crate::serve::Portal;
 use crate::worker::{self, Located, WorkerSocket};
@@ -26,8 +31,14 @@ pub(crate) async fn browser(
 ) -> Result<Response, Problem> {
     refuse_foreign(&headers)?;
     let part = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
-    let found = worker::locate(&portal, &asker, part("vcluster"), part("vnode")).await?;
-    attach(portal, &asker, found, &query, upgrade).await
+    attach(
+        portal,
+        &asker,
+        (part("vcluster"), part("vnode")),
+        &query,
+        upgrade,
+    )
+    .await
 }
 
 /// A terminal of a program with a bearer token.
@@ -40,8 +51,7 @@ pub(crate) async fn program(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     refuse_cookie(&headers)?;
-    let found = worker::locate(&portal, &asker, &vcluster, &vnode).await?;
-    attach(portal, &asker, found, &query, upgrade).await
+    attach(portal, &asker, (&vcluster, &vnode), &query, upgrade).await
 }
 
 /// Cookies travel with requests that other sites make; bearer tokens do not.
@@ -55,35 +65,191 @@ fn refuse_cookie(headers: &HeaderMap) -> Result<(), Problem> {
 async fn attach(
     portal: Portal,
     asker: &Asker,
-    found: Located,
+    (vcluster, vnode): (&str, &str),
     query: &HashMap<String, String>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
-    let session = query.get("session").map(String::as_str).unwrap_or_default();
-    let opaque = session.len() == 32 && session.bytes().all(|b| b.is_ascii_hexdigit());
-    if !opaque {
-        return Err(Problem::malformed(
-            "session",
-            "it is not 32 hexadecimal digits",
-        ));
-    }
-    let number = |name: &str, default: u64| match query.get(name) {
-        Some(text) => text
-            .parse()
-            .map_err(|error| Problem::malformed(name, error)),
-        None => Ok(default),
-    };
-    let path = format!(
-        "/terminal/{session}?vnode={}&epoch={}&from={}&cols={}&rows={}",
-        found.vnode,
-        found.epoch,
-        number("from", 0)?,
-        number("cols", 80)?.clamp(2, 1_000),
-        number("rows", 24)?.clamp(2, 1_000),
-    );
-    let socket = worker::open(&portal, &found.worker, &path).await?;
+    let wish = Wish::parse(query)?;
     let login = asker.session;
-    Ok(upgrade.on_upgrade(move |viewer| relay(portal, login, viewer, socket, true)))
+    let found = match worker::locate(&portal, asker, vcluster, vnode).await {
+        Ok(found) => found,
+        Err(problem) => {
+            let again = wish.from > 0;
+            let coming = follow::coming(&portal, &asker.user, (vcluster, vnode), again);
+            let coming = coming.ok_or(problem)?;
+            return Ok(upgrade.on_upgrade(move |viewer| wait_for_it(portal, login, viewer, coming)));
+        }
+    };
+    let (path, again) = (wish.path(&found), wish.from > 0);
+    let socket = worker::open(&portal, &found.worker, &path).await?;
+    Ok(upgrade.on_upgrade(move |viewer| show(portal, login, viewer, socket, (found, again))))
+}
+
+/// What a viewer asks for.
+struct Wish<'q> {
+    session: &'q str,
+    /// The shell that it knows, and how far it has read what that printed.
+    shell: &'q str,
+    from: u64,
+    cols: u64,
+    rows: u64,
+}
+
+impl<'q> Wish<'q> {
+    fn parse(query: &'q HashMap<String, String>) -> Result<Self, Problem> {
+        let text = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
+        let hex = |name: &'static str, digits: usize| {
+            let text = text(name);
+            let opaque = text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit());
+            let why = format!("it is not {digits} hexadecimal digits");
+            opaque
+                .then_some(text)
+                .ok_or_else(|| Problem::malformed(name, why))
+        };
+        let number = |name: &str, default: u64| match query.get(name) {
+            Some(text) => text
+                .parse()
+                .map_err(|error| Problem::malformed(name, error)),
+            None => Ok(default),
+        };
+        Ok(Self {
+            session: hex("session", 32)?,
+            shell: match text("shell") {
+                "" => "",
+                _ => hex("shell", 16)?,
+            },
+            from: number("from", 0)?,
+            cols: number("cols", 80)?.clamp(2, 1_000),
+            rows: number("rows", 24)?.clamp(2, 1_000),
+        })
+    }
+
+    /// Where the worker serves it.
+    fn path(&self, found: &Located) -> String {
+        let Self {
+            session,
+            shell,
+            from,
+            cols,
+            rows,
+        } = self;
+        format!(
+            "/terminal/{session}?vnode={}&epoch={}&shell={shell}&from={from}&cols={cols}&rows={rows}",
+            found.vnode, found.epoch,
+        )
+    }
+}
+
+/// Passes messages both ways until the viewer leaves, the login ends, or the shell does: then the viewer is told why.
+async fn show(
+    portal: Portal,
+    login: SecretHash,
+    viewer: WebSocket,
+    worker: WorkerSocket,
+    (found, again): (Located, bool),
+) {
+    let (mut to_viewer, mut from_viewer) = viewer.split();
+    let (to_worker, mut from_worker) = worker.split();
+    let begun = to_viewer
+        .send(ws::Message::text(via(&portal, &found)))
+        .await;
+    if begun.is_err() {
+        return;
+    }
+    let last = tokio::select! {
+        () = pump_to_end(&mut from_viewer, to_worker) => return,
+        last = pump_to_last(&mut from_worker, &mut to_viewer) => last,
+        () = follow::placed_anew(&portal, &found) => None,
+        () = login_ends(&portal, login) => return,
+    };
+    let explained = async {
+        let absent = last.as_ref().is_some_and(|last| last.absent);
+        if follow::has_left(&portal, &found).await {
+            follow::until_it_runs(&portal, found.vnode, &mut to_viewer).await;
+        } else if let Some(last) = last.filter(|_| !(absent && again)) {
+            drop(to_viewer.send(ws::Message::text(last.text)).await);
+        }
+        if absent {
+            tokio::time::sleep(BREATH).await;
+        }
+        drop(to_viewer.close().await);
+    };
+    tokio::select! {
+        () = explained => {}
+        () = ignore(&mut from_viewer) => {}
+        () = login_ends(&portal, login) => {}
+    }
+}
+
+/// A worker may not know yet what this master does, or this master what has become of the vnode there: a viewer who comes
+/// back to a terminal tries again after this.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// Keeps a viewer company who came while the vnode is on its way.
+async fn wait_for_it(portal: Portal, login: SecretHash, viewer: WebSocket, coming: VnodeId) {
+    let (mut to_viewer, mut from_viewer) = viewer.split();
+    tokio::select! {
+        () = follow::until_it_runs(&portal, coming, &mut to_viewer) => drop(to_viewer.close().await),
+        () = ignore(&mut from_viewer) => {}
+        () = login_ends(&portal, login) => {}
+    }
+}
+
+/// Until the viewer leaves. What is typed meanwhile is for no shell.
+async fn ignore<E>(from_viewer: &mut (impl Stream<Item = Result<ws::Message, E>> + Unpin)) {
+    while let Some(Ok(_)) = from_viewer.next().await {}
+}
+
+/// What a worker said at the end of a terminal.
+struct Last {
+    text: String,
+    /// There is no such vnode there that runs.
+    absent: bool,
+}
+
+impl Last {
+    fn of(text: &str) -> Option<Self> {
+        let said: serde_json::Value = serde_json::from_str(text).ok()?;
+        let over = said.get("refused").or(said.get("exit"))?;
+        Some(Self {
+            text: text.to_owned(),
+            absent: over["absent"] == true,
+        })
+    }
+}
+
+/// Passes on what the worker sends, but for its last word; none if the connection broke.
+async fn pump_to_last<E, F>(
+    from_worker: &mut (impl Stream<Item = Result<Message, E>> + Unpin),
+    to_viewer: &mut (impl Sink<ws::Message, Error = F> + Unpin),
+) -> Option<Last> {
+    while let Some(Ok(message)) = from_worker.next().await {
+        if let Message::Text(text) = &message
+            && let Some(last) = Last::of(text)
+        {
+            return Some(last);
+        }
+        if let Some(message) = to_axum(message)
+            && to_viewer.send(message).await.is_err()
+        {
+            return None;
+        }
+    }
+    None
+}
+
+/// Passes input on until the viewer leaves. That the worker takes none any more ends nothing: it has a last word.
+async fn pump_to_end<E, F>(
+    from_viewer: &mut (impl Stream<Item = Result<ws::Message, E>> + Unpin),
+    mut to_worker: impl Sink<Message, Error = F> + Unpin,
+) {
+    while let Some(Ok(message)) = from_viewer.next().await {
+        if let Some(message) = to_tungstenite(message) {
+            drop(to_worker.send(message).await);
+        }
+    }
+    // The other side may be gone already.
+    drop(to_worker.close().await);
 }
 
 /// Runs one program in a vnode.
@@ -135,28 +301,14 @@ async fn run(
         .await
         .is_ok()
     {
-        relay(portal, login, viewer, worker, false).await;
+        relay(portal, login, viewer, worker).await;
     }
 }
 
 /// Passes messages both ways until one side ends, or the login does.
-async fn relay(
-    portal: Portal,
-    login: SecretHash,
-    viewer: WebSocket,
-    worker: WorkerSocket,
-    say_via: bool,
-) {
-    let (mut to_viewer, from_viewer) = viewer.split();
+async fn relay(portal: Portal, login: SecretHash, viewer: WebSocket, worker: WorkerSocket) {
+    let (to_viewer, from_viewer) = viewer.split();
     let (to_worker, from_worker) = worker.split();
-    if say_via
-        && to_viewer
-            .send(ws::Message::text(via(&portal)))
-            .await
-            .is_err()
-    {
-        return;
-    }
     tokio::select! {
         () = pump(from_viewer, to_worker, to_tungstenite) => {}
         () = pump(from_worker, to_viewer, to_axum) => {}
@@ -164,14 +316,16 @@ async fn relay(
     }
 }
 
-/// Tells the viewer through which master it came.
-fn via(portal: &Portal) -> String {
+/// Tells the viewer through which master it came, and to which worker.
+fn via(portal: &Portal, found: &Located) -> String {
     let state = portal.master.local().state;
     let leader = portal.master.brief_status().leader;
     let leader = leader
         .and_then(|id| state.masters.get(&id))
         .map(|m| m.name.to_string());
-    serde_json::json!({"via": {"master": &*portal.name, "leader": leader}}).to_string()
+    let worker = found.worker.name.to_string();
+    serde_json::json!({"via": {"master": &*portal.name, "leader": leader, "worker": worker}})
+        .to_string()
 }
 
 async fn login_ends(portal: &Portal, login: SecretHash) {

@@ -1,6 +1,6 @@
 //! Dialling a worker's data port.
 
-use docklet_control::id::{Epoch, VclusterId, VnodeId};
+use docklet_control::id::{Epoch, LogIndex, VclusterId, VnodeId};
 use docklet_control::model::{User, Vcluster, Vnode, Worker};
 use docklet_control::name::Name;
 use docklet_control::view::Phase;
@@ -24,6 +24,8 @@ pub(crate) struct Located {
     pub(crate) vnode: VnodeId,
     pub(crate) epoch: Epoch,
     pub(crate) worker: Worker,
+    /// Its last move that was over then.
+    pub(crate) last_move: Option<LogIndex>,
 }
 
 /// The vcluster that the asker means: an own one by name, any visible one by number.
@@ -94,10 +96,12 @@ fn locate_in(
     }
     let placement = vnode.placement.ok_or_else(asleep)?;
     let worker = state.workers.get(&placement.worker).ok_or_else(asleep)?;
+    let last_move = state.moves.get(&vnode.id).filter(|last| !last.is_open());
     Ok(Located {
         vnode: vnode.id,
         epoch: placement.epoch,
         worker: worker.clone(),
+        last_move: last_move.map(|last| last.number),
     })
 }
 

@@ -51,6 +51,24 @@ pub fn remark(text: &str) {
     eprintln!("{}", plain(text));
 }
 
+/// Takes back what a program in front may have asked of the terminal: its second screen, the mouse, marks around what is
+/// pasted, other keys, no cursor, colours. The cursor is saved first, as leaving the second screen brings it to where it
+/// was saved.
+const MODES_OFF: &str = "\x1b7\x1b[?1049l\x1b[?1000;1002;1003;1006;2004;1l\x1b>\x1b[?25h\x1b[0m";
+
+/// Says something on a line of its own, in a terminal in raw mode.
+#[expect(clippy::print_stderr, reason = "this is where people are told")]
+pub fn remark_raw(text: &str) {
+    eprint!("\r\n[{}]\r\n", plain(text));
+}
+
+/// The same, after whatever was in front has ended.
+#[expect(clippy::print_stderr, reason = "this is where people are told")]
+pub fn remark_after_program(text: &str) {
+    eprint!("{MODES_OFF}");
+    remark_raw(text);
+}
+
 /// Prints a line of data.
 #[expect(
     clippy::print_stdout,

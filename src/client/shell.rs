@@ -1,4 +1,5 @@
-//! A terminal in a vnode. When its master is gone, the session is taken up through another: no byte lost or twice.
+//! A terminal in a vnode. When its master is gone, the session is taken up through another: no byte lost or twice. When
+//! the vnode moves, a new shell is opened where it goes on.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -16,12 +17,15 @@ use tokio_tungstenite::tungstenite::Message;
 use super::VnodeName;
 use super::context::Context;
 use super::input;
-use super::output::remark;
+use super::output::{remark_after_program, remark_raw};
 use super::socket::{self, Socket};
 use crate::exit::{Class, Failure};
 
 /// A lost connection is taken up again for this long.
 const REATTACH: Duration = Duration::from_secs(60);
+/// What is typed goes nowhere while the vnode moves, but for this.
+const CTRL_C: u8 = 3;
+const INTERRUPTED: u8 = 130;
 
 #[derive(Args)]
 pub struct Shell {
@@ -71,20 +75,34 @@ enum End {
     Lost,
 }
 
+/// What is known of the shell.
+#[derive(Default)]
+struct Known {
+    /// What its worker calls it; empty until it has said that.
+    shell: String,
+    /// How far what it printed was read.
+    offset: u64,
+    /// Where it is, and where the present connection leads, as far as was told.
+    worker: String,
+    came_to: String,
+    /// Where its vnode is going.
+    bound_for: Option<String>,
+}
+
 pub async fn run(shell: Shell) -> anyhow::Result<ExitCode> {
     let context = Context::load()?;
     refuse_no_terminal(&shell.vnode)?;
     let session = hex::encode(rand::random::<[u8; 16]>());
     let VnodeName { vcluster, vnode } = shell.vnode;
     let base = format!("/vclusters/{vcluster}/vnodes/{vnode}/terminal?session={session}");
-    let mut socket = connect(&context, &base, 0).await?;
+    let mut known = Known::default();
+    let mut socket = connect(&context, &base, &known).await?;
     let _raw = RawMode::raw();
     let mut input = input::read();
-    let mut offset = 0;
     loop {
-        match talk(socket, &mut input, &mut offset).await? {
+        match talk(socket, &mut input, &mut known).await? {
             End::Exit(code) => return Ok(ExitCode::from(code)),
-            End::Lost => socket = reattach(&context, &base, offset).await?,
+            End::Lost => socket = reattach(&context, &base, &known).await?,
         }
     }
 }
@@ -101,20 +119,20 @@ fn refuse_no_terminal(vnode: &VnodeName) -> anyhow::Result<()> {
     Err(Failure::new(Class::Invalid, text).into())
 }
 
-async fn connect(context: &Context, base: &str, offset: u64) -> anyhow::Result<Socket> {
+async fn connect(context: &Context, base: &str, known: &Known) -> anyhow::Result<Socket> {
     let (cols, rows) = size();
-    socket::open(
-        context,
-        &format!("{base}&from={offset}&cols={cols}&rows={rows}"),
-    )
-    .await
+    let Known { shell, offset, .. } = known;
+    let place = format!("shell={shell}&from={offset}&cols={cols}&rows={rows}");
+    socket::open(context, &format!("{base}&{place}")).await
 }
 
-async fn reattach(context: &Context, base: &str, offset: u64) -> anyhow::Result<Socket> {
-    remark("\r\n[connection lost, reattaching]\r");
+async fn reattach(context: &Context, base: &str, known: &Known) -> anyhow::Result<Socket> {
+    if known.bound_for.is_none() {
+        remark_raw("connection lost, reattaching");
+    }
     let again = async {
         loop {
-            match connect(context, base, offset).await {
+            match connect(context, base, known).await {
                 Ok(socket) => return Ok(socket),
                 Err(error) => match error.downcast_ref::<Failure>() {
                     Some(failure) if failure.class == Class::Unavailable => {}
@@ -138,29 +156,37 @@ async fn reattach(context: &Context, base: &str, offset: u64) -> anyhow::Result<
 async fn talk(
     socket: Socket,
     input: &mut mpsc::Receiver<Vec<u8>>,
-    offset: &mut u64,
+    known: &mut Known,
 ) -> anyhow::Result<End> {
     let (mut sink, mut stream) = socket.split();
     let mut resized = signal(SignalKind::window_change())?;
     let mut stdout = tokio::io::stdout();
     let mut open = true;
+    // What is typed before is for this shell only if it is the one that was there.
+    let mut attached = false;
     loop {
         tokio::select! {
             message = stream.next() => match message {
                 Some(Ok(Message::Binary(bytes))) => {
-                    let fresh = fresh_part(&bytes, offset);
+                    let fresh = fresh_part(&bytes, &mut known.offset);
                     stdout.write_all(fresh).await?;
                     stdout.flush().await?;
                 }
-                Some(Ok(Message::Text(text))) => {
-                    if let Some(end) = ended(&serde_json::from_str(&text)?)? {
-                        return Ok(end);
+                Some(Ok(Message::Text(text))) => match told(&serde_json::from_str(&text)?, known)? {
+                    Told::Exit(code) => return Ok(End::Exit(code)),
+                    Told::Attached { anew } => {
+                        attached = true;
+                        while anew && input.try_recv().is_ok() {}
                     }
-                }
+                    Told::Else => {}
+                },
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(End::Lost),
             },
-            typed = input.recv(), if open => match typed {
+            typed = input.recv(), if open && (attached || known.bound_for.is_some()) => match typed {
+                Some(bytes) if known.bound_for.is_some() => if bytes.contains(&CTRL_C) {
+                    return Ok(End::Exit(INTERRUPTED));
+                },
                 Some(bytes) => if sink.send(Message::binary(bytes)).await.is_err() {
                     return Ok(End::Lost);
                 },
@@ -189,12 +215,64 @@ fn fresh_part<'b>(message: &'b [u8], offset: &mut u64) -> &'b [u8] {
     fresh
 }
 
-fn ended(text: &Value) -> anyhow::Result<Option<End>> {
+/// What a text message means for the terminal.
+enum Told {
+    Exit(u8),
+    /// Whether to another shell than before.
+    Attached {
+        anew: bool,
+    },
+    Else,
+}
+
+fn told(text: &Value, known: &mut Known) -> anyhow::Result<Told> {
     if let Some(cause) = text["refused"]["cause"].as_str() {
         return Err(Failure::new(Class::Conflict, format!("no terminal: {cause}")).into());
     }
-    let code = text["exit"]["code"].as_u64();
-    Ok(code.map(|code| End::Exit(u8::try_from(code).unwrap_or(255))))
+    if let Some(code) = text["exit"]["code"].as_u64() {
+        return Ok(Told::Exit(u8::try_from(code).unwrap_or(255)));
+    }
+    if let Some(to) = text["moving"]["to"].as_str() {
+        say_once_moving(to, known);
+    }
+    if let Some(worker) = text["via"]["worker"].as_str() {
+        known.came_to = worker.to_owned();
+    }
+    if let Some(attached) = text.get("attached") {
+        let shell = attached["shell"].as_str().unwrap_or_default();
+        let anew = attach(shell, known);
+        return Ok(Told::Attached { anew });
+    }
+    Ok(Told::Else)
+}
+
+fn say_once_moving(to: &str, known: &mut Known) {
+    if known.bound_for.as_deref() == Some(to) {
+        return;
+    }
+    if known.worker == to {
+        remark_after_program(&format!("starting again on {to} …; ctrl-c leaves"));
+    } else {
+        remark_after_program(&format!("moving to {to} …; ctrl-c leaves"));
+    }
+    known.bound_for = Some(to.to_owned());
+}
+
+/// Whether it is another shell than before: what is known of that is no more.
+fn attach(shell: &str, known: &mut Known) -> bool {
+    let before = std::mem::replace(&mut known.shell, shell.to_owned());
+    let worker = known.came_to.clone();
+    let moved = std::mem::replace(&mut known.worker, worker.clone()) != worker;
+    known.bound_for = None;
+    let anew = !before.is_empty() && before != shell;
+    if anew {
+        known.offset = 0;
+        let how = if moved { "moved to" } else { "still on" };
+        remark_after_program(&format!(
+            "{how} {worker}; a new shell there, the one before has ended"
+        ));
+    }
+    anew
 }
 
 nix::ioctl_read_bad!(window_size, nix::libc::TIOCGWINSZ, nix::libc::winsize);

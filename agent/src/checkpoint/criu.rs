@@ -32,6 +32,21 @@ pub(super) struct Environment {
 }
 
 impl Environment {
+    /// Lets what is brought back go to this cgroup, in each hierarchy for which liblxc says nothing. Beside those of version 1 there is
+    /// one without controllers: CRIU would put processes where they were in it, and whoever clears up there would end them.
+    ///
+    /// # Errors
+    /// The directory cannot be written to.
+    pub(super) fn settle_in(mut self, cgroup: &str, dir: &Path) -> Result<Self, AgentFault> {
+        let of_all =
+            fs::read_to_string(&self.settings).map_err(AgentFault::file("read", &self.settings))?;
+        let settings = dir.join("criu.conf");
+        let text = format!("{of_all}cgroup-root {cgroup}\n");
+        docklet_link::credentials::write_private(&settings, text.as_bytes())?;
+        self.settings = settings;
+        Ok(self)
+    }
+
     pub(super) fn pairs(&self) -> [(&'static str, &Path); 4] {
         [
             ("PATH", &self.programs),

@@ -149,7 +149,8 @@ fn restore(
 ) -> Result<(), AgentFault> {
     give(&places.used, vnode.uid_base)?;
     let answer = host.state.answer(&format!("resume-{}", vnode.id));
-    let environment = criu::environment(&host.state)?;
+    let cgroup = host.cgroups.of_payload(vnode.id);
+    let environment = criu::environment(&host.state)?.settle_in(&cgroup, &places.used)?;
     let brought = act::bring_up(
         host,
         vnode,

@@ -2,6 +2,7 @@
 //! agents fetch images, and the files of vnodes that move to them. What a path is open to is checked here, who the person is was checked by the master.
 
 mod attach;
+mod devpts;
 mod exec;
 pub mod images;
 mod meters;

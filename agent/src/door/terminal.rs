@@ -2,8 +2,12 @@
 //! master: whoever comes back with the session and the position that it has read to goes on there.
 //!
 //! To the viewer: binary messages of an 8-byte big-endian position and bytes from there on; text messages
-//! `{"attached":{"oldest":N,"end":N}}`, `{"exit":{"code":N}}`. From the viewer: binary messages of input; text
-//! messages `{"resize":{"cols":N,"rows":N}}`.
+//! `{"attached":{"shell":"HEX","oldest":N,"end":N}}`, `{"exit":{"code":N}}`, and `{"refused":{"cause":"…","absent":BOOL}}`
+//! with whether the vnode does not run here. From the viewer: binary messages of input; text messages
+//! `{"resize":{"cols":N,"rows":N}}`.
+//!
+//! A position is one in what a certain shell printed. A viewer who comes back says which that was; if the session has
+//! another shell by now, because the vnode moved or the agent began anew, it gets all of that one.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -21,7 +25,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::ring::Ring;
 use super::terminals::{Viewers, Viewing, lock};
-use super::{Door, Socket, attach, pty};
+use super::{Door, Socket, attach, devpts, pty};
 use crate::fault::AgentFault;
 use crate::lxc::{AttachRequest, Container, HelperRequest};
 use crate::surroundings::Surroundings;
@@ -37,6 +41,8 @@ pub(super) struct Open {
     vnode: VnodeId,
     epoch: Epoch,
     from: u64,
+    /// The shell that `from` is a position of; empty from viewers who do not know.
+    shell: String,
     cols: u16,
     rows: u16,
 }
@@ -54,6 +60,7 @@ impl Open {
             vnode: query.get("vnode")?.parse().ok()?,
             epoch: query.get("epoch")?.parse().ok()?,
             from: number("from", 0)?,
+            shell: query.get("shell").copied().unwrap_or_default().to_owned(),
             cols: u16::try_from(number("cols", 80)?).ok()?,
             rows: u16::try_from(number("rows", 24)?).ok()?,
         })
@@ -71,6 +78,8 @@ struct Progress {
 pub(super) struct Session {
     pub(super) vnode: VnodeId,
     epoch: Epoch,
+    /// What no other shell is called, on whichever worker.
+    shell: String,
     master: File,
     ring: Mutex<Ring>,
     progress: watch::Sender<Progress>,
@@ -100,12 +109,16 @@ pub(super) async fn serve(door: &Arc<Door>, socket: Socket, open: Open) -> Resul
     let session = match attach(door, &open).await {
         Ok(session) => session,
         Err(fault) => {
-            let text = serde_json::json!({"refused": {"cause": fault.full_text()}});
+            let absent = matches!(fault, AgentFault::NotHere(_) | AgentFault::NotRunning(_));
+            let text =
+                serde_json::json!({"refused": {"cause": fault.full_text(), "absent": absent}});
             socket.send(Message::text(text.to_string())).await?;
             return Ok(socket.close(None).await?);
         }
     };
-    view(socket, &session, open.from).await
+    let another = !open.shell.is_empty() && open.shell != session.shell;
+    let from = if another { 0 } else { open.from };
+    view(socket, &session, from).await
 }
 
 /// The session of that name, or a new one.
@@ -124,13 +137,18 @@ async fn attach(door: &Arc<Door>, open: &Open) -> Result<Arc<Session>, AgentFaul
 }
 
 /// The session of that name, if there is one. The name alone opens nothing: it must be a session of the vnode that the
-/// master has checked.
+/// master has checked. One from before the vnode left and came back is over.
 fn known(door: &Door, open: &Open) -> Result<Option<Arc<Session>>, AgentFault> {
     let Some(session) = door.terminals.get(&open.session) else {
         return Ok(None);
     };
-    if session.vnode != open.vnode || session.epoch != open.epoch {
+    if session.vnode != open.vnode {
         return Err(AgentFault::NotHere(open.vnode.0));
+    }
+    if session.epoch != open.epoch {
+        session.hang_up();
+        door.terminals.remove(&open.session, &session);
+        return Ok(None);
     }
     Ok(Some(session))
 }
@@ -147,6 +165,7 @@ async fn start(door: &Arc<Door>, open: &Open) -> Result<Arc<Session>, AgentFault
     let session = Arc::new(Session {
         vnode: open.vnode,
         epoch: open.epoch,
+        shell: format!("{:016x}", rand::random::<u64>()),
         master,
         ring: Mutex::new(Ring::new(RING_BYTES)),
         progress: watch::Sender::new(progress),
@@ -178,7 +197,7 @@ fn spawn_shell(
 ) -> Result<(File, Child), AgentFault> {
     let state = door.host.state();
     let container = Container::open(&state.lxc_path(), &container_name(id))?;
-    let pty = pty::open(&container.devpts()?)?;
+    let pty = pty::open(&devpts::of(&container)?)?;
     pty::resize(&pty.master, cols, rows)?;
     let around = Surroundings::of(state, id);
     let mut environment = around.environment();
@@ -230,7 +249,8 @@ async fn view(mut socket: Socket, session: &Arc<Session>, from: u64) -> Result<(
         let ring = lock(&session.ring);
         (ring.oldest(), ring.end())
     };
-    let attached = serde_json::json!({"attached": {"oldest": oldest, "end": end}});
+    let shell = &session.shell;
+    let attached = serde_json::json!({"attached": {"shell": shell, "oldest": oldest, "end": end}});
     socket.send(Message::text(attached.to_string())).await?;
     let (mut sink, mut stream) = socket.split();
     let mut progress = session.progress.subscribe();

@@ -232,17 +232,13 @@ impl Container {
         .ok_or_else(|| AgentFault::Lxc(format!("{file} cannot be {value:?}")))
     }
 
-    /// The container's own devpts, so that a terminal opened there is one inside too.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub fn devpts(&self) -> Result<OwnedFd, AgentFault> {
+    /// The container's own devpts, so that a terminal opened there is one inside too; none if liblxc does not hold it, as of
+    /// one that came back from a checkpoint.
+    #[must_use]
+    pub fn devpts(&self) -> Option<OwnedFd> {
         let fd = call!(self, devpts_fd);
-        if fd < 0 {
-            return Err(AgentFault::Lxc("the container has no devpts".to_owned()));
-        }
         // SAFETY: liblxc hands over a descriptor that nobody else owns.
-        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+        (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
     }
 
     /// Runs a program inside with the helper's standard streams; answers the process id. For the helper only.

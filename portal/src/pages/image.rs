@@ -151,6 +151,7 @@ pub(crate) async fn show(
 ) -> Result<Markup, Problem> {
     let view = find(&asker, &owner, &name)?;
     let body = html! {
+        p.crumbs { a href="/images" { "Images" } " / " (view.name) }
         h1 { (view.name) }
         (facts(&view))
         (versions(&asker, &view))
@@ -170,7 +171,7 @@ fn facts(view: &ImageView) -> Markup {
         dl.facts {
             div { dt { "Description" } dd { (view.description) } }
             div { dt { "Owner" } dd { (view.owner) } }
-            div { dt { "Seen by" } dd { (seen_by(view)) } }
+            div { dt { "Seen by" } dd #seen-by { (seen_by(view)) } }
             div { dt { "Size" } dd { (mib(view.blob_bytes.div_ceil(1 << 20))) " packed" } }
             div { dt { "Held by" } dd { (holders(view)) } }
             div { dt { "Starts" } dd { code { (view.spec.init.join(" ")) } } }
@@ -201,8 +202,10 @@ fn version_row(asker: &Asker, view: &ImageView, version: &VersionView) -> Markup
             td data-label="Added" { (instant(version.added_at)) }
             td.act data-label="" {
                 @if view.own && !version.current {
-                    (button(asker, view, "rollback", &digest, "Go back to it", "secondary small"))
-                    (button(asker, view, "delete-version", &digest, "Delete it", "danger small"))
+                    div.buttons {
+                        (button(asker, view, "rollback", &digest, "Go back to it", "secondary small"))
+                        (button(asker, view, "delete-version", &digest, "Delete it", "danger small"))
+                    }
                 }
             }
         }
@@ -213,22 +216,30 @@ fn version_row(asker: &Asker, view: &ImageView, version: &VersionView) -> Markup
 fn changes(asker: &Asker, view: &ImageView) -> Markup {
     html! {
         h2 { "Change" }
-        (field(asker, view, ("description", "Description", &view.description, "Describe")))
-        (field(asker, view, ("share", "Share with", "", "Share")))
-        @for person in &view.shared_with {
-            (button(asker, view, "unshare", person, &format!("Do not share with {person}"), "secondary small"))
+        div.changes {
+            (field(asker, view, ("description", "Description", &view.description, "Describe")))
+            (field(asker, view, ("share", "Share with", "", "Share")))
+            (field(asker, view, ("share-group", "Share with the group", "", "Share")))
         }
-        (field(asker, view, ("share-group", "Share with the group", "", "Share")))
-        @for group in &view.shared_with_groups {
-            (button(asker, view, "unshare-group", group, &format!("Do not share with group {group}"), "secondary small"))
-        }
-        @if asker.user.role == Role::Admin {
-            @match view.visibility {
-                Visibility::Private => (button(asker, view, "publish", "", "Let everybody see it", "secondary")),
-                Visibility::Public => (button(asker, view, "withdraw", "", "Make it private", "secondary")),
+        @if !view.shared_with.is_empty() || !view.shared_with_groups.is_empty() {
+            div.actions {
+                @for person in &view.shared_with {
+                    (button(asker, view, "unshare", person, &format!("Do not share with {person}"), "secondary small"))
+                }
+                @for group in &view.shared_with_groups {
+                    (button(asker, view, "unshare-group", group, &format!("Do not share with group {group}"), "secondary small"))
+                }
             }
         }
-        (button(asker, view, "delete", "", "Delete", "danger"))
+        div.foot {
+            @if asker.user.role == Role::Admin {
+                @match view.visibility {
+                    Visibility::Private => (button(asker, view, "publish", "", "Let everybody see it", "secondary")),
+                    Visibility::Public => (button(asker, view, "withdraw", "", "Make it private", "secondary")),
+                }
+            }
+            (button(asker, view, "delete", "", "Delete", "danger"))
+        }
     }
 }
 
@@ -255,7 +266,7 @@ fn field(
     (action, label, value, submit): (&str, &str, &str, &str),
 ) -> Markup {
     html! {
-        form.inline method="post" action={(path(view)) "/" (action)} {
+        form.inline.named method="post" action={(path(view)) "/" (action)} {
             (csrf(asker))
             label for={"image-" (action)} { (label) }
             input id={"image-" (action)} name="value" value=(value) maxlength="500" autocomplete="off";

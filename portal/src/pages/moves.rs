@@ -108,22 +108,22 @@ fn form(asker: &Asker, name: &str, hostname: &str, places: &Explanation) -> Mark
     let others = || places.workers.iter().filter(|worker| !worker.here);
     let possible = others().filter(|worker| worker.lacks.is_empty());
     html! {
-        form method="post" action={"/vclusters/" (name) "/vnodes/" (hostname) "/move"} {
+        form.fields method="post" action={"/vclusters/" (name) "/vnodes/" (hostname) "/move"} {
             (csrf(asker))
-            div.fields {
-                label { "To"
-                    select name="to" {
-                        option value="" { "the worker that suits it best" }
-                        @for worker in possible { option value=(worker.worker) { (worker.worker) } }
-                    }
+            div.field.long {
+                label for="move-to" { "To" }
+                select #move-to name="to" {
+                    option value="" { "the worker that suits it best" }
+                    @for worker in possible { option value=(worker.worker) { (worker.worker) } }
                 }
-                label { "How"
-                    select name="way" {
-                        option value="" { "the best that is possible" }
-                        option value="live" { "live: processes and connections go on" }
-                        option value="refresh" { "refresh: copied while it runs, then a short stop" }
-                        option value="cold" { "cold: stopped, copied, started" }
-                    }
+            }
+            div.field.long {
+                label for="move-way" { "How" }
+                select #move-way name="way" {
+                    option value="" { "the best that is possible" }
+                    option value="live" { "live: processes and connections go on" }
+                    option value="refresh" { "refresh: copied while it runs, then a short stop" }
+                    option value="cold" { "cold: stopped, copied, started" }
                 }
             }
             button.button type="submit" { "Move" }

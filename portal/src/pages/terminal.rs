@@ -7,6 +7,7 @@ use maud::html;
 
 use super::Page;
 use crate::asker::Asker;
+use crate::follow;
 use crate::problem::Problem;
 use crate::serve::Portal;
 use crate::worker::locate;
@@ -21,7 +22,9 @@ pub(crate) async fn show(
     Path((vcluster, vnode)): Path<(String, String)>,
 ) -> Result<impl IntoResponse, Problem> {
     // Says at once if there is no such vnode, or it does not run, rather than in a socket.
-    locate(&portal, &asker, &vcluster, &vnode).await?;
+    if let Err(problem) = locate(&portal, &asker, &vcluster, &vnode).await {
+        follow::coming(&portal, &asker.user, (&vcluster, &vnode), false).ok_or(problem)?;
+    }
     let socket = format!("/terminal/ws?vcluster={vcluster}&vnode={vnode}");
     let session = hex::encode(rand::random::<[u8; 16]>());
     let body = html! {

@@ -169,7 +169,7 @@ fn row(asker: &Asker, view: &WorkerView) -> Markup {
                 (view.facts.capacity.gpus.len())
                 @if view.gpus_given > 0 { p.hint { (view.gpus_given) " given away" } }
             }
-            td.act data-label="" { (cordon(asker, view)) (draining(asker, view, last.as_ref())) }
+            td.act data-label="" { div.buttons { (cordon(asker, view)) (draining(asker, view, last.as_ref())) } }
         }
     }
 }
