@@ -109,9 +109,27 @@ pub fn clear_cgroups(prefix: &str) -> anyhow::Result<()> {
             .filter_map(|entry| Some(entry.ok()?.path()))
             .collect()
     };
-    for dir in hierarchies.into_iter().map(|dir| dir.join(prefix)) {
-        if dir.exists() {
-            clear(&dir)?;
+    let dirs = hierarchies.into_iter().map(|dir| dir.join(prefix));
+    let dirs: Vec<PathBuf> = dirs.filter(|dir| dir.exists()).collect();
+    // What is frozen in one hierarchy dies in none of them.
+    for dir in &dirs {
+        thaw(dir)?;
+    }
+    dirs.iter().try_for_each(|dir| clear(dir))
+}
+
+fn thaw(dir: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            thaw(&path)?;
+        }
+    }
+    for (file, thawed) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+        let path = dir.join(file);
+        if path.exists() {
+            // Whoever is gone meanwhile is not frozen.
+            let _ = fs::write(path, thawed);
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::boot;
 use crate::command::run;
@@ -126,6 +127,9 @@ fn program() -> PathBuf {
 
 /// Makes what is not there.
 pub(super) fn environment(state: &StateDir) -> Result<Environment, AgentFault> {
+    // Two vnodes that come at the same moment would take each other's half-written files away.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let programs = state.0.join("programs");
     make_dir(&programs, 0o711)?;
     let criu = program();
@@ -172,6 +176,19 @@ fn kernel_notes(programs: &Path) -> Result<PathBuf, AgentFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn vnodes_that_come_at_the_same_moment_find_all_of_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = StateDir(dir.path().to_owned());
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| environment(&state).expect("made"));
+            }
+        });
+        let files = dir.path().join("programs").join("cgroups");
+        assert_eq!(fs::read_to_string(files).expect("there"), FILES_OF_CGROUPS);
+    }
 
     #[test]
     fn versions_are_told_apart_by_number() {
