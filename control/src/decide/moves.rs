@@ -8,8 +8,8 @@ use crate::gpus;
 use crate::id::{VnodeId, WorkerId};
 use crate::model::receipt::Subject;
 use crate::model::{
-    Copied, Move, MoveEnd, MoveStage, MoveTimes, MoveWay, MoveWhy, Vnode, VnodeSeen, VnodeWanted,
-    Worker, WorkerStatus,
+    Copied, Move, MoveEnd, MoveStage, MoveTimes, MoveWay, MoveWhy, Vnode, VnodeWanted, Worker,
+    WorkerStatus,
 };
 use crate::moves::command::MoveCommand;
 use crate::moves::event::MoveEvent;
@@ -236,7 +236,7 @@ fn switching(vnode: &Vnode, moving: &Move) -> Event {
     Event::Moved(MoveEvent::Switching {
         about: VnodeRef::from(vnode),
         number: moving.number,
-        ran: vnode.wanted == VnodeWanted::Running && vnode.seen == VnodeSeen::Running,
+        ran: vnode.runs(),
     })
 }
 

@@ -1,10 +1,8 @@
 //! A worker that looks lost: what it is told, what is new of it, and when all is over. Pure functions of the state.
 
-use crate::id::WorkerId;
+use crate::id::{UnixMs, VnodeId, WorkerId};
 use crate::model::drill::{DrillKind, DrillMark, DrillStage};
-use crate::model::{
-    Drill, DrillOrder, LostVnode, Vnode, VnodeSeen, VnodeWanted, WorkerLoss, WorkerStatus,
-};
+use crate::model::{Drill, DrillOrder, LostVnode, Vnode, VnodeWanted, WorkerLoss, WorkerStatus};
 use crate::state::State;
 
 /// What a worker is told to do to itself, until it has said what it did.
@@ -18,11 +16,6 @@ pub fn order(state: &State, worker: WorkerId) -> Option<DrillOrder> {
         fault_ms: drill.plan.fault_ms,
         over: drill.stage == DrillStage::Healing,
     })
-}
-
-/// Whether a vnode is to run and does.
-pub(crate) fn runs(vnode: &Vnode) -> bool {
-    vnode.wanted == VnodeWanted::Running && vnode.seen == VnodeSeen::Running
 }
 
 /// The record with what is so by now, and what that adds to the drill's steps; none if it says that already.
@@ -55,14 +48,10 @@ pub fn noted(state: &State, drill: &Drill) -> Option<(WorkerLoss, Vec<DrillMark>
     (loss != *before).then_some((loss, marks))
 }
 
-fn ran_again(
-    state: &State,
-    id: crate::id::VnodeId,
-    lost: &LostVnode,
-) -> Option<(WorkerId, crate::id::UnixMs)> {
+fn ran_again(state: &State, id: VnodeId, lost: &LostVnode) -> Option<(WorkerId, UnixMs)> {
     let vnode = state.vnodes.get(&id)?;
     let placed = vnode.placement?;
-    let anew = placed.epoch > lost.epoch && runs(vnode);
+    let anew = placed.epoch > lost.epoch && vnode.runs();
     (anew && lost.again.is_none()).then_some((placed.worker, vnode.seen_at))
 }
 
@@ -78,7 +67,7 @@ pub fn is_over(state: &State, drill: &Drill) -> bool {
     let worker = state.workers.get(&loss.worker);
     let up = worker.is_none_or(|worker| worker.status == WorkerStatus::Up);
     let vnodes = loss.vnodes.keys().filter_map(|id| state.vnodes.get(id));
-    let settled = |vnode: &Vnode| vnode.wanted != VnodeWanted::Running || runs(vnode);
+    let settled = |vnode: &Vnode| vnode.wanted != VnodeWanted::Running || vnode.runs();
     loss.fault.is_some() && up && vnodes.into_iter().all(settled)
 }
 

@@ -92,6 +92,12 @@ impl Vnode {
         format!("host-{}", self.ordinal)
     }
 
+    /// Whether it is to run and does.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.wanted == VnodeWanted::Running && self.seen == VnodeSeen::Running
+    }
+
     /// Whether `worker` is the one that runs or holds it.
     #[must_use]
     pub fn is_on(&self, worker: WorkerId) -> bool {

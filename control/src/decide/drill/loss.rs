@@ -4,7 +4,7 @@ use super::{TEXT_BYTES_MAX, exhausted, running, spoken_by};
 use crate::decide::{Ground, in_range, plain_text};
 use crate::drill::command::DrillAsk;
 use crate::drill::event::DrillEvent;
-use crate::drill::loss::{noted, runs};
+use crate::drill::loss::noted;
 use crate::drill::refusal::DrillRefusal;
 use crate::id::{DrillId, MasterId, VnodeId, WorkerId};
 use crate::lost;
@@ -47,7 +47,7 @@ fn usual(state: &State) -> Option<&Worker> {
     up.min_by_key(|worker| {
         let running = state
             .vnodes_on(worker.id)
-            .filter(|vnode| runs(vnode))
+            .filter(|vnode| vnode.runs())
             .count();
         (running == 0, running, worker.id)
     })
@@ -116,7 +116,7 @@ pub(super) fn begun(state: &State, drill: &Drill) -> Result<Option<DrillEvent>, 
         state,
         worker.ok_or_else(|| unwell("the worker was removed"))?,
     )?;
-    let there = state.vnodes_on(loss.worker).filter(|vnode| runs(vnode));
+    let there = state.vnodes_on(loss.worker).filter(|vnode| vnode.runs());
     let vnodes = there.filter_map(|vnode| {
         let lost = LostVnode {
             epoch: vnode.placement?.epoch,

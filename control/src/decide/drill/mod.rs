@@ -9,7 +9,6 @@ use super::{Decision, Ground, in_range, plain_text};
 use crate::command::Actor;
 use crate::drill::command::{DrillAsk, DrillCommand, GroupView};
 use crate::drill::event::DrillEvent;
-use crate::drill::loss::runs;
 use crate::drill::refusal::DrillRefusal;
 use crate::event::Event;
 use crate::id::{DrillId, MasterId};
@@ -187,7 +186,7 @@ fn begin(
 
 /// Vnodes that are to run and do.
 fn vnodes_running(state: &State) -> u32 {
-    let running = state.vnodes.values().filter(|vnode| runs(vnode));
+    let running = state.vnodes.values().filter(|vnode| vnode.runs());
     u32::try_from(running.count()).unwrap_or(u32::MAX)
 }
 
