@@ -34,6 +34,8 @@ const READ_EVERY_MS: u64 = 5_000;
 const HOLD_MAX: Duration = Duration::from_millis(300);
 /// A fence that was started holds its lock within this time.
 const START_MAX: Duration = Duration::from_secs(2);
+/// A fence that was killed is gone within this time.
+const END_MAX: Duration = Duration::from_secs(2);
 /// So long after the lease nothing that was begun under it can still come: then it goes.
 const LINGER_MS: u64 = 30_000;
 /// The kernel ends others before it when memory is short.
@@ -165,7 +167,26 @@ pub(super) fn lives(lock: &Path) -> Result<bool, AgentFault> {
     }
     // It may have ended meanwhile.
     let _ = kill(pid, Signal::SIGKILL);
+    // Until it is gone it looks like one that acts, and holds the lock that the next one needs.
+    gone(lock)?;
     Ok(false)
+}
+
+/// Waits until nobody holds the lock: a fence that was killed has ended.
+fn gone(lock: &Path) -> Result<(), AgentFault> {
+    let mut file = File::open(lock).map_err(AgentFault::file("open", lock))?;
+    let begun = Instant::now();
+    while begun.elapsed() < END_MAX {
+        file = match Flock::lock(file, FlockArg::LockSharedNonblock) {
+            Ok(_) => return Ok(()),
+            Err((file, Errno::EWOULDBLOCK)) => file,
+            Err((_, errno)) => return Err(AgentFault::file("lock", lock)(errno.into())),
+        };
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Err(AgentFault::Lease(
+        "its fence was stopped and does not end".to_owned(),
+    ))
 }
 
 /// Whether a process is neither stopped nor at its end.
