@@ -7,7 +7,9 @@ mod groups;
 mod images;
 mod limits;
 mod lost;
+mod machines;
 mod moves;
+mod people;
 mod rebalance;
 mod scheduling;
 mod snapshots;
@@ -154,11 +156,6 @@ struct Lookup {
 
 /// Finding things.
 impl State {
-    #[must_use]
-    pub fn user_named(&self, name: &Name) -> Option<&User> {
-        self.users.get(self.lookup.user_by_name.get(name)?)
-    }
-
     /// The version of what may be written.
     #[must_use]
     pub fn version(&self) -> ClusterVersion {
@@ -170,22 +167,6 @@ impl State {
     #[must_use]
     pub fn autopilot(&self) -> Autopilot {
         self.autopilot.unwrap_or_default()
-    }
-
-    /// The master that a person means: by its name, or by its number. While one is being replaced by another of its
-    /// name, the name means the one that comes.
-    #[must_use]
-    pub fn master_meant(&self, text: &str) -> Option<&Master> {
-        let by_number = || self.masters.get(&text.parse::<MasterId>().ok()?);
-        let named = self.masters.values().filter(|m| m.name.as_str() == text);
-        named.max_by_key(|master| master.id).or_else(by_number)
-    }
-
-    /// A worker's name; its number if it is not there.
-    #[must_use]
-    pub fn worker_called(&self, id: WorkerId) -> String {
-        let worker = self.workers.get(&id);
-        worker.map_or_else(|| id.to_string(), |worker| worker.name.to_string())
     }
 
     #[must_use]
@@ -322,65 +303,6 @@ impl State {
 
 /// Changing things: for [`crate::evolve`] and [`crate::rows`] only. Every table has `put` and `remove`.
 impl State {
-    pub(crate) fn put_master(&mut self, master: Master) {
-        self.masters.insert(master.id, master);
-    }
-
-    pub(crate) fn remove_master(&mut self, id: &MasterId) {
-        self.masters.remove(id);
-    }
-
-    pub(crate) fn put_program(&mut self, program: Program) {
-        self.programs.insert(program.master, program);
-    }
-
-    pub(crate) fn remove_program(&mut self, master: &MasterId) {
-        self.programs.remove(master);
-    }
-
-    pub(crate) fn put_replacement(&mut self, replacement: Replacement) {
-        self.replacements.insert(replacement.old, replacement);
-    }
-
-    pub(crate) fn remove_replacement(&mut self, old: &MasterId) {
-        self.replacements.remove(old);
-    }
-
-    pub(crate) fn put_join_token(&mut self, token: JoinToken) {
-        self.join_tokens.insert(token.id, token);
-    }
-
-    pub(crate) fn remove_join_token(&mut self, id: &SecretHash) {
-        self.join_tokens.remove(id);
-    }
-
-    pub(crate) fn put_worker(&mut self, worker: Worker) {
-        self.workers.insert(worker.id, worker);
-    }
-
-    pub(crate) fn remove_worker(&mut self, id: &WorkerId) {
-        self.workers.remove(id);
-    }
-
-    pub(crate) fn put_user(&mut self, user: User) {
-        self.lookup.user_by_name.insert(user.name.clone(), user.id);
-        self.users.insert(user.id, user);
-    }
-
-    pub(crate) fn remove_user(&mut self, id: &UserId) {
-        if let Some(user) = self.users.remove(id) {
-            self.lookup.user_by_name.remove(&user.name);
-        }
-    }
-
-    pub(crate) fn put_session(&mut self, session: Session) {
-        self.sessions.insert(session.id, session);
-    }
-
-    pub(crate) fn remove_session(&mut self, id: &SecretHash) {
-        self.sessions.remove(id);
-    }
-
     pub(crate) fn put_network(&mut self, network: Network) {
         self.lookup
             .network_by_owner

@@ -6,6 +6,7 @@ mod diff;
 mod group;
 mod moves;
 mod nouns;
+mod people;
 mod rebalance;
 mod scheduling;
 mod snapshot;

@@ -8,9 +8,8 @@ use crate::amount::VnodeSize;
 use crate::id::{Digest, UserId, VclusterId, WorkerId};
 use crate::image::{catalog, copies};
 use crate::model::{
-    Bandwidth, Image, ImageSave, JoinRole, KbitPerS, Outcome, Receipt, Role, SaveSeen, SessionKind,
-    UserImageQuota, VclusterWanted, Vnode, VnodeResize, VnodeSeen, VnodeWanted, Wishes,
-    WorkerStatus,
+    Bandwidth, Image, ImageSave, JoinRole, KbitPerS, Outcome, Receipt, Role, SaveSeen,
+    VclusterWanted, Vnode, VnodeResize, VnodeSeen, VnodeWanted, Wishes, WorkerStatus,
 };
 use crate::permit;
 use crate::version;
@@ -140,54 +139,6 @@ impl Shown<'_> {
                 .text("stage", drill.stage.word())
                 .text_if("verdict", verdict);
             self.add(Noun::Drills, drill.id.to_string(), drill.id, fields.0);
-        }
-    }
-
-    pub(super) fn people(&mut self) {
-        let (state, asker) = (self.state, self.asker);
-        for user in state
-            .users
-            .values()
-            .filter(|user| permit::owns(asker, user.id))
-        {
-            let role = match user.role {
-                Role::User => "user",
-                Role::Admin => "admin",
-            };
-            let fields = Building::default()
-                .number("id", user.id.0)
-                .text("role", role)
-                .text_if(
-                    "image_quota_bytes",
-                    own_image_quota(state.image_quotas.get(&user.id)),
-                )
-                .number("created_at", user.created_at.0)
-                .number("home_mib", state.home_of(user.id).0);
-            self.add(Noun::Users, user.name.to_string(), user.id, fields.0);
-        }
-        let sessions = state.sessions.values();
-        let theirs = sessions.filter(|session| permit::owns(asker, session.user));
-        let mut theirs: Vec<_> = theirs.collect();
-        // Not in the order of their secrets.
-        theirs.sort_by_key(|session| (session.opened_at, session.expires_at, session.user));
-        for session in theirs {
-            let kind = match session.kind {
-                SessionKind::Browser => "browser",
-                SessionKind::Token => "token",
-            };
-            let fields = Building::default()
-                .text("user", self.person(session.user))
-                .text("kind", kind)
-                .number("opened_at", session.opened_at.0)
-                .number("expires_at", session.expires_at.0);
-            let name = format!("{kind}-{}", session.opened_at.0);
-            let name = self.theirs(session.user, &name);
-            let other = self
-                .view
-                .0
-                .get(&Noun::Sessions)
-                .map_or(0, |known| known.len());
-            self.add(Noun::Sessions, name, other, fields.0);
         }
     }
 
@@ -496,12 +447,6 @@ fn save(save: &ImageSave) -> String {
         SaveSeen::Working { step } => format!("working: {step}"),
         SaveSeen::Failed { cause } => format!("failed: {cause}"),
     }
-}
-
-/// What was set for one person.
-fn own_image_quota(own: Option<&UserImageQuota>) -> Option<String> {
-    let bytes = own?.quota.bytes;
-    Some(bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string()))
 }
 
 /// Enough of a digest to tell images apart.

@@ -1,0 +1,32 @@
+//! Accounts and logins.
+
+use super::State;
+use crate::id::{SecretHash, UserId};
+use crate::model::{Session, User};
+use crate::name::Name;
+
+impl State {
+    #[must_use]
+    pub fn user_named(&self, name: &Name) -> Option<&User> {
+        self.users.get(self.lookup.user_by_name.get(name)?)
+    }
+
+    pub(crate) fn put_user(&mut self, user: User) {
+        self.lookup.user_by_name.insert(user.name.clone(), user.id);
+        self.users.insert(user.id, user);
+    }
+
+    pub(crate) fn remove_user(&mut self, id: &UserId) {
+        if let Some(user) = self.users.remove(id) {
+            self.lookup.user_by_name.remove(&user.name);
+        }
+    }
+
+    pub(crate) fn put_session(&mut self, session: Session) {
+        self.sessions.insert(session.id, session);
+    }
+
+    pub(crate) fn remove_session(&mut self, id: &SecretHash) {
+        self.sessions.remove(id);
+    }
+}

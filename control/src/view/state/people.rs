@@ -1,0 +1,61 @@
+//! Accounts and logins.
+
+use super::{Building, Noun, Shown};
+use crate::model::{Role, SessionKind, UserImageQuota};
+use crate::permit;
+
+impl Shown<'_> {
+    pub(super) fn people(&mut self) {
+        let (state, asker) = (self.state, self.asker);
+        for user in state
+            .users
+            .values()
+            .filter(|user| permit::owns(asker, user.id))
+        {
+            let role = match user.role {
+                Role::User => "user",
+                Role::Admin => "admin",
+            };
+            let fields = Building::default()
+                .number("id", user.id.0)
+                .text("role", role)
+                .text_if(
+                    "image_quota_bytes",
+                    own_image_quota(state.image_quotas.get(&user.id)),
+                )
+                .number("created_at", user.created_at.0)
+                .number("home_mib", state.home_of(user.id).0);
+            self.add(Noun::Users, user.name.to_string(), user.id, fields.0);
+        }
+        let sessions = state.sessions.values();
+        let theirs = sessions.filter(|session| permit::owns(asker, session.user));
+        let mut theirs: Vec<_> = theirs.collect();
+        // Not in the order of their secrets.
+        theirs.sort_by_key(|session| (session.opened_at, session.expires_at, session.user));
+        for session in theirs {
+            let kind = match session.kind {
+                SessionKind::Browser => "browser",
+                SessionKind::Token => "token",
+            };
+            let fields = Building::default()
+                .text("user", self.person(session.user))
+                .text("kind", kind)
+                .number("opened_at", session.opened_at.0)
+                .number("expires_at", session.expires_at.0);
+            let name = format!("{kind}-{}", session.opened_at.0);
+            let name = self.theirs(session.user, &name);
+            let other = self
+                .view
+                .0
+                .get(&Noun::Sessions)
+                .map_or(0, |known| known.len());
+            self.add(Noun::Sessions, name, other, fields.0);
+        }
+    }
+}
+
+/// What was set for one person.
+fn own_image_quota(own: Option<&UserImageQuota>) -> Option<String> {
+    let bytes = own?.quota.bytes;
+    Some(bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string()))
+}
