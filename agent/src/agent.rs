@@ -497,8 +497,10 @@ async fn perform_all<H: Host>(
 }
 
 async fn perform<H: Host>(host: Arc<H>, act: Act) -> Result<(), (&'static str, String)> {
-    let step = act.step();
-    match tokio::task::spawn_blocking(move || host.act(&act)).await {
+    let (step, begun) = (act.step(), std::time::Instant::now());
+    let acted = tokio::task::spawn_blocking(move || host.act(&act)).await;
+    tracing::debug!(step, took = ?begun.elapsed(), "act");
+    match acted {
         Ok(Ok(())) => Ok(()),
         Ok(Err(fault)) => Err((step, fault.full_text())),
         Err(error) => Err((step, error.to_string())),

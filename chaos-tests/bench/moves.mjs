@@ -1,6 +1,6 @@
 // Moves of vnodes between the two workers of a dev cluster: for how long a peer in the same segment gets no answer, what the
 // record of the move says, and how long it takes to empty a worker. Prints a table and writes target/bench/moves.json. PARTS
-// picks among refresh, live, drain; MOVES sets how often a vnode goes to and fro, VNODES how many a worker is emptied of.
+// picks among refresh, live, jupyter (whose image takes minutes to build), drain; MOVES sets how often a vnode goes to and fro, VNODES how many a worker is emptied of.
 
 import { spawn } from "node:child_process";
 
@@ -9,7 +9,7 @@ const { Cluster, until } = await import("../harness.mjs");
 const { ofVnode } = await import("./inside.mjs");
 const { alone, report, timed } = await import("./report.mjs");
 
-const PARTS = (process.env.PARTS ?? "refresh,live,drain").split(",");
+const PARTS = (process.env.PARTS ?? "refresh,live,jupyter,drain").split(",");
 const MOVES = Number(process.env.MOVES ?? 6);
 const VNODES = Number(process.env.VNODES ?? 50);
 const INSTANCE = 15;
@@ -97,6 +97,45 @@ async function live() {
   ];
 }
 
+const KERNEL = `
+import sys
+from jupyter_client import BlockingKernelClient
+client = BlockingKernelClient(connection_file=sys.argv[1])
+client.load_connection_file()
+client.start_channels()
+client.wait_for_ready(timeout=30)
+client.execute_interactive(sys.argv[2], timeout=30)
+`;
+
+// What is in a kernel's memory is there afterwards, and who asks the server by HTTP keeps the connection.
+async function jupyter() {
+  const built = cluster.try(["image", "build", "jupyter"], { timeout: 1_200_000 });
+  if (built.code !== 0) throw new Error(built.stderr);
+  cluster.run("vc", "create", "j", "--image", "jupyter", "--vnodes", "2", ...SIZE, "--wait");
+  sh("j/host-0", `cat > /root/kernel.py <<'END'\n${KERNEL}\nEND`);
+  const listed = await until("a server", () => /token=([0-9a-f]+)/.exec(sh("j/host-0", "/opt/jupyter/bin/jupyter server list")), 60_000);
+  const path = (rest) => `/api/${rest}?token=${listed[1]}`;
+  const post = `import urllib.request as r; print(r.urlopen(r.Request('http://127.0.0.1:8888${path("kernels")}', b'{}')).read().decode())`;
+  const kernel = await until("a kernel", () => {
+    const { code, stdout } = cluster.try(["exec", "j/host-0", "--", "python3", "-c", post]);
+    return code === 0 && JSON.parse(stdout).id;
+  }, 60_000);
+  const file = `/root/.local/share/jupyter/runtime/kernel-${kernel}.json`;
+  const execute = (code) => sh("j/host-0", `/opt/jupyter/bin/python /root/kernel.py ${file} '${code}'`);
+  await until("the kernel's answer", () => cluster.try(["exec", "j/host-0", "--", "test", "-e", file]).code === 0, 30_000);
+  execute("held = bytearray(40 << 20); held[7] = 41");
+  const all = await toAndFro("j", ({ address }) => ["ask", address, "8888", path(`kernels/${kernel}`)], "--live");
+  const said = execute("print(len(held), held[7] + 1)");
+  if (said.trim() !== `${40 << 20} 42`) throw new Error(`the kernel has forgotten: ${said}`);
+  cluster.run("vc", "delete", "j", "--wait");
+  const kept = all.every(({ broken, missed }) => broken === 0 && missed === 0);
+  if (!kept) throw new Error(`a connection broke, or an answer was none: ${JSON.stringify(all)}`);
+  return [
+    alone("live move of JupyterLab with a kernel that holds 40 MiB, its variables kept and no connection broken: as its peer sees it", "ms", all.map(({ gap_ms }) => gap_ms), { most: 1_000 }),
+    alone("the same, as the record of the move says", "ms", all.map(({ down_ms }) => down_ms)),
+  ];
+}
+
 async function drain() {
   cluster.run("worker", "cordon", "w2");
   cluster.run("vc", "create", "d", "--vnodes", String(VNODES), ...SMALL, "--wait");
@@ -119,10 +158,14 @@ async function drain() {
 cluster.up();
 try {
   await until("the third version", () => cluster.json("status").cluster_version >= 3);
-  const parts = { refresh, live, drain };
+  const parts = { refresh, live, jupyter, drain };
   const figures = [];
   for (const part of PARTS) figures.push(...(await parts[part]()));
   report("moves", figures);
+} catch (error) {
+  // What happens while it is cleared away must not hide it.
+  console.error(error);
+  process.exitCode = 1;
 } finally {
   cluster.down();
 }

@@ -1,12 +1,13 @@
 // Workers that are lost: in time down, what shall be restarted runs elsewhere in time, the rest waits and says so, and who
 // comes back is reconciled. A recorder in the vnodes writes into the home that all workers share; whatever happens, no two
-// copies of a vnode ever write in turns. LOST_FAULTS and LOST_SEED say how many random faults, and which.
+// copies of a vnode ever write in turns. LOST_FAULTS and LOST_SEED say how many random faults, and which. Where libfaketime is
+// installed the clock on the wall of a master or a worker jumps, too: each process reads a file of its own for by how much.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { Cluster, root, until } from "../harness.mjs";
+import { Cluster, program, root, until } from "../harness.mjs";
 
 const cluster = new Cluster(38);
 const home = `/var/tmp/docklet-lost-home-${cluster.instance}`;
@@ -21,6 +22,17 @@ n=0
 while true; do n=$((n+1)); echo "$id $n" >> /root/nfs/$(hostname)-$(cat /etc/vcluster); sleep 0.1; done
 `;
 
+const FAKER = readdirSync("/usr/lib").map((arch) => `/usr/lib/${arch}/faketime/libfaketime.so.1`).find((path) => existsSync(path));
+const clocks = FAKER !== undefined;
+// Clocks that nobody sets go on as they do.
+const faked = { LD_PRELOAD: FAKER, FAKETIME_TIMESTAMP_FILE: "/proc/self/cwd/clock", FAKETIME_CACHE_DURATION: "1", FAKETIME_DONT_FAKE_MONOTONIC: "1", DONT_FAKE_MONOTONIC: "1" };
+const jump = (name, seconds) => writeFileSync(`${cluster.dir}/${name}/clock`, `${seconds}\n`);
+
+// Starts what does not run.
+function start() {
+  execFileSync(program, ["dev", "up"], { env: clocks ? { ...cluster.env, ...faked } : cluster.env, stdio: "pipe" });
+}
+
 before(async () => {
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
@@ -32,7 +44,8 @@ before(async () => {
     const file = `${cluster.dir}/${worker}/agent.toml`;
     writeFileSync(file, readFileSync(file, "utf8").replace("home_mounted = false", `home_dir = "${home}"\nhome_mounted = true`));
   }
-  cluster.run("dev", "up");
+  for (const name of ["m1", "m2", "m3", "w1", "w2"]) jump(name, "+0");
+  start();
   cluster.login();
   await until("third version", () => cluster.json("status").cluster_version >= 3);
   const recipe = readFileSync(`${root}/conf/images/busybox.toml`, "utf8").replace("::shutdown", "::respawn:/bin/sh /etc/recorder\n::shutdown");
@@ -176,6 +189,12 @@ function random(state) {
   };
 }
 
+// Less than a certificate's slack and more than any lease. It does not go back when other faults end.
+function jumping(pick, name) {
+  const seconds = pick(["-120", "-20", "-5", "+0", "+5", "+20", "+120"]);
+  return [`clock of ${name} at ${seconds} s`, () => jump(name, seconds)];
+}
+
 test(`no two copies of a vnode ever run, whatever happens: ${faults} faults from seed ${seed}`, async (t) => {
   const draw = random(seed);
   const pick = (list) => list[draw(list.length)];
@@ -188,6 +207,7 @@ test(`no two copies of a vnode ever run, whatever happens: ${faults} faults from
       [`kill ${master}`, () => signal(master, "SIGKILL")],
       [`stop ${master}`, () => signal(master, "SIGSTOP")],
       [`cut ${master}`, () => cut(master)],
+      ...(clocks ? [jumping(pick, agent), jumping(pick, master)] : []),
     ]);
     const ms = pick([500, 3_000, 6_000, 9_000, 12_000, 16_000]);
     t.diagnostic(`${n}: ${what} for ${ms} ms`);
@@ -196,7 +216,7 @@ test(`no two copies of a vnode ever run, whatever happens: ${faults} faults from
     await until("the end of the fault", () => Date.now() >= over, ms + 30_000);
     heal();
     // Which logs in, and of so many sessions the oldest end.
-    cluster.run("dev", "up");
+    start();
     cluster.login();
     assert.deepEqual(overlaps(), [], `seed ${seed}, fault ${n}`);
     if (draw(3) === 0) await settled();

@@ -9,7 +9,7 @@ import { Cluster, program, until } from "../harness.mjs";
 
 const cluster = new Cluster(33);
 const SMALL = ["--cpu-milli", "100", "--memory-mib", "64", "--pids-max", "64"];
-const WAYS = (process.env.WAYS ?? "refresh,cold").split(",");
+const WAYS = (process.env.WAYS ?? "refresh,cold,live").split(",");
 // What the log says when a step begins.
 const STEPS = ["Begun", "Switching", "Placed", "Ended"];
 const WHO = ["source", "target", "leader"];

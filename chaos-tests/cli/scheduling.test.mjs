@@ -39,6 +39,9 @@ test("workers have labels, and vnodes go where their rules say", async () => {
   assert.equal(new Set(workers("close")).size, 1);
   cluster.run("vc", "create", "wide", "--vnodes", "2", ...SMALL, "--wait");
   assert.deepEqual(workers("wide").toSorted(), ["w1", "w2"]);
+  cluster.run("vc", "create", "liked", "--vnodes", "2", "--prefer", "zone=b", ...SMALL, "--wait");
+  assert.deepEqual(workers("liked"), ["w2", "w2"]);
+  cluster.run("vc", "delete", "liked", "--wait");
   cluster.run("vc", "delete", "close", "--wait");
   cluster.run("vc", "delete", "wide", "--wait");
 });

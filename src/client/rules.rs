@@ -25,6 +25,9 @@ pub struct Placing {
     /// What each worker must be labelled, as zone=a; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = amount::label)]
     label: Vec<(String, String)>,
+    /// What each worker had better be labelled, as disk=ssd: before the spread, and after room; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = amount::label)]
+    prefer: Vec<(String, String)>,
     /// What becomes of a vnode whose worker is lost: it waits for it, or begins anew on another with a new disk [default:
     /// wait]
     #[arg(long, value_enum)]
@@ -69,22 +72,25 @@ impl Placing {
         let asked = self.spread.is_some()
             || self.at_most.is_some()
             || !self.label.is_empty()
+            || !self.prefer.is_empty()
             || self.on_lost.is_some();
-        let labels: BTreeMap<&str, &str> = self
-            .label
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect();
         let spread = self.spread.map_or(Spread::default(), Spreading::meant);
         let on_lost = self.on_lost.map_or(OnLost::default(), Losing::meant);
         let rules = json!({
             "spread": spread,
             "per_worker_max": self.at_most,
-            "labels": labels,
+            "labels": by_key(&self.label),
+            "prefers": by_key(&self.prefer),
             "on_lost": on_lost,
         });
         asked.then_some(rules)
     }
+}
+
+fn by_key(labels: &[(String, String)]) -> BTreeMap<&str, &str> {
+    let all = labels.iter();
+    all.map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect()
 }
 
 #[derive(Args)]
@@ -106,12 +112,19 @@ pub async fn run(connection: &Connection, rule: Rule) -> anyhow::Result<ExitCode
     }
     let rules: Rules = connection.get(&path).await?;
     print(rule.print.format, &rules, |rules| {
-        let mut rows = Rows::new(&["spread", "at most on one worker", "labels", "on lost"]);
+        let mut rows = Rows::new(&[
+            "spread",
+            "at most on one worker",
+            "labels",
+            "prefers",
+            "on lost",
+        ]);
         let most = rules.per_worker_max;
         rows.add([
             rules.spread.word().to_owned(),
             most.map_or_else(|| "-".to_owned(), |most| most.to_string()),
             amount::of_labels(&rules.labels),
+            amount::of_labels(&rules.prefers),
             rules.on_lost.word().to_owned(),
         ]);
         rows

@@ -1,7 +1,7 @@
 //! Names, addresses and files of a dev cluster: everything follows from its directory and its number.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A dev cluster.
 pub struct Layout {
@@ -31,8 +31,10 @@ pub struct DevWorker {
 }
 
 impl Layout {
-    pub fn new(dir: PathBuf, instance: u8) -> Self {
-        Self { dir, instance }
+    /// Its processes run in directories of their own, so the path is made whole here.
+    pub fn new(dir: &Path, instance: u8) -> std::io::Result<Self> {
+        let dir = std::path::absolute(dir)?;
+        Ok(Self { dir, instance })
     }
 
     fn port(&self, base: u16, number: u8) -> u16 {

@@ -47,12 +47,18 @@ pub struct Options {
     instance: u8,
 }
 
+impl Options {
+    fn layout(&self) -> std::io::Result<Layout> {
+        Layout::new(&self.dir, self.instance)
+    }
+}
+
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Up(options) => up::run(&Layout::new(options.dir, options.instance)).await?,
-        Command::Down { options, wipe } => down(&Layout::new(options.dir, options.instance), wipe)?,
+        Command::Up(options) => up::run(&options.layout()?).await?,
+        Command::Down { options, wipe } => down(&options.layout()?, wipe)?,
         Command::Status { options, print } => {
-            status(&Layout::new(options.dir, options.instance), print)?;
+            status(&options.layout()?, print)?;
         }
     }
     Ok(ExitCode::SUCCESS)

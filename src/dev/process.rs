@@ -15,9 +15,11 @@ use nix::unistd::{Pid, setsid};
 /// A process that is told to stop has this long.
 const STOP_DEADLINE: Duration = Duration::from_secs(8);
 
-/// Starts this program with these arguments in the background, in a network namespace if one is named.
+/// Starts this program with these arguments in the background, in its own directory, and in a network namespace if one is
+/// named.
 pub fn start(
     arguments: &[&str],
+    dir: &Path,
     namespace: Option<&str>,
     log: &Path,
     pid_file: &Path,
@@ -36,6 +38,7 @@ pub fn start(
     let mut command = Command::new(std::env::current_exe().context("find this program")?);
     command
         .args(arguments)
+        .current_dir(dir)
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output);
@@ -136,14 +139,15 @@ fn thaw(dir: &Path) -> anyhow::Result<()> {
 }
 
 fn clear(dir: &Path) -> anyhow::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            clear(&path)?;
-        }
-    }
     let begun = Instant::now();
     loop {
+        // One that a dying monitor makes for itself comes while others go.
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                clear(&path)?;
+            }
+        }
         let procs = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
         for pid in procs.lines().filter_map(|line| line.parse().ok()) {
             // A process that ended meanwhile is what was wanted.

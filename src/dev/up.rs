@@ -165,7 +165,8 @@ fn start(
     if process::running(&pid_file).is_some() {
         return Ok(());
     }
-    process::start(arguments, namespace, &layout.log_file(name), &pid_file)
+    let (dir, log) = (layout.dir.join(name), layout.log_file(name));
+    process::start(arguments, &dir, namespace, &log, &pid_file)
 }
 
 async fn log_in(layout: &Layout) -> anyhow::Result<Connection> {

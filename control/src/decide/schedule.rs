@@ -131,10 +131,12 @@ pub(super) fn check(rules: &Rules) -> Result<(), Refusal> {
         let range = 1..=u64::from(Vcluster::VNODES_MAX);
         in_range("vnodes on one worker", most.into(), range, "vnodes")?;
     }
-    check_count(rules.labels.len())?;
-    for (key, value) in &rules.labels {
-        Name::parse("label", key.as_str())?;
-        check_value(key, value)?;
+    for labels in [&rules.labels, &rules.prefers] {
+        check_count(labels.len())?;
+        for (key, value) in labels {
+            Name::parse("label", key.as_str())?;
+            check_value(key, value)?;
+        }
     }
     Ok(())
 }

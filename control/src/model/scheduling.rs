@@ -120,6 +120,8 @@ pub struct Rules {
     pub per_worker_max: Option<u32>,
     /// What a worker must be labelled.
     pub labels: OrdMap<Name, String>,
+    /// What it had better be labelled: a wish that comes before the spread, and after room.
+    pub prefers: OrdMap<Name, String>,
     pub on_lost: OnLost,
 }
 

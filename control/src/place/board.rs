@@ -13,12 +13,12 @@ use crate::id::{Epoch, UnixMs, VclusterId, VnodeId, WorkerId};
 use crate::model::{Move, Spread, Vnode, Worker, WorkerTraits};
 use crate::state::State;
 
-/// Smaller is better: how the vnode lies to its siblings, whether the worker has GPUs for which it has no use, the
+/// Smaller is better: preferred labels that the worker has not, how the vnode lies to its siblings, whether the worker has GPUs for which it has no use, the
 /// largest share promised in thousandths, the worker's id.
-pub type Rank = (Reverse<u32>, u32, u32, bool, u64, WorkerId);
+pub type Rank = (usize, Reverse<u32>, u32, u32, bool, u64, WorkerId);
 
 /// The part of it that says how a worker suits a vnode, however much it has promised.
-pub(super) type Standing = (Reverse<u32>, u32, u32, bool);
+pub(super) type Standing = (usize, Reverse<u32>, u32, u32, bool);
 
 /// A clone costs nothing, so that any number of trials may be made from one.
 #[derive(Clone, Debug)]
@@ -158,23 +158,27 @@ impl Board {
     /// How well `worker` suits `vnode`, if it can take it.
     #[must_use]
     pub fn rank(&self, worker: &Worker, vnode: &Vnode) -> Rank {
-        let (together, first, second, in_the_way) = self.standing(worker, vnode);
+        let (unlike, together, first, second, in_the_way) = self.standing(worker, vnode);
         let share = self.load(worker.id).share();
-        (together, first, second, in_the_way, share, worker.id)
+        (
+            unlike, together, first, second, in_the_way, share, worker.id,
+        )
     }
 
     /// How well `worker` suits `vnode`, whether it can take it or not and however much it has promised.
     pub(super) fn standing(&self, worker: &Worker, vnode: &Vnode) -> Standing {
         let near = self.siblings(worker.id, vnode);
-        let spread = self.state.rules_of(vnode.vcluster).spread;
-        let (together, first, second) = match spread {
+        let rules = self.state.rules_of(vnode.vcluster);
+        let traits = self.state.worker_traits.get(&worker.id);
+        let unlike = filter::missing(&rules.prefers, traits).count();
+        let (together, first, second) = match rules.spread {
             Spread::Workers => (0, near, self.siblings_in_zone(worker.id, vnode)),
             Spread::Zones => (0, self.siblings_in_zone(worker.id, vnode), near),
             Spread::Together => (near, 0, 0),
         };
         let wants_none = self.state.wishes_of(vnode.id).gpus.count == 0;
         let in_the_way = wants_none && !worker.facts.capacity.gpus.is_empty();
-        (Reverse(together), first, second, in_the_way)
+        (unlike, Reverse(together), first, second, in_the_way)
     }
 
     /// Workers that can take `vnode`, the best first.

@@ -1,5 +1,6 @@
 //! Whether a worker can take a vnode, and every dimension in which it cannot.
 
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use super::board::Board;
@@ -122,17 +123,24 @@ fn of_copy(state: &State, worker: &Worker, vnode: &Vnode) -> Option<Dimension> {
     (on != worker.id).then_some(Dimension::Snapshot { on })
 }
 
-fn of_labels(rules: &Rules, traits: Option<&WorkerTraits>) -> Vec<Dimension> {
-    let has = |key: &Name| traits.and_then(|traits| traits.labels.get(key));
-    let missing = rules
-        .labels
+/// Labels that a worker has not, with what it has in their place.
+pub(super) fn missing<'s>(
+    labels: &'s OrdMap<Name, String>,
+    traits: Option<&'s WorkerTraits>,
+) -> impl Iterator<Item = (&'s Name, &'s String, Option<&'s String>)> {
+    let has = move |key| traits.and_then(|traits| traits.labels.get(key));
+    let all = labels
         .iter()
-        .filter(|(key, wanted)| has(key) != Some(*wanted));
-    missing
-        .map(|(key, wanted)| Dimension::Label {
+        .map(move |(key, wanted)| (key, wanted, has(key)));
+    all.filter(|(_, wanted, has)| *has != Some(*wanted))
+}
+
+fn of_labels(rules: &Rules, traits: Option<&WorkerTraits>) -> Vec<Dimension> {
+    missing(&rules.labels, traits)
+        .map(|(key, wanted, has)| Dimension::Label {
             key: key.clone(),
             wanted: wanted.clone(),
-            has: has(key).cloned(),
+            has: has.cloned(),
         })
         .collect()
 }

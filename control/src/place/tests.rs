@@ -2,6 +2,7 @@
 
 mod rebalance;
 mod standings;
+mod wishes;
 
 use imbl::OrdMap;
 use proptest::collection::vec;
@@ -94,15 +95,17 @@ fn wants() -> impl Strategy<Value = Wants> {
 
 fn rules() -> impl Strategy<Value = Rules> {
     let spread = select(vec![Spread::Workers, Spread::Zones, Spread::Together]);
-    let zone = select(vec![None, None, None, Some("a"), Some("b")]);
-    (spread, of(1..3_u32), zone).prop_map(|(spread, per_worker_max, zone)| Rules {
+    let zone = || {
+        let zone = select(vec![None, None, None, Some("a"), Some("b")]);
+        zone.prop_map(|zone| zone.map(|zone| (name("zone"), zone.to_owned())))
+    };
+    let rules = (spread, of(1..3_u32), zone(), zone());
+    rules.prop_map(|(spread, per_worker_max, zone, prefers)| Rules {
         spread,
         per_worker_max,
         on_lost: OnLost::Wait,
-        labels: zone
-            .into_iter()
-            .map(|zone| (name("zone"), zone.to_owned()))
-            .collect(),
+        labels: zone.into_iter().collect(),
+        prefers: prefers.into_iter().collect(),
     })
 }
 
@@ -405,27 +408,6 @@ fn places(state: &State) -> Vec<u64> {
         .into_iter()
         .map(|(_, worker)| worker.0)
         .collect()
-}
-
-#[test]
-fn siblings_lie_as_their_rules_say() {
-    let workers = || {
-        vec![
-            roomy(Some("a")),
-            roomy(Some("a")),
-            roomy(Some("a")),
-            roomy(Some("b")),
-        ]
-    };
-    let four = || vec![one(), one(), one(), one()];
-    let with = |spread| Rules {
-        spread,
-        ..Rules::default()
-    };
-    let of = |spread| places(&state_of(workers(), with(spread), four()));
-    assert_eq!(of(Spread::Workers), [1, 4, 2, 3]);
-    assert_eq!(of(Spread::Zones), [1, 4, 2, 4]);
-    assert_eq!(of(Spread::Together), [1, 1, 1, 1]);
 }
 
 #[test]

@@ -38,13 +38,15 @@ pub fn anything() -> BoxedStrategy<Command> {
 pub fn rules() -> BoxedStrategy<Rules> {
     let spread = select(vec![Spread::Workers, Spread::Zones, Spread::Together]);
     let most = of(select(vec![0, 1, 2, 1_000, u32::MAX]));
-    let labels = btree_map(label(), value(), 0..2).prop_map(|labels| labels.into_iter().collect());
+    let labels =
+        || btree_map(label(), value(), 0..2).prop_map(|labels| labels.into_iter().collect());
     let lost = select(vec![OnLost::Wait, OnLost::Restart]);
-    let some = (spread, most, labels, lost);
-    let some = some.prop_map(|(spread, per_worker_max, labels, on_lost)| Rules {
+    let some = (spread, most, labels(), labels(), lost);
+    let some = some.prop_map(|(spread, per_worker_max, labels, prefers, on_lost)| Rules {
         spread,
         per_worker_max,
         labels,
+        prefers,
         on_lost,
     });
     prop_oneof![3 => Just(Rules::default()), 2 => some].boxed()

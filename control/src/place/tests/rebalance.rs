@@ -177,7 +177,7 @@ fn lies(
     wants: &Wants,
     from: usize,
     on: usize,
-) -> (i64, i64, bool) {
+) -> (bool, i64, i64, bool) {
     let of = |worker: usize| {
         let own = i64::from(worker == from);
         i64::from(used[worker].of[at(wants.vcluster)]) - own
@@ -191,11 +191,15 @@ fn lies(
             .sum(),
     };
     let in_the_way = wants.gpus == 0 && cluster.workers[on].gpus > 0;
-    match cluster.rules[at(wants.vcluster)].spread {
-        Spread::Workers => (of(on), in_zone, in_the_way),
-        Spread::Zones => (in_zone, of(on), in_the_way),
-        Spread::Together => (-of(on), 0, in_the_way),
-    }
+    let rules = &cluster.rules[at(wants.vcluster)];
+    let preferred = rules.prefers.get(&name("zone")).map(String::as_str);
+    let unlike = preferred.is_some() && preferred != zone;
+    let (first, second) = match rules.spread {
+        Spread::Workers => (of(on), in_zone),
+        Spread::Zones => (in_zone, of(on)),
+        Spread::Together => (-of(on), 0),
+    };
+    (unlike, first, second, in_the_way)
 }
 
 fn movable(cluster: &Cluster, state: &State, how: How, id: VnodeId) -> bool {

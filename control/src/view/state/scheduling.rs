@@ -19,6 +19,7 @@ pub(super) fn rules(rules: &Rules) -> Fields {
         .text("spread", rules.spread.word())
         .number_if("per_worker_max", rules.per_worker_max.map(u64::from))
         .group("labels", labels(Some(&rules.labels)))
+        .group("prefers", labels(Some(&rules.prefers)))
         .text("on_lost", rules.on_lost.word());
     fields.0
 }

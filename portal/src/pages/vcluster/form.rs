@@ -73,6 +73,7 @@ pub(crate) struct NewVcluster {
     /// As `zone=a disk=ssd`.
     #[serde(default)]
     labels: String,
+    prefers: String,
 }
 
 /// What stands in a field; none if it is empty.
@@ -107,6 +108,7 @@ impl Default for NewVcluster {
             on_lost: OnLost::default(),
             per_worker_max: String::new(),
             labels: String::new(),
+            prefers: String::new(),
         }
     }
 }
@@ -179,13 +181,14 @@ impl NewVcluster {
 
     fn rules(&self) -> Result<Rules, Problem> {
         let most = given(&self.per_worker_max).map(str::parse).transpose();
-        let labels = self.labels.split_whitespace().map(label);
+        let labels = |text: &str| text.split_whitespace().map(label).collect::<Result<_, _>>();
         Ok(Rules {
             spread: self.spread,
             on_lost: self.on_lost,
             per_worker_max: most
                 .map_err(|error| Problem::malformed("vnodes on one worker", error))?,
-            labels: labels.collect::<Result<_, _>>()?,
+            labels: labels(&self.labels)?,
+            prefers: labels(&self.prefers)?,
         })
     }
 
@@ -300,7 +303,8 @@ fn rule_fields(form: &NewVcluster) -> Markup {
     let given = form.spread != Spread::default()
         || form.on_lost != OnLost::default()
         || !form.per_worker_max.is_empty()
-        || !form.labels.is_empty();
+        || !form.labels.is_empty()
+        || !form.prefers.is_empty();
     let spreads = [
         (Spread::Workers, "few on each worker"),
         (Spread::Zones, "few in each zone"),
@@ -337,6 +341,11 @@ fn rule_fields(form: &NewVcluster) -> Markup {
                     label for="labels" { "Labels of workers" }
                     input #labels name="labels" value=(form.labels) placeholder="zone=a disk=ssd" autocomplete="off" aria-describedby="labels-hint";
                     p.hint #labels-hint { "What each worker must be labelled, with blanks between." }
+                }
+                div.field {
+                    label for="prefers" { "Preferred labels" }
+                    input #prefers name="prefers" value=(form.prefers) placeholder="disk=ssd" autocomplete="off" aria-describedby="prefers-hint";
+                    p.hint #prefers-hint { "Workers that have them come first, while they have room." }
                 }
             }
         }
