@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_rises_by_what_they_ask_for(asked in prop::collection::vec(rank::asked(), 1..200)) {
+    fn nobody_rises_by_what_they_ask_for(asked in prop::collection::vec(rank::asked(), 1..100)) {
         let mut model = Model::begun(sound_beginning()).map_err(TestCaseError::fail)?;
         model.upgrade().map_err(TestCaseError::fail)?;
         model.cast().map_err(TestCaseError::fail)?;
