@@ -71,9 +71,12 @@ enum Command {
     /// Accounts
     #[command(subcommand)]
     User(client::login::UserCommand),
-    /// Groups of people, with whom images can be shared
+    /// Groups of people: what they may have, and with whom images can be shared
     #[command(subcommand)]
     Group(client::group::Command),
+    /// How much people have and may have
+    #[command(subcommand)]
+    Quota(client::quota::Command),
     /// Images: build, import, list, share, roll back, delete, …
     #[command(subcommand)]
     Image(image::Command),
@@ -175,6 +178,7 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Group(command) => client::group::run(command).await,
         Command::Explain(explain) => client::explain::run(explain).await,
         Command::WhatIf(command) => client::what_if::run(command).await,
+        Command::Quota(command) => client::quota::run(command).await,
         Command::Rebalance(ask) => client::rebalance::run(ask).await,
         Command::Image(command) => image::run(command).await,
         Command::Backup(command) => client::backup::run(command).await,

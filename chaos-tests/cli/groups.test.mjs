@@ -88,7 +88,7 @@ test("nobody gets more images than they may, and nothing is left of what is refu
   refused(["image", "quota", "--set", "none"], /role admin/, ada);
   cluster.run("image", "quota", "--set", "1MiB");
   const [quota] = ada.json("image", "quota").people;
-  assert.deepEqual(quota, { user: "ada", used_bytes: 0, bytes: 1 << 20, own: false });
+  assert.deepEqual(quota, { user: "ada", used_bytes: 0, bytes: 1 << 20, whence: "usual" });
 
   // Its size is known when it is packed, and of what is packed already before it is sent.
   const before = stores();

@@ -155,6 +155,6 @@ test("a drain that finds no room says why, ends at its deadline, or is aborted",
   assert.match(cluster.run("worker", "drain", "w1", "--abort", "--wait"), /w1: aborted, 0 moved and \d left/);
   cluster.run("worker", "uncordon", "w2");
   cluster.refused(["worker", "drain", "w9"], /no worker "w9"/);
-  ada.refused(["worker", "drain", "w1"], /needs the role admin/);
+  ada.refused(["worker", "drain", "w1"], /needs the role operator or admin/);
   cluster.refused(["worker", "drain", "w1", "--at-once", "0"], /vnodes on their way at once/);
 });

@@ -101,7 +101,7 @@ test("memory that is in use is not taken away until it is free", async () => {
 
 test("a home holds what an admin says", async () => {
   const free = () => Number(inside("lab/host-0", "df -m /root/nfs | tail -n 1").split(/\s+/)[3]);
-  assert.deepEqual(cluster.json("home", "list"), [{ user: "admin", disk_mib: 10_240, usual: true }]);
+  assert.deepEqual(cluster.json("home", "list"), [{ user: "admin", disk_mib: 10_240, whence: "usual" }]);
   assert.ok(free() > 9_000, `${free()} MiB`);
   cluster.run("home", "limit", "--size", "2GiB");
   await until("smaller home", () => free() < 2_048 && free() > 1_500);
@@ -110,7 +110,7 @@ test("a home holds what an admin says", async () => {
   const full = cluster.try(["exec", "lab/host-0", "--", "dd", "if=/dev/zero", "of=/root/nfs/full", "bs=1M", "count=1500"]);
   assert.match(full.stdout + full.stderr, /No space left on device/);
   inside("lab/host-0", "rm /root/nfs/full");
-  assert.deepEqual(cluster.json("home", "list"), [{ user: "admin", disk_mib: 1_024, usual: false }]);
+  assert.deepEqual(cluster.json("home", "list"), [{ user: "admin", disk_mib: 1_024, whence: "own" }]);
   cluster.run("home", "limit", "admin", "--usual");
   cluster.run("home", "limit", "--size", "10GiB");
   await until("the first size", () => free() > 9_000);

@@ -22,6 +22,7 @@ use crate::model::{
 use crate::moves::command::MoveCommand;
 use crate::place::Obstacle;
 use crate::quorum::Seat;
+use crate::quota::command::QuotaCommand;
 use crate::rebalance::command::RebalanceCommand;
 use crate::report::VnodeReport;
 use crate::schedule::command::ScheduleCommand;
@@ -251,6 +252,11 @@ pub enum Command {
     Drain(DrainCommand),
     /// About evening out how workers are loaded. Since version 3.
     Rebalance(RebalanceCommand),
+    Quota(QuotaCommand),
+    SetRole {
+        user: String,
+        role: Role,
+    },
 }
 
 /// What is wanted of a new vcluster.
@@ -355,6 +361,8 @@ impl Command {
             Self::Move(command) => command.name(),
             Self::Drain(command) => command.name(),
             Self::Rebalance(command) => command.name(),
+            Self::Quota(command) => command.name(),
+            Self::SetRole { .. } => "SetRole",
         }
     }
 

@@ -15,13 +15,14 @@ use crate::image::event::ImageEvent;
 use crate::limit::event::LimitEvent;
 use crate::model::{
     Autopilot, Bandwidth, ClusterVersion, Counters, DiskOvercommit, Image, JoinToken, LastBackup,
-    Lineage, Master, Network, Placement, Port, Program, PublicPort, Replacement, Session, Settings,
-    User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Wishes, Worker, WorkerFacts,
-    WorkerStatus,
+    Lineage, Master, Network, Placement, Port, Program, PublicPort, Replacement, Role, Session,
+    Settings, User, Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted, Wishes, Worker,
+    WorkerFacts, WorkerStatus,
 };
 use crate::moves::event::MoveEvent;
 use crate::name::Name;
 use crate::place::Obstacle;
+use crate::quota::event::QuotaEvent;
 use crate::rebalance::event::RebalanceEvent;
 use crate::schedule::event::ScheduleEvent;
 use crate::snapshot::event::SnapshotEvent;
@@ -196,6 +197,11 @@ pub enum Event {
     Moved(MoveEvent),
     Drain(DrainEvent),
     Rebalance(RebalanceEvent),
+    Quota(QuotaEvent),
+    RoleSet {
+        user: UserId,
+        role: Role,
+    },
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

@@ -5,6 +5,7 @@ mod drills;
 mod images;
 mod lost;
 mod moves;
+mod quotas;
 mod rebalance;
 mod snapshots;
 
@@ -37,6 +38,9 @@ pub fn broken(state: &State) -> Vec<String> {
     moves::moves_are_sound(state, &mut broken);
     lost::rows_are_of_somebody(state, &mut broken);
     rebalance::row_is_sound(state, &mut broken);
+    quotas::rows_are_of_somebody(state, &mut broken);
+    quotas::sums_are_right(state, &mut broken);
+    quotas::an_admin_remains(state, &mut broken);
     masters_remain(state, &mut broken);
     drills::drills_are_sound(state, &mut broken);
     programs_know_enough(state, &mut broken);
@@ -53,6 +57,7 @@ pub fn broken_by(before: &State, after: &State) -> Vec<String> {
     disks_do_not_shrink(before, after, &mut broken);
     lost::vnodes_stay_where_they_run(before, after, &mut broken);
     images::stay_within_quotas(before, after, &mut broken);
+    quotas::nobody_takes_too_much(before, after, &mut broken);
     masters_never_return(before, after, &mut broken);
     drills::drills_go_forward(before, after, &mut broken);
     versions_rise(before, after, &mut broken);

@@ -35,6 +35,7 @@ pub mod name;
 pub mod permit;
 pub mod place;
 pub mod quorum;
+pub mod quota;
 pub mod rebalance;
 pub mod refusal;
 pub mod report;

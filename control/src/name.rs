@@ -15,6 +15,8 @@ pub struct Name(String);
 impl Name {
     /// Longest accepted name, in bytes; with `host-9999.` before it, it stays under a DNS label's 63.
     pub const LEN_MAX: usize = 40;
+    /// Stands before all names, and is none.
+    pub(crate) const LEAST: Self = Self(String::new());
 
     /// Checks `text` against the allow list; `kind` says in the refusal what was to be named.
     pub fn parse(kind: &'static str, text: &str) -> Result<Self, Refusal> {

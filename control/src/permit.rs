@@ -4,21 +4,26 @@ use crate::command::{Actor, Command};
 use crate::drain::command::DrainCommand;
 use crate::drill::command::DrillCommand;
 use crate::event::{Change, Event};
+use crate::group::command::GroupCommand;
 use crate::id::{UserId, VclusterId, VnodeId};
 use crate::image::command::ImageCommand;
 use crate::limit::command::LimitCommand;
-use crate::limit::event::LimitEvent;
 use crate::model::drill::Prober;
-use crate::model::{Port, PublicPort, Role, User, Vcluster, Vnode};
+use crate::model::{Group, JoinRole, Port, PublicPort, User, Vcluster, Vnode};
 use crate::moves::command::MoveCommand;
+use crate::name::Name;
+use crate::quota::command::QuotaCommand;
 use crate::rebalance::command::RebalanceCommand;
 use crate::refusal::Refusal;
 use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::{SnapshotCommand, SnapshotOf};
 use crate::state::State;
 
+/// What refusals say of what takes an operator.
+const OPERATOR: &str = "the role operator or admin";
+
 /// What an actor must be for a command.
-enum Needs {
+enum Needs<'c> {
     /// A door of a master.
     Door,
     /// The leader's duties.
@@ -31,14 +36,20 @@ enum Needs {
     Person,
     /// A person who is an admin.
     Admin,
-    /// An admin, or the leader by itself.
-    AdminOrDuty,
+    /// A person who looks after the machines: an operator, or an admin.
+    Operator,
+    /// The same, or the leader by itself.
+    OperatorOrDuty,
+    /// A manager of the group of this name, or an admin.
+    ManagerOf(&'c str),
     /// That person, or an admin.
     Oneself(UserId),
     /// The owner of the vcluster, or an admin.
     OwnerOf(VclusterId),
     /// The owner of the vnode, or an admin.
     OwnerOfVnode(VnodeId),
+    /// The owner of the vnode, an operator, or an admin.
+    OwnerOrOperatorOf(VnodeId),
     /// The owner of the vnode to which a public port leads, or an admin.
     OwnerOfPort(PublicPort),
     /// Whose session it is, or an admin.
@@ -46,7 +57,7 @@ enum Needs {
 }
 
 /// The table.
-fn needs(command: &Command) -> Needs {
+fn needs(command: &Command) -> Needs<'_> {
     match command {
         Command::InitCluster(_)
         | Command::JoinMaster { .. }
@@ -62,14 +73,25 @@ fn needs(command: &Command) -> Needs {
         | Command::ReportVnodes { worker, .. } => Needs::ThisWorker(*worker),
         Command::ReportProgram { program } => Needs::ThisMaster(program.master),
         Command::RaiseVersion { .. } => Needs::Duty,
-        Command::CreateJoinToken { .. }
+        // Whoever makes a master has all that masters have, their authority's key and everybody's hashes.
+        Command::CreateJoinToken {
+            role: JoinRole::Master,
+            ..
+        }
         | Command::RecordBackup
         | Command::CreateUser { .. }
         | Command::RegisterImage { .. }
         | Command::ReplaceMaster { .. }
+        | Command::SetRole { .. }
         | Command::SetAutopilot { .. } => Needs::Admin,
+        Command::CreateJoinToken {
+            role: JoinRole::Agent,
+            ..
+        } => Needs::Operator,
         Command::ReportDivergence { .. } => Needs::Duty,
-        Command::RemoveMaster { .. } => Needs::AdminOrDuty,
+        // What may lose acknowledged writes is no matter of looking after machines.
+        Command::RemoveMaster { force: true, .. } => Needs::Admin,
+        Command::RemoveMaster { force: false, .. } => Needs::OperatorOrDuty,
         Command::ChangePassword { user, .. } => Needs::Oneself(*user),
         Command::CloseSession { id } => Needs::HolderOf(*id),
         Command::CreateVcluster { .. } | Command::CreateVclusterWith(_) => Needs::Person,
@@ -80,9 +102,8 @@ fn needs(command: &Command) -> Needs {
         | Command::DeleteVcluster { vcluster } => Needs::OwnerOf(*vcluster),
         Command::AddPort { vnode, .. } => Needs::OwnerOfVnode(*vnode),
         Command::RemovePort { public } => Needs::OwnerOfPort(*public),
-        Command::LimitBandwidth { .. } | Command::SetDiskOvercommit { .. } | Command::Group(_) => {
-            Needs::Admin
-        }
+        Command::LimitBandwidth { .. } | Command::SetDiskOvercommit { .. } => Needs::Admin,
+        Command::Group(command) => group_needs(command),
         Command::Drill(command) => drill_needs(command),
         Command::Image(command) => image_needs(command),
         Command::Snapshot(command) => snapshot_needs(command),
@@ -90,16 +111,43 @@ fn needs(command: &Command) -> Needs {
         Command::Schedule(command) => schedule_needs(command),
         Command::Move(command) => move_needs(command),
         Command::Drain(DrainCommand::Settle) => Needs::Duty,
-        Command::Drain(_) => Needs::Admin,
+        Command::Drain(
+            DrainCommand::Begin { .. } | DrainCommand::Abort { .. } | DrainCommand::Restore { .. },
+        ) => Needs::Operator,
         Command::Rebalance(RebalanceCommand::Note) => Needs::Duty,
-        Command::Rebalance(_) => Needs::Admin,
+        Command::Rebalance(RebalanceCommand::SetPolicy { .. } | RebalanceCommand::Apply { .. }) => {
+            Needs::Operator
+        }
+        Command::Quota(command) => quota_needs(command),
     }
 }
 
-fn move_needs(command: &MoveCommand) -> Needs {
+/// Who manages a group is for admins to say: nobody passes on what was given to them.
+fn group_needs(command: &GroupCommand) -> Needs<'_> {
+    match command {
+        GroupCommand::Create { .. }
+        | GroupCommand::Delete { .. }
+        | GroupCommand::AddManagers { .. }
+        | GroupCommand::RemoveManagers { .. } => Needs::Admin,
+        GroupCommand::Add { group, .. } | GroupCommand::Remove { group, .. } => {
+            Needs::ManagerOf(group)
+        }
+    }
+}
+
+fn quota_needs(command: &QuotaCommand) -> Needs<'_> {
+    match command {
+        QuotaCommand::SetUsual { .. }
+        | QuotaCommand::SetOfUser { .. }
+        | QuotaCommand::SetOfGroup { .. } => Needs::Admin,
+        QuotaCommand::SetShare { group, .. } => Needs::ManagerOf(group),
+    }
+}
+
+fn move_needs(command: &MoveCommand) -> Needs<'_> {
     match command {
         MoveCommand::Begin { vnode, .. } | MoveCommand::Cancel { vnode } => {
-            Needs::OwnerOfVnode(*vnode)
+            Needs::OwnerOrOperatorOf(*vnode)
         }
         MoveCommand::BeginAll { .. } | MoveCommand::Expire => Needs::Duty,
         MoveCommand::Report { worker, .. } => Needs::ThisWorker(*worker),
@@ -107,18 +155,18 @@ fn move_needs(command: &MoveCommand) -> Needs {
     }
 }
 
-fn schedule_needs(command: &ScheduleCommand) -> Needs {
+fn schedule_needs(command: &ScheduleCommand) -> Needs<'_> {
     match command {
         ScheduleCommand::Label { .. }
         | ScheduleCommand::Cordon { .. }
-        | ScheduleCommand::Uncordon { .. } => Needs::Admin,
+        | ScheduleCommand::Uncordon { .. } => Needs::Operator,
         ScheduleCommand::SetRules { vcluster, .. } => Needs::OwnerOf(*vcluster),
         ScheduleCommand::ReportFences { worker, .. } => Needs::ThisWorker(*worker),
         ScheduleCommand::RestartLost { .. } => Needs::Duty,
     }
 }
 
-fn limit_needs(command: &LimitCommand) -> Needs {
+fn limit_needs(command: &LimitCommand) -> Needs<'_> {
     match command {
         LimitCommand::Resize { vcluster, .. } => Needs::OwnerOf(*vcluster),
         LimitCommand::SetBandwidthCeiling { .. }
@@ -128,7 +176,7 @@ fn limit_needs(command: &LimitCommand) -> Needs {
     }
 }
 
-fn snapshot_needs(command: &SnapshotCommand) -> Needs {
+fn snapshot_needs(command: &SnapshotCommand) -> Needs<'_> {
     let owner_of = |of: SnapshotOf| match of {
         SnapshotOf::Vnode(vnode) => Needs::OwnerOfVnode(vnode),
         SnapshotOf::Vcluster(vcluster) => Needs::OwnerOf(vcluster),
@@ -147,7 +195,7 @@ fn snapshot_needs(command: &SnapshotCommand) -> Needs {
 }
 
 /// Whose an image is, decide asks: what the asker may not see must look as if it were not there.
-fn image_needs(command: &ImageCommand) -> Needs {
+fn image_needs(command: &ImageCommand) -> Needs<'_> {
     match command {
         ImageCommand::Add(_)
         | ImageCommand::Describe { .. }
@@ -172,14 +220,14 @@ fn image_needs(command: &ImageCommand) -> Needs {
     }
 }
 
-fn drill_needs(command: &DrillCommand) -> Needs {
+fn drill_needs(command: &DrillCommand) -> Needs<'_> {
     let of_prober = |prober: Prober| match prober {
-        Prober::Client => Needs::Admin,
+        Prober::Client => Needs::Operator,
         Prober::Master(_) => Needs::Door,
     };
     match command {
-        DrillCommand::Start { .. } => Needs::Admin,
-        DrillCommand::Abort { .. } => Needs::AdminOrDuty,
+        DrillCommand::Start { .. } => Needs::Operator,
+        DrillCommand::Abort { .. } => Needs::OperatorOrDuty,
         DrillCommand::Probe { prober, .. } => of_prober(*prober),
         DrillCommand::ReportProbes { report, .. } => of_prober(report.prober),
         DrillCommand::ReportFault { .. }
@@ -210,24 +258,31 @@ pub fn check(state: &State, actor: Actor, command: &Command) -> Result<(), Refus
         Needs::Duty => allowed_if(actor == Actor::Duty, "the leader's duties"),
         Needs::ThisWorker(worker) => allowed_if(actor == Actor::Worker(worker), "that worker"),
         Needs::Person => person(state, actor).map(|_| ()),
-        Needs::AdminOrDuty if actor == Actor::Duty => Ok(()),
-        Needs::Admin | Needs::AdminOrDuty => {
-            allowed_if(person(state, actor)?.role == Role::Admin, "the role admin")
+        Needs::Admin => allowed_if(person(state, actor)?.is_admin(), "the role admin"),
+        Needs::OperatorOrDuty if actor == Actor::Duty => Ok(()),
+        Needs::Operator | Needs::OperatorOrDuty => {
+            allowed_if(person(state, actor)?.operates(), OPERATOR)
+        }
+        Needs::ManagerOf(group) => {
+            let asker = person(state, actor)?;
+            let group = shown_group(state, asker, group)?;
+            allowed_if(
+                group.is_managed_by(asker),
+                "a manager of the group or the role admin",
+            )
         }
         Needs::Oneself(user) => {
             let asker = person(state, actor)?;
-            allowed_if(
-                asker.id == user || asker.role == Role::Admin,
-                "the role admin",
-            )
+            allowed_if(asker.id == user || asker.is_admin(), "the role admin")
         }
         Needs::OwnerOf(vcluster) => visible_vcluster(state, actor, vcluster).map(|_| ()),
         Needs::OwnerOfVnode(vnode) => visible_vnode(state, actor, vnode).map(|_| ()),
+        Needs::OwnerOrOperatorOf(vnode) => watched_vnode(state, actor, vnode).map(|_| ()),
         Needs::OwnerOfPort(public) => visible_port(state, actor, public).map(|_| ()),
         Needs::HolderOf(id) => {
             let asker = person(state, actor)?;
             let holds = state.sessions.get(&id).is_none_or(|s| s.user == asker.id);
-            allowed_if(holds || asker.role == Role::Admin, "the role admin")
+            allowed_if(holds || asker.is_admin(), "the role admin")
         }
     }
 }
@@ -248,14 +303,62 @@ pub fn person(state: &State, actor: Actor) -> Result<&User, Refusal> {
 /// # Errors
 /// `NotLoggedIn`, or `NotPermitted` naming `action`.
 pub fn admin<'s>(state: &'s State, actor: Actor, action: &str) -> Result<&'s User, Refusal> {
+    ranked(state, actor, action, User::is_admin, "the role admin")
+}
+
+/// The account behind an actor, if it is of somebody who looks after the machines.
+///
+/// # Errors
+/// `NotLoggedIn`, or `NotPermitted` naming `action`.
+pub fn operator<'s>(state: &'s State, actor: Actor, action: &str) -> Result<&'s User, Refusal> {
+    ranked(state, actor, action, User::operates, OPERATOR)
+}
+
+fn ranked<'s>(
+    state: &'s State,
+    actor: Actor,
+    action: &str,
+    fits: fn(&User) -> bool,
+    needed: &str,
+) -> Result<&'s User, Refusal> {
     let asker = person(state, actor)?;
-    if asker.role == Role::Admin {
+    if fits(asker) {
         return Ok(asker);
     }
     Err(Refusal::NotPermitted {
         action: action.to_owned(),
-        needed: "the role admin".to_owned(),
+        needed: needed.to_owned(),
     })
+}
+
+/// The group of this name, if `asker` may know of it.
+///
+/// # Errors
+/// `NotFound`, whether it does not exist or others are in it.
+pub fn shown_group<'s>(state: &'s State, asker: &User, text: &str) -> Result<&'s Group, Refusal> {
+    let name = Name::parse("group", text)?;
+    let group = state.group_named(&name);
+    let group = group.filter(|group| group.is_shown_to(asker));
+    group.ok_or_else(|| Refusal::not_found("group", &name))
+}
+
+/// The person of this name, if `asker` may know how much they have and may have: themselves, whoever is in a group that
+/// they manage, and for admins everybody.
+///
+/// # Errors
+/// `NotFound`, whether it does not exist or is none of theirs.
+pub fn looked_after<'s>(state: &'s State, asker: &User, text: &str) -> Result<&'s User, Refusal> {
+    let name = Name::parse("user", text)?;
+    let user = state.user_named(&name);
+    let user = user.filter(|user| looks_after(state, asker, user.id));
+    user.ok_or_else(|| Refusal::not_found("user", &name))
+}
+
+/// Whether `asker` may know how much a person has and may have.
+#[must_use]
+pub fn looks_after(state: &State, asker: &User, user: UserId) -> bool {
+    let mut groups = state.groups_of(user);
+    owns(asker, user) || groups.any(|group| group.is_managed_by(asker))
 }
 
 /// The vcluster, if `actor` may see and change it.
@@ -284,6 +387,17 @@ pub fn visible_vnode(state: &State, actor: Actor, id: VnodeId) -> Result<&Vnode,
         .ok_or_else(|| Refusal::not_found("vnode", id))
 }
 
+/// The vnode, if `actor` may see where it is and have it moved.
+///
+/// # Errors
+/// `NotFound`, whether it does not exist or is nothing of theirs.
+pub fn watched_vnode(state: &State, actor: Actor, id: VnodeId) -> Result<&Vnode, Refusal> {
+    let asker = person(state, actor)?;
+    let vnode = state.vnodes.get(&id);
+    let vnode = vnode.filter(|vnode| watches(asker, vnode.owner));
+    vnode.ok_or_else(|| Refusal::not_found("vnode", id))
+}
+
 /// The open port, if `actor` may see and change it.
 ///
 /// # Errors
@@ -297,10 +411,17 @@ pub fn visible_port(state: &State, actor: Actor, public: PublicPort) -> Result<&
         .ok_or_else(|| Refusal::not_found("public port", public))
 }
 
-/// Whether `asker` may see what belongs to `owner`.
+/// Whether what belongs to `owner` is for `asker` to see, use and change.
 #[must_use]
 pub fn owns(asker: &User, owner: UserId) -> bool {
-    asker.id == owner || asker.role == Role::Admin
+    asker.id == owner || asker.is_admin()
+}
+
+/// Whether `asker` may see which vclusters `owner` has and where they are, as it takes to look after machines. What is in
+/// them is another matter.
+#[must_use]
+pub fn watches(asker: &User, owner: UserId) -> bool {
+    asker.id == owner || asker.operates()
 }
 
 /// The part of a change that `asker` may see, without secrets' hashes; none if there is no such part.
@@ -319,7 +440,8 @@ pub fn visible_change(asker: &User, change: &Change) -> Option<Change> {
     })
 }
 
-/// Whom an event concerns: an admin sees all, a person what is about them or theirs, everybody the images.
+/// Whom an event concerns: an admin sees all, an operator what is about machines and where vnodes are, a person what is about
+/// them or theirs, everybody the images.
 fn sees(asker: &User, event: &Event) -> bool {
     match event {
         Event::UserCreated { user } => owns(asker, user.id),
@@ -327,32 +449,32 @@ fn sees(asker: &User, event: &Event) -> bool {
             owns(asker, *user)
         }
         Event::SessionOpened { session } => owns(asker, session.user),
-        Event::NetworkCreated { network } => owns(asker, network.owner),
-        Event::VclusterCreated { vcluster } => owns(asker, vcluster.owner),
+        Event::NetworkCreated { network } => watches(asker, network.owner),
+        Event::VclusterCreated { vcluster } => watches(asker, vcluster.owner),
         Event::VclusterWantedChanged { about, .. }
         | Event::VclusterDeleted { about }
-        | Event::VclusterWished { about, .. } => owns(asker, about.owner),
-        Event::VnodeCreated { vnode } => owns(asker, vnode.owner),
+        | Event::VclusterWished { about, .. } => watches(asker, about.owner),
+        Event::VnodeCreated { vnode } => watches(asker, vnode.owner),
         Event::VnodeWantedChanged { about, .. }
         | Event::VnodePlaced { about, .. }
         | Event::VnodeUnplaceable { about, .. }
         | Event::VnodeSeen { about, .. }
         | Event::VnodeRemoved { about }
-        | Event::PortRemoved { about, .. }
         | Event::VnodeWished { about, .. }
-        | Event::GpusGiven { about, .. } => owns(asker, about.owner),
+        | Event::GpusGiven { about, .. } => watches(asker, about.owner),
+        Event::PortRemoved { about, .. } => owns(asker, about.owner),
         Event::PortAdded { port } => owns(asker, port.owner),
         // What everybody sees of images is another thing from version 3 on.
         Event::ImageRegistered { .. } | Event::VersionRaised { .. } => true,
         Event::Image(event) => event.is_for(asker),
         Event::Snapshot(event) => owns(asker, event.owner()),
-        // What a home holds is in everybody's view.
-        Event::Limit(LimitEvent::UsualHomeSet { .. }) => true,
-        Event::Limit(event) => asker.role == Role::Admin || event.owner() == Some(asker.id),
+        Event::Limit(event) => event.is_for(asker),
         Event::Group(event) => event.is_for(asker),
         Event::Schedule(event) => event.is_for(asker),
-        Event::Moved(event) => asker.role == Role::Admin || event.owner() == Some(asker.id),
-        Event::Drill(event) => event.is_for_everybody() || asker.role == Role::Admin,
+        Event::Moved(event) => asker.operates() || event.owner() == Some(asker.id),
+        Event::Drill(event) => event.is_for_everybody() || asker.operates(),
+        Event::Quota(event) => event.is_for(asker),
+        Event::RoleSet { user, .. } => owns(asker, *user),
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::MasterDiverged { .. }
@@ -376,7 +498,7 @@ fn sees(asker: &User, event: &Event) -> bool {
         | Event::BandwidthLimited { .. }
         | Event::Drain(_)
         | Event::Rebalance(_)
-        | Event::DiskOvercommitSet { .. } => asker.role == Role::Admin,
+        | Event::DiskOvercommitSet { .. } => asker.operates(),
     }
 }
 
@@ -429,7 +551,7 @@ fn without_secrets(mut event: Event) -> Event {
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
         Event::Limit(_) => {}
         Event::Group(_) | Event::Moved(_) | Event::Drain(_) | Event::Schedule(_) => {}
-        Event::Rebalance(_) => {}
+        Event::Rebalance(_) | Event::Quota(_) | Event::RoleSet { .. } => {}
     }
     event
 }

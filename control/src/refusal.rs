@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::drill::refusal::DrillRefusal;
 use crate::limit::refusal::LimitRefusal;
 use crate::moves::refusal::MoveRefusal;
+use crate::quota::refusal::QuotaRefusal;
 use crate::rebalance::refusal::RebalanceRefusal;
 use crate::snapshot::refusal::SnapshotRefusal;
 
@@ -155,6 +156,12 @@ pub enum Refusal {
     Move(#[from] MoveRefusal),
     #[error(transparent)]
     Rebalance(#[from] RebalanceRefusal),
+    #[error(transparent)]
+    Quota(#[from] QuotaRefusal),
+    #[error(
+        "user \"{name}\" is the only admin, and without one nobody could give that role again: make somebody else an admin first, with `docklet user role NAME admin`"
+    )]
+    LastAdmin { name: String },
 }
 
 /// Bytes as people read them.
@@ -227,6 +234,8 @@ impl Refusal {
             Self::Limit(refusal) => refusal.code(),
             Self::Move(refusal) => refusal.code(),
             Self::Rebalance(refusal) => refusal.code(),
+            Self::Quota(refusal) => refusal.code(),
+            Self::LastAdmin { .. } => "last_admin",
             Self::ImagesTooLarge { .. } => "images_too_large",
             Self::VersionCurrent { .. } => "version_current",
         }
@@ -273,6 +282,8 @@ impl Refusal {
             Self::Limit(refusal) => refusal.class(),
             Self::Move(refusal) => refusal.class(),
             Self::Rebalance(refusal) => refusal.class(),
+            Self::Quota(refusal) => refusal.class(),
+            Self::LastAdmin { .. } => RefusalClass::Conflict,
         }
     }
 

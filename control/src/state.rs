@@ -10,6 +10,7 @@ mod lost;
 mod machines;
 mod moves;
 mod people;
+mod quotas;
 mod rebalance;
 mod scheduling;
 mod snapshots;
@@ -26,14 +27,15 @@ use crate::id::{
 use crate::image::copies;
 use crate::model::{
     Agreed, Autopilot, Bandwidth, Checkpointing, ClusterVersion, Counters, DiskOvercommit, Drain,
-    Drill, Group, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave,
-    ImageSaveBound, ImageTitle, JoinToken, LastBackup, Lineage, Master, Move, Network, Port,
-    Program, PublicPort, Rebalance, Receipt, Replacement, Session, Settings, Snapshot,
-    SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, User, UserHome, UserImageQuota,
-    Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence, VnodeLoss,
-    VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
+    Drill, Group, GroupQuota, GroupShare, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota,
+    ImageRun, ImageSave, ImageSaveBound, ImageTitle, JoinToken, LastBackup, Lineage, Master, Move,
+    Network, Port, Program, PublicPort, Quota, Rebalance, Receipt, Replacement, Session, Settings,
+    Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, User, UserHome,
+    UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode,
+    VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
+use crate::quota::Amounts;
 use crate::row_map::RowMap;
 
 /// Everything that the cluster knows.
@@ -63,6 +65,8 @@ pub struct State {
     pub usual_home: Option<HomeUsual>,
     /// None until an admin evens workers out, or says when the leader shall.
     pub rebalance: Option<Rebalance>,
+    /// None until an admin changes it.
+    pub usual_quota: Option<Quota>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,
@@ -127,6 +131,10 @@ pub struct State {
     pub drills: RowMap<DrillId, Drill>,
     /// The workers of those of them that make one look lost.
     pub losses: RowMap<DrillId, WorkerLoss>,
+    /// What admins set for people, and for groups; and what single members have of the latter.
+    pub user_quotas: RowMap<UserId, UserQuota>,
+    pub group_quotas: RowMap<GroupId, GroupQuota>,
+    pub group_shares: RowMap<(GroupId, UserId), GroupShare>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }
@@ -136,6 +144,9 @@ pub struct State {
 struct Lookup {
     user_by_name: OrdMap<Name, UserId>,
     group_by_name: OrdMap<Name, GroupId>,
+    groups_by_member: OrdSet<(UserId, GroupId)>,
+    /// What people have, who has something.
+    amounts: OrdMap<UserId, Amounts>,
     network_by_owner: OrdMap<UserId, NetworkId>,
     vcluster_by_name: OrdMap<(UserId, Name), VclusterId>,
     vnodes_by_vcluster: OrdSet<(VclusterId, VnodeId)>,
@@ -331,7 +342,9 @@ impl State {
     }
 
     pub(crate) fn put_vnode(&mut self, vnode: Vnode) {
-        self.forget_places_of(vnode.id);
+        let id = vnode.id;
+        self.uncount_vnode(id);
+        self.forget_places_of(id);
         self.lookup
             .vnodes_by_vcluster
             .insert((vnode.vcluster, vnode.id));
@@ -347,10 +360,12 @@ impl State {
                 self.lookup.unplaced.insert(vnode.id);
             }
         }
-        self.vnodes.insert(vnode.id, vnode);
+        self.vnodes.insert(id, vnode);
+        self.count_vnode(id);
     }
 
     pub(crate) fn remove_vnode(&mut self, id: &VnodeId) -> Option<Vnode> {
+        self.uncount_vnode(*id);
         self.forget_places_of(*id);
         let vnode = self.vnodes.remove(id)?;
         self.lookup
@@ -377,12 +392,14 @@ impl State {
     pub(crate) fn put_port(&mut self, port: Port) {
         self.remove_port(&port.public);
         self.lookup.ports_by_vnode.insert((port.vnode, port.public));
+        self.count_port(port.owner);
         self.ports.insert(port.public, port);
     }
 
     pub(crate) fn remove_port(&mut self, public: &PublicPort) {
         if let Some(port) = self.ports.remove(public) {
             self.lookup.ports_by_vnode.remove(&(port.vnode, *public));
+            self.uncount_port(port.owner);
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod moves;
 mod people;
+mod quotas;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use imbl::ordset;
 use crate::assignment::holders_before;
 use crate::id::{Digest, NetworkId, UserId, VclusterId, VnodeId, WorkerId};
 use crate::image::copies;
-use crate::model::{Image, Network, Role, User, Vcluster, Vnode, VnodeWanted, Worker};
+use crate::model::{Image, Network, User, Vcluster, Vnode, VnodeWanted, Worker};
 use crate::row_map::RowMap;
 use crate::state::State;
 
@@ -42,7 +43,7 @@ impl Touched {
     pub fn concerns(&self, person: &User) -> bool {
         self.shared
             || self.owners.contains(&person.id)
-            || (person.role == Role::Admin && !self.owners.is_empty())
+            || (person.operates() && !self.owners.is_empty())
     }
 
     /// Whether nobody is concerned.
@@ -76,6 +77,7 @@ pub fn touched(before: &State, after: &State) -> Touched {
     tracing.snapshots();
     tracing.moves();
     tracing.losses();
+    tracing.quotas();
     tracing.neighbours();
     tracing.touched
 }

@@ -7,7 +7,7 @@
 use crate::command::Command;
 use crate::drill::command::DrillCommand;
 use crate::model::drill::DrillKind;
-use crate::model::{ClusterVersion, Master, Program};
+use crate::model::{ClusterVersion, Master, Program, Role};
 use crate::refusal::Refusal;
 use crate::state::State;
 
@@ -22,7 +22,13 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Schedule(_)
         | Command::Move(_)
         | Command::Drain(_)
-        | Command::Rebalance(_) => ClusterVersion(3),
+        | Command::Rebalance(_)
+        | Command::Quota(_)
+        | Command::SetRole { .. } => ClusterVersion(3),
+        Command::CreateUser {
+            role: Role::Operator,
+            ..
+        } => ClusterVersion(3),
         Command::Drill(command) => needed_for_drill(command),
         Command::RecordBackup => ClusterVersion(2),
         Command::AddPort { .. }

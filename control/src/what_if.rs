@@ -6,11 +6,13 @@ use crate::command::{Actor, Command, Entry, NewVcluster};
 use crate::decide::decide;
 use crate::evolve::evolve;
 use crate::id::{LogIndex, RequestId, UnixMs, UserId, VnodeId, WorkerId};
-use crate::model::{User, Vnode, VnodeWanted};
+use crate::model::{QuotaItem, User, Vnode, VnodeWanted};
 use crate::place::{Batch, Board};
+use crate::quota;
+use crate::quota::command::QuotaCommand;
 use crate::refusal::Refusal;
 use crate::state::State;
-use crate::view::explain;
+use crate::view::{allowance, explain};
 
 /// What is supposed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub enum Supposed {
     Loss(WorkerId),
     /// A vcluster is made.
     Create(NewVcluster),
+    /// A quota becomes another.
+    Quota(QuotaCommand),
 }
 
 /// What would come of it.
@@ -30,6 +34,23 @@ pub struct Outlook {
     pub placed: Vec<Move>,
     /// Vnodes that no worker could take.
     pub pending: Vec<Pending>,
+    /// What the quota of whoever asks would say; nothing where none is asked.
+    #[serde(default)]
+    pub quota: String,
+    /// Who would have more than they may, of what they may have now.
+    #[serde(default)]
+    pub over: Vec<OverQuota>,
+}
+
+/// Somebody who would have more of something than they may. They keep it, and get no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverQuota {
+    pub user: String,
+    pub item: QuotaItem,
+    pub used: u64,
+    pub limit: u64,
+    /// Whence the limit would come.
+    pub whence: String,
 }
 
 /// One vnode that would be elsewhere.
@@ -52,10 +73,10 @@ pub struct Pending {
 }
 
 impl Outlook {
-    /// Whether everything would find a place.
+    /// Whether everything would find a place, and nobody have too much.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.over.is_empty()
     }
 }
 
@@ -76,8 +97,19 @@ pub fn outlook(state: &State, asker: &User, supposed: &Supposed) -> Result<Outlo
             let fresh: Vec<Vnode> = with.vnodes.values().filter(fresh).cloned().collect();
             let mut board = Board::of(&with);
             let batch = board.place_all(&fresh);
-            told(&with, asker, batch)
+            Outlook {
+                quota: allowance::line(&with, asker),
+                ..told(&with, asker, batch)
+            }
         }),
+        Supposed::Quota(command) => {
+            let command = Command::Quota(command.clone());
+            let with = after(state, asker.id, command)?;
+            Ok(Outlook {
+                over: over(state, &with),
+                ..Outlook::default()
+            })
+        }
     }
 }
 
@@ -98,7 +130,11 @@ fn without(state: &State, asker: &User, worker: WorkerId) -> Outlook {
 
 /// The state in which a vcluster of this kind has been made.
 fn created(state: &State, asker: UserId, new: &NewVcluster) -> Result<State, Refusal> {
-    let command = Command::create_vcluster(new.clone());
+    after(state, asker, Command::create_vcluster(new.clone()))
+}
+
+/// The state in which this has been done.
+fn after(state: &State, asker: UserId, command: Command) -> Result<State, Refusal> {
     let entry = Entry {
         version: state.version().0,
         request: RequestId::default(),
@@ -109,6 +145,27 @@ fn created(state: &State, asker: UserId, new: &NewVcluster) -> Result<State, Ref
     let decision = decide(state, LogIndex(u64::MAX), &entry)?;
     let events = decision.events.iter();
     Ok(events.fold(state.clone(), |state, event| evolve(state, entry.at, event)))
+}
+
+/// Who has more than they may in the second state, and not in the first.
+fn over(before: &State, with: &State) -> Vec<OverQuota> {
+    let people = with.users.values();
+    let over = people.flat_map(|person| {
+        let allowed = allowance::of(with, person).items.into_iter();
+        let allowed = allowed.filter_map(|item| {
+            let (used, limit) = item.used.zip(item.limit).filter(|(has, most)| has > most)?;
+            let now = quota::limit(before, person, item.item).bound;
+            now.allows(used).then(|| OverQuota {
+                user: person.name.to_string(),
+                item: item.item,
+                used,
+                limit,
+                whence: item.whence,
+            })
+        });
+        allowed.collect::<Vec<_>>()
+    });
+    over.collect()
 }
 
 fn told(state: &State, asker: &User, batch: Batch) -> Outlook {
@@ -130,5 +187,6 @@ fn told(state: &State, asker: &User, batch: Batch) -> Outlook {
     Outlook {
         placed: placed.collect(),
         pending: pending.collect(),
+        ..Outlook::default()
     }
 }

@@ -4,23 +4,27 @@
 
 mod check;
 mod hostile;
+mod rank;
 
 use check::Log;
 use docklet_control::command::InitCluster;
 use docklet_control::duties::{self, Soft};
+use docklet_control::group::command::GroupCommand;
 use docklet_control::id::{
     DrillId, MasterId, RequestId, SecretHash, SteadyMs, UnixMs, UserId, WorkerId,
 };
 use docklet_control::model::{
-    ClusterVersion, JoinRole, Program, Role, Vnode, VnodeFence, VnodeSeen, VnodeWanted,
-    WorkerCapacity, WorkerFacts,
+    Bound, ClusterVersion, JoinRole, Program, QuotaItem, Role, Vnode, VnodeFence, VnodeSeen,
+    VnodeWanted, WorkerCapacity, WorkerFacts,
 };
+use docklet_control::quota::command::QuotaCommand;
 use docklet_control::report::{Reported, VnodeReport};
 use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::{Actor, Command, permit};
 use hostile::{asked, beginning, sound_beginning};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use rank::Standing;
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -96,6 +100,22 @@ proptest! {
         model.upgrade().map_err(TestCaseError::fail)?;
         model.take(steps).map_err(TestCaseError::fail)?;
     }
+
+    #[test]
+    fn nobody_rises_by_what_they_ask_for(asked in prop::collection::vec(rank::asked(), 1..100)) {
+        let mut model = Model::begun(sound_beginning()).map_err(TestCaseError::fail)?;
+        model.upgrade().map_err(TestCaseError::fail)?;
+        model.cast().map_err(TestCaseError::fail)?;
+        for (who, mut command) in asked {
+            model.aim(&mut command);
+            let said = format!("{who:?}: {command:?}");
+            let before = Standing::of(&model.log.state);
+            model.enter(who, None, command).map_err(TestCaseError::fail)?;
+            let Actor::User(asker) = who else { continue };
+            let risen = before.risen_to(&Standing::of(&model.log.state), asker);
+            prop_assert!(risen.is_none(), "{:?}, by {}", risen, said);
+        }
+    }
 }
 
 /// A cluster and its clock.
@@ -146,6 +166,32 @@ impl Model {
             self.enter(Actor::Door(master), None, command)?;
         }
         self.due()
+    }
+
+    /// Ada manages a group that gives more than is usual, and another that gives less; bob is in the first.
+    fn cast(&mut self) -> Result<(), String> {
+        let admin = Actor::User(UserId(1));
+        self.enter(admin, None, new_user("carl"))?;
+        let operator = Command::CreateUser {
+            name: "op".to_owned(),
+            role: Role::Operator,
+            password_hash: "hash".to_owned(),
+        };
+        self.enter(admin, None, operator)?;
+        for (group, vnodes) in [("course", 12), ("staff", 2)] {
+            let group = group.to_owned();
+            let change = [(QuotaItem::Vnodes, Some(Bound::AtMost(vnodes)))].into();
+            let (users, description) = (vec!["ada".to_owned()], String::new());
+            let make = |name| GroupCommand::Create { name, description };
+            self.enter(admin, None, Command::Group(make(group.clone())))?;
+            let manage = |group| GroupCommand::AddManagers { group, users };
+            self.enter(admin, None, Command::Group(manage(group.clone())))?;
+            let give = QuotaCommand::SetOfGroup { group, change };
+            self.enter(admin, None, Command::Quota(give))?;
+        }
+        let (group, users) = ("course".to_owned(), vec!["bob".to_owned()]);
+        let add = GroupCommand::Add { group, users };
+        self.enter(Actor::User(UserId(2)), None, Command::Group(add))
     }
 
     fn take(&mut self, steps: Vec<(u64, Step)>) -> Result<(), String> {

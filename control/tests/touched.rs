@@ -7,6 +7,8 @@
 mod limit;
 #[path = "touched/moves.rs"]
 mod moves;
+#[path = "touched/quota.rs"]
+mod quota;
 mod settled;
 #[path = "touched/snapshot.rs"]
 mod snapshot;
@@ -172,6 +174,7 @@ enum Happening {
     Snapshot(snapshot::Happening),
     Limit(limit::Happening),
     Move(moves::Happening),
+    Quota(quota::Happening),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -216,6 +219,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         8 => snapshot::happening(vnode()).prop_map(Happening::Snapshot),
         8 => limit::happening(vcluster(), vnode()).prop_map(Happening::Limit),
         8 => moves::happening(vnode(), worker()).prop_map(Happening::Move),
+        8 => quota::happening().prop_map(Happening::Quota),
     ]
 }
 
@@ -346,6 +350,7 @@ fn event(state: &State, happening: Happening) -> Option<Event> {
         Happening::Snapshot(happening) => snapshot::event(state, happening)?,
         Happening::Limit(happening) => limit::event(state, happening)?,
         Happening::Move(happening) => moves::event(state, happening)?,
+        Happening::Quota(happening) => quota::event(happening),
         Happening::Forgotten(image) => Event::Image(ImageEvent::Forgotten {
             digest: digest(image),
         }),

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use docklet_control::State;
 use docklet_control::id::{LogIndex, WorkerId};
 use docklet_control::model::User;
 use docklet_control::touched::{Touched, touched};
@@ -84,14 +85,15 @@ async fn run(shared: Arc<Shared>, mut before: Frozen, mut states: watch::Receive
     while states.changed().await.is_ok() {
         let after = states.borrow_and_update().clone();
         let touched = touched(&before.state, &after.state);
-        shared.followers().wake(&touched);
+        shared.followers().wake(&touched, &after.state);
         shared.dispatched.store(after.index.0, Ordering::Release);
         before = after;
     }
 }
 
 impl Followers {
-    fn wake(&self, touched: &Touched) {
+    /// Whom it concerns is decided by what people are now, whatever they were when they came.
+    fn wake(&self, touched: &Touched, state: &State) {
         if touched.is_nobody() {
             return;
         }
@@ -104,7 +106,10 @@ impl Followers {
             let found = touched.workers.iter();
             found.filter_map(|id| self.workers.get(id)).for_each(wake);
         }
-        let concerned = |(person, _): &&(User, Arc<Notify>)| touched.concerns(person);
+        let concerned = |(person, _): &&(User, Arc<Notify>)| {
+            let now = state.users.get(&person.id).unwrap_or(person);
+            touched.concerns(now) || touched.concerns(person)
+        };
         for (_, notify) in self.people.iter().filter(concerned) {
             notify.notify_one();
         }

@@ -139,12 +139,14 @@ impl Viewer {
     /// The next event that there is to tell.
     async fn find(&mut self) -> Told {
         loop {
+            let followed = self.follower.next().await;
+            // A state that has what is to be told: who was demoted by it, or before, is not told what an admin is.
             let state = self.portal.master.local().state;
             let Some(user) = holder(&state, self.asker.session) else {
                 let detail = "the login has ended: log in again";
                 return Told::Last(remark("ended", None, detail));
             };
-            let event = match self.follower.next().await {
+            let event = match followed {
                 Ok(Some(followed)) => self.tell(user, followed),
                 Ok(None) => self.wait().await,
                 Err(end) => return Told::Last(ended(&end)),

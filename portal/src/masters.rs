@@ -24,7 +24,7 @@ pub(crate) async fn remove(
     force: bool,
 ) -> Result<Receipt, Problem> {
     let (actor, request) = (asker.actor(), asker.request());
-    permit::admin(&asker.frozen.state, actor, "remove masters")?;
+    permit::operator(&asker.frozen.state, actor, "remove masters")?;
     let known = asker.frozen.state.receipt_of(request).cloned();
     let done = |receipt: &Receipt| receipt.actor == actor && receipt.accepted().is_ok();
     if let Some(receipt) = known.filter(done) {
@@ -40,7 +40,7 @@ pub(crate) async fn remove(
 
 /// Lets a master lead.
 pub(crate) async fn transfer(portal: &Portal, asker: &Asker, name: &str) -> Result<(), Problem> {
-    permit::admin(&asker.frozen.state, asker.actor(), "choose who leads")?;
+    permit::operator(&asker.frozen.state, asker.actor(), "choose who leads")?;
     let id = meant(&asker.frozen.state, name)?;
     Ok(portal
         .master
@@ -50,7 +50,7 @@ pub(crate) async fn transfer(portal: &Portal, asker: &Asker, name: &str) -> Resu
 
 /// Makes a master safe to stop.
 pub(crate) async fn drain(portal: &Portal, asker: &Asker, name: &str) -> Result<(), Problem> {
-    permit::admin(&asker.frozen.state, asker.actor(), "choose who leads")?;
+    permit::operator(&asker.frozen.state, asker.actor(), "choose who leads")?;
     let id = meant(&asker.frozen.state, name)?;
     Ok(portal
         .master

@@ -24,7 +24,7 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Result<Response, Problem> {
     let state = &asker.frozen.state;
-    permit::admin(state, asker.actor(), "read metrics")?;
+    permit::operator(state, asker.actor(), "read metrics")?;
     let mut text = Text::default();
     master(&mut text, &portal);
     population(&mut text, state);

@@ -115,6 +115,7 @@ fn page_routes() -> Router<Portal> {
             "/images/{owner}/{name}/{action}",
             post(pages::image::change),
         )
+        .route("/quotas", get(pages::quota::show).post(pages::quota::set))
         .route("/past", get(pages::state::show))
         .route("/live/{*page}", get(live::stream))
         .route("/assets/{name}", get(assets::serve))
@@ -242,6 +243,24 @@ fn api_routes() -> Router<Portal> {
         .route("/workers/{name}/history", get(api::meter::worker_history))
         .route("/tokens", post(api::machine::create_token))
         .route("/users", post(api::session::create_user))
+        .route("/users/{name}/role", put(api::role::set))
+        .route("/quotas", get(api::allowance::list))
+        .route(
+            "/quotas/usual",
+            get(api::allowance::usual).put(api::allowance::set_usual),
+        )
+        .route(
+            "/quotas/users/{user}",
+            get(api::allowance::of_user).put(api::allowance::set_of_user),
+        )
+        .route(
+            "/quotas/groups/{group}",
+            get(api::allowance::of_group).put(api::allowance::set_of_group),
+        )
+        .route(
+            "/quotas/groups/{group}/members/{user}",
+            put(api::allowance::set_share),
+        )
         .route("/groups", get(api::group::list).post(api::group::create))
         .route(
             "/groups/{name}",

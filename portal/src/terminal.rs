@@ -12,6 +12,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use docklet_control::id::{SecretHash, VnodeId};
+use docklet_control::permit;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -160,7 +161,7 @@ async fn show(
         () = pump_to_end(&mut from_viewer, to_worker) => return,
         last = pump_to_last(&mut from_worker, &mut to_viewer) => last,
         () = follow::placed_anew(&portal, &found) => None,
-        () = login_ends(&portal, login) => return,
+        () = login_ends(&portal, login, found.vnode) => return,
     };
     let explained = async {
         let absent = last.as_ref().is_some_and(|last| last.absent);
@@ -177,7 +178,7 @@ async fn show(
     tokio::select! {
         () = explained => {}
         () = ignore(&mut from_viewer) => {}
-        () = login_ends(&portal, login) => {}
+        () = login_ends(&portal, login, found.vnode) => {}
     }
 }
 
@@ -191,7 +192,7 @@ async fn wait_for_it(portal: Portal, login: SecretHash, viewer: WebSocket, comin
     tokio::select! {
         () = follow::until_it_runs(&portal, coming, &mut to_viewer) => drop(to_viewer.close().await),
         () = ignore(&mut from_viewer) => {}
-        () = login_ends(&portal, login) => {}
+        () = login_ends(&portal, login, coming) => {}
     }
 }
 
@@ -301,18 +302,23 @@ async fn run(
         .await
         .is_ok()
     {
-        relay(portal, login, viewer, worker).await;
+        relay(portal, (login, found.vnode), viewer, worker).await;
     }
 }
 
 /// Passes messages both ways until one side ends, or the login does.
-async fn relay(portal: Portal, login: SecretHash, viewer: WebSocket, worker: WorkerSocket) {
+async fn relay(
+    portal: Portal,
+    (login, vnode): (SecretHash, VnodeId),
+    viewer: WebSocket,
+    worker: WorkerSocket,
+) {
     let (to_viewer, from_viewer) = viewer.split();
     let (to_worker, from_worker) = worker.split();
     tokio::select! {
         () = pump(from_viewer, to_worker, to_tungstenite) => {}
         () = pump(from_worker, to_viewer, to_axum) => {}
-        () = login_ends(&portal, login) => {}
+        () = login_ends(&portal, login, vnode) => {}
     }
 }
 
@@ -328,9 +334,16 @@ fn via(portal: &Portal, found: &Located) -> String {
         .to_string()
 }
 
-async fn login_ends(portal: &Portal, login: SecretHash) {
+/// Until the login is over, or whose it is may not enter the vnode any more: an admin who was demoted leaves other people's.
+async fn login_ends(portal: &Portal, login: SecretHash, vnode: VnodeId) {
     let mut states = portal.master.watch();
-    let ended = states.wait_for(|frozen| holder(&frozen.state, login).is_none());
+    let ended = states.wait_for(|frozen| {
+        let (user, vnode) = (
+            holder(&frozen.state, login),
+            frozen.state.vnodes.get(&vnode),
+        );
+        !user.is_some_and(|user| vnode.is_none_or(|vnode| permit::owns(user, vnode.owner)))
+    });
     // The channel is closed only when this master stops.
     drop(ended.await);
 }

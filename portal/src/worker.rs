@@ -1,6 +1,6 @@
 //! Dialling a worker's data port.
 
-use docklet_control::id::{Epoch, LogIndex, VclusterId, VnodeId};
+use docklet_control::id::{Epoch, LogIndex, UserId, VclusterId, VnodeId};
 use docklet_control::model::{User, Vcluster, Vnode, Worker};
 use docklet_control::name::Name;
 use docklet_control::view::Phase;
@@ -28,11 +28,29 @@ pub(crate) struct Located {
     pub(crate) last_move: Option<LogIndex>,
 }
 
-/// The vcluster that the asker means: an own one by name, any visible one by number.
+/// The vcluster that the asker means and may use: an own one by name, any by number.
 pub(crate) fn find_vcluster<'s>(
     state: &'s State,
     asker: &User,
     text: &str,
+) -> Result<&'s Vcluster, Refusal> {
+    meant(state, asker, text, permit::owns)
+}
+
+/// The same of one that the asker may see, and have moved.
+pub(crate) fn find_watched<'s>(
+    state: &'s State,
+    asker: &User,
+    text: &str,
+) -> Result<&'s Vcluster, Refusal> {
+    meant(state, asker, text, permit::watches)
+}
+
+fn meant<'s>(
+    state: &'s State,
+    asker: &User,
+    text: &str,
+    allowed: fn(&User, UserId) -> bool,
 ) -> Result<&'s Vcluster, Refusal> {
     let missing = || Refusal::not_found("vcluster", text.escape_debug());
     let by_number = text
@@ -42,7 +60,7 @@ pub(crate) fn find_vcluster<'s>(
     let by_name = || state.vcluster_named(asker.id, &Name::parse("vcluster", text).ok()?);
     by_number
         .or_else(by_name)
-        .filter(|vcluster| permit::owns(asker, vcluster.owner))
+        .filter(|vcluster| allowed(asker, vcluster.owner))
         .ok_or_else(missing)
 }
 
@@ -53,7 +71,20 @@ pub(crate) fn find_vnode<'s>(
     vcluster: &str,
     hostname: &str,
 ) -> Result<&'s Vnode, Refusal> {
-    let vcluster = find_vcluster(state, asker, vcluster)?;
+    hosted(state, find_vcluster(state, asker, vcluster)?, hostname)
+}
+
+/// The same of a vcluster that the asker may see, and have moved.
+pub(crate) fn find_watched_vnode<'s>(
+    state: &'s State,
+    asker: &User,
+    vcluster: &str,
+    hostname: &str,
+) -> Result<&'s Vnode, Refusal> {
+    hosted(state, find_watched(state, asker, vcluster)?, hostname)
+}
+
+fn hosted<'s>(state: &'s State, vcluster: &Vcluster, hostname: &str) -> Result<&'s Vnode, Refusal> {
     let live = state.live_vnodes_of(vcluster.id);
     let mut named = live
         .into_iter()

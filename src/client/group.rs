@@ -25,7 +25,7 @@ pub enum Command {
         #[command(flatten)]
         print: Print,
     },
-    /// List the groups that you are in; all groups, for admins
+    /// List the groups that you are in or manage; all groups, for admins
     List(Print),
     /// Show one group: who is in it, and which images are shared with it
     Show {
@@ -33,7 +33,7 @@ pub enum Command {
         #[command(flatten)]
         print: Print,
     },
-    /// Add people to a group: they see and use what is shared with it; for admins
+    /// Add people to a group: they see and use what is shared with it, and may have what it gives; for its managers and admins
     Add {
         group: String,
         #[arg(required = true)]
@@ -41,7 +41,7 @@ pub enum Command {
         #[command(flatten)]
         print: Print,
     },
-    /// Take people out of a group; vnodes that they have stay; for admins
+    /// Take people out of a group; vnodes that they have stay; for its managers and admins
     Remove {
         group: String,
         #[arg(required = true)]
@@ -49,9 +49,32 @@ pub enum Command {
         #[command(flatten)]
         print: Print,
     },
+    /// Managers, who say who is in the group and how much of what it gives each has
+    #[command(subcommand)]
+    Manager(ManagerCommand),
     /// Delete a group: nothing is shared with it any more; for admins
     Delete {
         group: String,
+        #[command(flatten)]
+        print: Print,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum ManagerCommand {
+    /// Let people manage a group; for admins
+    Add {
+        group: String,
+        #[arg(required = true)]
+        user: Vec<String>,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Let them manage it no more; for admins
+    Remove {
+        group: String,
+        #[arg(required = true)]
+        user: Vec<String>,
         #[command(flatten)]
         print: Print,
     },
@@ -77,6 +100,14 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Remove { group, user, print } => {
             let receipt = change(&connection, &group, &json!({"remove": user})).await?;
+            told(print, &receipt)?;
+        }
+        Command::Manager(ManagerCommand::Add { group, user, print }) => {
+            let receipt = change(&connection, &group, &json!({"manage": user})).await?;
+            told(print, &receipt)?;
+        }
+        Command::Manager(ManagerCommand::Remove { group, user, print }) => {
+            let receipt = change(&connection, &group, &json!({"unmanage": user})).await?;
             told(print, &receipt)?;
         }
         Command::Delete { group, print } => {
@@ -131,6 +162,7 @@ async fn show(connection: &Connection, group: &str, format: Print) -> anyhow::Re
         add("name", group.name.clone());
         add("description", group.description.clone());
         add("members", group.members.join(", "));
+        add("managers", group.managers.join(", "));
         add("images", group.images.join(", "));
         add("made", instant(group.created_at));
         rows

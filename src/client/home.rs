@@ -80,11 +80,10 @@ async fn list(connection: &Connection, format: Print) -> anyhow::Result<()> {
     print(format.format, &views, |views| {
         let mut rows = Rows::new(&["user", "home", "by"]);
         for view in views {
-            let by = if view.usual { "default" } else { "an admin" };
             rows.add([
                 view.user.clone(),
                 amount::of_disk(view.disk_mib),
-                by.to_owned(),
+                view.whence.clone(),
             ]);
         }
         rows

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use docklet_control::model::Role;
+use docklet_control::name::Name;
 use reqwest::{Method, StatusCode};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -160,24 +162,75 @@ pub enum UserCommand {
         /// Let it see and change everything
         #[arg(long)]
         admin: bool,
+        /// Let it look after masters and workers
+        #[arg(long, conflicts_with = "admin")]
+        operator: bool,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Say what somebody may do beyond using their own things; it holds at once; for admins
+    Role {
+        name: String,
+        role: RoleWord,
         #[command(flatten)]
         print: Print,
     },
 }
 
+/// Each may do all that those before it may.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum RoleWord {
+    /// Uses their own vclusters
+    User,
+    /// Looks after masters and workers, and enters nobody's vnodes
+    Operator,
+    /// Sees and changes everything
+    Admin,
+}
+
+impl From<RoleWord> for Role {
+    fn from(word: RoleWord) -> Self {
+        match word {
+            RoleWord::User => Self::User,
+            RoleWord::Operator => Self::Operator,
+            RoleWord::Admin => Self::Admin,
+        }
+    }
+}
+
 pub async fn user(command: UserCommand) -> anyhow::Result<ExitCode> {
-    let UserCommand::Create {
-        name,
-        password_file,
-        admin,
-        print,
-    } = command;
-    let password = password(password_file.as_deref())?;
-    let role = if admin { "admin" } else { "user" };
-    let body = json!({"name": name, "password": password, "role": role});
-    let receipt = Connection::open()?
-        .receipt(Method::POST, "/users", &body)
-        .await?;
-    print_receipt(print.format, &receipt)?;
+    match command {
+        UserCommand::Create {
+            name,
+            password_file,
+            admin,
+            operator,
+            print,
+        } => {
+            let role = match (admin, operator) {
+                (true, _) => Role::Admin,
+                (false, true) => Role::Operator,
+                (false, false) => Role::User,
+            };
+            let password = password(password_file.as_deref())?;
+            let body = json!({"name": name, "password": password, "role": role});
+            let connection = Connection::open()?;
+            let receipt = connection.receipt(Method::POST, "/users", &body).await?;
+            print_receipt(print.format, &receipt)?;
+        }
+        UserCommand::Role { name, role, print } => set_role(&name, role.into(), print).await?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn set_role(name: &str, role: Role, format: Print) -> anyhow::Result<()> {
+    // What is no name could be another path.
+    let name = Name::parse("user", name);
+    let name = name.map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
+    let path = format!("/users/{name}/role");
+    let body = json!({"role": role});
+    let receipt = Connection::open()?
+        .receipt(Method::PUT, &path, &body)
+        .await?;
+    print_receipt(format.format, &receipt)
 }

@@ -20,6 +20,7 @@ pub mod master;
 pub mod moves;
 pub mod output;
 pub mod port;
+pub mod quota;
 pub mod rebalance;
 pub mod rules;
 pub mod shell;

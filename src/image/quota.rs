@@ -113,16 +113,11 @@ async fn show(connection: &Connection, user: Option<&str>, format: Print) -> any
 }
 
 fn row(person: &QuotaView) -> [String; 4] {
-    let by = match (person.own, person.bytes) {
-        (true, _) => "own",
-        (false, Some(_)) => "everybody's",
-        (false, None) => "admin",
-    };
     [
         person.user.clone(),
         format!("{} MiB", person.used_bytes.div_ceil(1 << 20)),
         limit(person.bytes),
-        by.to_owned(),
+        person.whence.clone(),
     ]
 }
 

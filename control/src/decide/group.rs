@@ -1,4 +1,7 @@
-//! Groups of people: made, changed and deleted by admins. Since version 3.
+//! Groups of people: made and deleted by admins, who also say who manages them. Managers say who is in them. Since version 3.
+//!
+//! What a group gives is its managers' to give, and to nobody's harm: a manager neither adds nor removes themselves, finds no
+//! admins and operators, and adds nobody who would have less of something by it.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +9,15 @@ use imbl::OrdSet;
 
 use super::{Decision, Ground, image, in_range, plain_text};
 use crate::event::Event;
+use crate::evolve::evolve;
 use crate::group::command::GroupCommand;
 use crate::group::event::GroupEvent;
 use crate::id::{GroupId, UserId};
-use crate::model::Group;
+use crate::model::{Group, QuotaItem};
 use crate::name::Name;
+use crate::permit;
+use crate::quota;
+use crate::quota::refusal::QuotaRefusal;
 use crate::refusal::Refusal;
 
 const DESCRIPTION_LEN_MAX: usize = 500;
@@ -18,14 +25,77 @@ const DESCRIPTION_LEN_MAX: usize = 500;
 pub(super) fn decide(ground: Ground<'_>, command: &GroupCommand) -> Result<Decision, Refusal> {
     match command {
         GroupCommand::Create { name, description } => create(ground, name, description),
-        GroupCommand::Add { group, users } => change(ground, group, users, |members, user| {
-            members.insert(user);
-        }),
-        GroupCommand::Remove { group, users } => change(ground, group, users, |members, user| {
-            members.remove(&user);
+        GroupCommand::Add { group, users } => add(ground, group, users),
+        GroupCommand::Remove { group, users } => change(ground, group, users, |group, user| {
+            group.members.remove(&user);
         }),
         GroupCommand::Delete { group } => delete(ground, group),
+        GroupCommand::AddManagers { group, users } => {
+            change(ground, group, users, |group, user| {
+                group.managers.insert(user);
+            })
+        }
+        GroupCommand::RemoveManagers { group, users } => {
+            change(ground, group, users, |group, user| {
+                group.managers.remove(&user);
+            })
+        }
     }
+}
+
+fn add(ground: Ground<'_>, text: &str, users: &[String]) -> Result<Decision, Refusal> {
+    let decision = change(ground, text, users, |group, user| {
+        group.members.insert(user);
+    })?;
+    if !permit::person(ground.state, ground.entry.actor)?.is_admin() {
+        refuse_harm(ground, text, &decision)?;
+    }
+    Ok(decision)
+}
+
+/// Refuses a manager to add somebody who would have less of something than before.
+fn refuse_harm(ground: Ground<'_>, text: &str, decision: &Decision) -> Result<(), Refusal> {
+    let (before, at) = (ground.state, ground.entry.at);
+    let events = decision.events.iter();
+    let after = events.fold(before.clone(), |state, event| evolve(state, at, event));
+    let (was, group) = (
+        named(ground, text)?,
+        after.group_named(&Name::parse("group", text)?),
+    );
+    let members = group.into_iter().flat_map(|group| &group.members);
+    let new = members.filter(|user| !was.members.contains(*user));
+    for user in new.filter_map(|user| before.users.get(user)) {
+        let limit = |state, item| quota::limit(state, user, item).bound;
+        let mut items = QuotaItem::ALL.into_iter();
+        if let Some(item) = items.find(|item| limit(&after, *item) < limit(before, *item)) {
+            return Err(QuotaRefusal::WouldHaveLess {
+                group: was.name.to_string(),
+                user: user.name.to_string(),
+                item,
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn for_oneself(group: &Group) -> Refusal {
+    let group = group.name.to_string();
+    QuotaRefusal::ForOneself { group }.into()
+}
+
+/// Somebody whom the asker can put in the group or take out of it: for its managers that is nobody with a rank, and not
+/// themselves.
+fn person(ground: Ground<'_>, group: &Group, text: &str) -> Result<UserId, Refusal> {
+    let asker = permit::person(ground.state, ground.entry.actor)?;
+    let name = Name::parse("user", text)?;
+    let user = ground.state.user_named(&name);
+    let user = user.filter(|user| asker.is_admin() || user.id == asker.id || !user.operates());
+    let user = user.ok_or_else(|| Refusal::not_found("user", &name))?;
+    if user.id == asker.id && !asker.is_admin() {
+        return Err(for_oneself(group));
+    }
+    Ok(user.id)
 }
 
 fn create(ground: Ground<'_>, name: &str, description: &str) -> Result<Decision, Refusal> {
@@ -49,6 +119,7 @@ fn create(ground: Ground<'_>, name: &str, description: &str) -> Result<Decision,
         description: description.to_owned(),
         members: OrdSet::new(),
         created_at: ground.entry.at,
+        managers: OrdSet::new(),
     };
     Ok(formed(group, BTreeSet::new()))
 }
@@ -57,7 +128,7 @@ fn formed(group: Group, left: BTreeSet<UserId>) -> Decision {
     Decision::quiet(vec![Event::Group(GroupEvent::Formed { group, left })])
 }
 
-fn named<'e>(ground: Ground<'e>, text: &str) -> Result<&'e Group, Refusal> {
+pub(super) fn named<'e>(ground: Ground<'e>, text: &str) -> Result<&'e Group, Refusal> {
     let name = Name::parse("group", text)?;
     let group = ground.state.group_named(&name);
     group.ok_or_else(|| Refusal::not_found("group", &name))
@@ -67,24 +138,25 @@ fn change(
     ground: Ground<'_>,
     text: &str,
     users: &[String],
-    with: impl Fn(&mut OrdSet<UserId>, UserId),
+    with: impl Fn(&mut Group, UserId),
 ) -> Result<Decision, Refusal> {
     let before = named(ground, text)?;
     let most = Group::MEMBERS_MAX as u64;
     in_range("people", users.len() as u64, 1..=most, "people")?;
     let mut after = before.clone();
     for user in users {
-        let name = Name::parse("user", user)?;
-        let user = ground.state.user_named(&name);
-        let user = user.ok_or_else(|| Refusal::not_found("user", &name))?;
-        with(&mut after.members, user.id);
+        let user = person(ground, before, user)?;
+        with(&mut after, user);
     }
     in_range("group", after.members.len() as u64, 0..=most, "members")?;
+    let managers_most = Group::MANAGERS_MAX as u64;
+    let managers = after.managers.len() as u64;
+    in_range("group", managers, 0..=managers_most, "managers")?;
     if after == *before {
         return Ok(Decision::quiet(Vec::new()));
     }
-    let was = before.members.iter();
-    let left = was.filter(|user| !after.members.contains(*user));
+    let was = before.members.iter().chain(&before.managers);
+    let left = was.filter(|user| !after.concerns(**user));
     let left = left.copied().collect();
     Ok(formed(after, left))
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{Decision, Ground, home, port, vcluster, wishes};
 use crate::amount::DiskMib;
 use crate::event::{Event, VclusterRef, VnodeRef};
-use crate::id::{VclusterId, WorkerId};
+use crate::id::{UserId, VclusterId, WorkerId};
 use crate::limit::command::LimitCommand;
 use crate::limit::event::LimitEvent;
 use crate::limit::refusal::LimitRefusal;
@@ -17,6 +17,7 @@ use crate::model::{
     Bandwidth, BandwidthWish, KbitPerS, SizeChange, Vcluster, Vnode, VnodeResize, Wishes, Worker,
 };
 use crate::place;
+use crate::quota::{self, Amounts};
 use crate::refusal::Refusal;
 use crate::report::{ResizeReport, ResizeTold};
 use crate::state::State;
@@ -31,9 +32,10 @@ pub(super) fn decide(ground: Ground<'_>, command: &LimitCommand) -> Result<Decis
     }
 }
 
-/// Refuses a bandwidth that no vnode may have.
-pub(super) fn check_bandwidth(state: &State, rate: KbitPerS) -> Result<(), Refusal> {
+/// Refuses a bandwidth that no vnode may have, or none of this owner's.
+pub(super) fn check_bandwidth(state: &State, owner: UserId, rate: KbitPerS) -> Result<(), Refusal> {
     port::check_rate("bandwidth", rate)?;
+    quota::check_bandwidth(state, owner, rate)?;
     let ceiling = state.bandwidth_ceiling();
     for (way, most) in [("send", ceiling.sent), ("receive", ceiling.received)] {
         if let Some(most) = most.filter(|most| rate > *most) {
@@ -71,6 +73,7 @@ pub(super) fn resize(
     if let Some(disk_mib) = change.disk_mib {
         wishes::refuse_shrinking(ground, vcluster, &vnodes, disk_mib)?;
     }
+    quota::check(state, vcluster.owner, &taken_more(state, &vnodes, change))?;
     refuse_overfull(state, &vnodes, change)?;
     let mut events = of_new_vnodes(state, vcluster, change);
     let bandwidth = bandwidth_changes(state, vcluster, change);
@@ -78,6 +81,17 @@ pub(super) fn resize(
         events.extend(of_one(ground, vnode, change, bandwidth));
     }
     Ok(Decision::new(Subject::Vcluster(id), events))
+}
+
+/// How much more of its owner's quota the vnodes take. What a worker is to take away is still there until it says otherwise.
+fn taken_more(state: &State, vnodes: &[&Vnode], change: &SizeChange) -> Amounts {
+    let more = vnodes.iter().map(|vnode| {
+        let (has, wishes) = (state.promised_to(vnode), state.wishes_of(vnode.id));
+        let wanted = change.of(vnode.size);
+        let then = Amounts::of_vnode(wanted.max(has), &with_disk(wishes, change.disk_mib));
+        then.minus(Amounts::of_vnode(has, wishes))
+    });
+    more.sum()
 }
 
 fn check(state: &State, vcluster: &Vcluster, change: &SizeChange) -> Result<(), Refusal> {
@@ -89,7 +103,7 @@ fn check(state: &State, vcluster: &Vcluster, change: &SizeChange) -> Result<(), 
         wishes::check_disk(disk_mib)?;
     }
     match change.bandwidth {
-        Some(BandwidthWish::KbitPerS(rate)) => check_bandwidth(state, rate),
+        Some(BandwidthWish::KbitPerS(rate)) => check_bandwidth(state, vcluster.owner, rate),
         Some(BandwidthWish::Site) | None => Ok(()),
     }
 }

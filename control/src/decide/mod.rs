@@ -13,7 +13,9 @@ mod master;
 mod moves;
 mod person;
 mod port;
+mod quota;
 mod rebalance;
+mod role;
 mod schedule;
 mod setup;
 mod snapshot;
@@ -235,6 +237,8 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Move(command) => moves::decide(ground, command),
         Command::Drain(command) => drain::decide(ground, command),
         Command::Rebalance(command) => rebalance::decide(ground, command),
+        Command::Quota(command) => quota::decide(ground, command),
+        Command::SetRole { user, role } => role::set(ground, user, *role),
     }
 }
 

@@ -51,7 +51,7 @@ fn begin(
     way: Option<MoveWay>,
 ) -> Result<Decision, Refusal> {
     let state = ground.state;
-    let vnode = permit::visible_vnode(state, ground.entry.actor, id)?;
+    let vnode = permit::watched_vnode(state, ground.entry.actor, id)?;
     let by = permit::person(state, ground.entry.actor)?.id;
     let wanted = Wanted {
         vnode: id,
@@ -250,7 +250,7 @@ fn ended(vnode: &Vnode, moving: &Move, end: MoveEnd) -> Event {
 
 fn cancel(ground: Ground<'_>, id: VnodeId) -> Result<Decision, Refusal> {
     let state = ground.state;
-    let vnode = permit::visible_vnode(state, ground.entry.actor, id)?;
+    let vnode = permit::watched_vnode(state, ground.entry.actor, id)?;
     let called = vnode.hostname();
     let Some(moving) = state.open_move(id) else {
         return Err(MoveRefusal::NotMoving { vnode: called }.into());

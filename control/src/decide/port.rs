@@ -10,6 +10,7 @@ use crate::model::{
     Bandwidth, KbitPerS, Port, PortNumber, Protocol, PublicPort, Vnode, VnodeWanted,
 };
 use crate::permit;
+use crate::quota::{self, Amounts};
 use crate::refusal::Refusal;
 use crate::state::State;
 
@@ -37,6 +38,7 @@ pub(super) fn add(
         return Ok(Decision::new(subject, Vec::new()));
     }
     check_share(ground.state, vnode)?;
+    quota::check(ground.state, vnode.owner, &Amounts::PORT)?;
     let public = match public {
         Some(number) => asked(ground.state, PublicPort { protocol, number })?,
         None => free(ground.state, protocol)?,

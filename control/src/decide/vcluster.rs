@@ -17,6 +17,7 @@ use crate::model::{
 };
 use crate::name::Name;
 use crate::permit;
+use crate::quota::{self, Amounts};
 use crate::refusal::Refusal;
 
 /// What is asked for of a new vcluster, whatever its vnodes are made of.
@@ -74,7 +75,7 @@ fn check(ground: Ground<'_>, owner: &User, asked: &Asked<'_>) -> Result<Name, Re
     check_size(asked.size)?;
     wishes::check(asked.wishes)?;
     schedule::check(asked.rules)?;
-    let allowed = |rate| limit::check_bandwidth(ground.state, rate);
+    let allowed = |rate| limit::check_bandwidth(ground.state, owner.id, rate);
     asked.bandwidth.map_or(Ok(()), allowed)?;
     refuse_taken(ground, owner, &name)?;
     Ok(name)
@@ -95,6 +96,7 @@ fn make(
         rules,
         ..
     } = *asked;
+    quota::check(ground.state, owner.id, &taken(vnodes, size, wishes))?;
     let (network, made) = network_for(ground, owner.id)?;
     let vcluster = Vcluster {
         id: VclusterId(ground.state.counters.vcluster + 1),
@@ -117,6 +119,12 @@ fn make(
     events.extend(schedule::of_vcluster(ground, &vcluster, rules));
     events.extend(new_vnodes(ground, &vcluster, wishes, &network, 0..vnodes)?);
     Ok(Decision::new(Subject::Vcluster(vcluster.id), events))
+}
+
+/// What so many vnodes take of their owner's quota.
+fn taken(vnodes: u32, size: VnodeSize, wishes: &Wishes) -> Amounts {
+    let one = Amounts::of_vnode(size, wishes);
+    std::iter::repeat_n(one, vnodes as usize).sum()
 }
 
 fn check_count(vnodes: u32) -> Result<(), Refusal> {
@@ -365,6 +373,9 @@ pub(super) fn scale(ground: Ground<'_>, id: VclusterId, vnodes: u32) -> Result<D
         let used: BTreeSet<u32> = live.iter().map(|vnode| vnode.ordinal).collect();
         let ordinals = (0..).filter(|n| !used.contains(n)).take(keep - live.len());
         let wishes = ground.state.wishes_of_vcluster(id);
+        let more = u32::try_from(keep - live.len()).unwrap_or(u32::MAX);
+        let taken = taken(more, vcluster.size, wishes);
+        quota::check(ground.state, vcluster.owner, &taken)?;
         events.extend(new_vnodes(ground, vcluster, wishes, network, ordinals)?);
     }
     Ok(Decision::new(Subject::Vcluster(id), events))

@@ -12,6 +12,7 @@ mod master;
 mod moves;
 mod person;
 mod port;
+mod quota;
 mod rebalance;
 mod schedule;
 mod snapshot;
@@ -116,6 +117,8 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::Moved(event) => moves::evolve(&mut state, at, event),
         Event::Drain(event) => drain::evolve(&mut state, at, event),
         Event::Rebalance(event) => rebalance::evolve(&mut state, at, &event),
+        Event::Quota(event) => quota::evolve(&mut state, event),
+        Event::RoleSet { user, role } => person::role_set(&mut state, user, role),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}
     }

@@ -1,7 +1,7 @@
 //! People.
 
 use crate::id::UserId;
-use crate::model::User;
+use crate::model::{Role, User};
 use crate::state::State;
 
 pub(super) fn created(state: &mut State, user: User) {
@@ -12,5 +12,11 @@ pub(super) fn created(state: &mut State, user: User) {
 pub(super) fn password_changed(state: &mut State, user: UserId, password_hash: String) {
     if let Some(user) = state.users.get_mut(&user) {
         user.password_hash = password_hash;
+    }
+}
+
+pub(super) fn role_set(state: &mut State, user: UserId, role: Role) {
+    if let Some(user) = state.users.get_mut(&user) {
+        user.role = role;
     }
 }

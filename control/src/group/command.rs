@@ -23,6 +23,16 @@ pub enum GroupCommand {
     Delete {
         group: String,
     },
+    /// These people look after it from now on.
+    AddManagers {
+        group: String,
+        users: Vec<String>,
+    },
+    /// They do so no more.
+    RemoveManagers {
+        group: String,
+        users: Vec<String>,
+    },
 }
 
 impl GroupCommand {
@@ -34,6 +44,8 @@ impl GroupCommand {
             Self::Add { .. } => "AddToGroup",
             Self::Remove { .. } => "RemoveFromGroup",
             Self::Delete { .. } => "DeleteGroup",
+            Self::AddManagers { .. } => "AddGroupManagers",
+            Self::RemoveManagers { .. } => "RemoveGroupManagers",
         }
     }
 }

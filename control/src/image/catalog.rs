@@ -2,7 +2,7 @@
 
 use crate::id::{Digest, UserId};
 use crate::model::image::{ImageTitle, Visibility};
-use crate::model::{Role, User, VnodeWanted};
+use crate::model::{User, VnodeWanted};
 use crate::name::Name;
 use crate::state::State;
 
@@ -32,7 +32,7 @@ pub fn sees(state: &State, asker: &User, title: &ImageTitle) -> bool {
     let mut groups = state.groups_of_image(title);
     title.visibility == Visibility::Public
         || title.owner == asker.id
-        || asker.role == Role::Admin
+        || asker.is_admin()
         || title.shared_with.contains(&asker.id)
         || groups.any(|group| group.members.contains(&asker.id))
 }

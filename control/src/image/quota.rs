@@ -5,21 +5,21 @@ use std::collections::BTreeSet;
 
 use crate::id::{Digest, UserId};
 use crate::model::image::{ImageQuota, ImageTitle};
-use crate::model::{Role, User, VnodeWanted};
+use crate::model::{QuotaItem, User, VnodeWanted};
 use crate::name::Name;
+use crate::quota;
 use crate::refusal::Refusal;
 use crate::state::State;
 
 /// Images named in a refusal at most.
 const NAMED_MAX: usize = 3;
 
-/// What holds of a person: what an admin set for them; else, unless they are an admin, what holds of everybody.
+/// What holds of a person, as of all else that has a quota.
 #[must_use]
 pub fn of(state: &State, person: &User) -> ImageQuota {
-    match (state.image_quotas.get(&person.id), person.role) {
-        (Some(own), _) => own.quota,
-        (None, Role::Admin) => ImageQuota::NONE,
-        (None, Role::User) => state.image_quota(),
+    let limit = quota::limit(state, person, QuotaItem::ImageBytes);
+    ImageQuota {
+        bytes: limit.bound.number(),
     }
 }
 
@@ -81,8 +81,7 @@ pub fn refusal(state: &State, person: &User, wanted: u64) -> Refusal {
 
 /// The names that mean most, as a person reads them.
 fn largest(state: &State, owner: UserId) -> String {
-    let titles = state.image_titles.values();
-    let own = titles.filter(|title| title.owner == owner);
+    let own = state.image_titles_of(owner);
     let mut sized: Vec<(u64, &Name)> = own
         .map(|title| {
             let versions = title.versions.iter().map(|version| version.digest);
@@ -103,12 +102,12 @@ fn bytes(
     new: Option<(Digest, u64)>,
 ) -> u64 {
     let replaced = instead.map(ImageTitle::key);
-    let titles = state.image_titles.values();
+    let titles = state.image_titles_of(owner);
     let rest = titles.filter(|title| replaced.as_ref() != Some(&title.key()));
     let own = rest.chain(instead).filter(|title| title.owner == owner);
     let versions = own.flat_map(|title| &title.versions);
     let named = versions.map(|version| version.digest);
-    let vnodes = state.vnodes.values().filter(|vnode| vnode.owner == owner);
+    let vnodes = state.vnodes_of_person(owner);
     let vnodes = vnodes.filter(|vnode| vnode.wanted != VnodeWanted::Removed);
     let brought = |digest: &Digest| {
         let image = state.images.get(digest);

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::amount::{DiskMib, VnodeSize};
 use crate::event::{VclusterRef, VnodeRef};
 use crate::id::{LogIndex, UserId};
-use crate::model::{Bandwidth, HomeUsual, KbitPerS, VnodeResize};
+use crate::model::{Bandwidth, HomeUsual, KbitPerS, User, VnodeResize};
+use crate::permit;
 use crate::report::ResizeTold;
 
 /// One fact.
@@ -50,6 +51,22 @@ pub enum LimitEvent {
 }
 
 impl LimitEvent {
+    /// Whether `asker` may be told of it. What a home holds is in everybody's view, limits of vnodes in that of operators.
+    #[must_use]
+    pub fn is_for(&self, asker: &User) -> bool {
+        match self {
+            Self::UsualHomeSet { .. } => true,
+            Self::HomeSet { user, .. } => permit::owns(asker, *user),
+            Self::VclusterResized { about, .. } | Self::BandwidthWished { about, .. } => {
+                permit::watches(asker, about.owner)
+            }
+            Self::VnodeResized { about, .. }
+            | Self::ResizeAsked { about, .. }
+            | Self::ResizeTold { about, .. } => permit::watches(asker, about.owner),
+            Self::BandwidthCeilingSet { .. } => asker.operates(),
+        }
+    }
+
     /// Whose they are; none if they are the site's.
     #[must_use]
     pub fn owner(&self) -> Option<UserId> {

@@ -13,6 +13,31 @@ pub enum Role {
     User,
     /// Also sees and changes everybody's, the masters and the workers.
     Admin,
+    /// Also looks after masters and workers, and sees what lies where. Enters nobody's vnodes, and has no say in people,
+    /// roles, quotas, settings and backups. Since version 3.
+    Operator,
+}
+
+impl Role {
+    /// As it is written.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// How much it allows: each rank allows all that is below it.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::User => 0,
+            Self::Operator => 1,
+            Self::Admin => 2,
+        }
+    }
 }
 
 /// One account.
@@ -37,6 +62,18 @@ impl User {
     pub const UID_BASE: u32 = 1_000_000;
     /// With this many accounts the last range still ends below 2^32.
     pub const ID_MAX: u64 = 65_000;
+
+    /// Whether they may do everything.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.role.rank() >= Role::Admin.rank()
+    }
+
+    /// Whether they look after the machines.
+    #[must_use]
+    pub fn operates(&self) -> bool {
+        self.role.rank() >= Role::Operator.rank()
+    }
 
     /// First host user id of this person's containers; ranges of two people never overlap.
     #[must_use]

@@ -200,6 +200,27 @@ macro_rules! for_each_map {
             remove_vnode_loss
         );
         $with!(WorkerLosses, losses, DrillId, put_loss, remove_loss);
+        $with!(
+            UserQuotas,
+            user_quotas,
+            UserId,
+            put_user_quota,
+            remove_user_quota
+        );
+        $with!(
+            GroupQuotas,
+            group_quotas,
+            GroupId,
+            put_group_quota,
+            remove_group_quota
+        );
+        $with!(
+            GroupShares,
+            group_shares,
+            (GroupId, UserId),
+            put_group_share,
+            remove_group_share
+        );
     };
 }
 
@@ -218,5 +239,6 @@ macro_rules! for_each_single {
         $with!(ImageQuota, image_quota);
         $with!(UsualHome, usual_home);
         $with!(Rebalance, rebalance);
+        $with!(UsualQuota, usual_quota);
     };
 }

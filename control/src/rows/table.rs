@@ -57,11 +57,15 @@ pub enum Table {
     VnodeLosses = 51,
     Rebalance = 52,
     WorkerLosses = 53,
+    UsualQuota = 54,
+    UserQuotas = 55,
+    GroupQuotas = 56,
+    GroupShares = 57,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 57] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -115,6 +119,10 @@ impl Table {
         Self::VnodeLosses,
         Self::Rebalance,
         Self::WorkerLosses,
+        Self::UsualQuota,
+        Self::UserQuotas,
+        Self::GroupQuotas,
+        Self::GroupShares,
     ];
 
     /// The table with this number.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{VclusterRef, VnodeRef};
 use crate::id::LogIndex;
-use crate::model::{Placement, Role, Rules, User, VnodeFence, WorkerTraits};
+use crate::model::{Placement, Rules, User, VnodeFence, WorkerTraits};
 
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub enum ScheduleEvent {
 }
 
 impl ScheduleEvent {
-    /// Whether `asker` may be told of it: of workers admins only, of a vcluster its owner too.
+    /// Whether `asker` may be told of it: of workers operators only, of a vcluster its owner too.
     #[must_use]
     pub fn is_for(&self, asker: &User) -> bool {
         let own = match self {
@@ -35,6 +35,6 @@ impl ScheduleEvent {
                 about.owner == asker.id
             }
         };
-        own || asker.role == Role::Admin
+        own || asker.operates()
     }
 }

@@ -1,5 +1,8 @@
 //! Groups of people, and what is shared with them.
 
+use imbl::OrdSet;
+use imbl::ordset::DiffItem;
+
 use super::State;
 use crate::id::{GroupId, UserId};
 use crate::model::{Group, ImageGroups, ImageTitle};
@@ -19,15 +22,31 @@ impl State {
     }
 
     pub(crate) fn put_group(&mut self, group: Group) {
-        self.remove_group(&group.id);
-        let (name, id) = (group.name.clone(), group.id);
-        self.lookup.group_by_name.insert(name, id);
+        let id = group.id;
+        let known = self.groups.get(&id);
+        let before = known.map(|known| known.members.clone());
+        self.set_members(id, &before.unwrap_or_default(), &group.members);
+        if let Some(known) = self.groups.remove(&id) {
+            self.lookup.group_by_name.remove(&known.name);
+        }
+        self.lookup.group_by_name.insert(group.name.clone(), id);
         self.groups.insert(id, group);
     }
 
     pub(crate) fn remove_group(&mut self, id: &GroupId) {
         if let Some(group) = self.groups.remove(id) {
             self.lookup.group_by_name.remove(&group.name);
+            self.set_members(*id, &group.members, &OrdSet::new());
+        }
+    }
+
+    /// Costs in proportion to who comes and goes.
+    fn set_members(&mut self, id: GroupId, before: &OrdSet<UserId>, after: &OrdSet<UserId>) {
+        for member in before.diff(after) {
+            match member {
+                DiffItem::Add(user) => self.lookup.groups_by_member.insert((*user, id)),
+                DiffItem::Remove(user) => self.lookup.groups_by_member.remove(&(*user, id)),
+            };
         }
     }
 

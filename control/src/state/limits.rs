@@ -5,8 +5,9 @@ use crate::amount::DiskMib;
 use crate::amount::VnodeSize;
 use crate::id::{UserId, VclusterId, VnodeId};
 use crate::model::{
-    Bandwidth, HomeUsual, KbitPerS, UserHome, VclusterBandwidth, Vnode, VnodeResize,
+    Bandwidth, KbitPerS, QuotaItem, UserHome, VclusterBandwidth, Vnode, VnodeResize,
 };
+use crate::quota;
 
 impl State {
     /// What no vnode may send or receive more than. As long as no admin has said so it is what the site's setting
@@ -29,9 +30,11 @@ impl State {
     pub fn bandwidth_of(&self, vcluster: VclusterId) -> Bandwidth {
         let (site, most) = (self.bandwidth.unwrap_or_default(), self.bandwidth_ceiling());
         let wished = self.wished_bandwidth(vcluster);
+        let owner = self.vclusters.get(&vcluster).map(|row| row.owner);
+        let quota = owner.and_then(|owner| quota::bandwidth(self, owner));
         Bandwidth {
-            sent: lower(wished.or(site.sent), most.sent),
-            received: lower(wished.or(site.received), most.received),
+            sent: lower(lower(wished.or(site.sent), most.sent), quota),
+            received: lower(lower(wished.or(site.received), most.received), quota),
         }
     }
 
@@ -45,8 +48,10 @@ impl State {
     /// What a person's home holds.
     #[must_use]
     pub fn home_of(&self, user: UserId) -> DiskMib {
-        let own = self.user_homes.get(&user).map(|row| row.disk_mib);
-        own.unwrap_or(self.usual_home.unwrap_or(HomeUsual::DEFAULT).disk_mib)
+        let user = self.users.get(&user);
+        let limit = user.map(|user| quota::limit(self, user, QuotaItem::HomeMib));
+        let most = limit.and_then(|limit| limit.bound.number());
+        most.map_or(self.usual_home().disk_mib, DiskMib)
     }
 
     pub(crate) fn put_user_home(&mut self, row: UserHome) {
@@ -66,11 +71,16 @@ impl State {
     }
 
     pub(crate) fn put_vnode_resize(&mut self, row: VnodeResize) {
-        self.vnode_resizes.insert(row.vnode, row);
+        let vnode = row.vnode;
+        self.uncount_vnode(vnode);
+        self.vnode_resizes.insert(vnode, row);
+        self.count_vnode(vnode);
     }
 
     pub(crate) fn remove_vnode_resize(&mut self, vnode: &VnodeId) {
+        self.uncount_vnode(*vnode);
         self.vnode_resizes.remove(vnode);
+        self.count_vnode(*vnode);
     }
 }
 

@@ -51,14 +51,19 @@ impl State {
         for gpu in &row.gpus {
             self.lookup.vnode_by_gpu.insert(gpu.clone(), row.vnode);
         }
-        self.vnode_wishes.insert(row.vnode, row);
+        let vnode = row.vnode;
+        self.uncount_vnode(vnode);
+        self.vnode_wishes.insert(vnode, row);
+        self.count_vnode(vnode);
     }
 
     pub(crate) fn remove_vnode_wishes(&mut self, vnode: &VnodeId) {
+        self.uncount_vnode(*vnode);
         if let Some(row) = self.vnode_wishes.remove(vnode) {
             for gpu in &row.gpus {
                 self.lookup.vnode_by_gpu.remove(gpu);
             }
         }
+        self.count_vnode(*vnode);
     }
 }

@@ -1,8 +1,9 @@
 //! Groups of people as people see them.
 
+use imbl::OrdSet;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{GroupId, UnixMs};
+use crate::id::{GroupId, UnixMs, UserId};
 use crate::image::catalog;
 use crate::model::{Group, User};
 use crate::name::Name;
@@ -16,6 +17,8 @@ pub struct PeopleView {
     pub description: String,
     /// Names of people.
     pub members: Vec<String>,
+    /// Who look after it.
+    pub managers: Vec<String>,
     pub created_at: UnixMs,
     /// What is shared with it, as who looks calls it.
     pub images: Vec<String>,
@@ -40,16 +43,21 @@ pub fn named(state: &State, asker: &User, text: &str) -> Option<PeopleView> {
 }
 
 fn show(state: &State, asker: &User, group: &Group) -> PeopleView {
-    let members = group.members.iter();
-    let members = members.filter_map(|id| state.users.get(id));
+    let names = |ids: &OrdSet<UserId>| {
+        let people = ids.iter().filter_map(|id| state.users.get(id));
+        people.map(|user| user.name.to_string()).collect()
+    };
     let shared = state.image_groups.values();
     let shared = shared.filter(|shared| shared.groups.contains(&group.id));
     let titles = shared.filter_map(|shared| state.image_titles.get(&shared.key()));
+    // Who manages a group and is not in it does not see what is shared with it.
+    let titles = titles.filter(|title| catalog::sees(state, asker, title));
     PeopleView {
         id: group.id,
         name: group.name.to_string(),
         description: group.description.clone(),
-        members: members.map(|user| user.name.to_string()).collect(),
+        members: names(&group.members),
+        managers: names(&group.managers),
         created_at: group.created_at,
         images: titles
             .map(|title| catalog::called(state, asker, title))

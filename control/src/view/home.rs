@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::amount::DiskMib;
-use crate::model::User;
+use crate::model::{QuotaItem, User};
 use crate::permit;
+use crate::quota;
 use crate::state::State;
 
 /// One person's home as it is shown.
@@ -13,8 +14,8 @@ pub struct HomeView {
     pub user: String,
     /// What it may hold.
     pub disk_mib: DiskMib,
-    /// Whether that is what everybody has who was given nothing else.
-    pub usual: bool,
+    /// Whence that comes: own, usual, or which group.
+    pub whence: String,
 }
 
 /// Homes that `asker` may see, by the order in which people came.
@@ -25,7 +26,7 @@ pub fn list(state: &State, asker: &User) -> Vec<HomeView> {
     seen.map(|user| HomeView {
         user: user.name.to_string(),
         disk_mib: state.home_of(user.id),
-        usual: !state.user_homes.contains_key(&user.id),
+        whence: quota::whence(state, quota::limit(state, user, QuotaItem::HomeMib)),
     })
     .collect()
 }

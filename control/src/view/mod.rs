@@ -1,5 +1,6 @@
 //! What people and programs are shown, as plain data: pages, API and command line all render these.
 
+pub mod allowance;
 pub mod drain;
 pub mod drill;
 pub mod explain;
@@ -17,6 +18,7 @@ pub mod state;
 pub mod vcluster;
 pub mod worker;
 
+pub use allowance::{AllowanceView, AllowedItem, GroupAllowanceView, MemberAllowance};
 pub use drill::{DrillNotice, DrillView};
 pub use explain::{Explanation, Holder, Lack, Verdict};
 pub use group::PeopleView;

@@ -84,7 +84,7 @@ pub struct MoveOf {
 #[must_use]
 pub fn list(state: &State, asker: &User) -> Vec<MoveOf> {
     let moves = state.moves.values();
-    let mut own: Vec<&Move> = moves.filter(|m| permit::owns(asker, m.owner)).collect();
+    let mut own: Vec<&Move> = moves.filter(|m| permit::watches(asker, m.owner)).collect();
     own.sort_by_key(|moving| (!moving.is_open(), std::cmp::Reverse(moving.number)));
     let shown = own.into_iter().filter_map(|moving| {
         let vnode = state.vnodes.get(&moving.vnode)?;

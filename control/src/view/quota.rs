@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::quota;
 use crate::model::image::ImageQuota;
-use crate::model::{Role, User};
+use crate::model::{QuotaItem, User};
 use crate::state::State;
 
 /// What holds of everybody, and what each of those has whom who looks may see.
@@ -22,15 +22,15 @@ pub struct QuotaView {
     pub used_bytes: u64,
     /// None if they may have as many as they like.
     pub bytes: Option<u64>,
-    /// Whether an admin set it for them.
-    pub own: bool,
+    /// Whence that comes: own, admin, usual, or which group.
+    pub whence: String,
 }
 
 /// All people for an admin, for anybody else themselves.
 #[must_use]
 pub fn show(state: &State, asker: &User) -> QuotasView {
     let people = state.users.values();
-    let people = people.filter(|user| asker.role == Role::Admin || user.id == asker.id);
+    let people = people.filter(|user| asker.is_admin() || user.id == asker.id);
     QuotasView {
         everybody: state.image_quota(),
         people: people.map(|user| of(state, user)).collect(),
@@ -40,10 +40,11 @@ pub fn show(state: &State, asker: &User) -> QuotasView {
 /// One person's.
 #[must_use]
 pub fn of(state: &State, person: &User) -> QuotaView {
+    let limit = crate::quota::limit(state, person, QuotaItem::ImageBytes);
     QuotaView {
         user: person.name.to_string(),
         used_bytes: quota::used(state, person.id),
         bytes: quota::of(state, person).bytes,
-        own: state.image_quotas.contains_key(&person.id),
+        whence: crate::quota::whence(state, limit),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use docklet_control::id::{Digest, UserId, VnodeId, WorkerId};
+use docklet_control::id::{Digest, GroupId, UserId, VnodeId, WorkerId};
 use docklet_control::image::{catalog, copies};
 use docklet_control::model::{Group, ImageTitle, Role, User};
 use docklet_control::rows::{self, Table};
@@ -81,6 +81,7 @@ impl Own {
         own.add(Table::Users, [user]);
         own.add(Table::ImageQuotas, [user]);
         own.add(Table::UserHomes, [user]);
+        own.add(Table::UserQuotas, [user]);
         let sessions = state.sessions.values().filter(|s| s.user == user);
         own.add(Table::Sessions, sessions.map(|s| s.id));
         own.add(Table::Networks, state.network_of(user).map(|n| n.id));
@@ -121,15 +122,24 @@ impl Own {
         own
     }
 
-    /// Groups that the user is in, with who else is; and of those that own images are shared with, the names.
+    /// Groups that the user is in or manages, with who else does and what they give; and of those that own images are shared
+    /// with, the names.
     fn groups(&mut self, state: &State, who: &User, titles: &[&ImageTitle]) {
         self.add(Table::ImageGroups, titles.iter().map(|title| title.key()));
         let groups = state.groups.values();
         let (in_it, other): (Vec<&Group>, Vec<&Group>) =
-            groups.partition(|group| group.members.contains(&who.id));
+            groups.partition(|group| group.concerns(who.id));
         self.add(Table::Groups, in_it.iter().map(|group| group.id));
-        let members = in_it.iter().flat_map(|group| group.members.iter().copied());
-        self.add::<UserId>(Table::Users, members);
+        self.add(Table::GroupQuotas, in_it.iter().map(|group| group.id));
+        let people = |group: &&Group| {
+            let people = group.members.iter().chain(&group.managers);
+            people.copied().collect::<Vec<UserId>>()
+        };
+        self.add::<UserId>(Table::Users, in_it.iter().flat_map(people));
+        let managed = |group: GroupId| in_it.iter().any(|g| g.id == group && g.is_managed_by(who));
+        let shares = state.group_shares.values();
+        let shares = shares.filter(|share| share.user == who.id || managed(share.group));
+        self.add(Table::GroupShares, shares.map(|share| share.key()));
         let own = || titles.iter().filter(|title| title.owner == who.id);
         let shared = |group: &&&Group| {
             let mut groups = own().flat_map(|title| state.groups_of_image(title));
@@ -148,7 +158,10 @@ impl Own {
     fn has(&self, table: Table, key: &[u8]) -> bool {
         let image = matches!(table, Table::Images | Table::ImageNames) && self.all_images;
         // A table of one row has no key.
-        let single = matches!(table, Table::Agreed | Table::UsualHome);
+        let single = matches!(
+            table,
+            Table::Agreed | Table::UsualHome | Table::UsualQuota | Table::ImageQuota
+        );
         image || single || self.keys.contains(&(table, key.to_vec()))
     }
 }

@@ -20,6 +20,9 @@ use docklet_control::model::Outcome;
 use docklet_control::moves::command::MoveCommand;
 use docklet_control::moves::event::MoveEvent;
 use docklet_control::moves::refusal::MoveRefusal;
+use docklet_control::quota::command::QuotaCommand;
+use docklet_control::quota::event::QuotaEvent;
+use docklet_control::quota::refusal::QuotaRefusal;
 use docklet_control::rebalance::command::RebalanceCommand;
 use docklet_control::rebalance::event::RebalanceEvent;
 use docklet_control::rebalance::refusal::RebalanceRefusal;
@@ -54,6 +57,7 @@ impl Kinds {
             ("move-commands", count::<MoveCommand>()),
             ("drain-commands", count::<DrainCommand>()),
             ("rebalance-commands", count::<RebalanceCommand>()),
+            ("quota-commands", count::<QuotaCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -64,12 +68,14 @@ impl Kinds {
             ("move-events", count::<MoveEvent>()),
             ("drain-events", count::<DrainEvent>()),
             ("rebalance-events", count::<RebalanceEvent>()),
+            ("quota-events", count::<QuotaEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
             ("limit-refusals", count::<LimitRefusal>()),
             ("move-refusals", count::<MoveRefusal>()),
             ("rebalance-refusals", count::<RebalanceRefusal>()),
+            ("quota-refusals", count::<QuotaRefusal>()),
             ("tables", Table::ALL.len()),
         ];
         Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
@@ -125,6 +131,9 @@ impl Seen {
         if let Command::Rebalance(rebalance) = &entry.command {
             self.one("rebalance-commands", &name(rebalance));
         }
+        if let Command::Quota(quota) = &entry.command {
+            self.one("quota-commands", &name(quota));
+        }
         if let Command::Move(moving) = &entry.command {
             self.one("move-commands", &name(moving));
         }
@@ -153,6 +162,9 @@ impl Seen {
             }
             if let Event::Rebalance(rebalance) = event {
                 self.one("rebalance-events", &name(rebalance));
+            }
+            if let Event::Quota(quota) = event {
+                self.one("quota-events", &name(quota));
             }
             if let Event::Moved(moved) = event {
                 self.one("move-events", &name(moved));

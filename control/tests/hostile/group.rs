@@ -23,6 +23,10 @@ pub fn anything() -> BoxedStrategy<Command> {
         4 => (name(), people()).prop_map(|(group, users)| GroupCommand::Add { group, users }),
         2 => (name(), people()).prop_map(|(group, users)| GroupCommand::Remove { group, users }),
         1 => name().prop_map(|group| GroupCommand::Delete { group }),
+        2 => (name(), people())
+            .prop_map(|(group, users)| GroupCommand::AddManagers { group, users }),
+        1 => (name(), people())
+            .prop_map(|(group, users)| GroupCommand::RemoveManagers { group, users }),
     ]
     .prop_map(Command::Group)
     .boxed()
@@ -37,9 +41,12 @@ pub fn name() -> impl Strategy<Value = String> {
 }
 
 fn people() -> impl Strategy<Value = Vec<String>> {
-    let person = prop_oneof![
-        12 => select(vec!["admin", "ada", "bob"]).prop_map(str::to_owned),
+    prop::collection::vec(person(), 0..4)
+}
+
+pub fn person() -> impl Strategy<Value = String> {
+    prop_oneof![
+        12 => select(vec!["admin", "ada", "bob", "carl", "op"]).prop_map(str::to_owned),
         1 => text(),
-    ];
-    prop::collection::vec(person, 0..4)
+    ]
 }

@@ -5,6 +5,7 @@ pub mod group;
 pub mod image;
 pub mod limit;
 pub mod moves;
+pub mod quota;
 pub mod rebalance;
 pub mod schedule;
 pub mod snapshot;
@@ -47,6 +48,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         4 => schedule::asked(),
         6 => moves::asked(),
         3 => rebalance::asked(),
+        4 => quota::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -107,7 +109,7 @@ fn anybody() -> impl Strategy<Value = Actor> {
     ])
 }
 
-fn anything() -> BoxedStrategy<Command> {
+pub fn anything() -> BoxedStrategy<Command> {
     let of_a_worker = of_workers().prop_map(|(_, command)| command);
     prop_oneof![
         of_people(),
@@ -122,7 +124,8 @@ fn anything() -> BoxedStrategy<Command> {
         group::anything(),
         schedule::anything(),
         moves::anything(),
-        rebalance::anything()
+        rebalance::anything(),
+        quota::anything()
     ]
     .boxed()
 }
@@ -159,7 +162,7 @@ fn vcluster() -> impl Strategy<Value = VclusterId> {
 
 fn of_admins() -> BoxedStrategy<Command> {
     let role = select(vec![JoinRole::Agent, JoinRole::Master]);
-    let admin = select(vec![Role::User, Role::Admin]);
+    let admin = select(vec![Role::User, Role::Operator, Role::Admin]);
     let image = (text(), digest(), number(), spec(), text(), worker());
     prop_oneof![
         (secret(), role, number(), amount()).prop_map(|(secret_hash, role, ttl_ms, uses)| {

@@ -25,7 +25,7 @@ const GROUP_DEADLINE: Duration = Duration::from_secs(3);
 
 pub(crate) async fn list(asker: Asker) -> Result<Json<Vec<DrillView>>, Problem> {
     let state = &asker.frozen.state;
-    permit::admin(state, asker.actor(), "list drills")?;
+    permit::operator(state, asker.actor(), "list drills")?;
     Ok(Json(view::drill::list(state)))
 }
 
@@ -52,7 +52,7 @@ pub(crate) async fn show(
 /// The drill, if the asker may see drills and there is such a one.
 pub(crate) fn find<'a>(asker: &'a Asker, id: &str) -> Result<&'a Drill, Problem> {
     let state = &asker.frozen.state;
-    permit::admin(state, asker.actor(), "look at drills")?;
+    permit::operator(state, asker.actor(), "look at drills")?;
     let known = id
         .parse()
         .ok()
@@ -71,7 +71,7 @@ pub(crate) async fn start(
     asker: Asker,
     Body(ask): Body<DrillAsk>,
 ) -> Result<Json<Receipt>, Problem> {
-    permit::admin(&asker.frozen.state, asker.actor(), "order a drill")?;
+    permit::operator(&asker.frozen.state, asker.actor(), "order a drill")?;
     let command = start_command(&portal, ask).await?;
     Ok(Json(propose(&portal, &asker, command).await?))
 }
@@ -83,7 +83,7 @@ pub(crate) async fn forecast(
     Body(ask): Body<DrillAsk>,
 ) -> Result<Json<DrillView>, Problem> {
     let state = &asker.frozen.state;
-    permit::admin(state, asker.actor(), "order a drill")?;
+    permit::operator(state, asker.actor(), "order a drill")?;
     let command = start_command(&portal, ask).await?;
     let decided = portal.master.what_if(asker.actor(), command)?;
     let (now, announced) = (portal.master.now(), decided.events.iter());

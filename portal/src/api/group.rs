@@ -47,12 +47,14 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(receipt)))
 }
 
-/// Names of people who shall be in it, or shall not.
+/// Names of people who shall be in it, or shall not; who shall manage it, or not any more.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Change {
     Add(Vec<String>),
     Remove(Vec<String>),
+    Manage(Vec<String>),
+    Unmanage(Vec<String>),
 }
 
 pub(crate) async fn change(
@@ -64,6 +66,8 @@ pub(crate) async fn change(
     let command = Command::Group(match change {
         Change::Add(users) => GroupCommand::Add { group, users },
         Change::Remove(users) => GroupCommand::Remove { group, users },
+        Change::Manage(users) => GroupCommand::AddManagers { group, users },
+        Change::Unmanage(users) => GroupCommand::RemoveManagers { group, users },
     });
     Ok(Json(propose(&portal, &asker, command).await?))
 }

@@ -15,13 +15,13 @@ use crate::serve::Portal;
 
 pub(crate) async fn workers(asker: Asker) -> Result<Json<Vec<WorkerView>>, Problem> {
     let state = &asker.frozen.state;
-    permit::admin(state, asker.actor(), "list workers")?;
+    permit::operator(state, asker.actor(), "list workers")?;
     Ok(Json(view::worker::list(state)))
 }
 
 pub(crate) async fn disk_overcommit(asker: Asker) -> Result<Json<DiskOvercommit>, Problem> {
     let state = &asker.frozen.state;
-    permit::admin(state, asker.actor(), "see how much disk is promised")?;
+    permit::operator(state, asker.actor(), "see how much disk is promised")?;
     Ok(Json(state.overcommit_of_disks()))
 }
 

@@ -28,7 +28,7 @@ pub(crate) async fn list(
     asker: Asker,
 ) -> Result<Json<Masters>, Problem> {
     let state = &asker.frozen.state;
-    permit::admin(state, asker.actor(), "list masters")?;
+    permit::operator(state, asker.actor(), "list masters")?;
     Ok(Json(Masters {
         masters: state.masters.values().cloned().collect(),
         raft: portal.master.status(),

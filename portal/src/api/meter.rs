@@ -90,7 +90,7 @@ pub(crate) async fn workers_usage(
     asker: Asker,
 ) -> Result<Json<BTreeMap<String, Usage>>, Problem> {
     let state = &asker.frozen.state;
-    permit::admin(state, asker.actor(), "see what workers use")?;
+    permit::operator(state, asker.actor(), "see what workers use")?;
     let workers = state.workers.values();
     let up = workers.filter(|worker| worker.status == WorkerStatus::Up);
     let live = meters::now_of_all(&portal, up).await;
@@ -107,7 +107,7 @@ pub(crate) async fn workers_gpus(
     asker: Asker,
 ) -> Result<Json<Vec<WorkerGpus>>, Problem> {
     let state = &asker.frozen.state;
-    permit::admin(state, asker.actor(), "see GPUs")?;
+    permit::operator(state, asker.actor(), "see GPUs")?;
     let up = |worker: &&Worker| worker.status == WorkerStatus::Up;
     let live = meters::now_of_all(&portal, state.workers.values().filter(up)).await;
     let of = |worker: &Worker| match live.get(&worker.id) {
@@ -136,7 +136,7 @@ pub(crate) async fn worker_history(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<History>, Problem> {
     let state = &asker.frozen.state;
-    permit::admin(state, asker.actor(), "see what workers use")?;
+    permit::operator(state, asker.actor(), "see what workers use")?;
     let worker = meters::worker_named(state, &name)?;
     let measures = wanted.measures()?;
     let series =

@@ -1,5 +1,6 @@
 //! The JSON interface, one file for each noun. Refusals are problem+json with control's codes.
 
+pub(crate) mod allowance;
 pub(crate) mod backup;
 pub(crate) mod drain;
 pub(crate) mod drill;
@@ -13,6 +14,7 @@ pub(crate) mod moves;
 pub(crate) mod port;
 pub(crate) mod quota;
 pub(crate) mod rebalance;
+pub(crate) mod role;
 pub(crate) mod schedule;
 pub(crate) mod session;
 pub(crate) mod snapshot;

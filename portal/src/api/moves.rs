@@ -15,7 +15,7 @@ use crate::asker::{Asker, propose};
 use crate::meters::worker_named;
 use crate::problem::Problem;
 use crate::serve::Portal;
-use crate::worker::find_vnode;
+use crate::worker::find_watched_vnode;
 
 /// The last move of each vnode that had one, those under way first.
 pub(crate) async fn list(asker: Asker) -> Json<Vec<MoveOf>> {
@@ -27,7 +27,7 @@ pub(crate) async fn show(
     Path((vcluster, hostname)): Path<(String, String)>,
 ) -> Result<Json<MoveView>, Problem> {
     let state = &asker.frozen.state;
-    let vnode = find_vnode(state, &asker.user, &vcluster, &hostname)?;
+    let vnode = find_watched_vnode(state, &asker.user, &vcluster, &hostname)?;
     let moving = state.moves.get(&vnode.id);
     let moving = moving.ok_or_else(|| Refusal::not_found("move", hostname.escape_debug()))?;
     Ok(Json(moves::show(state, moving)))
@@ -51,7 +51,7 @@ pub(crate) async fn begin(
     Body(body): Body<NewMove>,
 ) -> Result<(StatusCode, Json<Receipt>), Problem> {
     let state = &asker.frozen.state;
-    let vnode = find_vnode(state, &asker.user, &vcluster, &hostname)?.id;
+    let vnode = find_watched_vnode(state, &asker.user, &vcluster, &hostname)?.id;
     let to = match &body.to {
         Some(name) => Some(worker_named(state, name)?.id),
         None => None,
@@ -68,7 +68,7 @@ pub(crate) async fn cancel(
     Path((vcluster, hostname)): Path<(String, String)>,
 ) -> Result<Json<Receipt>, Problem> {
     let state = &asker.frozen.state;
-    let vnode = find_vnode(state, &asker.user, &vcluster, &hostname)?.id;
+    let vnode = find_watched_vnode(state, &asker.user, &vcluster, &hostname)?.id;
     let command = Command::Move(MoveCommand::Cancel { vnode });
     Ok(Json(propose(&portal, &asker, command).await?))
 }

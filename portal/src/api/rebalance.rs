@@ -19,7 +19,7 @@ pub(crate) async fn plan(
     Query(extent): Query<Extent>,
 ) -> Result<Json<PlanView>, Problem> {
     let action = "look at how workers would be evened out";
-    permit::admin(&asker.frozen.state, asker.actor(), action)?;
+    permit::operator(&asker.frozen.state, asker.actor(), action)?;
     let plan = move || rebalance::plan(&asker.frozen.state, &asker.user, now(), &extent);
     Ok(Json(aside(plan).await??))
 }
@@ -35,7 +35,7 @@ pub(crate) async fn apply(
 
 pub(crate) async fn policy(asker: Asker) -> Result<Json<PolicyView>, Problem> {
     let action = "look at how workers are evened out";
-    permit::admin(&asker.frozen.state, asker.actor(), action)?;
+    permit::operator(&asker.frozen.state, asker.actor(), action)?;
     let policy = move || rebalance::policy(&asker.frozen.state, &asker.user, now());
     Ok(Json(aside(policy).await?))
 }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use docklet_control::id::WorkerId;
 use docklet_control::model::{Receipt, Rules};
+use docklet_control::quota::command::QuotaCommand;
 use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::view::{Explanation, explain};
 use docklet_control::what_if::{self, Outlook, Supposed};
@@ -19,12 +20,12 @@ use crate::meters::worker_named;
 use crate::past::aside;
 use crate::problem::Problem;
 use crate::serve::Portal;
-use crate::worker::{find_vcluster, find_vnode};
+use crate::worker::{find_vcluster, find_watched, find_watched_vnode};
 
 /// The worker of this name; admins alone learn whether there is one.
 pub(crate) fn find_worker(asker: &Asker, action: &str, name: &str) -> Result<WorkerId, Problem> {
     let state = &asker.frozen.state;
-    permit::admin(state, asker.actor(), action)?;
+    permit::operator(state, asker.actor(), action)?;
     Ok(worker_named(state, name)?.id)
 }
 
@@ -71,7 +72,7 @@ pub(crate) async fn label(
 
 pub(crate) async fn rules(asker: Asker, Path(name): Path<String>) -> Result<Json<Rules>, Problem> {
     let state = &asker.frozen.state;
-    let vcluster = find_vcluster(state, &asker.user, &name)?;
+    let vcluster = find_watched(state, &asker.user, &name)?;
     Ok(Json(state.rules_of(vcluster.id).clone()))
 }
 
@@ -91,7 +92,7 @@ pub(crate) async fn explain_all(
     asker: Asker,
     Path(name): Path<String>,
 ) -> Result<Json<Vec<Explanation>>, Problem> {
-    let vcluster = find_vcluster(&asker.frozen.state, &asker.user, &name)?.id;
+    let vcluster = find_watched(&asker.frozen.state, &asker.user, &name)?.id;
     let explained = aside(move || {
         let state = &asker.frozen.state;
         explain::vnodes(state, &asker.user, &state.live_vnodes_of(vcluster))
@@ -104,7 +105,7 @@ pub(crate) async fn explain_one(
     Path((name, hostname)): Path<(String, String)>,
 ) -> Result<Json<Explanation>, Problem> {
     let state = &asker.frozen.state;
-    let vnode = find_vnode(state, &asker.user, &name, &hostname)?;
+    let vnode = find_watched_vnode(state, &asker.user, &name, &hostname)?;
     Ok(Json(explain::vnode(state, &asker.user, vnode)))
 }
 
@@ -115,6 +116,7 @@ pub(crate) enum Question {
     Drain(String),
     Loss(String),
     Create(Box<NewVcluster>),
+    Quota(QuotaCommand),
 }
 
 /// Changes nothing: the answer is of the state that this master has.
@@ -126,6 +128,7 @@ pub(crate) async fn ask(
         Question::Drain(name) => Supposed::Drain(find_worker(&asker, "look at drains", &name)?),
         Question::Loss(name) => Supposed::Loss(find_worker(&asker, "look at losses", &name)?),
         Question::Create(new) => Supposed::Create(new.of_image()?),
+        Question::Quota(command) => Supposed::Quota(command),
     };
     let outlook = move || what_if::outlook(&asker.frozen.state, &asker.user, &supposed);
     Ok(Json(aside(outlook).await??))

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use docklet_control::model::{ClusterVersion, LastBackup, Lineage, Role, WorkerStatus};
+use docklet_control::model::{ClusterVersion, LastBackup, Lineage, WorkerStatus};
 use docklet_control::version;
 use docklet_control::view::{self, DrillNotice};
 use docklet_raft::RaftStatus;
@@ -30,9 +30,9 @@ pub(crate) struct Status {
     notice: Option<DrillNotice>,
     /// What all masters write.
     cluster_version: ClusterVersion,
-    /// Who keeps that from rising, for admins; none if nobody does.
+    /// Who keeps that from rising, for operators; none if nobody does.
     version_warning: Option<String>,
-    /// The last backup that was recorded, for admins.
+    /// The last backup that was recorded, for operators.
     last_backup: Option<LastBackup>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Sta
         .workers
         .values()
         .filter(|w| w.status == WorkerStatus::Up);
-    let is_admin = asker.user.role == Role::Admin;
+    let operates = asker.user.operates();
     let raft = portal.master.status();
     let leader = raft.leader.and_then(|id| state.masters.get(&id));
     Json(Status {
@@ -66,7 +66,7 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Sta
             .count(),
         notice: view::drill::notice(state),
         cluster_version: state.version(),
-        version_warning: version::warning(state).filter(|_| is_admin),
-        last_backup: state.last_backup.filter(|_| is_admin),
+        version_warning: version::warning(state).filter(|_| operates),
+        last_backup: state.last_backup.filter(|_| operates),
     })
 }

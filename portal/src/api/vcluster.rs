@@ -17,7 +17,7 @@ use super::snapshot::Named;
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
-use crate::worker::find_vcluster;
+use crate::worker::{find_vcluster, find_watched};
 
 pub(crate) async fn list(asker: Asker) -> Json<Vec<VclusterView>> {
     Json(vcluster::list(&asker.frozen.state, &asker.user))
@@ -27,7 +27,7 @@ pub(crate) async fn show(
     asker: Asker,
     Path(name): Path<String>,
 ) -> Result<Json<VclusterView>, Problem> {
-    let found = find_vcluster(&asker.frozen.state, &asker.user, &name)?;
+    let found = find_watched(&asker.frozen.state, &asker.user, &name)?;
     Ok(Json(vcluster::show(&asker.frozen.state, found)))
 }
 

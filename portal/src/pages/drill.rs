@@ -21,7 +21,7 @@ use crate::problem::Problem;
 use crate::serve::Portal;
 
 pub(crate) async fn list(State(portal): State<Portal>, asker: Asker) -> Result<Markup, Problem> {
-    permit::admin(&asker.frozen.state, asker.actor(), "list drills")?;
+    permit::operator(&asker.frozen.state, asker.actor(), "list drills")?;
     Ok(list_page(&portal, &asker, &NewDrill::default(), None))
 }
 
@@ -46,7 +46,7 @@ fn list_page(portal: &Portal, asker: &Asker, form: &NewDrill, problem: Option<&P
 }
 
 pub(crate) fn list_fragments(portal: &Portal, asker: &Asker) -> Vec<(String, Markup)> {
-    if permit::admin(&asker.frozen.state, asker.actor(), "list drills").is_err() {
+    if permit::operator(&asker.frozen.state, asker.actor(), "list drills").is_err() {
         return Vec::new();
     }
     vec![
@@ -226,7 +226,7 @@ pub(crate) async fn start(
     Form(form): Form<NewDrill>,
 ) -> Result<Response, Problem> {
     check_csrf(&asker, &form.csrf)?;
-    permit::admin(&asker.frozen.state, asker.actor(), "order a drill")?;
+    permit::operator(&asker.frozen.state, asker.actor(), "order a drill")?;
     match ordered(&portal, &asker, &form).await {
         Ok(place) => Ok(Redirect::to(&place).into_response()),
         Err(problem) => {

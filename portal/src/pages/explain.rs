@@ -10,14 +10,14 @@ use super::amount::{cores, mib};
 use super::{Page, by_command, moves, phase, with_code};
 use crate::asker::Asker;
 use crate::problem::Problem;
-use crate::worker::find_vnode;
+use crate::worker::find_watched_vnode;
 
 pub(crate) async fn show(
     asker: Asker,
     Path((name, hostname)): Path<(String, String)>,
 ) -> Result<Markup, Problem> {
     let state = &asker.frozen.state;
-    let vnode = find_vnode(state, &asker.user, &name, &hostname)?;
+    let vnode = find_watched_vnode(state, &asker.user, &name, &hostname)?;
     let explanation = explain::vnode(state, &asker.user, vnode);
     let body = html! {
         p.crumbs { a href="/vclusters" { "Vclusters" } " / " a href={"/vclusters/" (name)} { (name) } " / " (hostname) }
@@ -35,7 +35,7 @@ pub(crate) async fn show(
 /// Nothing once the vnode is gone.
 pub(crate) fn fragments(asker: &Asker, name: &str, hostname: &str) -> Vec<(String, Markup)> {
     let state = &asker.frozen.state;
-    let Ok(vnode) = find_vnode(state, &asker.user, name, hostname) else {
+    let Ok(vnode) = find_watched_vnode(state, &asker.user, name, hostname) else {
         return Vec::new();
     };
     let explanation = explain::vnode(state, &asker.user, vnode);

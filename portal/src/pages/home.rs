@@ -1,11 +1,11 @@
 //! The first page: what the person has, and what to do next.
 
-use docklet_control::model::{Role, WorkerStatus};
+use docklet_control::model::WorkerStatus;
 use docklet_control::view::{VclusterView, vcluster};
 use maud::{Markup, html};
 
 use super::berth::berths;
-use super::{Page, by_command, phase};
+use super::{Page, by_command, phase, quota};
 use crate::asker::Asker;
 
 /// So many are shown here; the others are a click away.
@@ -45,7 +45,8 @@ fn overview(asker: &Asker) -> Markup {
                 h2 #mine { "Your vclusters" }
                 @if mine.is_empty() { (first_steps()) } @else { (fleet(&mine, others.len())) }
             }
-            @if asker.user.role == Role::Admin { (machines(asker)) }
+            @if asker.user.operates() { (machines(asker)) }
+            (quota::own(asker))
         }
     }
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::id::Digest;
 use docklet_control::image::command::ImageCommand;
 use docklet_control::image::copies::SINCE;
-use docklet_control::model::{Role, Visibility};
+use docklet_control::model::Visibility;
 use docklet_control::view::{ImageView, VersionView, image, quota};
 use docklet_control::{Command, Refusal};
 use maud::{Markup, html};
@@ -35,7 +35,7 @@ pub(crate) async fn list(asker: Asker) -> Markup {
 }
 
 fn may_add(asker: &Asker) -> bool {
-    asker.user.role == Role::Admin || asker.frozen.state.version() >= SINCE
+    asker.user.is_admin() || asker.frozen.state.version() >= SINCE
 }
 
 /// A file is sent by the page's script: a form would hold all of it in memory.
@@ -232,7 +232,7 @@ fn changes(asker: &Asker, view: &ImageView) -> Markup {
             }
         }
         div.foot {
-            @if asker.user.role == Role::Admin {
+            @if asker.user.is_admin() {
                 @match view.visibility {
                     Visibility::Private => (button(asker, view, "publish", "", "Let everybody see it", "secondary")),
                     Visibility::Public => (button(asker, view, "withdraw", "", "Make it private", "secondary")),

@@ -19,7 +19,7 @@ use crate::serve::Portal;
 const INVITATION_TTL_MS: u64 = 3_600_000;
 
 pub(crate) async fn list(State(portal): State<Portal>, asker: Asker) -> Result<Markup, Problem> {
-    permit::admin(&asker.frozen.state, asker.actor(), "list masters")?;
+    permit::operator(&asker.frozen.state, asker.actor(), "list masters")?;
     let group = master::group(&asker.frozen.state, &portal.master.observe().await);
     let body = html! {
         h1 { "Masters" }
@@ -41,7 +41,7 @@ fn page(asker: &Asker, title: &str, live: Option<String>, body: Markup) -> Marku
 }
 
 pub(crate) fn fragments(portal: &Portal, asker: &Asker) -> Vec<(String, Markup)> {
-    match permit::admin(&asker.frozen.state, asker.actor(), "list masters") {
+    match permit::operator(&asker.frozen.state, asker.actor(), "list masters") {
         Ok(_) => {
             let group = master::group(&asker.frozen.state, &portal.master.observed_last());
             vec![("masters".to_owned(), table(portal, asker, &group))]
@@ -139,7 +139,7 @@ pub(crate) async fn confirm(
     asker: Asker,
     Path((id, action)): Path<(String, String)>,
 ) -> Result<Markup, Problem> {
-    permit::admin(&asker.frozen.state, asker.actor(), "remove masters")?;
+    permit::operator(&asker.frozen.state, asker.actor(), "remove masters")?;
     if action != "remove" {
         return Err(super::not_found().await);
     }

@@ -12,6 +12,7 @@ pub(crate) mod master;
 pub(crate) mod moves;
 pub(crate) mod notice;
 pub(crate) mod port;
+pub(crate) mod quota;
 pub(crate) mod rebalance;
 pub(crate) mod snapshot;
 pub(crate) mod state;
@@ -24,7 +25,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::Refusal;
 use docklet_control::id::UnixMs;
-use docklet_control::model::Role;
 use docklet_control::view::Phase;
 use maud::{DOCTYPE, Markup, html};
 
@@ -56,7 +56,8 @@ impl Page<'_> {
                         (self.link("/vclusters", "Vclusters"))
                         (self.link("/images", "Images"))
                         (self.link("/past", "Past"))
-                        @if asker.user.role == Role::Admin {
+                        @if quota::looks_after_others(asker) { (self.link("/quotas", "Quotas")) }
+                        @if asker.user.operates() {
                             (self.link("/workers", "Workers"))
                             (self.link("/masters", "Masters"))
                             (self.link("/drills", "Drills"))

@@ -16,7 +16,7 @@ use crate::asker::{Asker, propose};
 use crate::meters::worker_named;
 use crate::problem::Problem;
 use crate::serve::Portal;
-use crate::worker::find_vnode;
+use crate::worker::find_watched_vnode;
 
 /// What is asked of a move.
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ pub(crate) async fn change(
 ) -> Result<Redirect, Problem> {
     check_csrf(&asker, &form.csrf)?;
     let state = &asker.frozen.state;
-    let vnode = find_vnode(state, &asker.user, &vcluster, &hostname)?.id;
+    let vnode = find_watched_vnode(state, &asker.user, &vcluster, &hostname)?.id;
     let command = match action.as_str() {
         "move" => {
             let to = Some(form.to.as_str()).filter(|to| !to.is_empty());

@@ -1,6 +1,5 @@
 //! What everybody is told on every page: the drill that is announced or under way.
 
-use docklet_control::model::Role;
 use docklet_control::view::drill;
 use maud::{Markup, html};
 
@@ -19,7 +18,7 @@ pub(crate) fn banner(asker: &Asker) -> Markup {
                 p.banner.drill {
                     (notice.text)
                     " It begins at " (instant(notice.begins_at)) " and is over by " (instant(notice.ends_by)) "."
-                    @if asker.user.role == Role::Admin {
+                    @if asker.user.operates() {
                         " " a href={"/drills/" (notice.drill)} { "Drill " (notice.drill) }
                     }
                 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::id::LogIndex;
 use docklet_control::model::{GpuWish, VclusterWanted};
 use docklet_control::view::{Phase, VclusterView, VnodeView, vcluster};
-use docklet_control::{Command, Refusal};
+use docklet_control::{Command, Refusal, permit};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ use super::{Page, by_command, check_csrf, csrf, instant, phase, port, snapshot, 
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
-use crate::worker::find_vcluster;
+use crate::worker::{find_vcluster, find_watched};
 
 pub(crate) async fn list(asker: Asker) -> Markup {
     let body = html! {
@@ -97,7 +97,7 @@ fn see(path: &str, index: LogIndex) -> Response {
 
 pub(crate) async fn show(asker: Asker, Path(name): Path<String>) -> Result<Response, Problem> {
     let state = &asker.frozen.state;
-    let found = find_vcluster(state, &asker.user, &name);
+    let found = find_watched(state, &asker.user, &name);
     let Ok(found) = found else {
         // After its own deletion the list is what the person wants to see.
         return match asker.after {
@@ -108,7 +108,7 @@ pub(crate) async fn show(asker: Asker, Path(name): Path<String>) -> Result<Respo
     let view = vcluster::show(state, found);
     let body = html! {
         p.crumbs { a href="/vclusters" { "Vclusters" } " / " (view.name) }
-        (detail(&asker, &view, &name))
+        @if permit::owns(&asker.user, found.owner) { (detail(&asker, &view, &name)) } @else { (from_outside(&view, &name)) }
     };
     let live = Some(format!("/live/vclusters/{name}"));
     let page = Page {
@@ -122,16 +122,23 @@ pub(crate) async fn show(asker: Asker, Path(name): Path<String>) -> Result<Respo
 
 pub(crate) fn show_fragments(asker: &Asker, name: &str) -> Vec<(String, Markup)> {
     let state = &asker.frozen.state;
-    let Ok(found) = find_vcluster(state, &asker.user, name) else {
+    let Ok(found) = find_watched(state, &asker.user, name) else {
         return gone();
     };
     let view = vcluster::show(state, found);
+    if !permit::owns(&asker.user, found.owner) {
+        return vec![
+            ("summary".to_owned(), summary(&view)),
+            ("facts".to_owned(), facts(&view)),
+            ("vnodes".to_owned(), vnodes(&view, name, false)),
+        ];
+    }
     let snapshots = snapshot::fragments(asker, &view, name);
     let parts = [
         ("summary".to_owned(), summary(&view)),
         ("power".to_owned(), power(asker, &view, name)),
         ("facts".to_owned(), facts(&view)),
-        ("vnodes".to_owned(), vnodes(&view, name)),
+        ("vnodes".to_owned(), vnodes(&view, name, true)),
         ("ports".to_owned(), port::table(asker, &view, name)),
     ];
     parts.into_iter().chain(snapshots).collect()
@@ -163,7 +170,7 @@ fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
         }
         (facts(view))
         (resize::section(asker, view, name))
-        (vnodes(view, name))
+        (vnodes(view, name, true))
         (port::section(asker, view, name))
         (snapshot::section(asker, view, name))
         (usage::section(view, name))
@@ -262,18 +269,29 @@ fn scale_form(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
     }
 }
 
-fn vnodes(view: &VclusterView, name: &str) -> Markup {
+/// For whoever looks after the machines: where it is, and nothing by which it could be changed or entered.
+fn from_outside(view: &VclusterView, name: &str) -> Markup {
+    html! {
+        div.head { (summary(view)) }
+        (facts(view))
+        (vnodes(view, name, false))
+        p.hint { "It is " (view.owner) "'s. You see where its vnodes are, and can have them moved." }
+        section.foot { (by_command(&format!("docklet vc show {name}"))) }
+    }
+}
+
+fn vnodes(view: &VclusterView, name: &str, enters: bool) -> Markup {
     html! {
         div #vnodes {
             table {
                 thead { tr { th { "Vnode" } th { "State" } th { "Worker" } th { "Address" } th { "In use" } th { span.unseen { "Actions" } } } }
-                tbody { @for vnode in &view.vnodes { (vnode_row(vnode, name)) } }
+                tbody { @for vnode in &view.vnodes { (vnode_row(vnode, name, enters)) } }
             }
         }
     }
 }
 
-fn vnode_row(vnode: &VnodeView, vcluster: &str) -> Markup {
+fn vnode_row(vnode: &VnodeView, vcluster: &str, enters: bool) -> Markup {
     html! {
         tr id={"vnode-" (vnode.id)} data-vnode=(vnode.name) data-phase=(vnode.phase.word()) {
             td.main data-label="Vnode" {
@@ -292,7 +310,7 @@ fn vnode_row(vnode: &VnodeView, vcluster: &str) -> Markup {
             td data-label="Address" { code { (vnode.address) } }
             td data-label="In use" { (usage::now_of(vnode.id)) }
             td.act data-label="" {
-                @if matches!(vnode.phase, Phase::Running | Phase::Unknown) {
+                @if enters && matches!(vnode.phase, Phase::Running | Phase::Unknown) {
                     a.button.secondary.small href={"/terminal/" (vcluster) "/" (vnode.name)} aria-label={"Terminal on " (vnode.name)} { "Terminal" }
                 }
             }

@@ -19,7 +19,7 @@ use crate::problem::Problem;
 use crate::serve::Portal;
 
 pub(crate) async fn list(asker: Asker) -> Result<Markup, Problem> {
-    permit::admin(&asker.frozen.state, asker.actor(), "list workers")?;
+    permit::operator(&asker.frozen.state, asker.actor(), "list workers")?;
     let body = html! {
         h1 { "Workers" }
         (table(&asker))
@@ -37,7 +37,7 @@ pub(crate) async fn list(asker: Asker) -> Result<Markup, Problem> {
 }
 
 pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {
-    match permit::admin(&asker.frozen.state, asker.actor(), "list workers") {
+    match permit::operator(&asker.frozen.state, asker.actor(), "list workers") {
         Ok(_) => vec![
             ("workers".to_owned(), table(asker)),
             ("balance".to_owned(), rebalance::balance(asker)),

@@ -43,7 +43,7 @@ impl Master {
         next: MasterId,
         deadline: Duration,
     ) -> Result<(), ProposeFault> {
-        permit::admin(&self.local().state, actor, "transfer leadership")?;
+        permit::operator(&self.local().state, actor, "transfer leadership")?;
         let asked = self.until(deadline, || self.ask_leader(wire::TRANSFER_TO, next));
         Ok(asked.await.map_err(ProposeFault::Unknown)??)
     }
@@ -58,7 +58,7 @@ impl Master {
         master: MasterId,
         deadline: Duration,
     ) -> Result<(), ProposeFault> {
-        permit::admin(&self.local().state, actor, "drain a master")?;
+        permit::operator(&self.local().state, actor, "drain a master")?;
         let asked = self.until(deadline, || self.ask_leader(wire::DRAIN, master));
         Ok(asked.await.map_err(ProposeFault::Unknown)??)
     }

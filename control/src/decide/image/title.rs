@@ -11,7 +11,7 @@ use crate::image::command::AddImage;
 use crate::image::event::{Audience, ImageEvent};
 use crate::image::quota;
 use crate::model::image::{ImageRun, ImageTitle, ImageVersion, Visibility};
-use crate::model::{Image, Role, User};
+use crate::model::{Image, User};
 use crate::name::Name;
 use crate::permit;
 use crate::refusal::Refusal;
@@ -105,9 +105,10 @@ fn titled(
         owner: asker.id,
         name,
         description: String::new(),
-        visibility: match asker.role {
-            Role::Admin => Visibility::Public,
-            Role::User => Visibility::Private,
+        visibility: if asker.is_admin() {
+            Visibility::Public
+        } else {
+            Visibility::Private
         },
         shared_with: OrdSet::new(),
         versions: Vec::new(),
@@ -166,7 +167,7 @@ fn check_public(
     if !is_public(after) {
         return Ok(());
     }
-    if asker.role != Role::Admin {
+    if !asker.is_admin() {
         let was = before.is_some_and(is_public);
         let action = if was {
             "change a public image"
@@ -239,7 +240,7 @@ fn may_run_otherwise(ground: Ground<'_>, asker: &User, known: &Image) -> bool {
     let titles = ground.state.image_titles.values();
     let mut others = titles.filter(|title| title.owner != asker.id);
     let alone = known.owner == asker.id && !others.any(|title| title.has(known.digest));
-    alone || asker.role == Role::Admin
+    alone || asker.is_admin()
 }
 
 fn changed(ground: Ground<'_>, before: Option<&ImageTitle>, after: ImageTitle) -> Option<Event> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::VclusterId;
-use crate::model::{Role, User, Vnode, VnodeWanted, Worker};
+use crate::model::{User, Vnode, VnodeWanted, Worker};
 use crate::permit;
 use crate::place::Dimension;
 use crate::state::State;
@@ -55,7 +55,7 @@ pub(super) fn of(
     {
         let amount = amount(state, other, dimension);
         if amount > 0 {
-            let known = permit::owns(asker, other.owner) || asker.role == Role::Admin;
+            let known = permit::watches(asker, other.owner);
             let (sum, vnodes) = held.entry(known.then_some(other.vcluster)).or_default();
             *sum += amount;
             *vnodes += 1;

@@ -11,8 +11,10 @@ pub use holders::Holder;
 pub(crate) use holders::called;
 
 use crate::model::{User, Vnode, VnodeWanted, Worker};
+use crate::permit;
 use crate::place::{Board, Dimension, Load, Rank};
 use crate::state::State;
+use crate::view::allowance;
 use crate::view::vcluster::{self, Phase};
 
 /// All that decides where one vnode can be.
@@ -110,8 +112,29 @@ fn one(board: &Board, state: &State, asker: &User, vnode: &Vnode) -> Explanation
         summary,
         unblock: unblock::of(&board, asker, vnode, view.phase, &workers),
         workers,
-        quota: "No quota of CPU, memory or vnodes is set for anybody.".to_owned(),
+        quota: quota_line(state, asker, vnode),
     }
+}
+
+/// A vnode that is there was within its owner's quota when it was asked for, and is never taken away for one that is lower now:
+/// what is told is whether there is room for more.
+fn quota_line(state: &State, asker: &User, vnode: &Vnode) -> String {
+    let owner = state.users.get(&vnode.owner);
+    let owner = owner.filter(|owner| permit::looks_after(state, asker, owner.id));
+    let Some(owner) = owner else {
+        return "It is not in the way of this vnode.".to_owned();
+    };
+    let full = allowance::of(state, owner).items;
+    let full = full.iter().filter(|item| item.is_full());
+    let full: Vec<&str> = full.map(|item| item.item.word()).collect();
+    let line = allowance::line(state, owner);
+    if full.is_empty() {
+        return format!("{line} It is not in the way.");
+    }
+    format!(
+        "{line} It is not in the way of this vnode, and allows no more of {}.",
+        full.join(", ")
+    )
 }
 
 fn verdict(board: &Board, asker: &User, worker: &Worker, vnode: &Vnode) -> (Option<Rank>, Verdict) {

@@ -2,7 +2,7 @@
 
 use super::{Lack, Verdict};
 use crate::lost;
-use crate::model::{Role, User, Vnode, VnodeWanted, WorkerStatus};
+use crate::model::{User, Vnode, VnodeWanted, WorkerStatus};
 use crate::place::{Board, Dimension};
 use crate::state::State;
 use crate::view::explain::holders;
@@ -107,11 +107,11 @@ fn need(asker: &User, worker: &Verdict, lack: &Lack) -> String {
         Dimension::Disk { wanted, free } => more(*wanted, *free, "MiB of disk"),
         Dimension::Gpus { wanted, free, .. } => more((*wanted).into(), (*free).into(), "such GPUs"),
         Dimension::Snapshot { .. } => "it has the snapshot".to_owned(),
-        Dimension::Cordoned { .. } if asker.role == Role::Admin => {
+        Dimension::Cordoned { .. } if asker.operates() => {
             format!("`docklet worker uncordon {name}` is run")
         }
         Dimension::Cordoned { .. } => "an admin lets it take vnodes again".to_owned(),
-        Dimension::Label { key, wanted, .. } if asker.role == Role::Admin => {
+        Dimension::Label { key, wanted, .. } if asker.operates() => {
             format!(
                 "`docklet worker label {name} {key}={wanted}` is run or the vcluster does not ask for it"
             )

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Actor;
 use crate::id::LogIndex;
-use crate::model::{Receipt, Role, User};
+use crate::model::{Receipt, User};
 use crate::permit;
 use crate::state::State;
 
@@ -94,7 +94,8 @@ pub struct StateView(pub BTreeMap<Noun, BTreeMap<String, Fields>>);
 /// Receipts shown at most, the newest.
 const RECEIPTS_MAX: usize = 100;
 
-/// What `asker` may see of `state`: an admin all of it, a person what is theirs, and images. Who asks is decided by what
+/// What `asker` may see of `state`: an admin all of it, an operator machines and where vnodes are, a person what is theirs, and
+/// images. Who asks is decided by what
 /// they are now, whatever they were then.
 #[must_use]
 pub fn show(state: &State, asker: &User) -> StateView {
@@ -103,7 +104,7 @@ pub fn show(state: &State, asker: &User) -> StateView {
         asker,
         view: StateView::default(),
     };
-    if asker.role == Role::Admin {
+    if asker.operates() {
         shown.machines();
         shown.drills();
     }
@@ -126,7 +127,7 @@ pub fn show(state: &State, asker: &User) -> StateView {
 pub fn receipts(current: &State, asker: &User, upto: LogIndex) -> BTreeMap<String, Fields> {
     let theirs = |receipt: &&Receipt| match receipt.actor {
         Actor::User(user) => permit::owns(asker, user),
-        Actor::Worker(_) | Actor::Door(_) | Actor::Duty => asker.role == Role::Admin,
+        Actor::Worker(_) | Actor::Door(_) | Actor::Duty => asker.is_admin(),
     };
     let kept = current.receipts.range(..=upto).rev();
     let receipts = kept.map(|(_, receipt)| receipt).filter(theirs);
@@ -191,6 +192,13 @@ impl Building {
         let values = values.into_iter().collect();
         self.0.insert(name.to_owned(), Field::List(values));
         self
+    }
+
+    fn group_if(self, name: &str, fields: Option<Fields>) -> Self {
+        match fields {
+            Some(fields) => self.group(name, fields),
+            None => self,
+        }
     }
 
     fn group(mut self, name: &str, fields: Fields) -> Self {

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use super::group::quota;
 use super::scheduling::{labels, rules};
 use super::{Building, Field, Fields, Noun, Shown, rebalance};
 use crate::amount::VnodeSize;
 use crate::id::{Digest, UserId, VclusterId, WorkerId};
 use crate::image::{catalog, copies};
 use crate::model::{
-    Bandwidth, Image, ImageSave, JoinRole, KbitPerS, Outcome, Receipt, Role, SaveSeen,
-    VclusterWanted, Vnode, VnodeResize, VnodeSeen, VnodeWanted, Wishes, WorkerStatus,
+    Bandwidth, Image, ImageSave, JoinRole, KbitPerS, Outcome, Receipt, SaveSeen, VclusterWanted,
+    Vnode, VnodeResize, VnodeSeen, VnodeWanted, Wishes, WorkerStatus,
 };
 use crate::permit;
 use crate::version;
@@ -51,7 +52,8 @@ impl Shown<'_> {
                 .group("bandwidth", bandwidth(state.bandwidth))
                 .group("bandwidth_ceiling", bandwidth(state.bandwidth_ceiling))
                 .group("autopilot", policy.0)
-                .group("rebalance", rebalance::fields(state));
+                .group("rebalance", rebalance::fields(state))
+                .group_if("quota", state.usual_quota.as_ref().map(quota));
             self.add(Noun::Cluster, settings.name.to_string(), "", fields.0);
         }
         for master in state.masters.values() {
@@ -185,7 +187,7 @@ impl Shown<'_> {
 
     /// For admins: images that no name means now, but vnodes or older versions do.
     fn untitled(&mut self) {
-        if self.asker.role != Role::Admin {
+        if !self.asker.is_admin() {
             return;
         }
         let state = self.state;
@@ -215,7 +217,7 @@ impl Shown<'_> {
                 .list("environment", run.environment.iter().cloned())
                 .text("directory", &run.directory);
         }
-        if self.asker.role == Role::Admin {
+        if self.asker.is_admin() {
             let keepers = copies::keepers(self.state, image.digest);
             fields = fields
                 .list("holders", self.holders(image))
@@ -240,7 +242,7 @@ impl Shown<'_> {
                 .text("stop_signal", &image.spec.stop_signal)
                 .number("stop_timeout_ms", image.spec.stop_timeout_ms)
                 .number("registered_at", image.registered_at.0);
-            if self.asker.role == Role::Admin {
+            if self.asker.is_admin() {
                 fields = fields.list("holders", self.holders(image));
             }
             self.add(Noun::Images, name, short(image.digest), fields.0);
@@ -254,7 +256,7 @@ impl Shown<'_> {
     pub(super) fn networks(&mut self) {
         let (state, asker) = (self.state, self.asker);
         let networks = state.networks.values();
-        for network in networks.filter(|network| permit::owns(asker, network.owner)) {
+        for network in networks.filter(|network| permit::watches(asker, network.owner)) {
             let used = network.addresses.iter().map(|(address, id)| {
                 let vnode = state.vnodes.get(id);
                 let name = vnode.map_or_else(|| id.to_string(), |vnode| self.vnode(vnode));
@@ -264,9 +266,10 @@ impl Shown<'_> {
                 .number("id", network.id.0)
                 .text("subnet", network.subnet)
                 .group("addresses", used.collect());
-            let name = match asker.role {
-                Role::User => "private".to_owned(),
-                Role::Admin => self.person(network.owner),
+            let name = if asker.operates() {
+                self.person(network.owner)
+            } else {
+                "private".to_owned()
             };
             self.add(Noun::Networks, name, network.id, fields.0);
         }
@@ -275,7 +278,7 @@ impl Shown<'_> {
     pub(super) fn vclusters(&mut self) {
         let (state, asker) = (self.state, self.asker);
         let vclusters = state.vclusters.values();
-        for vcluster in vclusters.filter(|vcluster| permit::owns(asker, vcluster.owner)) {
+        for vcluster in vclusters.filter(|vcluster| permit::watches(asker, vcluster.owner)) {
             let wanted = match vcluster.wanted {
                 VclusterWanted::Running => "running",
                 VclusterWanted::Stopped => "stopped",
@@ -312,7 +315,7 @@ impl Shown<'_> {
         for vnode in state
             .vnodes
             .values()
-            .filter(|vnode| permit::owns(asker, vnode.owner))
+            .filter(|vnode| permit::watches(asker, vnode.owner))
         {
             let wanted = match vnode.wanted {
                 VnodeWanted::Running => "running",
@@ -320,6 +323,9 @@ impl Shown<'_> {
                 VnodeWanted::Removed => "removed",
             };
             let placement = vnode.placement;
+            // What is made of it is its owner's matter.
+            let own = permit::owns(asker, vnode.owner);
+            let saving = state.image_saves.get(&vnode.id).filter(|_| own);
             let obstacles = vnode.obstacles.iter();
             let obstacles = obstacles.map(|obstacle| self.worker(obstacle.worker));
             let fields = Building::default()
@@ -334,12 +340,9 @@ impl Shown<'_> {
                 .text_if("worker", placement.map(|placed| self.worker(placed.worker)))
                 .number_if("epoch", placement.map(|placed| placed.epoch.0))
                 .list("does_not_fit_on", obstacles)
-                .text_if(
-                    "saved_as",
-                    state.image_saves.get(&vnode.id).map(|s| &s.name),
-                )
-                .text_if("save", state.image_saves.get(&vnode.id).map(save))
-                .text_if("disk_copied_of", state.copied_for(vnode.id))
+                .text_if("saved_as", saving.map(|s| &s.name))
+                .text_if("save", saving.map(save))
+                .text_if("disk_copied_of", state.copied_for(vnode.id).filter(|_| own))
                 .text_if("resize", state.vnode_resizes.get(&vnode.id).map(resize))
                 .number("created_at", vnode.created_at.0);
             self.add(Noun::Vnodes, self.vnode(vnode), vnode.id, fields.0);
@@ -362,9 +365,10 @@ impl Shown<'_> {
 
     /// The name of a thing, with its owner's before it where several people's are shown.
     pub(super) fn theirs(&self, owner: UserId, name: &str) -> String {
-        match self.asker.role {
-            Role::User => name.to_owned(),
-            Role::Admin => format!("{}/{name}", self.person(owner)),
+        if self.asker.operates() {
+            format!("{}/{name}", self.person(owner))
+        } else {
+            name.to_owned()
         }
     }
 

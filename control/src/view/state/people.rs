@@ -1,7 +1,8 @@
 //! Accounts and logins.
 
+use super::group::quota;
 use super::{Building, Noun, Shown};
-use crate::model::{Role, SessionKind, UserImageQuota};
+use crate::model::{SessionKind, UserImageQuota};
 use crate::permit;
 
 impl Shown<'_> {
@@ -12,19 +13,19 @@ impl Shown<'_> {
             .values()
             .filter(|user| permit::owns(asker, user.id))
         {
-            let role = match user.role {
-                Role::User => "user",
-                Role::Admin => "admin",
-            };
             let fields = Building::default()
                 .number("id", user.id.0)
-                .text("role", role)
+                .text("role", user.role.word())
                 .text_if(
                     "image_quota_bytes",
                     own_image_quota(state.image_quotas.get(&user.id)),
                 )
                 .number("created_at", user.created_at.0)
-                .number("home_mib", state.home_of(user.id).0);
+                .number("home_mib", state.home_of(user.id).0)
+                .group_if(
+                    "quota",
+                    state.user_quotas.get(&user.id).map(|own| quota(&own.quota)),
+                );
             self.add(Noun::Users, user.name.to_string(), user.id, fields.0);
         }
         let sessions = state.sessions.values();

@@ -1,0 +1,43 @@
+//! What people may do beyond using their own things: given and taken by admins. Since version 3.
+//!
+//! It holds at once and on every door, since all of them ask the state. Who is demoted stays logged in, as what they are now.
+
+use super::{Decision, Ground};
+use crate::event::Event;
+use crate::model::receipt::Subject;
+use crate::model::{Role, User};
+use crate::name::Name;
+use crate::refusal::Refusal;
+use crate::state::State;
+
+pub(super) fn set(ground: Ground<'_>, user: &str, role: Role) -> Result<Decision, Refusal> {
+    let user = named(ground.state, user)?;
+    if user.is_admin() && role != Role::Admin {
+        refuse_last(ground.state, user)?;
+    }
+    let set = Event::RoleSet {
+        user: user.id,
+        role,
+    };
+    let event = (user.role != role).then_some(set);
+    Ok(Decision::new(
+        Subject::User(user.id),
+        event.into_iter().collect(),
+    ))
+}
+
+fn refuse_last(state: &State, user: &User) -> Result<(), Refusal> {
+    let mut others = state.users.values().filter(|other| other.id != user.id);
+    if others.any(User::is_admin) {
+        return Ok(());
+    }
+    Err(Refusal::LastAdmin {
+        name: user.name.to_string(),
+    })
+}
+
+pub(super) fn named<'s>(state: &'s State, text: &str) -> Result<&'s User, Refusal> {
+    let name = Name::parse("user", text)?;
+    let user = state.user_named(&name);
+    user.ok_or_else(|| Refusal::not_found("user", &name))
+}
