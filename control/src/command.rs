@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::command::AccountCommand;
 use crate::amount::{DiskMib, VnodeSize};
 use crate::drain::command::DrainCommand;
 use crate::drill::command::DrillCommand;
@@ -42,6 +43,8 @@ pub enum Actor {
     Door(MasterId),
     /// The leader's duties.
     Duty,
+    /// A program of a person, with a token of that number. Since version 3.
+    Token { user: UserId, number: LogIndex },
 }
 
 /// One proposal as it stands in the log.
@@ -251,6 +254,8 @@ pub enum Command {
     Drain(DrainCommand),
     /// About evening out how workers are loaded. Since version 3.
     Rebalance(RebalanceCommand),
+    /// About accounts, logins and tokens. Since version 3.
+    Account(AccountCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -355,6 +360,7 @@ impl Command {
             Self::Move(command) => command.name(),
             Self::Drain(command) => command.name(),
             Self::Rebalance(command) => command.name(),
+            Self::Account(command) => command.name(),
         }
     }
 

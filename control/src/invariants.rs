@@ -1,6 +1,7 @@
 //! What must hold of every reachable state, and of every step from one to the next; tests and simulations call both
 //! after each entry.
 
+mod accounts;
 mod drills;
 mod images;
 mod lost;
@@ -37,6 +38,7 @@ pub fn broken(state: &State) -> Vec<String> {
     moves::moves_are_sound(state, &mut broken);
     lost::rows_are_of_somebody(state, &mut broken);
     rebalance::row_is_sound(state, &mut broken);
+    accounts::accounts_are_sound(state, &mut broken);
     masters_remain(state, &mut broken);
     drills::drills_are_sound(state, &mut broken);
     programs_know_enough(state, &mut broken);

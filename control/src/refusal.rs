@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::refusal::AccountRefusal;
 use crate::drill::refusal::DrillRefusal;
 use crate::limit::refusal::LimitRefusal;
 use crate::moves::refusal::MoveRefusal;
@@ -155,6 +156,8 @@ pub enum Refusal {
     Move(#[from] MoveRefusal),
     #[error(transparent)]
     Rebalance(#[from] RebalanceRefusal),
+    #[error(transparent)]
+    Account(#[from] AccountRefusal),
 }
 
 /// Bytes as people read them.
@@ -227,6 +230,7 @@ impl Refusal {
             Self::Limit(refusal) => refusal.code(),
             Self::Move(refusal) => refusal.code(),
             Self::Rebalance(refusal) => refusal.code(),
+            Self::Account(refusal) => refusal.code(),
             Self::ImagesTooLarge { .. } => "images_too_large",
             Self::VersionCurrent { .. } => "version_current",
         }
@@ -273,6 +277,7 @@ impl Refusal {
             Self::Limit(refusal) => refusal.class(),
             Self::Move(refusal) => refusal.class(),
             Self::Rebalance(refusal) => refusal.class(),
+            Self::Account(refusal) => refusal.class(),
         }
     }
 

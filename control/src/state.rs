@@ -2,6 +2,7 @@
 //! its own frozen copy. Only [`crate::evolve`] changes it, through the `put` and `remove` functions here, which
 //! keep the look-up tables in step.
 
+mod accounts;
 mod drains;
 mod groups;
 mod images;
@@ -25,13 +26,14 @@ use crate::id::{
 };
 use crate::image::copies;
 use crate::model::{
-    Agreed, Autopilot, Bandwidth, Checkpointing, ClusterVersion, Counters, DiskOvercommit, Drain,
-    Drill, Group, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave,
-    ImageSaveBound, ImageTitle, JoinToken, LastBackup, Lineage, Master, Move, Network, Port,
-    Program, PublicPort, Rebalance, Receipt, Replacement, Session, Settings, Snapshot,
-    SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, User, UserHome, UserImageQuota,
-    Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence, VnodeLoss,
-    VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
+    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, Checkpointing,
+    ClusterVersion, Counters, DiskOvercommit, Drain, Drill, Group, HomeUsual, Image, ImageCopies,
+    ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound, ImageTitle, JoinToken,
+    LastBackup, Lineage, Login, Master, Move, Network, Port, Program, PublicPort, Rebalance,
+    Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave,
+    SnapshotSchedule, User, UserHome, UserImageQuota, Vcluster, VclusterBandwidth, VclusterRules,
+    VclusterWishes, Vnode, VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker,
+    WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
 use crate::row_map::RowMap;
@@ -63,6 +65,8 @@ pub struct State {
     pub usual_home: Option<HomeUsual>,
     /// None until an admin evens workers out, or says when the leader shall.
     pub rebalance: Option<Rebalance>,
+    /// None until an admin changes it.
+    pub account_policy: Option<AccountPolicy>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,
@@ -127,6 +131,12 @@ pub struct State {
     pub drills: RowMap<DrillId, Drill>,
     /// The workers of those of them that make one look lost.
     pub losses: RowMap<DrillId, WorkerLoss>,
+    /// What is known of accounts beside their users, where that is more than nothing.
+    pub accounts: RowMap<UserId, Account>,
+    /// Requests for accounts, open and declined.
+    pub applications: RowMap<LogIndex, Application>,
+    /// What is known of sessions beside their secrets.
+    pub logins: RowMap<SecretHash, Login>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }
@@ -134,6 +144,7 @@ pub struct State {
 /// Derived from the tables, never stored.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Lookup {
+    accounts: accounts::Lookup,
     user_by_name: OrdMap<Name, UserId>,
     group_by_name: OrdMap<Name, GroupId>,
     network_by_owner: OrdMap<UserId, NetworkId>,

@@ -22,7 +22,8 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Schedule(_)
         | Command::Move(_)
         | Command::Drain(_)
-        | Command::Rebalance(_) => ClusterVersion(3),
+        | Command::Rebalance(_)
+        | Command::Account(_) => ClusterVersion(3),
         Command::Drill(command) => needed_for_drill(command),
         Command::RecordBackup => ClusterVersion(2),
         Command::AddPort { .. }

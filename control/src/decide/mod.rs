@@ -1,5 +1,6 @@
 //! Looks at a frozen state and an entry, and answers with what will happen or with a refusal. Changes nothing.
 
+mod account;
 mod drain;
 mod drill;
 mod generation;
@@ -235,6 +236,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Move(command) => moves::decide(ground, command),
         Command::Drain(command) => drain::decide(ground, command),
         Command::Rebalance(command) => rebalance::decide(ground, command),
+        Command::Account(command) => account::decide(ground, command),
     }
 }
 

@@ -200,6 +200,15 @@ macro_rules! for_each_map {
             remove_vnode_loss
         );
         $with!(WorkerLosses, losses, DrillId, put_loss, remove_loss);
+        $with!(Accounts, accounts, UserId, put_account, remove_account);
+        $with!(
+            Applications,
+            applications,
+            LogIndex,
+            put_application,
+            remove_application
+        );
+        $with!(Logins, logins, SecretHash, put_login, remove_login);
     };
 }
 
@@ -218,5 +227,6 @@ macro_rules! for_each_single {
         $with!(ImageQuota, image_quota);
         $with!(UsualHome, usual_home);
         $with!(Rebalance, rebalance);
+        $with!(AccountPolicy, account_policy);
     };
 }

@@ -57,11 +57,15 @@ pub enum Table {
     VnodeLosses = 51,
     Rebalance = 52,
     WorkerLosses = 53,
+    Accounts = 58,
+    Applications = 59,
+    Logins = 60,
+    AccountPolicy = 61,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 57] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -115,6 +119,10 @@ impl Table {
         Self::VnodeLosses,
         Self::Rebalance,
         Self::WorkerLosses,
+        Self::Accounts,
+        Self::Applications,
+        Self::Logins,
+        Self::AccountPolicy,
     ];
 
     /// The table with this number.

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use docklet_control::account::command::AccountCommand;
+use docklet_control::account::event::AccountEvent;
+use docklet_control::account::refusal::AccountRefusal;
 use docklet_control::command::Command;
 use docklet_control::drain::command::DrainCommand;
 use docklet_control::drain::event::DrainEvent;
@@ -54,6 +57,7 @@ impl Kinds {
             ("move-commands", count::<MoveCommand>()),
             ("drain-commands", count::<DrainCommand>()),
             ("rebalance-commands", count::<RebalanceCommand>()),
+            ("account-commands", count::<AccountCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -64,12 +68,14 @@ impl Kinds {
             ("move-events", count::<MoveEvent>()),
             ("drain-events", count::<DrainEvent>()),
             ("rebalance-events", count::<RebalanceEvent>()),
+            ("account-events", count::<AccountEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
             ("limit-refusals", count::<LimitRefusal>()),
             ("move-refusals", count::<MoveRefusal>()),
             ("rebalance-refusals", count::<RebalanceRefusal>()),
+            ("account-refusals", count::<AccountRefusal>()),
             ("tables", Table::ALL.len()),
         ];
         Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
@@ -125,6 +131,9 @@ impl Seen {
         if let Command::Rebalance(rebalance) = &entry.command {
             self.one("rebalance-commands", &name(rebalance));
         }
+        if let Command::Account(account) = &entry.command {
+            self.one("account-commands", &name(account));
+        }
         if let Command::Move(moving) = &entry.command {
             self.one("move-commands", &name(moving));
         }
@@ -153,6 +162,9 @@ impl Seen {
             }
             if let Event::Rebalance(rebalance) = event {
                 self.one("rebalance-events", &name(rebalance));
+            }
+            if let Event::Account(account) = event {
+                self.one("account-events", &name(account));
             }
             if let Event::Moved(moved) = event {
                 self.one("move-events", &name(moved));

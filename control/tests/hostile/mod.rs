@@ -1,5 +1,6 @@
 //! Strategies for commands: mostly sensible ones by the right actor, and any by anybody with values that hurt.
 
+pub mod account;
 pub mod drill;
 pub mod group;
 pub mod image;
@@ -47,6 +48,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         4 => schedule::asked(),
         6 => moves::asked(),
         3 => rebalance::asked(),
+        5 => account::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -122,7 +124,8 @@ fn anything() -> BoxedStrategy<Command> {
         group::anything(),
         schedule::anything(),
         moves::anything(),
-        rebalance::anything()
+        rebalance::anything(),
+        account::anything()
     ]
     .boxed()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::scheduling::{labels, rules};
-use super::{Building, Field, Fields, Noun, Shown, rebalance};
+use super::{Building, Field, Fields, Noun, Shown, accounts, rebalance};
 use crate::amount::VnodeSize;
 use crate::id::{Digest, UserId, VclusterId, WorkerId};
 use crate::image::{catalog, copies};
@@ -51,7 +51,8 @@ impl Shown<'_> {
                 .group("bandwidth", bandwidth(state.bandwidth))
                 .group("bandwidth_ceiling", bandwidth(state.bandwidth_ceiling))
                 .group("autopilot", policy.0)
-                .group("rebalance", rebalance::fields(state));
+                .group("rebalance", rebalance::fields(state))
+                .text("registration", accounts::registration(state));
             self.add(Noun::Cluster, settings.name.to_string(), "", fields.0);
         }
         for master in state.masters.values() {
