@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::extract::{FromRequestParts, MatchedPath, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use docklet_control::account::scope;
@@ -116,17 +116,17 @@ pub(crate) fn holder(state: &State, id: SecretHash) -> Option<&User> {
 /// The scope that a program's token must have to get in here at all, and for what. What changes something is decided with
 /// the command.
 fn wanted(parts: &Parts) -> Option<(Scope, &'static str)> {
-    let path = parts.uri.path();
-    let inside = ["/exec", "/terminal", "/terminal/ws"];
-    if inside.iter().any(|end| path.ends_with(end)) {
-        return Some((Scope::Terminals, "run programs in vnodes"));
-    }
-    // They change nothing, and their questions are too long for an address.
-    let asks = ["/what-if", "/drills/forecast"];
-    let asks = asks.iter().any(|end| path.ends_with(end));
-    match path {
+    // As the router has it: what somebody calls a vcluster is no part of it.
+    let route = parts.extensions.get::<MatchedPath>();
+    let route = route.map(MatchedPath::as_str).unwrap_or_default();
+    match route {
+        "/api/v1/vclusters/{name}/vnodes/{vnode}/exec"
+        | "/api/v1/vclusters/{name}/vnodes/{vnode}/terminal"
+        | "/terminal/ws" => Some((Scope::Terminals, "run programs in vnodes")),
         "/metrics" => Some((Scope::Metrics, "read metrics")),
-        _ if asks || parts.method.is_safe() => Some((Scope::Read, "look at anything")),
+        // They change nothing, and their questions are too long for an address.
+        "/api/v1/what-if" | "/api/v1/drills/forecast" => Some((Scope::Read, "look at anything")),
+        _ if parts.method.is_safe() => Some((Scope::Read, "look at anything")),
         _ => None,
     }
 }

@@ -1,6 +1,8 @@
 //! Logging in: name and password, and a code where the account has a second factor.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use docklet_control::account::command::{AccountCommand, NewLogin, Proof};
@@ -272,6 +274,24 @@ async fn upgrade(portal: Portal, user: User, password: String) {
     }
 }
 
+/// Tokens whose use this master has noted, and the day of that: many requests come before the first is in the log.
+#[derive(Clone, Default)]
+pub(crate) struct Noted(Arc<Mutex<HashMap<LogIndex, u64>>>);
+
+impl Noted {
+    /// Whether it is news that the token was used on that day.
+    fn is_news(&self, number: LogIndex, day: u64) -> bool {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.len() > NOTED_MAX {
+            noted.clear();
+        }
+        noted.insert(number, day) != Some(day)
+    }
+}
+
+/// More than anybody has in use; then it begins anew.
+const NOTED_MAX: usize = 10_000;
+
 /// Notes that a token is in use, once a day.
 pub(crate) fn note_use(portal: &Portal, state: &State, actor: Actor) {
     let Actor::Token { user, number } = actor else {
@@ -279,13 +299,14 @@ pub(crate) fn note_use(portal: &Portal, state: &State, actor: Actor) {
     };
     let token = scope::of(state, user, number);
     let used = token.and_then(|token| token.used_day);
-    if used.is_some_and(|day| day >= now().0 / DAY_MS) {
+    let today = now().0 / DAY_MS;
+    if used.is_some_and(|day| day >= today) || !portal.noted.is_news(number, today) {
         return;
     }
     let portal = portal.clone();
     tokio::spawn(async move {
         let command = Command::Account(AccountCommand::NoteUse { number });
-        // Another request notes it, if this one cannot.
+        // Another master notes it, or this one tomorrow, if there is no quorum now.
         drop(propose(&portal, command).await);
     });
 }

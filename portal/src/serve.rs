@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::brake::Brake;
 use crate::dispatch::Dispatcher;
+use crate::login::Noted;
 use crate::meters::Meters;
 use crate::{past, router, service};
 
@@ -50,6 +51,7 @@ pub struct Portal {
     /// Of requests for accounts, by address alone.
     pub(crate) register_brake: Brake,
     pub(crate) meters: Meters,
+    pub(crate) noted: Noted,
     /// Turns to look back.
     pub(crate) looks: Arc<Semaphore>,
 }
@@ -70,6 +72,7 @@ pub async fn serve(config: PortalConfig) -> std::io::Result<()> {
         code_brake: Brake::waiting(CODE_WAIT_MAX),
         register_brake: Brake::default(),
         meters: Meters::default(),
+        noted: Noted::default(),
         looks: Arc::new(Semaphore::new(past::LOOKS_MAX)),
     };
     let mut servers = tokio::task::JoinSet::new();

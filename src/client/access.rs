@@ -55,7 +55,7 @@ pub async fn session(command: SessionCommand) -> anyhow::Result<ExitCode> {
             let others = logins
                 .into_iter()
                 .filter(|view| view.kind != SessionKind::Api);
-            list(&others.collect(), print)?;
+            list(others, print)?;
         }
         SessionCommand::End {
             number,
@@ -88,8 +88,9 @@ async fn logins(connection: &Connection, user: Option<&str>) -> anyhow::Result<V
     connection.get(&path).await
 }
 
-fn list(logins: &Vec<LoginView>, format: Print) -> anyhow::Result<()> {
-    print(format.format, logins, |logins| {
+fn list(logins: impl Iterator<Item = LoginView>, format: Print) -> anyhow::Result<()> {
+    let logins: Vec<LoginView> = logins.collect();
+    print(format.format, &logins, |logins| {
         let mut rows = Rows::new(&["login", "kind", "from", "since", "until", ""]);
         for view in logins {
             let kind = match view.kind {
@@ -204,7 +205,7 @@ pub async fn token(command: TokenCommand) -> anyhow::Result<ExitCode> {
             let tokens = logins
                 .into_iter()
                 .filter(|view| view.kind == SessionKind::Api);
-            tokens_table(&tokens.collect(), print)?;
+            tokens_table(tokens, print)?;
         }
         TokenCommand::Revoke { name, print } => {
             let name = Name::parse("token", &name);
@@ -219,8 +220,12 @@ pub async fn token(command: TokenCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tokens_table(tokens: &Vec<LoginView>, format: Print) -> anyhow::Result<()> {
-    print(format.format, tokens, |tokens| {
+fn tokens_table(
+    tokens: impl Iterator<Item = LoginView>,
+    format: Print,
+) -> anyhow::Result<()> {
+    let tokens: Vec<LoginView> = tokens.collect();
+    print(format.format, &tokens, |tokens| {
         let mut rows = Rows::new(&["token", "scopes", "made", "until", "last used"]);
         for view in tokens {
             let scopes: Vec<&str> = view.scopes.iter().map(|scope| scope.word()).collect();

@@ -273,14 +273,13 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let own = name
                 .as_ref()
                 .is_none_or(|name| *name == connection.context.user);
-            let current = match own {
-                true => {
-                    if current_password_file.is_none() {
-                        remark("Your current password, then the new one.");
-                    }
-                    Some(password(current_password_file.as_deref())?)
+            let current = if own {
+                if current_password_file.is_none() {
+                    remark("Your current password, then the new one.");
                 }
-                false => None,
+                Some(password(current_password_file.as_deref())?)
+            } else {
+                None
             };
             let name = name.unwrap_or_else(|| connection.context.user.clone());
             let body = json!({
