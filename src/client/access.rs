@@ -220,10 +220,7 @@ pub async fn token(command: TokenCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tokens_table(
-    tokens: impl Iterator<Item = LoginView>,
-    format: Print,
-) -> anyhow::Result<()> {
+fn tokens_table(tokens: impl Iterator<Item = LoginView>, format: Print) -> anyhow::Result<()> {
     let tokens: Vec<LoginView> = tokens.collect();
     print(format.format, &tokens, |tokens| {
         let mut rows = Rows::new(&["token", "scopes", "made", "until", "last used"]);
