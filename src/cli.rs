@@ -68,9 +68,17 @@ enum Command {
     /// Invitations for machines
     #[command(subcommand)]
     Token(client::machine::TokenCommand),
-    /// Accounts
+    /// Ask for an account, where a cluster lets strangers do so
+    Register(client::account::Register),
+    /// Accounts: yours, and for admins everybody's and requests for them
     #[command(subcommand)]
-    User(client::login::UserCommand),
+    User(client::account::Command),
+    /// Where you are logged in: list, end
+    #[command(subcommand)]
+    Session(client::access::SessionCommand),
+    /// Tokens for programs that work for you: make, list, revoke
+    #[command(subcommand)]
+    AccessToken(client::access::TokenCommand),
     /// Groups of people: what they may have, and with whom images can be shared
     #[command(subcommand)]
     Group(client::group::Command),
@@ -174,7 +182,10 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Agent(command) => role::agent::run(command).await,
         Command::Worker(command) => client::machine::worker(command).await,
         Command::Token(command) => client::machine::token(command).await,
-        Command::User(command) => client::login::user(command).await,
+        Command::Register(ask) => client::account::register(ask).await,
+        Command::User(command) => client::account::run(command).await,
+        Command::Session(command) => client::access::session(command).await,
+        Command::AccessToken(command) => client::access::token(command).await,
         Command::Group(command) => client::group::run(command).await,
         Command::Explain(explain) => client::explain::run(explain).await,
         Command::WhatIf(command) => client::what_if::run(command).await,

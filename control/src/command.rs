@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::command::AccountCommand;
 use crate::amount::{DiskMib, VnodeSize};
 use crate::drain::command::DrainCommand;
 use crate::drill::command::DrillCommand;
@@ -43,6 +44,8 @@ pub enum Actor {
     Door(MasterId),
     /// The leader's duties.
     Duty,
+    /// A program of a person, with a token of that number. Since version 3.
+    Token { user: UserId, number: LogIndex },
 }
 
 /// One proposal as it stands in the log.
@@ -257,6 +260,8 @@ pub enum Command {
         user: String,
         role: Role,
     },
+    /// About accounts, logins and tokens. Since version 3.
+    Account(AccountCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -363,6 +368,7 @@ impl Command {
             Self::Rebalance(command) => command.name(),
             Self::Quota(command) => command.name(),
             Self::SetRole { .. } => "SetRole",
+            Self::Account(command) => command.name(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::account;
 use crate::command::Command;
 use crate::drain;
 use crate::id::{SteadyMs, UnixMs, VnodeId, WorkerId};
@@ -118,6 +119,7 @@ pub fn due(state: &State, soft: &Soft, now: UnixMs, steady: SteadyMs) -> Vec<Com
     commands.extend(schedule::due(state, now));
     commands.extend(moves::due::due(state, now));
     commands.extend(drain::due::due(state, now));
+    commands.extend(account::due::due(state, now));
     if soft.looks_at_balance {
         commands.extend(rebalance::due::due(state, now));
     }

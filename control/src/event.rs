@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::event::AccountEvent;
 use crate::command::Actor;
 use crate::drain::event::DrainEvent;
 use crate::drill::event::DrillEvent;
@@ -202,6 +203,7 @@ pub enum Event {
         user: UserId,
         role: Role,
     },
+    Account(AccountEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

@@ -1,6 +1,7 @@
 //! What must hold of every reachable state, and of every step from one to the next; tests and simulations call both
 //! after each entry.
 
+mod accounts;
 mod drills;
 mod images;
 mod lost;
@@ -41,6 +42,7 @@ pub fn broken(state: &State) -> Vec<String> {
     quotas::rows_are_of_somebody(state, &mut broken);
     quotas::sums_are_right(state, &mut broken);
     quotas::an_admin_remains(state, &mut broken);
+    accounts::accounts_are_sound(state, &mut broken);
     masters_remain(state, &mut broken);
     drills::drills_are_sound(state, &mut broken);
     programs_know_enough(state, &mut broken);

@@ -8,6 +8,7 @@
 //! Nothing here reads a clock, draws a random number, waits or does I/O: time, identities and secrets' hashes
 //! arrive inside the entry.
 
+pub mod account;
 pub mod agent_wire;
 pub mod amount;
 pub mod apply;

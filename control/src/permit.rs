@@ -1,5 +1,8 @@
 //! Who may ask for what and see what: the one table that every door asks, by way of decide and the views.
 
+use crate::account::command::AccountCommand;
+use crate::account::scope;
+use crate::account::standing::admit;
 use crate::command::{Actor, Command};
 use crate::drain::command::DrainCommand;
 use crate::drill::command::DrillCommand;
@@ -8,6 +11,7 @@ use crate::group::command::GroupCommand;
 use crate::id::{UserId, VclusterId, VnodeId};
 use crate::image::command::ImageCommand;
 use crate::limit::command::LimitCommand;
+use crate::model::account::Scope;
 use crate::model::drill::Prober;
 use crate::model::{Group, JoinRole, Port, PublicPort, User, Vcluster, Vnode};
 use crate::moves::command::MoveCommand;
@@ -119,6 +123,30 @@ fn needs(command: &Command) -> Needs<'_> {
             Needs::Operator
         }
         Command::Quota(command) => quota_needs(command),
+        Command::Account(command) => account_needs(command),
+    }
+}
+
+fn account_needs(command: &AccountCommand) -> Needs<'_> {
+    match command {
+        AccountCommand::SetRegistration { .. }
+        | AccountCommand::Approve { .. }
+        | AccountCommand::Decline { .. }
+        | AccountCommand::Lock { .. }
+        | AccountCommand::Unlock { .. }
+        | AccountCommand::Delete { .. } => Needs::Admin,
+        AccountCommand::Apply { .. }
+        | AccountCommand::OpenLogin(_)
+        | AccountCommand::NoteUse { .. }
+        | AccountCommand::UpgradeHash { .. } => Needs::Door,
+        AccountCommand::ForgetDeclined | AccountCommand::FinishDeletion { .. } => Needs::Duty,
+        AccountCommand::SetProfile { user, .. }
+        | AccountCommand::EndLogin { user, .. }
+        | AccountCommand::EndOtherLogins { user, .. }
+        | AccountCommand::RemoveFactor { user, .. } => Needs::Oneself(*user),
+        AccountCommand::CreateToken { .. }
+        | AccountCommand::BeginFactor { .. }
+        | AccountCommand::ConfirmFactor { .. } => Needs::Person,
     }
 }
 
@@ -252,6 +280,7 @@ pub fn check(state: &State, actor: Actor, command: &Command) -> Result<(), Refus
         needed: needed.to_owned(),
     };
     let allowed_if = |allowed: bool, needed: &str| allowed.then_some(()).ok_or(refused(needed));
+    scope::check(state, actor, command)?;
     match needs(command) {
         Needs::Door => allowed_if(matches!(actor, Actor::Door(_)), "a master's door"),
         Needs::ThisMaster(master) => allowed_if(actor == Actor::Door(master), "that master"),
@@ -290,12 +319,20 @@ pub fn check(state: &State, actor: Actor, command: &Command) -> Result<(), Refus
 /// The account behind an actor.
 ///
 /// # Errors
-/// `NotLoggedIn` if it is no person, or one whose account is gone.
+/// `NotLoggedIn` if it is no person, or one whose account or token is gone; or why the account may not be used.
 pub fn person(state: &State, actor: Actor) -> Result<&User, Refusal> {
-    match actor {
-        Actor::User(id) => state.users.get(&id).ok_or(Refusal::NotLoggedIn),
-        Actor::Worker(_) | Actor::Door(_) | Actor::Duty => Err(Refusal::NotLoggedIn),
-    }
+    let user = match actor {
+        Actor::User(id) => state.users.get(&id),
+        Actor::Token { user, number } => match scope::of(state, user, number) {
+            Some(token) if token.scopes.contains(&Scope::Admin) => state.users.get(&user),
+            Some(_) => state.user_without_role(user),
+            None => None,
+        },
+        Actor::Worker(_) | Actor::Door(_) | Actor::Duty => None,
+    };
+    let user = user.ok_or(Refusal::NotLoggedIn)?;
+    admit(state, user.id)?;
+    Ok(user)
 }
 
 /// The account behind an actor, if it is an admin's.
@@ -475,6 +512,7 @@ fn sees(asker: &User, event: &Event) -> bool {
         Event::Drill(event) => event.is_for_everybody() || asker.operates(),
         Event::Quota(event) => event.is_for(asker),
         Event::RoleSet { user, .. } => owns(asker, *user),
+        Event::Account(event) => event.is_for(asker),
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::MasterDiverged { .. }
@@ -513,6 +551,7 @@ fn without_secrets(mut event: Event) -> Event {
         | Event::JoinTokenSpent { id, .. }
         | Event::JoinTokenForgotten { id } => *id = SecretHash([0; 32]),
         Event::JoinTokenCreated { token } => token.id = SecretHash([0; 32]),
+        Event::Account(event) => event.hide_secrets(),
         Event::MasterReplacementWanted { replacement } => replacement.token = SecretHash([0; 32]),
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }

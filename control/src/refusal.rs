@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::refusal::AccountRefusal;
 use crate::drill::refusal::DrillRefusal;
 use crate::limit::refusal::LimitRefusal;
 use crate::moves::refusal::MoveRefusal;
@@ -162,6 +163,8 @@ pub enum Refusal {
         "user \"{name}\" is the only admin, and without one nobody could give that role again: make somebody else an admin first, with `docklet user role NAME admin`"
     )]
     LastAdmin { name: String },
+    #[error(transparent)]
+    Account(#[from] AccountRefusal),
 }
 
 /// Bytes as people read them.
@@ -236,6 +239,7 @@ impl Refusal {
             Self::Rebalance(refusal) => refusal.code(),
             Self::Quota(refusal) => refusal.code(),
             Self::LastAdmin { .. } => "last_admin",
+            Self::Account(refusal) => refusal.code(),
             Self::ImagesTooLarge { .. } => "images_too_large",
             Self::VersionCurrent { .. } => "version_current",
         }
@@ -284,6 +288,7 @@ impl Refusal {
             Self::Rebalance(refusal) => refusal.class(),
             Self::Quota(refusal) => refusal.class(),
             Self::LastAdmin { .. } => RefusalClass::Conflict,
+            Self::Account(refusal) => refusal.class(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! its own frozen copy. Only [`crate::evolve`] changes it, through the `put` and `remove` functions here, which
 //! keep the look-up tables in step.
 
+mod accounts;
 mod drains;
 mod groups;
 mod images;
@@ -26,13 +27,14 @@ use crate::id::{
 };
 use crate::image::copies;
 use crate::model::{
-    Agreed, Autopilot, Bandwidth, Checkpointing, ClusterVersion, Counters, DiskOvercommit, Drain,
-    Drill, Group, GroupQuota, GroupShare, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota,
-    ImageRun, ImageSave, ImageSaveBound, ImageTitle, JoinToken, LastBackup, Lineage, Master, Move,
-    Network, Port, Program, PublicPort, Quota, Rebalance, Receipt, Replacement, Session, Settings,
-    Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, User, UserHome,
-    UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode,
-    VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
+    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, Checkpointing,
+    ClusterVersion, Counters, DiskOvercommit, Drain, Drill, Group, GroupQuota, GroupShare,
+    HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound,
+    ImageTitle, JoinToken, LastBackup, Lineage, Login, Master, Move, Network, Port, Program,
+    PublicPort, Quota, Rebalance, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy,
+    SnapshotRestore, SnapshotSave, SnapshotSchedule, User, UserHome, UserImageQuota, UserQuota,
+    Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence, VnodeLoss,
+    VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
 use crate::quota::Amounts;
@@ -67,6 +69,7 @@ pub struct State {
     pub rebalance: Option<Rebalance>,
     /// None until an admin changes it.
     pub usual_quota: Option<Quota>,
+    pub account_policy: Option<AccountPolicy>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,
@@ -135,6 +138,12 @@ pub struct State {
     pub user_quotas: RowMap<UserId, UserQuota>,
     pub group_quotas: RowMap<GroupId, GroupQuota>,
     pub group_shares: RowMap<(GroupId, UserId), GroupShare>,
+    /// What is known of accounts beside their users, where that is more than nothing.
+    pub accounts: RowMap<UserId, Account>,
+    /// Requests for accounts, open and declined.
+    pub applications: RowMap<LogIndex, Application>,
+    /// What is known of sessions beside their secrets.
+    pub logins: RowMap<SecretHash, Login>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }
@@ -142,6 +151,7 @@ pub struct State {
 /// Derived from the tables, never stored.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Lookup {
+    accounts: accounts::Lookup,
     user_by_name: OrdMap<Name, UserId>,
     group_by_name: OrdMap<Name, GroupId>,
     groups_by_member: OrdSet<(UserId, GroupId)>,

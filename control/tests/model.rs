@@ -199,7 +199,10 @@ impl Model {
             self.now = self.now.plus_ms(later_ms);
             match step {
                 Step::Ask(who, mut command) => {
+                    let mut who = who;
                     self.aim(&mut command);
+                    let at = self.log.index.0;
+                    hostile::account::aim(&mut who, &mut command, &self.log.state, at);
                     self.enter(who, None, command)?;
                 }
                 Step::Again(entry, who, mut command) => {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Who: a person's or a worker's name, `door` (of master 1, or `door:9` of another), `duty`, or `user:9` and `worker:9`
-//! for strangers. `+6s` is the time
+//! for strangers, `token:2:20` for a program with the token of user 2 that entry 20 made. `+6s` is the time
 //! since the entry before (1 s if not given). `duty> due` proposes what the leader's duties find; the leader goes on
 //! hearing of a worker except between `w1> falls silent` and `w1> is heard`; at `duty> leads anew` another master leads, which
 //! has heard of nobody. `group> 1 leads, 5 votes silent 700s, 9 learns
@@ -243,6 +243,13 @@ impl Telling {
             Some(("user", id)) => Actor::User(UserId(id.parse().expect("a user id"))),
             Some(("door", id)) => Actor::Door(MasterId(id.parse().expect("a master id"))),
             Some(("worker", id)) => Actor::Worker(WorkerId(id.parse().expect("a worker id"))),
+            Some(("token", of)) => {
+                let (user, number) = of.split_once(':').expect("whose, and its number");
+                Actor::Token {
+                    user: UserId(user.parse().expect("a user id")),
+                    number: LogIndex(number.parse().expect("a number")),
+                }
+            }
             Some(_) => panic!("nobody is called {who}"),
             None if who == "door" => Actor::Door(MasterId(1)),
             None if who == "duty" => Actor::Duty,

@@ -1,27 +1,24 @@
-//! Who asks: a person with a session, by cookie or by bearer token. And logging in and out.
+//! Who asks: a person with a session, by cookie or by bearer token, or a program of theirs with a token of its own.
 
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::extract::{FromRequestParts, MatchedPath, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
+use docklet_control::account::scope;
 use docklet_control::id::{LogIndex, RequestId, SecretHash, UnixMs};
-use docklet_control::model::{SessionKind, User};
-use docklet_control::name::Name;
+use docklet_control::model::User;
+use docklet_control::model::account::Scope;
 use docklet_control::{Actor, Command, Refusal, State};
 use docklet_raft::Frozen;
 use sha2::{Digest, Sha256};
 
-use crate::password;
+use crate::login;
 use crate::problem::Problem;
 use crate::serve::Portal;
 
 /// Bound to this host, to HTTPS and to the whole site by its name.
 pub(crate) const COOKIE: &str = "__Host-docklet-session";
-/// A login by browser lasts this long, one by command line longer.
-const BROWSER_TTL: Duration = Duration::from_secs(12 * 3_600);
-const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// A request waits this long for a write of its client to arrive at this master.
 pub(crate) const OWN_WRITE_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a write may take before its outcome counts as unknown.
@@ -30,7 +27,9 @@ pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// A person with a valid session, and the state that the answer is made from.
 #[derive(Clone)]
 pub(crate) struct Asker {
+    /// Without their role, if it is a program that may not use it.
     pub(crate) user: User,
+    actor: Actor,
     pub(crate) session: SecretHash,
     /// Guards forms: derived from the session's secret, never stored.
     pub(crate) csrf: String,
@@ -44,7 +43,7 @@ pub(crate) struct Asker {
 
 impl Asker {
     pub(crate) fn actor(&self) -> Actor {
-        Actor::User(self.user.id)
+        self.actor
     }
 
     pub(crate) fn request(&self) -> RequestId {
@@ -70,15 +69,20 @@ impl FromRequestParts<Portal> for Asker {
             }
             None => portal.master.local(),
         };
-        let id = SecretHash(Sha256::digest(secret.as_bytes()).into());
-        let mut user = holder(&frozen.state, id).cloned();
-        if user.is_none() {
+        let id = login::hash_of(&secret);
+        if holder(&frozen.state, id).is_none() {
             // Opened through another master a moment ago, perhaps: then a current state knows it.
             frozen = portal.master.read(OWN_WRITE_DEADLINE).await?;
-            user = holder(&frozen.state, id).cloned();
         }
+        let (actor, user) = scope::bearer(&frozen.state, id, now())?;
+        let wanted = wanted(parts);
+        if let Some((scope, what)) = wanted {
+            scope::check_look(&frozen.state, actor, scope, what)?;
+        }
+        login::note_use(portal, &frozen.state, actor);
         Ok(Self {
-            user: user.ok_or(Refusal::NotLoggedIn)?,
+            user: user.clone(),
+            actor,
             session: id,
             csrf: csrf_of(&secret),
             request: request_id(&parts.headers, frozen.index),
@@ -105,9 +109,26 @@ impl OptionalFromRequestParts<Portal> for Asker {
 
 /// The person whose session it is, if it has not ended.
 pub(crate) fn holder(state: &State, id: SecretHash) -> Option<&User> {
-    let session = state.sessions.get(&id)?;
-    (session.expires_at > now()).then_some(())?;
-    state.users.get(&session.user)
+    let bearer = scope::bearer(state, id, now());
+    bearer.ok().map(|(_, user)| user)
+}
+
+/// The scope that a program's token must have to get in here at all, and for what. What changes something is decided with
+/// the command.
+fn wanted(parts: &Parts) -> Option<(Scope, &'static str)> {
+    // As the router has it: what somebody calls a vcluster is no part of it.
+    let route = parts.extensions.get::<MatchedPath>();
+    let route = route.map(MatchedPath::as_str).unwrap_or_default();
+    match route {
+        "/api/v1/vclusters/{name}/vnodes/{vnode}/exec"
+        | "/api/v1/vclusters/{name}/vnodes/{vnode}/terminal"
+        | "/terminal/ws" => Some((Scope::Terminals, "run programs in vnodes")),
+        "/metrics" => Some((Scope::Metrics, "read metrics")),
+        // They change nothing, and their questions are too long for an address.
+        "/api/v1/what-if" | "/api/v1/drills/forecast" => Some((Scope::Read, "look at anything")),
+        _ if parts.method.is_safe() => Some((Scope::Read, "look at anything")),
+        _ => None,
+    }
 }
 
 pub(crate) fn now() -> UnixMs {
@@ -124,14 +145,19 @@ fn secret(headers: &HeaderMap) -> Option<(String, bool)> {
     if let Some(token) = bearer {
         return Some((token.to_owned(), false));
     }
+    Some((cookie(headers, COOKIE)?, true))
+}
+
+/// The value of a cookie.
+pub(crate) fn cookie(headers: &HeaderMap, wanted: &str) -> Option<String> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split("; "))
         .filter_map(|pair| pair.split_once('='))
-        .find(|(name, _)| *name == COOKIE)
-        .map(|(_, value)| (value.to_owned(), true))
+        .find(|(name, _)| *name == wanted)
+        .map(|(_, value)| value.to_owned())
 }
 
 /// Only this site's own pages may change something with this site's cookies, or open sockets.
@@ -177,75 +203,6 @@ fn request_id(headers: &HeaderMap, known: LogIndex) -> RequestId {
         .and_then(|value| value.to_str().ok());
     let given = given.and_then(|text| u128::from_str_radix(text, 16).ok());
     given.map_or_else(|| RequestId::issued(known, rand::random()), RequestId)
-}
-
-/// A fresh session: its secret and when it ends.
-pub(crate) struct Opened {
-    pub(crate) secret: String,
-    pub(crate) index: LogIndex,
-    pub(crate) ttl: Duration,
-}
-
-/// Checks name and password and opens a session.
-pub(crate) async fn log_in(
-    portal: &Portal,
-    client: IpAddr,
-    name: &str,
-    password: String,
-    kind: SessionKind,
-) -> Result<Opened, Problem> {
-    let attempt = portal.brake.attempt(name, client, Instant::now());
-    let attempt = attempt.ok_or_else(Problem::too_many_logins)?;
-    tokio::time::sleep(attempt.wait).await;
-    let user = check_password(portal, name, password).await?;
-    let Some(user) = user else {
-        attempt.failed(Instant::now());
-        return Err(Refusal::CredentialsWrong.into());
-    };
-    attempt.passed();
-    open_session(portal, user, kind).await
-}
-
-/// The account of that name, if this is its password. Takes as long if there is none.
-async fn check_password(
-    portal: &Portal,
-    name: &str,
-    password: String,
-) -> Result<Option<User>, Problem> {
-    let frozen = portal.master.read(OWN_WRITE_DEADLINE).await?;
-    let user = Name::parse("user", name)
-        .ok()
-        .and_then(|name| frozen.state.user_named(&name).cloned());
-    let hash = user.as_ref().map(|user| user.password_hash.clone());
-    let fits = password::verify(password, hash).await;
-    Ok(user.filter(|_| fits))
-}
-
-async fn open_session(portal: &Portal, user: User, kind: SessionKind) -> Result<Opened, Problem> {
-    let secret = hex::encode(rand::random::<[u8; 32]>());
-    let ttl = match kind {
-        SessionKind::Browser => BROWSER_TTL,
-        SessionKind::Token => TOKEN_TTL,
-    };
-    let command = Command::OpenSession {
-        user: user.id,
-        id: SecretHash(Sha256::digest(secret.as_bytes()).into()),
-        kind,
-        ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
-    };
-    let (actor, request) = (
-        Actor::Door(portal.master.id()),
-        RequestId::issued(portal.master.local().index, rand::random()),
-    );
-    let receipt = portal
-        .master
-        .propose(actor, request, command, WRITE_DEADLINE)
-        .await?;
-    Ok(Opened {
-        secret,
-        index: receipt.index,
-        ttl,
-    })
 }
 
 /// Proposes in the name of the asker.

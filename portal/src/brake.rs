@@ -34,8 +34,17 @@ struct Strikes {
 }
 
 /// The counts.
-#[derive(Clone, Default)]
-pub(crate) struct Brake(Arc<Mutex<HashMap<Key, Strikes>>>);
+#[derive(Clone)]
+pub(crate) struct Brake {
+    counts: Arc<Mutex<HashMap<Key, Strikes>>>,
+    wait_max: Duration,
+}
+
+impl Default for Brake {
+    fn default() -> Self {
+        Self::waiting(WAIT_MAX)
+    }
+}
 
 /// One attempt, from when it waits until its outcome is known.
 pub(crate) struct Attempt {
@@ -46,6 +55,14 @@ pub(crate) struct Attempt {
 }
 
 impl Brake {
+    /// One whose waits become so long.
+    pub(crate) fn waiting(wait_max: Duration) -> Self {
+        Self {
+            counts: Arc::default(),
+            wait_max,
+        }
+    }
+
     /// Begins an attempt; none if too many of its kind wait already.
     pub(crate) fn attempt(&self, name: &str, client: IpAddr, now: Instant) -> Option<Attempt> {
         let name = if name.len() > NAME_BYTES_MAX {
@@ -65,7 +82,7 @@ impl Brake {
             return None;
         }
         strikes.waiting += 1;
-        let wait = strikes.wait() * strikes.waiting;
+        let wait = strikes.wait(self.wait_max) * strikes.waiting;
         forget_one(&mut counts);
         drop(counts);
         Some(Attempt {
@@ -76,7 +93,7 @@ impl Brake {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Strikes>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,12 +107,12 @@ impl Strikes {
         }
     }
 
-    fn wait(self) -> Duration {
+    fn wait(self, wait_max: Duration) -> Duration {
         let Some(beyond) = self.failures.checked_sub(FREE) else {
             return Duration::ZERO;
         };
         let doubled = 2_u32.checked_pow(beyond).unwrap_or(u32::MAX);
-        WAIT_FIRST.saturating_mul(doubled).min(WAIT_MAX)
+        WAIT_FIRST.saturating_mul(doubled).min(wait_max)
     }
 }
 

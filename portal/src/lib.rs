@@ -3,6 +3,7 @@
 //! A door establishes who asks and puts the question; whether they may is control's to say. Every master serves
 //! everything: writes go to the leader inside, decisions read linearizably, pages show the local state.
 
+mod accounts;
 pub mod agents_door;
 mod api;
 mod asker;
@@ -14,6 +15,7 @@ mod follow;
 mod images;
 mod intake;
 mod live;
+mod login;
 mod masters;
 mod meters;
 mod metrics;
@@ -21,10 +23,13 @@ mod pages;
 mod password;
 mod past;
 mod problem;
+mod qr;
+mod register;
 mod router;
 mod serve;
 mod service;
 mod terminal;
+mod totp;
 mod worker;
 
 pub use dispatch::Dispatcher;

@@ -16,7 +16,7 @@ use maud::Markup;
 use crate::asker::{Asker, holder};
 use crate::dispatch::Waking;
 use crate::meters::{self, Feed};
-use crate::pages::{drill, explain, home, image, master, notice, usage, vcluster, worker};
+use crate::pages::{drill, explain, home, image, master, notice, people, usage, vcluster, worker};
 use crate::serve::Portal;
 use crate::worker::find_vcluster;
 
@@ -59,6 +59,7 @@ fn parts(portal: &Portal, asker: &Asker, page: &str) -> Vec<(String, Markup)> {
         ["drills"] => drill::list_fragments(portal, asker),
         ["drills", id] => drill::show_fragments(portal, asker, id),
         ["workers"] => worker::fragments(asker),
+        ["people"] => people::fragments(asker),
         ["images"] => image::fragments(asker),
         _ => Vec::new(),
     }

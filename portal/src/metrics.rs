@@ -9,10 +9,11 @@ use std::fmt::Write as _;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use docklet_control::account::scope;
 use docklet_control::meter::{GpuNow, Measure, Totals, Usage};
 use docklet_control::model::{Vnode, Worker, WorkerStatus};
 use docklet_control::view::vcluster::show_vnode;
-use docklet_control::{gpus, permit, place};
+use docklet_control::{gpus, place};
 
 use crate::asker::Asker;
 use crate::meters;
@@ -24,7 +25,7 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Result<Response, Problem> {
     let state = &asker.frozen.state;
-    permit::operator(state, asker.actor(), "read metrics")?;
+    scope::check_scrape(state, asker.actor(), "read metrics")?;
     let mut text = Text::default();
     master(&mut text, &portal);
     population(&mut text, state);

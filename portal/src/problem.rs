@@ -80,6 +80,16 @@ impl Problem {
         }
     }
 
+    /// This master hashes as many passwords as it can.
+    pub(crate) fn logins_under_way() -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "logins_under_way",
+            detail: "this master checks many passwords at the moment: try again in a few seconds"
+                .to_owned(),
+        }
+    }
+
     /// The request itself is malformed.
     pub(crate) fn malformed(what: &str, cause: impl ToString) -> Self {
         Refusal::Malformed {

@@ -61,6 +61,7 @@ fn page_routes() -> Router<Portal> {
         .route("/", get(pages::home::show))
         .route("/login", get(pages::login::show).post(pages::login::submit))
         .route("/logout", post(pages::login::leave))
+        .merge(account_pages())
         .route(
             "/vclusters",
             get(pages::vcluster::list).post(pages::vcluster::form::create),
@@ -123,8 +124,8 @@ fn page_routes() -> Router<Portal> {
 
 fn api_routes() -> Router<Portal> {
     Router::new()
-        .route("/login", post(api::session::log_in))
-        .route("/logout", post(api::session::log_out))
+        .route("/login", post(api::access::log_in))
+        .route("/logout", post(api::access::log_out))
         .route("/status", get(api::status::show))
         .route(
             "/vclusters",
@@ -242,7 +243,7 @@ fn api_routes() -> Router<Portal> {
         .route("/workers/gpus", get(api::meter::workers_gpus))
         .route("/workers/{name}/history", get(api::meter::worker_history))
         .route("/tokens", post(api::machine::create_token))
-        .route("/users", post(api::session::create_user))
+        .merge(account_routes())
         .route("/users/{name}/role", put(api::role::set))
         .route("/quotas", get(api::allowance::list))
         .route(
@@ -287,6 +288,82 @@ fn api_routes() -> Router<Portal> {
         )
         .route("/events", get(events::stream))
         .fallback(api::not_found)
+}
+
+/// Pages of accounts, and of people.
+fn account_pages() -> Router<Portal> {
+    Router::new()
+        .route(
+            "/login/code",
+            get(pages::login::ask_code).post(pages::login::submit_code),
+        )
+        .route(
+            "/register",
+            get(pages::register::show).post(pages::register::submit),
+        )
+        .route("/account", get(pages::account::show))
+        .route("/account/profile", post(pages::account::set_profile))
+        .route("/account/password", post(pages::account::change_password))
+        .route("/account/tokens", post(pages::account::create_token))
+        .route(
+            "/account/logins/end-others",
+            post(pages::account::end_others),
+        )
+        .route(
+            "/account/logins/{number}/end",
+            post(pages::account::end_login),
+        )
+        .route("/account/factor/begin", post(pages::account::begin_factor))
+        .route(
+            "/account/factor/confirm",
+            post(pages::account::confirm_factor),
+        )
+        .route(
+            "/account/factor/remove",
+            post(pages::account::remove_factor),
+        )
+        .route("/people", get(pages::people::list))
+        .route("/registration", post(pages::people::set_registration))
+        .route("/requests/{id}", get(pages::people::request))
+        .route("/requests/{id}/{action}", post(pages::people::decide))
+        .route("/people/{name}", get(pages::people::show))
+        .route("/people/{name}/{action}", post(pages::people::change))
+}
+
+/// Accounts and how one gets in.
+fn account_routes() -> Router<Portal> {
+    Router::new()
+        .route(
+            "/registration",
+            get(api::account::registration).put(api::account::set_registration),
+        )
+        .route("/register", post(api::account::register))
+        .route("/applications", get(api::account::applications))
+        .route("/applications/{id}", get(api::account::application))
+        .route("/applications/{id}/approve", post(api::account::approve))
+        .route("/applications/{id}/decline", post(api::account::decline))
+        .route(
+            "/users",
+            get(api::account::users).post(api::account::create_user),
+        )
+        .route(
+            "/users/{name}",
+            get(api::account::user).delete(api::account::delete),
+        )
+        .route("/users/{name}/lock", post(api::account::lock))
+        .route("/users/{name}/unlock", post(api::account::unlock))
+        .route("/users/{name}/profile", put(api::account::set_profile))
+        .route("/users/{name}/password", put(api::account::change_password))
+        .route("/users/{name}/factor", delete(api::account::remove_factor))
+        .route("/factor", post(api::access::begin_factor))
+        .route("/factor/confirm", post(api::access::confirm_factor))
+        .route(
+            "/logins",
+            get(api::access::logins).delete(api::access::end_others),
+        )
+        .route("/logins/{number}", delete(api::access::end))
+        .route("/access-tokens", post(api::access::create_token))
+        .route("/access-tokens/{name}", delete(api::access::revoke_token))
 }
 
 /// Bodies that are passed on as they come, of any length.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum_server::tls_rustls::RustlsConfig;
 use docklet_link::{Credentials, Dialer, keepalive};
@@ -13,8 +14,13 @@ use tokio::sync::Semaphore;
 
 use crate::brake::Brake;
 use crate::dispatch::Dispatcher;
+use crate::login::Noted;
 use crate::meters::Meters;
 use crate::{past, router, service};
+
+/// Who guesses codes knows the password already, and may come from anywhere. Three in a million are right at any moment: at
+/// this pace, through three masters, one day of guessing succeeds once in a hundred. The owner waits for so long, too.
+const CODE_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// What the doors of one master need.
 pub struct PortalConfig {
@@ -40,7 +46,12 @@ pub struct Portal {
     pub(crate) dialer: Dialer,
     pub(crate) credentials: Credentials,
     pub(crate) brake: Brake,
+    /// Of codes, by account alone.
+    pub(crate) code_brake: Brake,
+    /// Of requests for accounts, by address alone.
+    pub(crate) register_brake: Brake,
     pub(crate) meters: Meters,
+    pub(crate) noted: Noted,
     /// Turns to look back.
     pub(crate) looks: Arc<Semaphore>,
 }
@@ -58,7 +69,10 @@ pub async fn serve(config: PortalConfig) -> std::io::Result<()> {
         dispatcher: config.dispatcher,
         name: config.name.into(),
         brake: Brake::default(),
+        code_brake: Brake::waiting(CODE_WAIT_MAX),
+        register_brake: Brake::default(),
         meters: Meters::default(),
+        noted: Noted::default(),
         looks: Arc::new(Semaphore::new(past::LOOKS_MAX)),
     };
     let mut servers = tokio::task::JoinSet::new();

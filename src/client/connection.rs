@@ -210,13 +210,27 @@ pub fn unreachable(server: &str, error: &reqwest::Error) -> Failure {
 
 /// The problem that an answer tells.
 pub async fn refusal(response: Response) -> Failure {
+    refused(response).await.failure
+}
+
+/// A problem, and the code by which programs know it.
+pub struct Refused {
+    pub code: String,
+    pub failure: Failure,
+}
+
+/// The same with its code.
+pub async fn refused(response: Response) -> Refused {
     let status = response.status();
     let problem: Value = response.json().await.unwrap_or_default();
     let detail = problem["detail"].as_str().map(str::to_owned);
-    Failure::new(
-        class(status),
-        detail.unwrap_or_else(|| format!("the master answers {status}")),
-    )
+    Refused {
+        code: problem["code"].as_str().unwrap_or_default().to_owned(),
+        failure: Failure::new(
+            class(status),
+            detail.unwrap_or_else(|| format!("the master answers {status}")),
+        ),
+    }
 }
 
 /// The class of what an answer of this status tells.

@@ -1,22 +1,19 @@
-//! Logging in; accounts.
+//! Logging in.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand, ValueEnum};
-use docklet_control::model::Role;
-use docklet_control::name::Name;
-use reqwest::{Method, StatusCode};
+use clap::Args;
+use reqwest::StatusCode;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::connection::{Connection, http_client, refusal, unreachable};
+use super::connection::{http_client, refused, unreachable};
 use super::context::Context;
-use super::output::{print_receipt, remark};
-use crate::cli::Print;
+use super::output::remark;
 use crate::exit::{Class, Failure};
 
 /// Log in to a cluster and remember it.
@@ -33,6 +30,9 @@ pub struct Login {
     /// File with the password; asked for if absent
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// What your device shows, or a recovery code; asked for if the account has a second factor
+    #[arg(long, value_name = "CODE")]
+    totp_code: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -47,7 +47,8 @@ pub async fn run(login: Login) -> anyhow::Result<ExitCode> {
     }
     let password = password(login.password_file.as_deref())?;
     let (servers, user) = (login.servers, login.user);
-    let context = log_in(servers, ca_pem, user, &password).await?;
+    let code = login.totp_code.as_deref();
+    let context = log_in(servers, ca_pem, user, &password, code).await?;
     let path = context.store()?;
     remark(&format!(
         "Logged in as {}; remembered in {}.",
@@ -63,19 +64,31 @@ pub async fn log_in(
     ca_pem: Option<String>,
     user: String,
     password: &str,
+    code: Option<&str>,
 ) -> anyhow::Result<Context> {
     let client = http_client(ca_pem.as_deref())?;
-    let body = json!({"user": user, "password": password});
+    let mut body = json!({"user": user, "password": password, "code": code});
     let mut last = Failure::new(
         Class::Invalid,
         "no server was given: name one with --server",
     );
     for server in &servers {
-        let sent = client
-            .post(format!("{server}/api/v1/login"))
-            .json(&body)
-            .send()
-            .await;
+        let ask = async |body: &Value| {
+            let request = client.post(format!("{server}/api/v1/login"));
+            request.json(body).send().await
+        };
+        let mut sent = ask(&body).await;
+        if let Ok(response) = &sent
+            && response.status() == StatusCode::UNAUTHORIZED
+            && code.is_none()
+        {
+            let problem = refused(sent?).await;
+            if problem.code != "code_needed" {
+                return Err(problem.failure.into());
+            }
+            body["code"] = ask_code()?.into();
+            sent = ask(&body).await;
+        }
         match sent {
             Ok(response) if response.status().is_success() => {
                 let opened: LoggedIn = response.json().await.context("read the answer")?;
@@ -89,13 +102,22 @@ pub async fn log_in(
             }
             // Another master may have a quorum at hand where this one has none.
             Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
-                last = refusal(response).await;
+                last = refused(response).await.failure;
             }
-            Ok(response) => return Err(refusal(response).await.into()),
+            Ok(response) => return Err(refused(response).await.failure.into()),
             Err(error) => last = unreachable(server, &error),
         }
     }
     Err(last.into())
+}
+
+/// From standard input: it is worth nothing in half a minute, so it may be seen.
+fn ask_code() -> anyhow::Result<String> {
+    remark("Code that your device shows, or a recovery code:");
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    read.context("read the code")?;
+    Ok(line.trim().to_owned())
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
@@ -108,7 +130,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
     })
 }
 
-fn read_certificate(path: &Path) -> anyhow::Result<String> {
+pub fn read_certificate(path: &Path) -> anyhow::Result<String> {
     let text = read(path)?;
     if CertificateDer::from_pem_slice(text.as_bytes()).is_err() {
         let text = format!(
@@ -121,7 +143,7 @@ fn read_certificate(path: &Path) -> anyhow::Result<String> {
 }
 
 /// Servers are named by scheme, host and port alone.
-fn refuse_no_server(server: &str) -> anyhow::Result<()> {
+pub fn refuse_no_server(server: &str) -> anyhow::Result<()> {
     let authority = server.strip_prefix("https://").unwrap_or_default();
     let unfit = |c: char| c.is_whitespace() || c.is_control() || "/?#@\\".contains(c);
     if authority.is_empty() || authority.contains(unfit) {
@@ -135,7 +157,7 @@ fn refuse_no_server(server: &str) -> anyhow::Result<()> {
 }
 
 /// From a file, or from standard input without echo.
-fn password(file: Option<&Path>) -> anyhow::Result<String> {
+pub fn password(file: Option<&Path>) -> anyhow::Result<String> {
     let text = match file {
         Some(path) => read(path)?,
         None => {
@@ -149,88 +171,4 @@ fn password(file: Option<&Path>) -> anyhow::Result<String> {
         }
     };
     Ok(text.trim_end_matches('\n').to_owned())
-}
-
-#[derive(Subcommand)]
-pub enum UserCommand {
-    /// Make an account
-    Create {
-        name: String,
-        /// File with the password; asked for if absent
-        #[arg(long, value_name = "FILE")]
-        password_file: Option<PathBuf>,
-        /// Let it see and change everything
-        #[arg(long)]
-        admin: bool,
-        /// Let it look after masters and workers
-        #[arg(long, conflicts_with = "admin")]
-        operator: bool,
-        #[command(flatten)]
-        print: Print,
-    },
-    /// Say what somebody may do beyond using their own things; it holds at once; for admins
-    Role {
-        name: String,
-        role: RoleWord,
-        #[command(flatten)]
-        print: Print,
-    },
-}
-
-/// Each may do all that those before it may.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum RoleWord {
-    /// Uses their own vclusters
-    User,
-    /// Looks after masters and workers, and enters nobody's vnodes
-    Operator,
-    /// Sees and changes everything
-    Admin,
-}
-
-impl From<RoleWord> for Role {
-    fn from(word: RoleWord) -> Self {
-        match word {
-            RoleWord::User => Self::User,
-            RoleWord::Operator => Self::Operator,
-            RoleWord::Admin => Self::Admin,
-        }
-    }
-}
-
-pub async fn user(command: UserCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        UserCommand::Create {
-            name,
-            password_file,
-            admin,
-            operator,
-            print,
-        } => {
-            let role = match (admin, operator) {
-                (true, _) => Role::Admin,
-                (false, true) => Role::Operator,
-                (false, false) => Role::User,
-            };
-            let password = password(password_file.as_deref())?;
-            let body = json!({"name": name, "password": password, "role": role});
-            let connection = Connection::open()?;
-            let receipt = connection.receipt(Method::POST, "/users", &body).await?;
-            print_receipt(print.format, &receipt)?;
-        }
-        UserCommand::Role { name, role, print } => set_role(&name, role.into(), print).await?,
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn set_role(name: &str, role: Role, format: Print) -> anyhow::Result<()> {
-    // What is no name could be another path.
-    let name = Name::parse("user", name);
-    let name = name.map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
-    let path = format!("/users/{name}/role");
-    let body = json!({"role": role});
-    let receipt = Connection::open()?
-        .receipt(Method::PUT, &path, &body)
-        .await?;
-    print_receipt(format.format, &receipt)
 }

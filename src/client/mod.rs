@@ -1,5 +1,7 @@
 //! The client side: commands that talk to a cluster's public listener.
 
+pub mod access;
+pub mod account;
 pub mod amount;
 pub mod backup;
 pub mod connection;

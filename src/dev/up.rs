@@ -188,6 +188,7 @@ async fn log_in(layout: &Layout) -> anyhow::Result<Connection> {
             Some(ca_pem.clone()),
             user,
             password.trim_end(),
+            None,
         );
         match login.await {
             Ok(context) => return Connection::with(Context { servers, ..context }),

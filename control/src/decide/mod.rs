@@ -1,5 +1,6 @@
 //! Looks at a frozen state and an entry, and answers with what will happen or with a refusal. Changes nothing.
 
+mod account;
 mod drain;
 mod drill;
 mod generation;
@@ -239,6 +240,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Rebalance(command) => rebalance::decide(ground, command),
         Command::Quota(command) => quota::decide(ground, command),
         Command::SetRole { user, role } => role::set(ground, user, *role),
+        Command::Account(command) => account::decide(ground, command),
     }
 }
 

@@ -1,6 +1,6 @@
 //! People: accounts and logins.
 
-use super::{Decision, Ground, in_range, master, plain_text};
+use super::{Decision, Ground, account, in_range, master, plain_text};
 use crate::event::Event;
 use crate::id::{SecretHash, UserId};
 use crate::model::receipt::Subject;
@@ -9,7 +9,7 @@ use crate::name::Name;
 use crate::refusal::Refusal;
 
 /// A login lasts at most 90 days.
-const SESSION_TTL_MS_MAX: u64 = 90 * 24 * 3_600_000;
+pub(super) const SESSION_TTL_MS_RANGE: std::ops::RangeInclusive<u64> = 1_000..=90 * 24 * 3_600_000;
 /// A PHC string of argon2id has about 100 bytes.
 const PASSWORD_HASH_LEN_MAX: usize = 300;
 /// Logins of one person at once; the oldest end when more are opened.
@@ -22,7 +22,7 @@ pub(super) fn create_user(
     password_hash: &str,
 ) -> Result<Decision, Refusal> {
     let name = Name::parse("user", name)?;
-    plain_text("password hash", password_hash, PASSWORD_HASH_LEN_MAX)?;
+    check_hash(password_hash)?;
     if ground.state.user_named(&name).is_some() {
         return Err(Refusal::NameTaken {
             kind: "user".to_owned(),
@@ -49,13 +49,17 @@ pub(super) fn create_user(
     ))
 }
 
+pub(super) fn check_hash(password_hash: &str) -> Result<(), Refusal> {
+    plain_text("password hash", password_hash, PASSWORD_HASH_LEN_MAX)
+}
+
 /// A new password ends every login of that person: whoever knew the old one is out.
 pub(super) fn change_password(
     ground: Ground<'_>,
     user: UserId,
     password_hash: &str,
 ) -> Result<Decision, Refusal> {
-    plain_text("password hash", password_hash, PASSWORD_HASH_LEN_MAX)?;
+    check_hash(password_hash)?;
     if !ground.state.users.contains_key(&user) {
         return Err(Refusal::not_found("user", user));
     }
@@ -63,7 +67,7 @@ pub(super) fn change_password(
         user,
         password_hash: password_hash.to_owned(),
     };
-    let ended = sessions_of(ground, user).into_iter().map(closed);
+    let ended = sessions_ended(ground, user);
     Ok(Decision::new(
         Subject::User(user),
         std::iter::once(changed).chain(ended).collect(),
@@ -80,13 +84,9 @@ pub(super) fn open_session(
     if !ground.state.users.contains_key(&user) {
         return Err(Refusal::CredentialsWrong);
     }
-    in_range("session ttl", ttl_ms, 1_000..=SESSION_TTL_MS_MAX, "ms")?;
-    let mut older = sessions_of(ground, user);
-    older.sort_by_key(|session| std::cmp::Reverse(session.opened_at));
-    let ended = older
-        .into_iter()
-        .skip(SESSIONS_PER_USER_MAX - 1)
-        .map(closed);
+    account::refuse_unproven(ground.state, user, kind)?;
+    in_range("session ttl", ttl_ms, SESSION_TTL_MS_RANGE, "ms")?;
+    let ended = sessions_over(ground, user);
     let session = Session {
         id,
         user,
@@ -129,7 +129,21 @@ pub(super) fn forget_expired(ground: Ground<'_>) -> Decision {
     Decision::quiet(sessions.chain(tokens).chain(replacements).collect())
 }
 
-fn sessions_of(ground: Ground<'_>, user: UserId) -> Vec<&Session> {
+/// Logins that end when one more is opened; tokens of programs are counted for themselves.
+pub(super) fn sessions_over(ground: Ground<'_>, user: UserId) -> impl Iterator<Item = Event> {
+    let mut older = sessions_of(ground, user);
+    older.retain(|session| session.kind != SessionKind::Api);
+    older.sort_by_key(|session| std::cmp::Reverse(session.opened_at));
+    let over = older.into_iter().skip(SESSIONS_PER_USER_MAX - 1);
+    over.map(closed)
+}
+
+/// All logins and tokens of a person end.
+pub(super) fn sessions_ended(ground: Ground<'_>, user: UserId) -> impl Iterator<Item = Event> {
+    sessions_of(ground, user).into_iter().map(closed)
+}
+
+pub(super) fn sessions_of(ground: Ground<'_>, user: UserId) -> Vec<&Session> {
     ground
         .state
         .sessions
@@ -138,7 +152,7 @@ fn sessions_of(ground: Ground<'_>, user: UserId) -> Vec<&Session> {
         .collect()
 }
 
-fn closed(session: &Session) -> Event {
+pub(super) fn closed(session: &Session) -> Event {
     Event::SessionClosed {
         id: session.id,
         user: session.user,

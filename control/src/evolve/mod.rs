@@ -1,6 +1,7 @@
 //! Turns a state and an event into the next state. Never refuses and never chooses: what was decided happens.
 //! An event about something that is not there changes nothing, so that no log can stop a master.
 
+mod account;
 mod drain;
 mod drill;
 mod group;
@@ -42,8 +43,8 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
             user,
             password_hash,
         } => person::password_changed(&mut state, user, password_hash),
-        Event::SessionOpened { session } => state.put_session(session),
-        Event::SessionClosed { id, .. } => state.remove_session(&id),
+        Event::SessionOpened { session } => account::session_opened(&mut state, session),
+        Event::SessionClosed { id, .. } => account::session_closed(&mut state, &id),
         Event::ImageRegistered { image } => image::registered(&mut state, image),
         Event::ImageHeld { digest, worker } => image::held(&mut state, digest, worker),
         Event::ImageLost { digest, worker } => image::lost(&mut state, digest, worker),
@@ -119,6 +120,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::Rebalance(event) => rebalance::evolve(&mut state, at, &event),
         Event::Quota(event) => quota::evolve(&mut state, event),
         Event::RoleSet { user, role } => person::role_set(&mut state, user, role),
+        Event::Account(event) => account::evolve(&mut state, event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}
     }

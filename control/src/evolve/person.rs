@@ -10,8 +10,11 @@ pub(super) fn created(state: &mut State, user: User) {
 }
 
 pub(super) fn password_changed(state: &mut State, user: UserId, password_hash: String) {
-    if let Some(user) = state.users.get_mut(&user) {
-        user.password_hash = password_hash;
+    if let Some(user) = state.users.get(&user).cloned() {
+        state.put_user(User {
+            password_hash,
+            ..user
+        });
     }
 }
 

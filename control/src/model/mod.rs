@@ -1,5 +1,6 @@
 //! What the cluster knows: one file for each noun, plain data without rules.
 
+pub mod account;
 pub mod autopilot;
 pub mod bandwidth;
 pub mod drain;
@@ -32,6 +33,7 @@ pub mod vnode;
 pub mod wishes;
 pub mod worker;
 
+pub use account::{Account, AccountPolicy, Application, Login};
 pub use autopilot::Autopilot;
 pub use bandwidth::{Bandwidth, KbitPerS};
 pub use drain::{Drain, DrainFailure, DrainStage};

@@ -12,6 +12,11 @@ pub enum SessionKind {
     Browser,
     /// A bearer token of the command line or a program.
     Token,
+    /// A token of a program that may do what its scopes say. Since version 3.
+    Api,
+    /// A cookie of a browser whose person has shown their password, and no code yet. It is good for nothing else. Since
+    /// version 3.
+    Unproven,
 }
 
 /// One login. Any master honours it, and closing it ends it on all of them.

@@ -221,6 +221,15 @@ macro_rules! for_each_map {
             put_group_share,
             remove_group_share
         );
+        $with!(Accounts, accounts, UserId, put_account, remove_account);
+        $with!(
+            Applications,
+            applications,
+            LogIndex,
+            put_application,
+            remove_application
+        );
+        $with!(Logins, logins, SecretHash, put_login, remove_login);
     };
 }
 
@@ -240,5 +249,6 @@ macro_rules! for_each_single {
         $with!(UsualHome, usual_home);
         $with!(Rebalance, rebalance);
         $with!(UsualQuota, usual_quota);
+        $with!(AccountPolicy, account_policy);
     };
 }

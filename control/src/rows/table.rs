@@ -61,11 +61,15 @@ pub enum Table {
     UserQuotas = 55,
     GroupQuotas = 56,
     GroupShares = 57,
+    Accounts = 58,
+    Applications = 59,
+    Logins = 60,
+    AccountPolicy = 61,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 57] = [
+    pub const ALL: [Self; 61] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -123,6 +127,10 @@ impl Table {
         Self::UserQuotas,
         Self::GroupQuotas,
         Self::GroupShares,
+        Self::Accounts,
+        Self::Applications,
+        Self::Logins,
+        Self::AccountPolicy,
     ];
 
     /// The table with this number.

@@ -13,12 +13,14 @@ impl State {
 
     pub(crate) fn put_user(&mut self, user: User) {
         self.lookup.user_by_name.insert(user.name.clone(), user.id);
+        self.lookup.accounts.put_user(&user);
         self.users.insert(user.id, user);
     }
 
     pub(crate) fn remove_user(&mut self, id: &UserId) {
         if let Some(user) = self.users.remove(id) {
             self.lookup.user_by_name.remove(&user.name);
+            self.lookup.accounts.remove_user(&user);
         }
     }
 

@@ -17,9 +17,23 @@ impl Tracing<'_> {
             let owners = both(pair).map(|session| session.user);
             self.touched.owners.extend(owners);
         }
+        self.accounts();
         for pair in differing(&self.before.image_quotas, &self.after.image_quotas) {
             self.touched.owners.extend(both(pair).map(|own| own.user));
         }
+    }
+
+    /// Requests concern admins only: they are told of whatever belongs to somebody, and this is nobody's number.
+    fn accounts(&mut self) {
+        const NOBODY: UserId = UserId(0);
+        for pair in differing(&self.before.accounts, &self.after.accounts) {
+            self.touched.owners.extend(both(pair).map(|row| row.user));
+        }
+        for pair in differing(&self.before.logins, &self.after.logins) {
+            self.touched.owners.extend(both(pair).map(|row| row.user));
+        }
+        let mut requests = differing(&self.before.applications, &self.after.applications);
+        self.touched.owners.extend(requests.next().map(|_| NOBODY));
     }
 
     /// Every worker that has vnodes of `owner`.

@@ -1,5 +1,6 @@
 //! What people and programs are shown, as plain data: pages, API and command line all render these.
 
+pub mod account;
 pub mod allowance;
 pub mod drain;
 pub mod drill;

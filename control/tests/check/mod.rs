@@ -1,5 +1,6 @@
 //! A log for tests: each entry is applied and then followed by every check that must hold after any entry.
 
+mod tokens;
 mod views;
 
 use docklet_control::assignment::assignment;
@@ -56,6 +57,7 @@ impl Log {
         check_undo(&self.state, &applied.state, &changed)?;
         check_touched(&self.state, &applied)?;
         views::check(&self.state, &applied)?;
+        tokens::check(&self.state, &entry, &applied)?;
         let broken = invariants::broken_by(&self.state, &applied.state);
         demand(broken.is_empty(), &format!("invariants: {broken:?}"))?;
         self.index = index;

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use docklet_control::account::command::AccountCommand;
+use docklet_control::account::event::AccountEvent;
+use docklet_control::account::refusal::AccountRefusal;
 use docklet_control::command::Command;
 use docklet_control::drain::command::DrainCommand;
 use docklet_control::drain::event::DrainEvent;
@@ -58,6 +61,7 @@ impl Kinds {
             ("drain-commands", count::<DrainCommand>()),
             ("rebalance-commands", count::<RebalanceCommand>()),
             ("quota-commands", count::<QuotaCommand>()),
+            ("account-commands", count::<AccountCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -69,6 +73,7 @@ impl Kinds {
             ("drain-events", count::<DrainEvent>()),
             ("rebalance-events", count::<RebalanceEvent>()),
             ("quota-events", count::<QuotaEvent>()),
+            ("account-events", count::<AccountEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
@@ -76,6 +81,7 @@ impl Kinds {
             ("move-refusals", count::<MoveRefusal>()),
             ("rebalance-refusals", count::<RebalanceRefusal>()),
             ("quota-refusals", count::<QuotaRefusal>()),
+            ("account-refusals", count::<AccountRefusal>()),
             ("tables", Table::ALL.len()),
         ];
         Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
@@ -134,6 +140,9 @@ impl Seen {
         if let Command::Quota(quota) = &entry.command {
             self.one("quota-commands", &name(quota));
         }
+        if let Command::Account(account) = &entry.command {
+            self.one("account-commands", &name(account));
+        }
         if let Command::Move(moving) = &entry.command {
             self.one("move-commands", &name(moving));
         }
@@ -165,6 +174,9 @@ impl Seen {
             }
             if let Event::Quota(quota) = event {
                 self.one("quota-events", &name(quota));
+            }
+            if let Event::Account(account) = event {
+                self.one("account-events", &name(account));
             }
             if let Event::Moved(moved) = event {
                 self.one("move-events", &name(moved));

@@ -1,5 +1,6 @@
 //! Strategies for commands: mostly sensible ones by the right actor, and any by anybody with values that hurt.
 
+pub mod account;
 pub mod drill;
 pub mod group;
 pub mod image;
@@ -49,6 +50,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         6 => moves::asked(),
         3 => rebalance::asked(),
         4 => quota::asked(),
+        5 => account::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -125,7 +127,8 @@ pub fn anything() -> BoxedStrategy<Command> {
         schedule::anything(),
         moves::anything(),
         rebalance::anything(),
-        quota::anything()
+        quota::anything(),
+        account::anything()
     ]
     .boxed()
 }

@@ -1,5 +1,7 @@
 //! The JSON interface, one file for each noun. Refusals are problem+json with control's codes.
 
+pub(crate) mod access;
+pub(crate) mod account;
 pub(crate) mod allowance;
 pub(crate) mod backup;
 pub(crate) mod drain;
@@ -16,7 +18,6 @@ pub(crate) mod quota;
 pub(crate) mod rebalance;
 pub(crate) mod role;
 pub(crate) mod schedule;
-pub(crate) mod session;
 pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod status;

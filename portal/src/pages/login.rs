@@ -1,4 +1,4 @@
-//! Logging in and out.
+//! Logging in and out, in one step or in two.
 
 use std::net::SocketAddr;
 
@@ -6,23 +6,29 @@ use axum::extract::{ConnectInfo, Form, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::Command;
+use docklet_control::Refusal;
 use docklet_control::model::SessionKind;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{check_csrf, document, mark, sentence};
-use crate::asker::{self, Asker, COOKIE, propose, refuse_foreign};
+use crate::asker::{Asker, COOKIE, cookie, propose, refuse_foreign};
+use crate::login::{self, Credentials, Opened};
 use crate::problem::Problem;
+use crate::register;
 use crate::serve::Portal;
 
-pub(crate) async fn show(asker: Option<Asker>) -> Response {
+/// Held by a browser that has shown a password and no code yet.
+const WAITING: &str = "__Host-docklet-login";
+
+pub(crate) async fn show(State(portal): State<Portal>, asker: Option<Asker>) -> Response {
     match asker {
         Some(_) => Redirect::to("/").into_response(),
-        None => page("", None).into_response(),
+        None => page(&portal, "", None).into_response(),
     }
 }
 
-fn page(user: &str, problem: Option<&str>) -> Markup {
+fn page(portal: &Portal, user: &str, problem: Option<&str>) -> Markup {
     let body = html! {
         main.login {
             h1 { (mark()) "Docklet" }
@@ -37,9 +43,31 @@ fn page(user: &str, problem: Option<&str>) -> Markup {
                 input #password name="password" type="password" autocomplete="current-password" required;
                 button.button type="submit" { "Log in" }
             }
+            @if register::policy(portal).registration {
+                p.hint { "No account yet? " a href="/register" { "Ask for one" } }
+            }
         }
     };
     document("Log in", None, body)
+}
+
+fn code_page(problem: Option<&str>) -> Markup {
+    let body = html! {
+        main.login {
+            h1 { (mark()) "Docklet" }
+            @if let Some(problem) = problem {
+                p.notice.refused role="alert" { (sentence(problem)) }
+            }
+            form method="post" action="/login/code" {
+                label for="code" { "Code that your device shows" }
+                input #code name="code" autocomplete="one-time-code" inputmode="numeric" required autofocus aria-describedby="code-hint";
+                p.hint #code-hint { "Six digits; or one of your recovery codes, if the device is lost." }
+                button.button type="submit" { "Go on" }
+            }
+            p.hint { a href="/login" { "Log in as somebody else" } }
+        }
+    };
+    document("Second factor", None, body)
 }
 
 #[derive(Deserialize)]
@@ -55,24 +83,78 @@ pub(crate) async fn submit(
     Form(form): Form<LogIn>,
 ) -> Result<Response, Problem> {
     refuse_foreign(&headers)?;
-    let (client, kind) = (client.ip(), SessionKind::Browser);
-    let opened = asker::log_in(&portal, client, &form.user, form.password, kind).await;
-    let opened = match opened {
-        Ok(opened) => opened,
-        Err(problem) => {
-            let page = page(&form.user, Some(&problem.detail));
-            return Ok((problem.status, page).into_response());
-        }
+    let given = Credentials {
+        name: form.user.clone(),
+        password: form.password,
+        code: None,
     };
-    let (secret, age) = (opened.secret, opened.ttl.as_secs());
-    let cookie =
-        format!("{COOKIE}={secret}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={age}");
+    let opened = login::log_in(&portal, client.ip(), given, SessionKind::Browser).await;
+    Ok(match opened {
+        Ok(opened) => go(&opened),
+        Err(problem) => {
+            let page = page(&portal, &form.user, Some(&problem.detail));
+            (problem.status, page).into_response()
+        }
+    })
+}
+
+/// On to the first page, or to where the code is asked for.
+fn go(opened: &Opened) -> Response {
+    if opened.kind == SessionKind::Unproven {
+        let cookie = held(WAITING, &opened.secret, opened.ttl.as_secs());
+        let headers = [
+            (header::SET_COOKIE, cookie),
+            (header::LOCATION, "/login/code".to_owned()),
+        ];
+        return (StatusCode::SEE_OTHER, headers).into_response();
+    }
     let to = format!("/?after={}", opened.index);
-    Ok((
-        StatusCode::SEE_OTHER,
-        [(header::SET_COOKIE, cookie), (header::LOCATION, to)],
+    let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response();
+    let cookies = [
+        held(COOKIE, &opened.secret, opened.ttl.as_secs()),
+        held(WAITING, "", 0),
+    ];
+    for cookie in cookies {
+        if let Ok(value) = cookie.parse() {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    response
+}
+
+fn held(name: &str, secret: &str, age_s: u64) -> String {
+    format!("{name}={secret}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={age_s}")
+}
+
+pub(crate) async fn ask_code(headers: HeaderMap) -> Response {
+    match cookie(&headers, WAITING) {
+        Some(_) => code_page(None).into_response(),
+        None => Redirect::to("/login").into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Code {
+    code: String,
+}
+
+pub(crate) async fn submit_code(
+    State(portal): State<Portal>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Form(form): Form<Code>,
+) -> Result<Response, Problem> {
+    refuse_foreign(&headers)?;
+    let secret = cookie(&headers, WAITING).ok_or(Refusal::NotLoggedIn)?;
+    Ok(
+        match login::go_on(&portal, client.ip(), &secret, &form.code).await {
+            Ok(opened) => go(&opened),
+            Err(problem) if problem.code == Refusal::NotLoggedIn.code() => {
+                Redirect::to("/login").into_response()
+            }
+            Err(problem) => (problem.status, code_page(Some(&problem.detail))).into_response(),
+        },
     )
-        .into_response())
 }
 
 #[derive(Deserialize)]
@@ -88,9 +170,8 @@ pub(crate) async fn leave(
     check_csrf(&asker, &form.csrf)?;
     let command = Command::CloseSession { id: asker.session };
     propose(&portal, &asker, command).await?;
-    let cookie = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
     let headers = [
-        (header::SET_COOKIE, cookie),
+        (header::SET_COOKIE, held(COOKIE, "", 0)),
         (header::LOCATION, "/login".to_owned()),
     ];
     Ok((StatusCode::SEE_OTHER, headers).into_response())

@@ -1,5 +1,6 @@
 //! Pages, one file for each noun. Forms and links work without JavaScript; what changes is pushed by [`crate::live`].
 
+pub(crate) mod account;
 pub(crate) mod amount;
 pub(crate) mod berth;
 pub(crate) mod drill;
@@ -11,9 +12,11 @@ pub(crate) mod login;
 pub(crate) mod master;
 pub(crate) mod moves;
 pub(crate) mod notice;
+pub(crate) mod people;
 pub(crate) mod port;
 pub(crate) mod quota;
 pub(crate) mod rebalance;
+pub(crate) mod register;
 pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod terminal;
@@ -57,6 +60,7 @@ impl Page<'_> {
                         (self.link("/images", "Images"))
                         (self.link("/past", "Past"))
                         @if quota::looks_after_others(asker) { (self.link("/quotas", "Quotas")) }
+                        @if asker.user.is_admin() { (self.link("/people", "People")) }
                         @if asker.user.operates() {
                             (self.link("/workers", "Workers"))
                             (self.link("/masters", "Masters"))
@@ -67,7 +71,7 @@ impl Page<'_> {
                         span #leader {} "entry " span #entry { (asker.frozen.index) }
                     }
                     div.who {
-                        span.name { (asker.user.name) }
+                        a.name href="/account" { (asker.user.name) }
                         form method="post" action="/logout" {
                             (csrf(asker))
                             button.quiet type="submit" { "Log out" }

@@ -306,7 +306,7 @@ fn abort(ground: Ground<'_>, id: DrillId, reason: &DrillAbort) -> Result<Vec<Dri
         plain_text("a cause", cause, TEXT_BYTES_MAX)?;
     }
     let reason = match ground.entry.actor {
-        Actor::User(user) => DrillAbort::Asked { user },
+        Actor::User(user) | Actor::Token { user, .. } => DrillAbort::Asked { user },
         Actor::Duty | Actor::Door(_) | Actor::Worker(_) => reason.clone(),
     };
     let aborted = DrillEvent::Aborted {

@@ -2,6 +2,7 @@
 //! begins with that missed too much. Every field is named here on purpose, so that no hash of a password, session or
 //! token can slip in.
 
+mod accounts;
 mod diff;
 mod group;
 mod moves;
@@ -32,6 +33,7 @@ pub enum Noun {
     Workers,
     Tokens,
     Users,
+    Applications,
     Groups,
     Sessions,
     Images,
@@ -56,6 +58,7 @@ impl Noun {
             Self::Workers => "workers",
             Self::Tokens => "tokens",
             Self::Users => "users",
+            Self::Applications => "applications",
             Self::Groups => "groups",
             Self::Sessions => "sessions",
             Self::Images => "images",
@@ -107,6 +110,7 @@ pub fn show(state: &State, asker: &User) -> StateView {
     if asker.operates() {
         shown.machines();
         shown.drills();
+        shown.applications();
     }
     shown.people();
     shown.groups();
@@ -126,7 +130,7 @@ pub fn show(state: &State, asker: &User) -> StateView {
 #[must_use]
 pub fn receipts(current: &State, asker: &User, upto: LogIndex) -> BTreeMap<String, Fields> {
     let theirs = |receipt: &&Receipt| match receipt.actor {
-        Actor::User(user) => permit::owns(asker, user),
+        Actor::User(user) | Actor::Token { user, .. } => permit::owns(asker, user),
         Actor::Worker(_) | Actor::Door(_) | Actor::Duty => asker.is_admin(),
     };
     let kept = current.receipts.range(..=upto).rev();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::group::quota;
 use super::scheduling::{labels, rules};
-use super::{Building, Field, Fields, Noun, Shown, rebalance};
+use super::{Building, Field, Fields, Noun, Shown, accounts, rebalance};
 use crate::amount::VnodeSize;
 use crate::id::{Digest, UserId, VclusterId, WorkerId};
 use crate::image::{catalog, copies};
@@ -53,7 +53,8 @@ impl Shown<'_> {
                 .group("bandwidth_ceiling", bandwidth(state.bandwidth_ceiling))
                 .group("autopilot", policy.0)
                 .group("rebalance", rebalance::fields(state))
-                .group_if("quota", state.usual_quota.as_ref().map(quota));
+                .group_if("quota", state.usual_quota.as_ref().map(quota))
+                .text("registration", accounts::registration(state));
             self.add(Noun::Cluster, settings.name.to_string(), "", fields.0);
         }
         for master in state.masters.values() {

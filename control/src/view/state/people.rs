@@ -26,6 +26,7 @@ impl Shown<'_> {
                     "quota",
                     state.user_quotas.get(&user.id).map(|own| quota(&own.quota)),
                 );
+            let fields = self.of_account(fields, user.id);
             self.add(Noun::Users, user.name.to_string(), user.id, fields.0);
         }
         let sessions = state.sessions.values();
@@ -37,12 +38,15 @@ impl Shown<'_> {
             let kind = match session.kind {
                 SessionKind::Browser => "browser",
                 SessionKind::Token => "token",
+                SessionKind::Api => "api",
+                SessionKind::Unproven => "unproven",
             };
             let fields = Building::default()
                 .text("user", self.person(session.user))
                 .text("kind", kind)
                 .number("opened_at", session.opened_at.0)
                 .number("expires_at", session.expires_at.0);
+            let fields = self.of_login(fields, session.id);
             let name = format!("{kind}-{}", session.opened_at.0);
             let name = self.theirs(session.user, &name);
             let other = self

@@ -1,0 +1,289 @@
+//! What a token of a program may do of what its person may: the one table that decides it for every door. It only narrows;
+//! what the person may do says [`crate::permit`].
+
+use crate::account::command::AccountCommand;
+use crate::account::refusal::AccountRefusal;
+use crate::command::{Actor, Command};
+use crate::drill::command::DrillCommand;
+use crate::id::{LogIndex, SecretHash, UnixMs, UserId};
+use crate::image::command::ImageCommand;
+use crate::limit::command::LimitCommand;
+use crate::model::account::{ApiToken, Scope};
+use crate::model::{SessionKind, User};
+use crate::moves::command::MoveCommand;
+use crate::permit;
+use crate::refusal::Refusal;
+use crate::schedule::command::ScheduleCommand;
+use crate::snapshot::command::SnapshotCommand;
+use crate::state::State;
+
+/// What a token must have for a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    Scope(Scope),
+    /// No token ever: what gives access to accounts needs a password.
+    Login,
+    /// It is not for people at all.
+    Machine,
+}
+
+/// The table.
+#[must_use]
+pub fn takes(command: &Command) -> Takes {
+    match command {
+        Command::InitCluster(_)
+        | Command::JoinMaster { .. }
+        | Command::JoinWorker { .. }
+        | Command::DescribeWorker { .. }
+        | Command::MarkWorker { .. }
+        | Command::OpenSession { .. }
+        | Command::ForgetExpired
+        | Command::ReportImage { .. }
+        | Command::PlaceVnodes { .. }
+        | Command::ReportVnodes { .. }
+        | Command::ReportDivergence { .. }
+        | Command::RestoreCluster { .. }
+        | Command::RecoverCluster { .. }
+        | Command::ReportProgram { .. }
+        | Command::RaiseVersion { .. } => Takes::Machine,
+        Command::CreateUser { .. }
+        | Command::ChangePassword { .. }
+        | Command::CloseSession { .. }
+        | Command::SetRole { .. } => Takes::Login,
+        Command::CreateJoinToken { .. }
+        | Command::RemoveMaster { .. }
+        | Command::ReplaceMaster { .. }
+        | Command::SetAutopilot { .. }
+        | Command::RecordBackup
+        | Command::LimitBandwidth { .. }
+        | Command::SetDiskOvercommit { .. }
+        | Command::Group(_)
+        | Command::Drain(_)
+        | Command::Rebalance(_)
+        | Command::Quota(_) => Takes::Scope(Scope::Admin),
+        Command::RegisterImage { .. } => Takes::Scope(Scope::Images),
+        Command::CreateVcluster { .. }
+        | Command::CreateVclusterWith(_)
+        | Command::StartVcluster { .. }
+        | Command::StopVcluster { .. }
+        | Command::ScaleVcluster { .. }
+        | Command::ResizeVcluster { .. }
+        | Command::DeleteVcluster { .. }
+        | Command::AddPort { .. }
+        | Command::RemovePort { .. } => Takes::Scope(Scope::Vclusters),
+        Command::Drill(command) => of_drills(command),
+        Command::Image(command) => of_images(command),
+        Command::Snapshot(command) => of_snapshots(command),
+        Command::Limit(command) => of_limits(command),
+        Command::Schedule(command) => of_scheduling(command),
+        Command::Move(command) => of_moves(command),
+        Command::Account(command) => of_accounts(command),
+    }
+}
+
+fn of_accounts(command: &AccountCommand) -> Takes {
+    match command {
+        AccountCommand::Apply { .. }
+        | AccountCommand::OpenLogin(_)
+        | AccountCommand::NoteUse { .. }
+        | AccountCommand::UpgradeHash { .. }
+        | AccountCommand::ForgetDeclined
+        | AccountCommand::FinishDeletion { .. } => Takes::Machine,
+        AccountCommand::SetRegistration { .. }
+        | AccountCommand::Approve { .. }
+        | AccountCommand::Decline { .. }
+        | AccountCommand::SetProfile { .. }
+        | AccountCommand::Lock { .. }
+        | AccountCommand::Unlock { .. }
+        | AccountCommand::Delete { .. }
+        | AccountCommand::EndLogin { .. }
+        | AccountCommand::EndOtherLogins { .. }
+        | AccountCommand::CreateToken { .. }
+        | AccountCommand::BeginFactor { .. }
+        | AccountCommand::ConfirmFactor { .. }
+        | AccountCommand::RemoveFactor { .. } => Takes::Login,
+    }
+}
+
+fn of_drills(command: &DrillCommand) -> Takes {
+    match command {
+        DrillCommand::Start { .. }
+        | DrillCommand::Abort { .. }
+        | DrillCommand::Probe { .. }
+        | DrillCommand::ReportProbes { .. } => Takes::Scope(Scope::Admin),
+        DrillCommand::Begin { .. }
+        | DrillCommand::TakeOver { .. }
+        | DrillCommand::ReportFault { .. }
+        | DrillCommand::ReportRestore { .. }
+        | DrillCommand::ReportService { .. }
+        | DrillCommand::ReportLoss { .. }
+        | DrillCommand::Check { .. }
+        | DrillCommand::NoteLoss { .. }
+        | DrillCommand::Finish { .. } => Takes::Machine,
+    }
+}
+
+fn of_images(command: &ImageCommand) -> Takes {
+    match command {
+        ImageCommand::Add(_)
+        | ImageCommand::Describe { .. }
+        | ImageCommand::Share { .. }
+        | ImageCommand::Unshare { .. }
+        | ImageCommand::SetVisibility { .. }
+        | ImageCommand::Rename { .. }
+        | ImageCommand::RollBack { .. }
+        | ImageCommand::Save { .. }
+        | ImageCommand::CancelSave { .. }
+        | ImageCommand::ShareWithGroup { .. }
+        | ImageCommand::UnshareFromGroup { .. }
+        | ImageCommand::DeleteVersion { .. }
+        | ImageCommand::Delete { .. } => Takes::Scope(Scope::Images),
+        ImageCommand::Pull { .. }
+        | ImageCommand::SetQuota { .. }
+        | ImageCommand::SetQuotaOf { .. } => Takes::Scope(Scope::Admin),
+        ImageCommand::ReportSave { .. }
+        | ImageCommand::PlaceCopies { .. }
+        | ImageCommand::NameOld
+        | ImageCommand::Forget { .. } => Takes::Machine,
+    }
+}
+
+fn of_snapshots(command: &SnapshotCommand) -> Takes {
+    match command {
+        SnapshotCommand::Take { .. }
+        | SnapshotCommand::Delete { .. }
+        | SnapshotCommand::Restore { .. }
+        | SnapshotCommand::CreateVcluster { .. }
+        | SnapshotCommand::SetSchedule { .. } => Takes::Scope(Scope::Vclusters),
+        SnapshotCommand::Save { .. } => Takes::Scope(Scope::Images),
+        SnapshotCommand::TakeScheduled { .. }
+        | SnapshotCommand::Expire
+        | SnapshotCommand::Report { .. } => Takes::Machine,
+    }
+}
+
+fn of_limits(command: &LimitCommand) -> Takes {
+    match command {
+        LimitCommand::Resize { .. } => Takes::Scope(Scope::Vclusters),
+        LimitCommand::SetBandwidthCeiling { .. }
+        | LimitCommand::SetUsualHome { .. }
+        | LimitCommand::SetHome { .. } => Takes::Scope(Scope::Admin),
+        LimitCommand::Report { .. } => Takes::Machine,
+    }
+}
+
+fn of_scheduling(command: &ScheduleCommand) -> Takes {
+    match command {
+        ScheduleCommand::SetRules { .. } => Takes::Scope(Scope::Vclusters),
+        ScheduleCommand::Label { .. }
+        | ScheduleCommand::Cordon { .. }
+        | ScheduleCommand::Uncordon { .. } => Takes::Scope(Scope::Admin),
+        ScheduleCommand::ReportFences { .. } | ScheduleCommand::RestartLost { .. } => {
+            Takes::Machine
+        }
+    }
+}
+
+fn of_moves(command: &MoveCommand) -> Takes {
+    match command {
+        MoveCommand::Begin { .. } | MoveCommand::Cancel { .. } => Takes::Scope(Scope::Vclusters),
+        MoveCommand::BeginAll { .. }
+        | MoveCommand::Expire
+        | MoveCommand::Report { .. }
+        | MoveCommand::ReportCheckpointing { .. } => Takes::Machine,
+    }
+}
+
+/// Refuses what the scopes of a token do not say. Whoever comes without one is not narrowed.
+///
+/// # Errors
+/// `ScopeMissing`, `LoginNeeded`, or `NotLoggedIn` if the token has ended.
+pub fn check(state: &State, actor: Actor, command: &Command) -> Result<(), Refusal> {
+    let Some(token) = narrowing(state, actor)? else {
+        return Ok(());
+    };
+    match takes(command) {
+        Takes::Scope(scope) => demand(token, scope, command.name()),
+        Takes::Login => Err(AccountRefusal::LoginNeeded {
+            action: command.name().to_owned(),
+        }
+        .into()),
+        // Permit says that it is not for people.
+        Takes::Machine => Ok(()),
+    }
+}
+
+/// Refuses a look, or a way into a vnode, that the scopes of a token do not say.
+///
+/// # Errors
+/// The same.
+pub fn check_look(state: &State, actor: Actor, scope: Scope, what: &str) -> Result<(), Refusal> {
+    match narrowing(state, actor)? {
+        Some(token) => demand(token, scope, what),
+        None => Ok(()),
+    }
+}
+
+/// Whoever may read `/metrics`: an admin, also by a token that has the scope for it and no other.
+///
+/// # Errors
+/// `NotPermitted` or `ScopeMissing`.
+pub fn check_scrape(state: &State, actor: Actor, what: &str) -> Result<(), Refusal> {
+    check_look(state, actor, Scope::Metrics, what)?;
+    let whole = match actor {
+        Actor::Token { user, .. } => Actor::User(user),
+        Actor::User(_) | Actor::Worker(_) | Actor::Door(_) | Actor::Duty => actor,
+    };
+    permit::admin(state, whole, what).map(|_| ())
+}
+
+/// Who acts with a secret: as whom, and what they are then.
+///
+/// # Errors
+/// `NotLoggedIn` if it has ended or is good for nothing yet, or why the account may not be used.
+pub fn bearer(state: &State, id: SecretHash, now: UnixMs) -> Result<(Actor, &User), Refusal> {
+    let session = state.sessions.get(&id);
+    let session = session.filter(|session| session.expires_at > now);
+    let session = session.ok_or(Refusal::NotLoggedIn)?;
+    let user = session.user;
+    let actor = match session.kind {
+        SessionKind::Browser | SessionKind::Token => Actor::User(user),
+        SessionKind::Api => {
+            let login = state.logins.get(&id).ok_or(Refusal::NotLoggedIn)?;
+            let number = login.number;
+            Actor::Token { user, number }
+        }
+        SessionKind::Unproven => return Err(Refusal::NotLoggedIn),
+    };
+    Ok((actor, permit::person(state, actor)?))
+}
+
+fn demand(token: &ApiToken, scope: Scope, action: &str) -> Result<(), Refusal> {
+    if token.scopes.contains(&scope) {
+        return Ok(());
+    }
+    Err(AccountRefusal::ScopeMissing {
+        action: action.to_owned(),
+        needed: scope.word().to_owned(),
+    }
+    .into())
+}
+
+/// The token by which somebody acts, if it is by one.
+fn narrowing(state: &State, actor: Actor) -> Result<Option<&ApiToken>, Refusal> {
+    match actor {
+        Actor::Token { user, number } => {
+            let token = of(state, user, number);
+            Ok(Some(token.ok_or(Refusal::NotLoggedIn)?))
+        }
+        Actor::User(_) | Actor::Worker(_) | Actor::Door(_) | Actor::Duty => Ok(None),
+    }
+}
+
+/// The token of that number, if it is this person's.
+#[must_use]
+pub fn of(state: &State, user: UserId, number: LogIndex) -> Option<&ApiToken> {
+    let login = state.login_numbered(number)?;
+    let login = Some(login).filter(|login| login.user == user)?;
+    login.token.as_ref()
+}

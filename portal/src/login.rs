@@ -1,0 +1,332 @@
+//! Logging in: name and password, and a code where the account has a second factor.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use docklet_control::account::command::{AccountCommand, NewLogin, Proof};
+use docklet_control::account::refusal::AccountRefusal;
+use docklet_control::account::scope;
+use docklet_control::account::standing::admit;
+use docklet_control::id::{LogIndex, RequestId, SecretHash, UserId};
+use docklet_control::model::account::{Application, LoginWay, SecondFactor};
+use docklet_control::model::{Receipt, SessionKind, User};
+use docklet_control::name::Name;
+use docklet_control::{Actor, Command, Refusal, State, version};
+use sha2::{Digest, Sha256};
+
+use crate::asker::{OWN_WRITE_DEADLINE, WRITE_DEADLINE, now};
+use crate::brake::Attempt;
+use crate::password;
+use crate::problem::Problem;
+use crate::serve::Portal;
+use crate::totp;
+
+/// A login by browser lasts this long, one by command line longer.
+const BROWSER_TTL: Duration = Duration::from_secs(12 * 3_600);
+const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// So long a login waits for its code.
+const UNPROVEN_TTL: Duration = Duration::from_secs(300);
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// A fresh session: its secret and when it ends.
+pub(crate) struct Opened {
+    pub(crate) secret: String,
+    pub(crate) index: LogIndex,
+    pub(crate) ttl: Duration,
+    pub(crate) kind: SessionKind,
+}
+
+/// Who somebody says they are.
+pub(crate) struct Credentials {
+    pub(crate) name: String,
+    pub(crate) password: String,
+    /// What their device shows, or a recovery code.
+    pub(crate) code: Option<String>,
+}
+
+/// Checks name and password and opens a session. Whoever has a second factor and gave no code gets one that only waits for
+/// it, in a browser; a program is told.
+pub(crate) async fn log_in(
+    portal: &Portal,
+    client: IpAddr,
+    given: Credentials,
+    kind: SessionKind,
+) -> Result<Opened, Problem> {
+    let attempt = attempt(portal, &given.name, client).await?;
+    let state = portal.master.read(OWN_WRITE_DEADLINE).await?.state;
+    let found = Found::of(&state, &given.name);
+    let hash = found.as_ref().map(|found| found.hash().to_owned());
+    let fits = password::verify(given.password.clone(), hash).await?;
+    let Some(found) = found.filter(|_| fits) else {
+        attempt.failed(Instant::now());
+        return Err(Refusal::CredentialsWrong.into());
+    };
+    attempt.passed();
+    let user = match found {
+        Found::User(user) => user.clone(),
+        Found::Application(application) => return Err(standing_of(application).into()),
+    };
+    // Only who knows the password is told.
+    admit(&state, user.id).map_err(Refusal::from)?;
+    let account = state.account_of(user.id);
+    let new = |kind, proof| Opening {
+        user: user.id,
+        kind,
+        proof,
+        after: None,
+    };
+    let code = given.code.filter(|code| !code.trim().is_empty());
+    let opened = match (account.confirmed_factor(), code) {
+        (None, _) => open(portal, client, new(kind, Proof::Nothing)).await?,
+        (Some(factor), Some(code)) => {
+            let proof = prove(portal, &user, factor, &code).await?;
+            open(portal, client, new(kind, proof)).await?
+        }
+        (Some(_), None) if kind == SessionKind::Browser => {
+            open(portal, client, new(SessionKind::Unproven, Proof::Nothing)).await?
+        }
+        (Some(_), None) => return Err(Refusal::from(AccountRefusal::CodeNeeded).into()),
+    };
+    if password::is_outdated(&user.password_hash) {
+        tokio::spawn(upgrade(portal.clone(), user, given.password));
+    }
+    Ok(opened)
+}
+
+/// Goes on with a login that waits for a code.
+pub(crate) async fn go_on(
+    portal: &Portal,
+    client: IpAddr,
+    secret: &str,
+    code: &str,
+) -> Result<Opened, Problem> {
+    let state = portal.master.read(OWN_WRITE_DEADLINE).await?.state;
+    let id = hash_of(secret);
+    let waiting = state.sessions.get(&id);
+    let waiting = waiting
+        .filter(|session| session.kind == SessionKind::Unproven && session.expires_at > now());
+    let user = waiting.and_then(|session| state.users.get(&session.user));
+    let user = user.ok_or(Refusal::NotLoggedIn)?;
+    let account = state.account_of(user.id);
+    let proof = match account.confirmed_factor() {
+        Some(factor) => prove(portal, user, factor, code).await?,
+        // It was removed meanwhile.
+        None => Proof::Nothing,
+    };
+    let opening = Opening {
+        user: user.id,
+        kind: SessionKind::Browser,
+        proof,
+        after: Some(id),
+    };
+    open(portal, client, opening).await
+}
+
+/// Whether it is the password of somebody who is logged in already, with the code if there is a second factor: for what a
+/// session alone is not enough for.
+pub(crate) async fn confirm(
+    portal: &Portal,
+    client: IpAddr,
+    user: &User,
+    password: String,
+    code: Option<&str>,
+) -> Result<Proof, Problem> {
+    let attempt = attempt(portal, user.name.as_str(), client).await?;
+    let state = portal.master.read(OWN_WRITE_DEADLINE).await?.state;
+    let current = state.users.get(&user.id).ok_or(Refusal::NotLoggedIn)?;
+    if !password::verify(password, Some(current.password_hash.clone())).await? {
+        attempt.failed(Instant::now());
+        return Err(Refusal::CredentialsWrong.into());
+    }
+    attempt.passed();
+    let account = state.account_of(user.id);
+    match (account.confirmed_factor(), code) {
+        (None, _) => Ok(Proof::Nothing),
+        (Some(factor), Some(code)) => prove(portal, user, factor, code).await,
+        (Some(_), None) => Err(Refusal::from(AccountRefusal::CodeNeeded).into()),
+    }
+}
+
+/// Waits for as long as the brake says.
+async fn attempt(portal: &Portal, name: &str, client: IpAddr) -> Result<Attempt, Problem> {
+    let attempt = portal.brake.attempt(name, client, Instant::now());
+    let attempt = attempt.ok_or_else(Problem::too_many_logins)?;
+    tokio::time::sleep(attempt.wait).await;
+    Ok(attempt)
+}
+
+/// What a code proves. Whoever is here knows the password: guesses are counted by account alone, wherever they come from.
+async fn prove(
+    portal: &Portal,
+    user: &User,
+    factor: &SecondFactor,
+    code: &str,
+) -> Result<Proof, Problem> {
+    let anywhere = Ipv4Addr::UNSPECIFIED.into();
+    let attempt = portal
+        .code_brake
+        .attempt(user.name.as_str(), anywhere, Instant::now());
+    let attempt = attempt.ok_or_else(Problem::too_many_logins)?;
+    tokio::time::sleep(attempt.wait).await;
+    let Some(proof) = totp::proof(factor, code, now()) else {
+        attempt.failed(Instant::now());
+        return Err(Refusal::from(AccountRefusal::CodeWrong).into());
+    };
+    attempt.passed();
+    Ok(proof)
+}
+
+/// Whom a name means at the login.
+enum Found<'s> {
+    User(&'s User),
+    /// Nobody yet: they asked to be.
+    Application(&'s Application),
+}
+
+impl<'s> Found<'s> {
+    fn of(state: &'s State, name: &str) -> Option<Self> {
+        let name = Name::parse("user", name).ok()?;
+        let user = state
+            .user_named(&name)
+            .filter(|user| match state.account_of(user.id).way {
+                LoginWay::Local => true,
+            });
+        let application = || state.application_named(&name).map(Self::Application);
+        user.map(Self::User).or_else(application)
+    }
+
+    fn hash(&self) -> &str {
+        match self {
+            Self::User(user) => &user.password_hash,
+            Self::Application(application) => &application.password_hash,
+        }
+    }
+}
+
+fn standing_of(application: &Application) -> Refusal {
+    let refusal = match &application.declined {
+        None => AccountRefusal::ApplicationWaits,
+        Some(verdict) => AccountRefusal::ApplicationDeclined {
+            reason: verdict.reason.clone(),
+        },
+    };
+    refusal.into()
+}
+
+struct Opening {
+    user: UserId,
+    kind: SessionKind,
+    proof: Proof,
+    after: Option<SecretHash>,
+}
+
+async fn open(portal: &Portal, client: IpAddr, opening: Opening) -> Result<Opened, Problem> {
+    let kind = opening.kind;
+    let secret = fresh_secret();
+    let ttl = match kind {
+        SessionKind::Browser => BROWSER_TTL,
+        SessionKind::Token | SessionKind::Api => TOKEN_TTL,
+        SessionKind::Unproven => UNPROVEN_TTL,
+    };
+    let new = NewLogin {
+        user: opening.user,
+        id: hash_of(&secret),
+        kind,
+        ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+        from: client.to_canonical().to_string(),
+        proof: opening.proof,
+        after: opening.after,
+    };
+    let plain = Command::OpenSession {
+        user: new.user,
+        id: new.id,
+        kind,
+        ttl_ms: new.ttl_ms,
+    };
+    let command = Command::Account(AccountCommand::OpenLogin(new));
+    // What the cluster has not come to yet is left out.
+    let known = version::check(&portal.master.local().state, &command).is_ok();
+    let receipt = propose(portal, if known { command } else { plain }).await?;
+    Ok(Opened {
+        secret,
+        index: receipt.index,
+        ttl,
+        kind,
+    })
+}
+
+/// The same password under a stronger hash. Nothing is lost if it fails: the next login tries again.
+async fn upgrade(portal: Portal, user: User, password: String) {
+    let Ok(password_hash) = password::hash_in_turn(password).await else {
+        return;
+    };
+    let command = Command::Account(AccountCommand::UpgradeHash {
+        user: user.id,
+        from: hash_of(&user.password_hash),
+        password_hash,
+    });
+    if version::check(&portal.master.local().state, &command).is_ok()
+        && let Err(problem) = propose(&portal, command).await
+    {
+        tracing::info!(user = %user.id, problem = problem.detail, "a password's hash stays as it is for now");
+    }
+}
+
+/// Tokens whose use this master has noted, and the day of that: many requests come before the first is in the log.
+#[derive(Clone, Default)]
+pub(crate) struct Noted(Arc<Mutex<HashMap<LogIndex, u64>>>);
+
+impl Noted {
+    /// Whether it is news that the token was used on that day.
+    fn is_news(&self, number: LogIndex, day: u64) -> bool {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.len() > NOTED_MAX {
+            noted.clear();
+        }
+        noted.insert(number, day) != Some(day)
+    }
+}
+
+/// More than anybody has in use; then it begins anew.
+const NOTED_MAX: usize = 10_000;
+
+/// Notes that a token is in use, once a day.
+pub(crate) fn note_use(portal: &Portal, state: &State, actor: Actor) {
+    let Actor::Token { user, number } = actor else {
+        return;
+    };
+    let token = scope::of(state, user, number);
+    let used = token.and_then(|token| token.used_day);
+    let today = now().0 / DAY_MS;
+    if used.is_some_and(|day| day >= today) || !portal.noted.is_news(number, today) {
+        return;
+    }
+    let portal = portal.clone();
+    tokio::spawn(async move {
+        let command = Command::Account(AccountCommand::NoteUse { number });
+        // Another master notes it, or this one tomorrow, if there is no quorum now.
+        drop(propose(&portal, command).await);
+    });
+}
+
+/// In the name of this door.
+pub(crate) async fn propose(portal: &Portal, command: Command) -> Result<Receipt, Problem> {
+    let actor = Actor::Door(portal.master.id());
+    let request = RequestId::issued(portal.master.local().index, rand::random());
+    let proposed = portal
+        .master
+        .propose(actor, request, command, WRITE_DEADLINE);
+    Ok(proposed.await?)
+}
+
+/// What a browser or a program holds.
+pub(crate) fn fresh_secret() -> String {
+    hex::encode(rand::random::<[u8; 32]>())
+}
+
+/// What the log keeps of a secret.
+pub(crate) fn hash_of(secret: &str) -> SecretHash {
+    SecretHash(Sha256::digest(secret.as_bytes()).into())
+}

@@ -1,0 +1,323 @@
+//! How one gets in: logins, tokens of programs, second factors.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Subcommand, ValueEnum};
+use docklet_control::id::LogIndex;
+use docklet_control::model::SessionKind;
+use docklet_control::model::account::Scope;
+use docklet_control::name::Name;
+use docklet_control::view::account::LoginView;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::account::path;
+use super::connection::Connection;
+use super::login::password;
+use super::output::{Format, Rows, instant, line, print, print_receipt, remark};
+use crate::cli::Print;
+use crate::exit::{Class, Failure};
+
+const DAY_S: u64 = 24 * 3_600;
+
+#[derive(Subcommand)]
+pub enum SessionCommand {
+    /// List where you are logged in; for admins also somebody else
+    List {
+        /// Whose; yours if not given
+        #[arg(long)]
+        user: Option<String>,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// End one login, or all others with all tokens
+    End {
+        /// Its number, as `docklet session list` shows it
+        #[arg(required_unless_present = "others")]
+        number: Option<LogIndex>,
+        /// All but this one, and all tokens
+        #[arg(long, conflicts_with = "number")]
+        others: bool,
+        /// Whose; yours if not given
+        #[arg(long)]
+        user: Option<String>,
+        #[command(flatten)]
+        print: Print,
+    },
+}
+
+pub async fn session(command: SessionCommand) -> anyhow::Result<ExitCode> {
+    let connection = Connection::open()?;
+    match command {
+        SessionCommand::List { user, print } => {
+            let logins = logins(&connection, user.as_deref()).await?;
+            let others = logins
+                .into_iter()
+                .filter(|view| view.kind != SessionKind::Api);
+            list(others, print)?;
+        }
+        SessionCommand::End {
+            number,
+            user,
+            print,
+            ..
+        } => {
+            let place = number.map_or_else(String::new, |number| format!("/{number}"));
+            let path = format!("/logins{place}{}", whose(user.as_deref())?);
+            let receipt = connection
+                .receipt(Method::DELETE, &path, &Value::Null)
+                .await?;
+            print_receipt(print.format, &receipt)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn whose(user: Option<&str>) -> anyhow::Result<String> {
+    let Some(user) = user else {
+        return Ok(String::new());
+    };
+    let name = Name::parse("user", user);
+    let name = name.map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
+    Ok(format!("?user={name}"))
+}
+
+async fn logins(connection: &Connection, user: Option<&str>) -> anyhow::Result<Vec<LoginView>> {
+    let path = format!("/logins{}", whose(user)?);
+    connection.get(&path).await
+}
+
+fn list(logins: impl Iterator<Item = LoginView>, format: Print) -> anyhow::Result<()> {
+    let logins: Vec<LoginView> = logins.collect();
+    print(format.format, &logins, |logins| {
+        let mut rows = Rows::new(&["login", "kind", "from", "since", "until", ""]);
+        for view in logins {
+            let kind = match view.kind {
+                SessionKind::Browser => "browser",
+                SessionKind::Token => "command line",
+                SessionKind::Api => "token",
+                SessionKind::Unproven => "waits for a code",
+            };
+            rows.add([
+                number(view),
+                kind.to_owned(),
+                view.from.clone(),
+                instant(view.opened_at),
+                instant(view.expires_at),
+                if view.this { "this one" } else { "" }.to_owned(),
+            ]);
+        }
+        rows
+    })
+}
+
+fn number(view: &LoginView) -> String {
+    view.number
+        .map_or_else(|| "-".to_owned(), |number| number.to_string())
+}
+
+/// As [`Scope`], for the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Allowed {
+    /// Look at everything that you see
+    Read,
+    /// Make, change and delete vclusters, ports, snapshots, moves
+    Vclusters,
+    /// Run programs and open terminals in vnodes
+    Terminals,
+    /// Add, change, share and delete images
+    Images,
+    /// Read /metrics; of admins
+    Metrics,
+    /// Your role counts; of admins
+    Admin,
+}
+
+impl Allowed {
+    fn scope(self) -> Scope {
+        match self {
+            Self::Read => Scope::Read,
+            Self::Vclusters => Scope::Vclusters,
+            Self::Terminals => Scope::Terminals,
+            Self::Images => Scope::Images,
+            Self::Metrics => Scope::Metrics,
+            Self::Admin => Scope::Admin,
+        }
+    }
+}
+
+#[derive(Subcommand)]
+pub enum TokenCommand {
+    /// Make a token for a program that works for you; it is printed this once
+    Create {
+        name: String,
+        /// What it may do; may be given several times
+        #[arg(long = "scope", value_enum, required = true)]
+        scopes: Vec<Allowed>,
+        /// Days for which it is good, at most 366
+        #[arg(long, default_value_t = 30)]
+        days: u64,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// List your tokens; for admins also somebody else's
+    List {
+        /// Whose; yours if not given
+        #[arg(long)]
+        user: Option<String>,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// End a token of yours
+    Revoke {
+        name: String,
+        #[command(flatten)]
+        print: Print,
+    },
+}
+
+pub async fn token(command: TokenCommand) -> anyhow::Result<ExitCode> {
+    let connection = Connection::open()?;
+    match command {
+        TokenCommand::Create {
+            name,
+            scopes,
+            days,
+            print,
+        } => {
+            let scopes: Vec<Scope> = scopes.into_iter().map(Allowed::scope).collect();
+            let ttl_s = days.saturating_mul(DAY_S);
+            let body = json!({"name": name, "scopes": scopes, "ttl_s": ttl_s});
+            let made: Value = connection
+                .change(Method::POST, "/access-tokens", &body)
+                .await?;
+            let token = made["token"].as_str().unwrap_or_default();
+            match print.format {
+                // Alone on its line, so that it can be handed to a program as it is.
+                Format::Table => line(token),
+                Format::Json => line(&made.to_string()),
+            }
+            remark("This token is shown this once: keep it where only the program finds it.");
+        }
+        TokenCommand::List { user, print } => {
+            let logins = logins(&connection, user.as_deref()).await?;
+            let tokens = logins
+                .into_iter()
+                .filter(|view| view.kind == SessionKind::Api);
+            tokens_table(tokens, print)?;
+        }
+        TokenCommand::Revoke { name, print } => {
+            let name = Name::parse("token", &name);
+            let name = name.map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
+            let path = format!("/access-tokens/{name}");
+            let receipt = connection
+                .receipt(Method::DELETE, &path, &Value::Null)
+                .await?;
+            print_receipt(print.format, &receipt)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tokens_table(tokens: impl Iterator<Item = LoginView>, format: Print) -> anyhow::Result<()> {
+    let tokens: Vec<LoginView> = tokens.collect();
+    print(format.format, &tokens, |tokens| {
+        let mut rows = Rows::new(&["token", "scopes", "made", "until", "last used"]);
+        for view in tokens {
+            let scopes: Vec<&str> = view.scopes.iter().map(|scope| scope.word()).collect();
+            rows.add([
+                view.name.clone().unwrap_or_default(),
+                scopes.join(", "),
+                instant(view.opened_at),
+                instant(view.expires_at),
+                view.used_day.map_or_else(|| "never".to_owned(), day),
+            ]);
+        }
+        rows
+    })
+}
+
+fn day(day: u64) -> String {
+    let at = docklet_control::id::UnixMs(day * DAY_S * 1_000);
+    instant(at).split(' ').next().unwrap_or_default().to_owned()
+}
+
+#[derive(Subcommand)]
+pub enum FactorCommand {
+    /// Get a secret for your device; it counts when you confirm it
+    Begin(Print),
+    /// Confirm it with a code that the device shows; prints recovery codes, this once
+    Confirm {
+        code: String,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Remove your second factor; for admins that of somebody who has lost the device
+    Remove {
+        /// Whose; yours if not given
+        #[arg(long)]
+        user: Option<String>,
+        /// What your device shows, or a recovery code; of your own
+        #[arg(long, value_name = "CODE")]
+        totp_code: Option<String>,
+        /// File with your password; asked for if absent
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+        #[command(flatten)]
+        print: Print,
+    },
+}
+
+pub async fn factor(connection: &Connection, command: FactorCommand) -> anyhow::Result<()> {
+    match command {
+        FactorCommand::Begin(print) => {
+            let begun: Value = connection
+                .change(Method::POST, "/factor", &Value::Null)
+                .await?;
+            match print.format {
+                Format::Table => line(begun["uri"].as_str().unwrap_or_default()),
+                Format::Json => line(&begun.to_string()),
+            }
+            remark("Give this to an authenticator app, then: docklet user factor confirm CODE");
+            Ok(())
+        }
+        FactorCommand::Confirm { code, print } => {
+            let body = json!({"code": code});
+            let confirmed: Value = connection
+                .change(Method::POST, "/factor/confirm", &body)
+                .await?;
+            let codes = confirmed["recovery"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            match print.format {
+                Format::Table => codes.iter().filter_map(Value::as_str).for_each(line),
+                Format::Json => line(&confirmed.to_string()),
+            }
+            remark(
+                "Each of these is good for one login if the device is lost. They are shown this once.",
+            );
+            Ok(())
+        }
+        FactorCommand::Remove {
+            user,
+            totp_code,
+            password_file,
+            print,
+        } => {
+            let own = user
+                .as_ref()
+                .is_none_or(|user| *user == connection.context.user);
+            let body = if own {
+                json!({"password": password(password_file.as_deref())?, "code": totp_code})
+            } else {
+                json!({})
+            };
+            let user = user.unwrap_or_else(|| connection.context.user.clone());
+            let path = format!("{}/factor", path(&user)?);
+            let receipt = connection.receipt(Method::DELETE, &path, &body).await?;
+            print_receipt(print.format, &receipt)
+        }
+    }
+}
