@@ -152,7 +152,7 @@ test("an operator looks after machines, enters nothing, and is demoted at once",
   op.refused(["vc", "stop", String(lab.id)], /no vcluster/);
   op.refused(["snapshot", "list", String(lab.id)], /no vcluster/);
   assert.match(op.run("explain", String(lab.id)), /Quota: It is not in the way/);
-  op.run("vc", "move", `${lab.id}/host-0`, worker === "w1" ? "w2" : "w1", "--wait");
+  op.run("vc", "move", `${lab.id}/host-0`, "--to", worker === "w1" ? "w2" : "w1", "--wait");
   assert.notEqual(ada.json("vc", "show", "lab").vnodes[0].worker, worker);
   // Through whichever master, the state says what somebody may.
   cluster.run("user", "role", "op", "user");

@@ -1,5 +1,7 @@
 //! Who may ask for what and see what: the one table that every door asks, by way of decide and the views.
 
+mod events;
+
 use crate::account::command::AccountCommand;
 use crate::account::scope;
 use crate::account::standing::admit;
@@ -13,7 +15,7 @@ use crate::image::command::ImageCommand;
 use crate::limit::command::LimitCommand;
 use crate::model::account::Scope;
 use crate::model::drill::Prober;
-use crate::model::{Group, JoinRole, Port, PublicPort, User, Vcluster, Vnode};
+use crate::model::{Group, JoinRole, Port, PublicPort, Quota, User, Vcluster, Vnode};
 use crate::moves::command::MoveCommand;
 use crate::name::Name;
 use crate::quota::command::QuotaCommand;
@@ -23,8 +25,13 @@ use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::{SnapshotCommand, SnapshotOf};
 use crate::state::State;
 
-/// What refusals say of what takes an operator.
-const OPERATOR: &str = "the role operator or admin";
+/// What refusals say of what takes an operator: they are kept, and before there were operators they said something else.
+fn operator_role(state: &State) -> &'static str {
+    if state.version() < Quota::SINCE {
+        return "the role admin";
+    }
+    "the role operator or admin"
+}
 
 /// What an actor must be for a command.
 enum Needs<'c> {
@@ -290,7 +297,7 @@ pub fn check(state: &State, actor: Actor, command: &Command) -> Result<(), Refus
         Needs::Admin => allowed_if(person(state, actor)?.is_admin(), "the role admin"),
         Needs::OperatorOrDuty if actor == Actor::Duty => Ok(()),
         Needs::Operator | Needs::OperatorOrDuty => {
-            allowed_if(person(state, actor)?.operates(), OPERATOR)
+            allowed_if(person(state, actor)?.operates(), operator_role(state))
         }
         Needs::ManagerOf(group) => {
             let asker = person(state, actor)?;
@@ -348,7 +355,8 @@ pub fn admin<'s>(state: &'s State, actor: Actor, action: &str) -> Result<&'s Use
 /// # Errors
 /// `NotLoggedIn`, or `NotPermitted` naming `action`.
 pub fn operator<'s>(state: &'s State, actor: Actor, action: &str) -> Result<&'s User, Refusal> {
-    ranked(state, actor, action, User::operates, OPERATOR)
+    let needed = operator_role(state);
+    ranked(state, actor, action, User::operates, needed)
 }
 
 fn ranked<'s>(
@@ -467,130 +475,12 @@ pub fn visible_change(asker: &User, change: &Change) -> Option<Change> {
     let events: Vec<Event> = change
         .events
         .iter()
-        .filter(|event| sees(asker, event))
+        .filter(|event| events::sees(asker, event))
         .cloned()
-        .map(without_secrets)
+        .map(events::without_secrets)
         .collect();
     (!events.is_empty()).then(|| Change {
         events,
         ..change.clone()
     })
-}
-
-/// Whom an event concerns: an admin sees all, an operator what is about machines and where vnodes are, a person what is about
-/// them or theirs, everybody the images.
-fn sees(asker: &User, event: &Event) -> bool {
-    match event {
-        Event::UserCreated { user } => owns(asker, user.id),
-        Event::PasswordChanged { user, .. } | Event::SessionClosed { user, .. } => {
-            owns(asker, *user)
-        }
-        Event::SessionOpened { session } => owns(asker, session.user),
-        Event::NetworkCreated { network } => watches(asker, network.owner),
-        Event::VclusterCreated { vcluster } => watches(asker, vcluster.owner),
-        Event::VclusterWantedChanged { about, .. }
-        | Event::VclusterDeleted { about }
-        | Event::VclusterWished { about, .. } => watches(asker, about.owner),
-        Event::VnodeCreated { vnode } => watches(asker, vnode.owner),
-        Event::VnodeWantedChanged { about, .. }
-        | Event::VnodePlaced { about, .. }
-        | Event::VnodeUnplaceable { about, .. }
-        | Event::VnodeSeen { about, .. }
-        | Event::VnodeRemoved { about }
-        | Event::VnodeWished { about, .. }
-        | Event::GpusGiven { about, .. } => watches(asker, about.owner),
-        Event::PortRemoved { about, .. } => owns(asker, about.owner),
-        Event::PortAdded { port } => owns(asker, port.owner),
-        // What everybody sees of images is another thing from version 3 on.
-        Event::ImageRegistered { .. } | Event::VersionRaised { .. } => true,
-        Event::Image(event) => event.is_for(asker),
-        Event::Snapshot(event) => owns(asker, event.owner()),
-        Event::Limit(event) => event.is_for(asker),
-        Event::Group(event) => event.is_for(asker),
-        Event::Schedule(event) => event.is_for(asker),
-        Event::Moved(event) => asker.operates() || event.owner() == Some(asker.id),
-        Event::Drill(event) => event.is_for_everybody() || asker.operates(),
-        Event::Quota(event) => event.is_for(asker),
-        Event::RoleSet { user, .. } => owns(asker, *user),
-        Event::Account(event) => event.is_for(asker),
-        Event::ClusterInitialised { .. }
-        | Event::MasterJoined { .. }
-        | Event::MasterDiverged { .. }
-        | Event::JoinTokenCreated { .. }
-        | Event::JoinTokenSpent { .. }
-        | Event::JoinTokenForgotten { .. }
-        | Event::WorkerJoined { .. }
-        | Event::WorkerDescribed { .. }
-        | Event::WorkerMarked { .. }
-        | Event::ImageHeld { .. }
-        | Event::ImageLost { .. }
-        | Event::MasterRemoved { .. }
-        | Event::MasterReplacementWanted { .. }
-        | Event::MasterReplacementJoined { .. }
-        | Event::MasterReplacementForgotten { .. }
-        | Event::AutopilotSet { .. }
-        | Event::ClusterRestored { .. }
-        | Event::ClusterRecovered { .. }
-        | Event::ProgramReported { .. }
-        | Event::BackupTaken { .. }
-        | Event::BandwidthLimited { .. }
-        | Event::Drain(_)
-        | Event::Rebalance(_)
-        | Event::DiskOvercommitSet { .. } => asker.operates(),
-    }
-}
-
-/// Password hashes and the hashes by which sessions and tokens are found never leave the masters.
-fn without_secrets(mut event: Event) -> Event {
-    use crate::id::SecretHash;
-    match &mut event {
-        Event::UserCreated { user } => user.password_hash.clear(),
-        Event::PasswordChanged { password_hash, .. } => password_hash.clear(),
-        Event::SessionOpened { session } => session.id = SecretHash([0; 32]),
-        Event::SessionClosed { id, .. }
-        | Event::JoinTokenSpent { id, .. }
-        | Event::JoinTokenForgotten { id } => *id = SecretHash([0; 32]),
-        Event::JoinTokenCreated { token } => token.id = SecretHash([0; 32]),
-        Event::Account(event) => event.hide_secrets(),
-        Event::MasterReplacementWanted { replacement } => replacement.token = SecretHash([0; 32]),
-        Event::ClusterInitialised { .. }
-        | Event::MasterJoined { .. }
-        | Event::WorkerJoined { .. }
-        | Event::WorkerDescribed { .. }
-        | Event::WorkerMarked { .. }
-        | Event::ImageRegistered { .. }
-        | Event::ImageHeld { .. }
-        | Event::ImageLost { .. }
-        | Event::NetworkCreated { .. }
-        | Event::VclusterCreated { .. }
-        | Event::VclusterWantedChanged { .. }
-        | Event::VclusterDeleted { .. }
-        | Event::VnodeCreated { .. }
-        | Event::VnodeWantedChanged { .. }
-        | Event::VnodePlaced { .. }
-        | Event::VnodeUnplaceable { .. }
-        | Event::VnodeSeen { .. }
-        | Event::VnodeRemoved { .. }
-        | Event::MasterRemoved { .. }
-        | Event::MasterReplacementJoined { .. }
-        | Event::MasterReplacementForgotten { .. }
-        | Event::AutopilotSet { .. }
-        | Event::ClusterRestored { .. }
-        | Event::ClusterRecovered { .. }
-        | Event::ProgramReported { .. }
-        | Event::VersionRaised { .. }
-        | Event::BackupTaken { .. }
-        | Event::PortAdded { .. }
-        | Event::PortRemoved { .. }
-        | Event::BandwidthLimited { .. }
-        | Event::VclusterWished { .. }
-        | Event::VnodeWished { .. }
-        | Event::GpusGiven { .. }
-        | Event::DiskOvercommitSet { .. } => {}
-        Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
-        Event::Limit(_) => {}
-        Event::Group(_) | Event::Moved(_) | Event::Drain(_) | Event::Schedule(_) => {}
-        Event::Rebalance(_) | Event::Quota(_) | Event::RoleSet { .. } => {}
-    }
-    event
 }

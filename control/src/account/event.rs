@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{LogIndex, SecretHash, UserId};
+use crate::model::User;
 use crate::model::account::{
     Account, AccountPolicy, Application, FactorSecret, Login, Profile, SecondFactor, Verdict,
 };
-use crate::model::{User};
 use crate::name::Name;
 use crate::permit;
 

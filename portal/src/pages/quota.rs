@@ -108,8 +108,9 @@ fn table(people: &[AllowanceView]) -> Markup {
         let found = view.items.iter().find(|found| found.item == item);
         found.map(|found| {
             let used = found.used_words().unwrap_or_default();
+            let of = if found.limit.is_some() { " of" } else { "," };
             (
-                format!("{used} of {}", found.limit_words()),
+                format!("{used}{of} {}", found.limit_words()),
                 found.whence.clone(),
             )
         })
@@ -160,7 +161,7 @@ fn groups(asker: &Asker) -> Markup {
             @let given = state.group_quotas.get(&group.id);
             section.card data-group=(group.name) {
                 h3 { (group.name) }
-                p.hint { (group.members.len()) " members" }
+                p.hint { @match group.members.len() { 1 => "1 member", many => (many) " members" } }
                 @if let Some(given) = given {
                     dl.facts {
                         @for (item, bound) in &given.quota.0 {
