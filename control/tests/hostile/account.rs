@@ -42,7 +42,7 @@ pub fn aim(who: &mut Actor, command: &mut Command, state: &State, at: u64) {
     {
         // Somebody else's, too.
         let owner = state.login_numbered(number).map(|login| login.user);
-        let user = owner.filter(|_| at % 4 != 0).unwrap_or(user);
+        let user = owner.filter(|_| !at.is_multiple_of(4)).unwrap_or(user);
         *who = Actor::Token { user, number };
     }
     let Command::Account(command) = command else {

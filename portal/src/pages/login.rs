@@ -64,7 +64,7 @@ fn code_page(problem: Option<&str>) -> Markup {
                 p.hint #code-hint { "Six digits; or one of your recovery codes, if the device is lost." }
                 button.button type="submit" { "Go on" }
             }
-            p.hint { a href="/login" { "Log in as somebody else" } }
+            p { a.button.secondary href="/login" { "Log in as somebody else" } }
         }
     };
     document("Second factor", None, body)

@@ -55,7 +55,7 @@ fn page(wish: &Wish, problem: Option<&str>) -> Markup {
             textarea #reason name="reason" rows="3" maxlength="900" required { (wish.reason) }
             button.button type="submit" { "Ask for an account" }
         }
-        p.hint { a href="/login" { "Back to the login" } }
+        p { a.button.secondary href="/login" { "Back to the login" } }
     })
 }
 
