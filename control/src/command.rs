@@ -27,6 +27,7 @@ use crate::rebalance::command::RebalanceCommand;
 use crate::report::VnodeReport;
 use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::SnapshotCommand;
+use crate::template::command::TemplateCommand;
 
 /// Version of the entries of a cluster whose version has not risen yet; entries of all versions decode for ever.
 pub const ENTRY_VERSION: u16 = ClusterVersion::FIRST.0;
@@ -257,6 +258,7 @@ pub enum Command {
         user: String,
         role: Role,
     },
+    Template(TemplateCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -363,6 +365,7 @@ impl Command {
             Self::Rebalance(command) => command.name(),
             Self::Quota(command) => command.name(),
             Self::SetRole { .. } => "SetRole",
+            Self::Template(command) => command.name(),
         }
     }
 

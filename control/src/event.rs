@@ -26,6 +26,7 @@ use crate::quota::event::QuotaEvent;
 use crate::rebalance::event::RebalanceEvent;
 use crate::schedule::event::ScheduleEvent;
 use crate::snapshot::event::SnapshotEvent;
+use crate::template::event::TemplateEvent;
 
 /// One fact. It carries every chosen value, so that replay never chooses again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,6 +203,7 @@ pub enum Event {
         user: UserId,
         role: Role,
     },
+    Template(TemplateEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

@@ -18,6 +18,7 @@ use crate::refusal::Refusal;
 use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::{SnapshotCommand, SnapshotOf};
 use crate::state::State;
+use crate::template::command::TemplateCommand;
 
 /// What refusals say of what takes an operator.
 const OPERATOR: &str = "the role operator or admin";
@@ -104,6 +105,7 @@ fn needs(command: &Command) -> Needs<'_> {
         Command::RemovePort { public } => Needs::OwnerOfPort(*public),
         Command::LimitBandwidth { .. } | Command::SetDiskOvercommit { .. } => Needs::Admin,
         Command::Group(command) => group_needs(command),
+        Command::Template(command) => template_needs(command),
         Command::Drill(command) => drill_needs(command),
         Command::Image(command) => image_needs(command),
         Command::Snapshot(command) => snapshot_needs(command),
@@ -123,6 +125,22 @@ fn needs(command: &Command) -> Needs<'_> {
 }
 
 /// Who manages a group is for admins to say: nobody passes on what was given to them.
+/// Whether one may be withdrawn, decide asks: whose it is, is said only to who may know of it.
+fn template_needs(command: &TemplateCommand) -> Needs<'_> {
+    match command {
+        TemplateCommand::Publish { group: None, .. } => Needs::Operator,
+        TemplateCommand::Publish {
+            group: Some(group), ..
+        } => Needs::ManagerOf(group),
+        TemplateCommand::Clone {
+            whom: Some(whom), ..
+        } => Needs::ManagerOf(&whom.group),
+        TemplateCommand::Withdraw { .. } | TemplateCommand::Clone { whom: None, .. } => {
+            Needs::Person
+        }
+    }
+}
+
 fn group_needs(command: &GroupCommand) -> Needs<'_> {
     match command {
         GroupCommand::Create { .. }
@@ -475,6 +493,7 @@ fn sees(asker: &User, event: &Event) -> bool {
         Event::Drill(event) => event.is_for_everybody() || asker.operates(),
         Event::Quota(event) => event.is_for(asker),
         Event::RoleSet { user, .. } => owns(asker, *user),
+        Event::Template(event) => event.is_for(asker),
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::MasterDiverged { .. }
@@ -551,7 +570,10 @@ fn without_secrets(mut event: Event) -> Event {
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
         Event::Limit(_) => {}
         Event::Group(_) | Event::Moved(_) | Event::Drain(_) | Event::Schedule(_) => {}
-        Event::Rebalance(_) | Event::Quota(_) | Event::RoleSet { .. } => {}
+        Event::Rebalance(_)
+        | Event::Quota(_)
+        | Event::RoleSet { .. }
+        | Event::Template(_) => {}
     }
     event
 }

@@ -14,6 +14,7 @@ mod quotas;
 mod rebalance;
 mod scheduling;
 mod snapshots;
+mod templates;
 mod wishes;
 
 use std::ops::{Bound, RangeBounds};
@@ -30,7 +31,7 @@ use crate::model::{
     Drill, Group, GroupQuota, GroupShare, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota,
     ImageRun, ImageSave, ImageSaveBound, ImageTitle, JoinToken, LastBackup, Lineage, Master, Move,
     Network, Port, Program, PublicPort, Quota, Rebalance, Receipt, Replacement, Session, Settings,
-    Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, User, UserHome,
+    Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, Template, User, UserHome,
     UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode,
     VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
 };
@@ -135,6 +136,7 @@ pub struct State {
     pub user_quotas: RowMap<UserId, UserQuota>,
     pub group_quotas: RowMap<GroupId, GroupQuota>,
     pub group_shares: RowMap<(GroupId, UserId), GroupShare>,
+    pub templates: RowMap<Name, Template>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }

@@ -159,7 +159,8 @@ impl<'s> Tracing<'s> {
             || before.worker_traits != after.worker_traits
             || before.checkpointing != after.checkpointing
             || before.drains != after.drains
-            || before.rebalance != after.rebalance;
+            || before.rebalance != after.rebalance
+            || before.templates != after.templates;
     }
 
     fn machines(&mut self) {

@@ -24,7 +24,8 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Drain(_)
         | Command::Rebalance(_)
         | Command::Quota(_)
-        | Command::SetRole { .. } => ClusterVersion(3),
+        | Command::SetRole { .. }
+        | Command::Template(_) => ClusterVersion(3),
         Command::CreateUser {
             role: Role::Operator,
             ..

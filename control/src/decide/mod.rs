@@ -19,6 +19,7 @@ mod role;
 mod schedule;
 mod setup;
 mod snapshot;
+mod template;
 mod vcluster;
 mod version;
 mod vnode;
@@ -239,6 +240,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Rebalance(command) => rebalance::decide(ground, command),
         Command::Quota(command) => quota::decide(ground, command),
         Command::SetRole { user, role } => role::set(ground, user, *role),
+        Command::Template(command) => template::decide(ground, command),
     }
 }
 

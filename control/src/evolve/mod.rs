@@ -16,6 +16,7 @@ mod quota;
 mod rebalance;
 mod schedule;
 mod snapshot;
+mod template;
 mod vcluster;
 mod vnode;
 mod wishes;
@@ -118,6 +119,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::Drain(event) => drain::evolve(&mut state, at, event),
         Event::Rebalance(event) => rebalance::evolve(&mut state, at, &event),
         Event::Quota(event) => quota::evolve(&mut state, event),
+        Event::Template(event) => template::evolve(&mut state, event),
         Event::RoleSet { user, role } => person::role_set(&mut state, user, role),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } => {}

@@ -221,6 +221,7 @@ macro_rules! for_each_map {
             put_group_share,
             remove_group_share
         );
+        $with!(Templates, templates, Name, put_template, remove_template);
     };
 }
 

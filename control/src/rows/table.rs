@@ -61,11 +61,12 @@ pub enum Table {
     UserQuotas = 55,
     GroupQuotas = 56,
     GroupShares = 57,
+    Templates = 74,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 57] = [
+    pub const ALL: [Self; 58] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -123,6 +124,7 @@ impl Table {
         Self::UserQuotas,
         Self::GroupQuotas,
         Self::GroupShares,
+        Self::Templates,
     ];
 
     /// The table with this number.

@@ -15,6 +15,7 @@ pub mod quota;
 pub mod rebalance;
 pub mod snapshot;
 pub mod state;
+pub mod template;
 pub mod vcluster;
 pub mod worker;
 
@@ -29,5 +30,6 @@ pub use port::PortView;
 pub use quota::{QuotaView, QuotasView};
 pub use snapshot::{RestoreView, ScheduleView, SnapshotView, SnapshotsView};
 pub use state::StateView;
+pub use template::TemplateView;
 pub use vcluster::{GpuView, Phase, VclusterView, VnodeView};
 pub use worker::WorkerView;

@@ -32,6 +32,8 @@ use docklet_control::schedule::event::ScheduleEvent;
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::snapshot::event::SnapshotEvent;
 use docklet_control::snapshot::refusal::SnapshotRefusal;
+use docklet_control::template::command::TemplateCommand;
+use docklet_control::template::event::TemplateEvent;
 use docklet_control::{Applied, Entry, Refusal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -58,6 +60,7 @@ impl Kinds {
             ("drain-commands", count::<DrainCommand>()),
             ("rebalance-commands", count::<RebalanceCommand>()),
             ("quota-commands", count::<QuotaCommand>()),
+            ("template-commands", count::<TemplateCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -69,6 +72,7 @@ impl Kinds {
             ("drain-events", count::<DrainEvent>()),
             ("rebalance-events", count::<RebalanceEvent>()),
             ("quota-events", count::<QuotaEvent>()),
+            ("template-events", count::<TemplateEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
@@ -134,6 +138,9 @@ impl Seen {
         if let Command::Quota(quota) = &entry.command {
             self.one("quota-commands", &name(quota));
         }
+        if let Command::Template(template) = &entry.command {
+            self.one("template-commands", &name(template));
+        }
         if let Command::Move(moving) = &entry.command {
             self.one("move-commands", &name(moving));
         }
@@ -165,6 +172,9 @@ impl Seen {
             }
             if let Event::Quota(quota) = event {
                 self.one("quota-events", &name(quota));
+            }
+            if let Event::Template(template) = event {
+                self.one("template-events", &name(template));
             }
             if let Event::Moved(moved) = event {
                 self.one("move-events", &name(moved));

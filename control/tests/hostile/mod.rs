@@ -9,6 +9,7 @@ pub mod quota;
 pub mod rebalance;
 pub mod schedule;
 pub mod snapshot;
+pub mod template;
 pub mod wishes;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -49,6 +50,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         6 => moves::asked(),
         3 => rebalance::asked(),
         4 => quota::asked(),
+        3 => template::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -125,7 +127,8 @@ pub fn anything() -> BoxedStrategy<Command> {
         schedule::anything(),
         moves::anything(),
         rebalance::anything(),
-        quota::anything()
+        quota::anything(),
+        template::anything()
     ]
     .boxed()
 }

@@ -16,6 +16,7 @@ pub(crate) mod quota;
 pub(crate) mod rebalance;
 pub(crate) mod snapshot;
 pub(crate) mod state;
+pub(crate) mod template;
 pub(crate) mod terminal;
 pub(crate) mod usage;
 pub(crate) mod vcluster;
@@ -55,6 +56,7 @@ impl Page<'_> {
                     nav aria-label="Main" {
                         (self.link("/vclusters", "Vclusters"))
                         (self.link("/images", "Images"))
+                        (self.link("/templates", "Templates"))
                         (self.link("/past", "Past"))
                         @if quota::looks_after_others(asker) { (self.link("/quotas", "Quotas")) }
                         @if asker.user.operates() {

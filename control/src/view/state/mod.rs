@@ -10,6 +10,7 @@ mod people;
 mod rebalance;
 mod scheduling;
 mod snapshot;
+mod template;
 
 pub use diff::{FieldChange, NameDiff, StateDiff, diff};
 
@@ -35,6 +36,7 @@ pub enum Noun {
     Groups,
     Sessions,
     Images,
+    Templates,
     Networks,
     Vclusters,
     Vnodes,
@@ -59,6 +61,7 @@ impl Noun {
             Self::Groups => "groups",
             Self::Sessions => "sessions",
             Self::Images => "images",
+            Self::Templates => "templates",
             Self::Networks => "networks",
             Self::Vclusters => "vclusters",
             Self::Vnodes => "vnodes",
@@ -111,6 +114,7 @@ pub fn show(state: &State, asker: &User) -> StateView {
     shown.people();
     shown.groups();
     shown.images();
+    shown.templates();
     shown.networks();
     shown.vclusters();
     shown.vnodes();
