@@ -570,10 +570,7 @@ fn without_secrets(mut event: Event) -> Event {
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
         Event::Limit(_) => {}
         Event::Group(_) | Event::Moved(_) | Event::Drain(_) | Event::Schedule(_) => {}
-        Event::Rebalance(_)
-        | Event::Quota(_)
-        | Event::RoleSet { .. }
-        | Event::Template(_) => {}
+        Event::Rebalance(_) | Event::Quota(_) | Event::RoleSet { .. } | Event::Template(_) => {}
     }
     event
 }

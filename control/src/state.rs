@@ -31,9 +31,10 @@ use crate::model::{
     Drill, Group, GroupQuota, GroupShare, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota,
     ImageRun, ImageSave, ImageSaveBound, ImageTitle, JoinToken, LastBackup, Lineage, Master, Move,
     Network, Port, Program, PublicPort, Quota, Rebalance, Receipt, Replacement, Session, Settings,
-    Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, Template, User, UserHome,
-    UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode,
-    VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
+    Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, Template, User,
+    UserHome, UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules,
+    VclusterWishes, Vnode, VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker,
+    WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
 use crate::quota::Amounts;

@@ -124,7 +124,10 @@ fn page_routes() -> Router<Portal> {
             "/templates/{name}/clones",
             post(pages::template::clone_for_all),
         )
-        .route("/templates/{name}/withdraw", post(pages::template::withdraw))
+        .route(
+            "/templates/{name}/withdraw",
+            post(pages::template::withdraw),
+        )
         .route("/quotas", get(pages::quota::show).post(pages::quota::set))
         .route("/past", get(pages::state::show))
         .route("/live/{*page}", get(live::stream))

@@ -92,7 +92,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             print: ask,
         } => {
             let found: TemplateView = connection.get(&path(&template)?).await?;
-            print(ask.format, &found, |found| table(std::slice::from_ref(found)))?;
+            print(ask.format, &found, |found| {
+                table(std::slice::from_ref(found))
+            })?;
         }
         Command::Publish(publish) => {
             let body = json!({
@@ -126,7 +128,15 @@ fn path(template: &str) -> anyhow::Result<String> {
 
 fn table(templates: &[TemplateView]) -> Rows {
     let mut rows = Rows::new(&[
-        "name", "for", "vnodes", "image", "CPU", "memory", "by", "published", "description",
+        "name",
+        "for",
+        "vnodes",
+        "image",
+        "CPU",
+        "memory",
+        "by",
+        "published",
+        "description",
     ]);
     for template in templates {
         let image = if template.usable {
@@ -142,8 +152,8 @@ fn table(templates: &[TemplateView]) -> Rows {
                 .unwrap_or_else(|| "everybody".to_owned()),
             template.vnodes.to_string(),
             image,
-            template.size.cpu_milli.to_string(),
-            template.size.memory_mib.to_string(),
+            template.size.cpu_milli.0.to_string(),
+            template.size.memory_mib.0.to_string(),
             template.by.clone(),
             instant(template.published_at),
             template.description.clone(),

@@ -18,10 +18,7 @@ use crate::template::{is_kept_by, is_shown_to};
 
 const DESCRIPTION_LEN_MAX: usize = 500;
 
-pub(super) fn decide(
-    ground: Ground<'_>,
-    command: &TemplateCommand,
-) -> Result<Decision, Refusal> {
+pub(super) fn decide(ground: Ground<'_>, command: &TemplateCommand) -> Result<Decision, Refusal> {
     match command {
         TemplateCommand::Publish {
             name,
@@ -53,7 +50,10 @@ fn publish(
     group: Option<&str>,
     new: &NewRecipe,
 ) -> Result<Decision, Refusal> {
-    let (state, asker) = (ground.state, permit::person(ground.state, ground.entry.actor)?);
+    let (state, asker) = (
+        ground.state,
+        permit::person(ground.state, ground.entry.actor)?,
+    );
     let name = Name::parse("template", name)?;
     plain_text("description", description, DESCRIPTION_LEN_MAX)?;
     let group = group.map(|text| group::named(ground, text)).transpose()?;

@@ -195,7 +195,7 @@ pub(crate) async fn for_all(
                 user: user.clone(),
             }),
         });
-        let request = request_for(asker.request, &user);
+        let request = request_for(asker.request(), &user);
         let made = propose_as(portal, asker, request, command).await;
         told(user, made)
     };
@@ -211,7 +211,9 @@ fn request_for(whole: RequestId, user: &str) -> RequestId {
     hasher.update(user.as_bytes());
     let digest = hasher.finalize();
     let (first, _) = digest.split_at(8);
-    let random = first.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+    let random = first
+        .iter()
+        .fold(0, |all, byte| all << 8 | u64::from(*byte));
     RequestId::issued(whole.known(), random)
 }
 

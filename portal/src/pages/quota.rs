@@ -108,7 +108,10 @@ fn table(people: &[AllowanceView]) -> Markup {
         let found = view.items.iter().find(|found| found.item == item);
         found.map(|found| {
             let used = found.used_words().unwrap_or_default();
-            (format!("{used} of {}", found.limit_words()), found.whence.clone())
+            (
+                format!("{used} of {}", found.limit_words()),
+                found.whence.clone(),
+            )
         })
     };
     html! {

@@ -11,6 +11,7 @@ use docklet_control::view::{TemplateView, template};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::amount::{cores, mib};
 use super::{Page, by_command, check_csrf, csrf, instant};
 use crate::api::template::{Made, MadeOutcome, for_all};
 use crate::asker::{Asker, propose};
@@ -58,7 +59,7 @@ fn card(asker: &Asker, template: &TemplateView, groups: &[&Group]) -> Markup {
             @if !template.description.is_empty() { p { (template.description) } }
             dl.facts {
                 div { dt { "For" } dd { (template.group.as_deref().unwrap_or("everybody")) } }
-                div { dt { "Vnodes" } dd { (template.vnodes) ", each " (template.size.cpu_milli) " and " (template.size.memory_mib) } }
+                div { dt { "Vnodes" } dd { (template.vnodes) ", each " (cores(template.size.cpu_milli.0.into())) " and " (mib(template.size.memory_mib.0.into())) } }
                 div { dt { "Image" } dd { (template.image) } }
                 div { dt { "Published" } dd { "by " (template.by) ", " (instant(template.published_at)) } }
             }
