@@ -85,6 +85,9 @@ enum Command {
     /// How much people have and may have
     #[command(subcommand)]
     Quota(client::quota::Command),
+    /// Templates of vclusters: publish one, and make one of it for each member of a group
+    #[command(subcommand)]
+    Template(client::template::Command),
     /// Images: build, import, list, share, roll back, delete, …
     #[command(subcommand)]
     Image(image::Command),
@@ -187,6 +190,7 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Session(command) => client::access::session(command).await,
         Command::AccessToken(command) => client::access::token(command).await,
         Command::Group(command) => client::group::run(command).await,
+        Command::Template(command) => client::template::run(command).await,
         Command::Explain(explain) => client::explain::run(explain).await,
         Command::WhatIf(command) => client::what_if::run(command).await,
         Command::Quota(command) => client::quota::run(command).await,

@@ -28,6 +28,7 @@ use crate::rebalance::command::RebalanceCommand;
 use crate::report::VnodeReport;
 use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::SnapshotCommand;
+use crate::template::command::TemplateCommand;
 
 /// Version of the entries of a cluster whose version has not risen yet; entries of all versions decode for ever.
 pub const ENTRY_VERSION: u16 = ClusterVersion::FIRST.0;
@@ -262,6 +263,7 @@ pub enum Command {
     },
     /// About accounts, logins and tokens. Since version 3.
     Account(AccountCommand),
+    Template(TemplateCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -369,6 +371,7 @@ impl Command {
             Self::Quota(command) => command.name(),
             Self::SetRole { .. } => "SetRole",
             Self::Account(command) => command.name(),
+            Self::Template(command) => command.name(),
         }
     }
 

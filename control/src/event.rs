@@ -27,6 +27,7 @@ use crate::quota::event::QuotaEvent;
 use crate::rebalance::event::RebalanceEvent;
 use crate::schedule::event::ScheduleEvent;
 use crate::snapshot::event::SnapshotEvent;
+use crate::template::event::TemplateEvent;
 
 /// One fact. It carries every chosen value, so that replay never chooses again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,6 +205,7 @@ pub enum Event {
         role: Role,
     },
     Account(AccountEvent),
+    Template(TemplateEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

@@ -9,6 +9,7 @@ mod moves;
 mod quotas;
 mod rebalance;
 mod snapshots;
+mod templates;
 
 use std::collections::BTreeSet;
 
@@ -40,6 +41,7 @@ pub fn broken(state: &State) -> Vec<String> {
     lost::rows_are_of_somebody(state, &mut broken);
     rebalance::row_is_sound(state, &mut broken);
     quotas::rows_are_of_somebody(state, &mut broken);
+    templates::templates_are_sound(state, &mut broken);
     quotas::sums_are_right(state, &mut broken);
     quotas::an_admin_remains(state, &mut broken);
     accounts::accounts_are_sound(state, &mut broken);

@@ -45,6 +45,7 @@ pub mod rows;
 pub mod schedule;
 pub mod snapshot;
 pub mod state;
+pub mod template;
 pub mod touched;
 pub mod version;
 pub mod view;

@@ -24,6 +24,7 @@ use crate::refusal::Refusal;
 use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::{SnapshotCommand, SnapshotOf};
 use crate::state::State;
+use crate::template::command::TemplateCommand;
 
 /// What refusals say of what takes an operator: they are kept, and before there were operators they said something else.
 fn operator_role(state: &State) -> &'static str {
@@ -115,6 +116,7 @@ fn needs(command: &Command) -> Needs<'_> {
         Command::RemovePort { public } => Needs::OwnerOfPort(*public),
         Command::LimitBandwidth { .. } | Command::SetDiskOvercommit { .. } => Needs::Admin,
         Command::Group(command) => group_needs(command),
+        Command::Template(command) => template_needs(command),
         Command::Drill(command) => drill_needs(command),
         Command::Image(command) => image_needs(command),
         Command::Snapshot(command) => snapshot_needs(command),
@@ -158,6 +160,22 @@ fn account_needs(command: &AccountCommand) -> Needs<'_> {
 }
 
 /// Who manages a group is for admins to say: nobody passes on what was given to them.
+/// Whether one may be withdrawn, decide asks: whose it is, is said only to who may know of it.
+fn template_needs(command: &TemplateCommand) -> Needs<'_> {
+    match command {
+        TemplateCommand::Publish { group: None, .. } => Needs::Operator,
+        TemplateCommand::Publish {
+            group: Some(group), ..
+        } => Needs::ManagerOf(group),
+        TemplateCommand::Clone {
+            whom: Some(whom), ..
+        } => Needs::ManagerOf(&whom.group),
+        TemplateCommand::Withdraw { .. } | TemplateCommand::Clone { whom: None, .. } => {
+            Needs::Person
+        }
+    }
+}
+
 fn group_needs(command: &GroupCommand) -> Needs<'_> {
     match command {
         GroupCommand::Create { .. }

@@ -15,6 +15,7 @@ mod quotas;
 mod rebalance;
 mod scheduling;
 mod snapshots;
+mod templates;
 mod wishes;
 
 use std::ops::{Bound, RangeBounds};
@@ -32,9 +33,9 @@ use crate::model::{
     HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound,
     ImageTitle, JoinToken, LastBackup, Lineage, Login, Master, Move, Network, Port, Program,
     PublicPort, Quota, Rebalance, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy,
-    SnapshotRestore, SnapshotSave, SnapshotSchedule, User, UserHome, UserImageQuota, UserQuota,
-    Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence, VnodeLoss,
-    VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
+    SnapshotRestore, SnapshotSave, SnapshotSchedule, Template, User, UserHome, UserImageQuota,
+    UserQuota, Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence,
+    VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
 use crate::quota::Amounts;
@@ -144,6 +145,7 @@ pub struct State {
     pub applications: RowMap<LogIndex, Application>,
     /// What is known of sessions beside their secrets.
     pub logins: RowMap<SecretHash, Login>,
+    pub templates: RowMap<Name, Template>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }

@@ -160,7 +160,8 @@ impl<'s> Tracing<'s> {
             || before.checkpointing != after.checkpointing
             || before.drains != after.drains
             || before.rebalance != after.rebalance
-            || before.account_policy != after.account_policy;
+            || before.account_policy != after.account_policy
+            || before.templates != after.templates;
     }
 
     fn machines(&mut self) {

@@ -25,7 +25,8 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Rebalance(_)
         | Command::Quota(_)
         | Command::SetRole { .. }
-        | Command::Account(_) => ClusterVersion(3),
+        | Command::Account(_)
+        | Command::Template(_) => ClusterVersion(3),
         Command::CreateUser {
             role: Role::Operator,
             ..

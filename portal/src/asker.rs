@@ -211,8 +211,18 @@ pub(crate) async fn propose(
     asker: &Asker,
     command: Command,
 ) -> Result<docklet_control::model::Receipt, Problem> {
+    propose_as(portal, asker, asker.request, command).await
+}
+
+/// The same for one of several entries that a request is made of: each has an id of its own.
+pub(crate) async fn propose_as(
+    portal: &Portal,
+    asker: &Asker,
+    request: RequestId,
+    command: Command,
+) -> Result<docklet_control::model::Receipt, Problem> {
     let proposed = portal
         .master
-        .propose(asker.actor(), asker.request, command, WRITE_DEADLINE);
+        .propose(asker.actor(), request, command, WRITE_DEADLINE);
     Ok(proposed.await?)
 }

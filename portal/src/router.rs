@@ -116,6 +116,19 @@ fn page_routes() -> Router<Portal> {
             "/images/{owner}/{name}/{action}",
             post(pages::image::change),
         )
+        .route(
+            "/templates",
+            get(pages::template::show).post(pages::template::publish),
+        )
+        .route("/templates/{name}/clone", post(pages::template::clone))
+        .route(
+            "/templates/{name}/clones",
+            post(pages::template::clone_for_all),
+        )
+        .route(
+            "/templates/{name}/withdraw",
+            post(pages::template::withdraw),
+        )
         .route("/quotas", get(pages::quota::show).post(pages::quota::set))
         .route("/past", get(pages::state::show))
         .route("/live/{*page}", get(live::stream))
@@ -261,6 +274,18 @@ fn api_routes() -> Router<Portal> {
         .route(
             "/quotas/groups/{group}/members/{user}",
             put(api::allowance::set_share),
+        )
+        .route("/templates", get(api::template::list))
+        .route(
+            "/templates/{name}",
+            get(api::template::show)
+                .put(api::template::publish)
+                .delete(api::template::withdraw),
+        )
+        .route("/templates/{name}/clone", post(api::template::clone))
+        .route(
+            "/templates/{name}/clones",
+            post(api::template::clone_for_all),
         )
         .route("/groups", get(api::group::list).post(api::group::create))
         .route(

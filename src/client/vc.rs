@@ -3,10 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
-use docklet_control::model::{
-    Bandwidth, BandwidthWish, GpuWish, KbitPerS, Receipt, SizeChange, Wishes,
-};
+use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib};
+use docklet_control::model::{Bandwidth, BandwidthWish, KbitPerS, Receipt, SizeChange};
 use docklet_control::view::{Phase, VclusterView, VnodeView};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -15,7 +13,8 @@ use super::amount;
 use super::connection::Connection;
 use super::moves;
 use super::output::{Format, Rows, instant, print, print_receipt, remark};
-use super::rules::{self, Placing};
+use super::recipe::Recipe;
+use super::rules;
 use super::snapshot::name::SnapshotName;
 use super::usage;
 use crate::cli::{Outcome, Print};
@@ -63,38 +62,11 @@ pub enum Command {
 #[command(allow_negative_numbers = true)]
 pub struct Create {
     name: String,
-    #[arg(long, default_value = "busybox")]
-    image: String,
     /// Snapshot of which the disk of its first vnode is a copy, as lab/host-0@friday; its image and worker are those of that vnode
-    #[arg(long, value_name = "SNAPSHOT", conflicts_with = "image")]
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with_all = ["image", "bandwidth_mbit"])]
     from: Option<SnapshotName>,
-    /// Number of vnodes
-    #[arg(long, default_value_t = 1)]
-    vnodes: u32,
-    /// CPU of each vnode, in thousandths of a core
-    #[arg(long, default_value_t = VnodeSize::default().cpu_milli.0)]
-    cpu_milli: u32,
-    /// Memory of each vnode, in MiB
-    #[arg(long, default_value_t = VnodeSize::default().memory_mib.0)]
-    memory_mib: u32,
-    /// Processes of each vnode at most
-    #[arg(long, default_value_t = VnodeSize::default().pids_max)]
-    pids_max: u32,
-    /// What the disk of each vnode holds, as 20GiB; it takes only what is written to it [default: 10GiB, or as much as
-    /// that of the snapshot]
-    #[arg(long, value_name = "SIZE", value_parser = amount::disk)]
-    disk: Option<DiskMib>,
-    /// What each vnode may send, and as much receive, in Mbit/s; the site's setting if absent
-    #[arg(long, value_name = "MBIT", conflicts_with = "from")]
-    bandwidth_mbit: Option<u32>,
-    /// GPUs of each vnode, its own also while it stands still
-    #[arg(long, default_value_t = 0)]
-    gpus: u32,
-    /// Kind of GPU, by words of the product's name, as A100 or "RTX 4090"; any if absent
-    #[arg(long, value_name = "MODEL", requires = "gpus")]
-    gpu_model: Option<String>,
     #[command(flatten)]
-    placing: Placing,
+    recipe: Recipe,
     #[command(flatten)]
     outcome: Outcome,
 }
@@ -197,38 +169,15 @@ fn path(vcluster: &str) -> anyhow::Result<String> {
 impl Create {
     /// What the API is asked for.
     pub(super) fn body(&self) -> anyhow::Result<Value> {
-        let size = VnodeSize {
-            cpu_milli: CpuMilli(self.cpu_milli),
-            memory_mib: MemoryMib(self.memory_mib),
-            pids_max: self.pids_max,
+        let Some(from) = &self.from else {
+            let mut body = self.recipe.body();
+            body["name"] = json!(self.name);
+            return Ok(body);
         };
-        let gpus = GpuWish {
-            count: self.gpus,
-            model: self.gpu_model.clone(),
-        };
-        let mut body = json!({
-            "name": self.name,
-            "vnodes": self.vnodes,
-            "size": size,
-        });
-        if let Some(from) = &self.from {
-            body["from"] = json!(from.of_one()?);
-            body["wishes"] = json!({"disk_mib": self.disk, "gpus": gpus});
-        } else {
-            body["image"] = json!(self.image);
-            let disk_mib = self.disk.unwrap_or(VnodeSize::DISK);
-            let wishes = Wishes { disk_mib, gpus };
-            // Masters of before have no word for it, nor for what follows.
-            if wishes != Wishes::default() {
-                body["wishes"] = json!(wishes);
-            }
-        }
-        if let Some(mbit) = self.bandwidth_mbit {
-            body["bandwidth_kbit_per_s"] = json!(amount::kbit(mbit));
-        }
-        if let Some(rules) = self.placing.rules() {
-            body["rules"] = rules;
-        }
+        let mut body = self.recipe.common();
+        body["name"] = json!(self.name);
+        body["from"] = json!(from.of_one()?);
+        body["wishes"] = json!({"disk_mib": self.recipe.disk(), "gpus": self.recipe.gpus()});
         Ok(body)
     }
 

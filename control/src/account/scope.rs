@@ -70,7 +70,8 @@ pub fn takes(command: &Command) -> Takes {
         | Command::ResizeVcluster { .. }
         | Command::DeleteVcluster { .. }
         | Command::AddPort { .. }
-        | Command::RemovePort { .. } => Takes::Scope(Scope::Vclusters),
+        | Command::RemovePort { .. }
+        | Command::Template(_) => Takes::Scope(Scope::Vclusters),
         Command::Drill(command) => of_drills(command),
         Command::Image(command) => of_images(command),
         Command::Snapshot(command) => of_snapshots(command),

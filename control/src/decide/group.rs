@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use imbl::OrdSet;
 
-use super::{Decision, Ground, image, in_range, plain_text};
+use super::{Decision, Ground, image, in_range, plain_text, template};
 use crate::event::Event;
 use crate::evolve::evolve;
 use crate::group::command::GroupCommand;
@@ -165,6 +165,7 @@ fn change(
 fn delete(ground: Ground<'_>, text: &str) -> Result<Decision, Refusal> {
     let group = named(ground, text)?;
     let mut events = image::without_group(ground, group.id);
+    events.extend(template::without_group(ground, group.id));
     events.push(Event::Group(GroupEvent::Dissolved {
         group: group.clone(),
     }));

@@ -20,6 +20,7 @@ mod role;
 mod schedule;
 mod setup;
 mod snapshot;
+mod template;
 mod vcluster;
 mod version;
 mod vnode;
@@ -241,6 +242,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Quota(command) => quota::decide(ground, command),
         Command::SetRole { user, role } => role::set(ground, user, *role),
         Command::Account(command) => account::decide(ground, command),
+        Command::Template(command) => template::decide(ground, command),
     }
 }
 

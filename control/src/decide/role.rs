@@ -4,6 +4,7 @@
 
 use super::{Decision, Ground};
 use crate::event::Event;
+use crate::model::account::Standing;
 use crate::model::receipt::Subject;
 use crate::model::{Role, User};
 use crate::name::Name;
@@ -26,9 +27,11 @@ pub(super) fn set(ground: Ground<'_>, user: &str, role: Role) -> Result<Decision
     ))
 }
 
+/// Who is locked or leaves gives no roles.
 fn refuse_last(state: &State, user: &User) -> Result<(), Refusal> {
     let mut others = state.users.values().filter(|other| other.id != user.id);
-    if others.any(User::is_admin) {
+    let acts = |id| state.account_of(id).standing == Standing::Active;
+    if others.any(|other| other.is_admin() && acts(other.id)) {
         return Ok(());
     }
     Err(Refusal::LastAdmin {

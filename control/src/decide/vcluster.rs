@@ -52,13 +52,13 @@ pub(super) fn create(
     make(ground, owner, asked, name, made_of)
 }
 
-/// Of an image that the asker's vnodes are made of already, under the same rules.
+/// For somebody, of an image that they may use, under the same rules.
 pub(super) fn create_of(
     ground: Ground<'_>,
+    owner: &User,
     asked: &Asked<'_>,
     made_of: MadeOf,
 ) -> Result<Decision, Refusal> {
-    let owner = permit::person(ground.state, ground.entry.actor)?;
     let name = check(ground, owner, asked)?;
     let image = ground.state.images.get(&made_of.image);
     if image.is_none_or(|image| image.holders.is_empty()) {
@@ -71,14 +71,24 @@ pub(super) fn create_of(
 
 fn check(ground: Ground<'_>, owner: &User, asked: &Asked<'_>) -> Result<Name, Refusal> {
     let name = Name::parse("vcluster", asked.name)?;
-    check_count(asked.vnodes)?;
-    check_size(asked.size)?;
-    wishes::check(asked.wishes)?;
-    schedule::check(asked.rules)?;
+    check_recipe(asked.vnodes, asked.size, asked.wishes, asked.rules)?;
     let allowed = |rate| limit::check_bandwidth(ground.state, owner.id, rate);
     asked.bandwidth.map_or(Ok(()), allowed)?;
     refuse_taken(ground, owner, &name)?;
     Ok(name)
+}
+
+/// Refuses what is no vcluster's, whoever's it is.
+pub(super) fn check_recipe(
+    vnodes: u32,
+    size: VnodeSize,
+    wishes: &Wishes,
+    rules: &Rules,
+) -> Result<(), Refusal> {
+    check_count(vnodes)?;
+    check_size(size)?;
+    wishes::check(wishes)?;
+    schedule::check(rules)
 }
 
 fn make(

@@ -90,6 +90,7 @@ fn left(state: &mut State, user: UserId) {
         state.remove_network(&network);
     }
     state.remove_image_quota_of(&user);
+    state.remove_user_quota(&user);
     state.remove_user_home(&user);
     state.remove_account(&user);
     state.remove_user(&user);

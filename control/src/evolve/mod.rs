@@ -17,6 +17,7 @@ mod quota;
 mod rebalance;
 mod schedule;
 mod snapshot;
+mod template;
 mod vcluster;
 mod vnode;
 mod wishes;
@@ -119,6 +120,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::Drain(event) => drain::evolve(&mut state, at, event),
         Event::Rebalance(event) => rebalance::evolve(&mut state, at, &event),
         Event::Quota(event) => quota::evolve(&mut state, event),
+        Event::Template(event) => template::evolve(&mut state, event),
         Event::RoleSet { user, role } => person::role_set(&mut state, user, role),
         Event::Account(event) => account::evolve(&mut state, event),
         // Told for whoever follows and looks back; the master mends itself.

@@ -26,6 +26,7 @@ pub mod scheduling;
 pub mod session;
 pub mod settings;
 pub mod snapshot;
+pub mod template;
 pub mod user;
 pub mod vcluster;
 pub mod version;
@@ -64,6 +65,7 @@ pub use snapshot::{
     RestoreSeen, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotRhythm, SnapshotSave,
     SnapshotSchedule, SnapshotSeen, SnapshotWhy,
 };
+pub use template::{Recipe, Template};
 pub use user::{Role, User};
 pub use vcluster::{Vcluster, VclusterWanted};
 pub use version::{Agreed, ClusterVersion, LastBackup, Program};

@@ -230,6 +230,7 @@ macro_rules! for_each_map {
             remove_application
         );
         $with!(Logins, logins, SecretHash, put_login, remove_login);
+        $with!(Templates, templates, Name, put_template, remove_template);
     };
 }
 

@@ -65,11 +65,12 @@ pub enum Table {
     Applications = 59,
     Logins = 60,
     AccountPolicy = 61,
+    Templates = 74,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 61] = [
+    pub const ALL: [Self; 62] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -131,6 +132,7 @@ impl Table {
         Self::Applications,
         Self::Logins,
         Self::AccountPolicy,
+        Self::Templates,
     ];
 
     /// The table with this number.

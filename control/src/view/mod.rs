@@ -16,6 +16,7 @@ pub mod quota;
 pub mod rebalance;
 pub mod snapshot;
 pub mod state;
+pub mod template;
 pub mod vcluster;
 pub mod worker;
 
@@ -30,5 +31,6 @@ pub use port::PortView;
 pub use quota::{QuotaView, QuotasView};
 pub use snapshot::{RestoreView, ScheduleView, SnapshotView, SnapshotsView};
 pub use state::StateView;
+pub use template::TemplateView;
 pub use vcluster::{GpuView, Phase, VclusterView, VnodeView};
 pub use worker::WorkerView;

@@ -60,6 +60,8 @@ fn scopes(event: &Event) -> &'static [Scope] {
         | Event::PortRemoved { .. }
         | Event::VclusterWished { .. }
         | Event::VnodeWished { .. } => &[Scope::Vclusters],
+        // A group takes its own along.
+        Event::Template(_) => &[Scope::Vclusters, Scope::Admin],
         // Images are made of them.
         Event::Snapshot(_) => &[Scope::Vclusters, Scope::Images],
         // A vnode that goes ends what was being made of it.
@@ -78,7 +80,8 @@ fn scopes(event: &Event) -> &'static [Scope] {
         | Event::DiskOvercommitSet { .. }
         | Event::Group(_)
         | Event::Drain(_)
-        | Event::Rebalance(_) => &[Scope::Admin],
+        | Event::Rebalance(_)
+        | Event::Quota(_) => &[Scope::Admin],
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::JoinTokenSpent { .. }
@@ -103,6 +106,7 @@ fn scopes(event: &Event) -> &'static [Scope] {
         | Event::ProgramReported { .. }
         | Event::VersionRaised { .. }
         | Event::GpusGiven { .. }
+        | Event::RoleSet { .. }
         | Event::Account(_) => &[],
     }
 }

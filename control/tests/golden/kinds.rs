@@ -35,6 +35,8 @@ use docklet_control::schedule::event::ScheduleEvent;
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::snapshot::event::SnapshotEvent;
 use docklet_control::snapshot::refusal::SnapshotRefusal;
+use docklet_control::template::command::TemplateCommand;
+use docklet_control::template::event::TemplateEvent;
 use docklet_control::{Applied, Entry, Refusal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,6 +64,7 @@ impl Kinds {
             ("rebalance-commands", count::<RebalanceCommand>()),
             ("quota-commands", count::<QuotaCommand>()),
             ("account-commands", count::<AccountCommand>()),
+            ("template-commands", count::<TemplateCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -74,6 +77,7 @@ impl Kinds {
             ("rebalance-events", count::<RebalanceEvent>()),
             ("quota-events", count::<QuotaEvent>()),
             ("account-events", count::<AccountEvent>()),
+            ("template-events", count::<TemplateEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
@@ -143,6 +147,9 @@ impl Seen {
         if let Command::Account(account) = &entry.command {
             self.one("account-commands", &name(account));
         }
+        if let Command::Template(template) = &entry.command {
+            self.one("template-commands", &name(template));
+        }
         if let Command::Move(moving) = &entry.command {
             self.one("move-commands", &name(moving));
         }
@@ -177,6 +184,9 @@ impl Seen {
             }
             if let Event::Account(account) = event {
                 self.one("account-events", &name(account));
+            }
+            if let Event::Template(template) = event {
+                self.one("template-events", &name(template));
             }
             if let Event::Moved(moved) = event {
                 self.one("move-events", &name(moved));

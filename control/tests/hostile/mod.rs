@@ -10,6 +10,7 @@ pub mod quota;
 pub mod rebalance;
 pub mod schedule;
 pub mod snapshot;
+pub mod template;
 pub mod wishes;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -51,6 +52,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         3 => rebalance::asked(),
         4 => quota::asked(),
         5 => account::asked(),
+        3 => template::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -128,7 +130,8 @@ pub fn anything() -> BoxedStrategy<Command> {
         moves::anything(),
         rebalance::anything(),
         quota::anything(),
-        account::anything()
+        account::anything(),
+        template::anything()
     ]
     .boxed()
 }

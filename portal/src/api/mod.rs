@@ -21,6 +21,7 @@ pub(crate) mod schedule;
 pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod status;
+pub(crate) mod template;
 pub(crate) mod vcluster;
 
 use axum::extract::FromRequest;

@@ -63,6 +63,16 @@ pub(crate) struct Given {
     gpus: GpuWish,
 }
 
+impl Given {
+    /// Of a vcluster that is made of an image.
+    pub(crate) fn wishes(self) -> Wishes {
+        Wishes {
+            disk_mib: self.disk_mib.unwrap_or(VnodeSize::DISK),
+            gpus: self.gpus,
+        }
+    }
+}
+
 impl NewVcluster {
     fn command(self, asker: &Asker) -> Result<Command, Problem> {
         if self.from.is_none() {
@@ -92,16 +102,12 @@ impl NewVcluster {
         let (Some(image), None) = (self.image, self.from) else {
             return Err(either());
         };
-        let Given { disk_mib, gpus } = self.wishes;
         Ok(docklet_control::NewVcluster {
             name: self.name,
             image,
             vnodes: self.vnodes,
             size: self.size,
-            wishes: Wishes {
-                disk_mib: disk_mib.unwrap_or(VnodeSize::DISK),
-                gpus,
-            },
+            wishes: self.wishes.wishes(),
             bandwidth: self.bandwidth_kbit_per_s,
             rules: self.rules,
         })

@@ -19,6 +19,7 @@ pub(crate) mod rebalance;
 pub(crate) mod register;
 pub(crate) mod snapshot;
 pub(crate) mod state;
+pub(crate) mod template;
 pub(crate) mod terminal;
 pub(crate) mod usage;
 pub(crate) mod vcluster;
@@ -58,6 +59,7 @@ impl Page<'_> {
                     nav aria-label="Main" {
                         (self.link("/vclusters", "Vclusters"))
                         (self.link("/images", "Images"))
+                        (self.link("/templates", "Templates"))
                         (self.link("/past", "Past"))
                         @if quota::looks_after_others(asker) { (self.link("/quotas", "Quotas")) }
                         @if asker.user.is_admin() { (self.link("/people", "People")) }

@@ -91,10 +91,11 @@ fn without_images(ground: Ground<'_>, user: UserId) -> impl Iterator<Item = Even
 
 fn without_membership(ground: Ground<'_>, user: UserId) -> impl Iterator<Item = Event> {
     let groups = ground.state.groups.values();
-    let groups = groups.filter(move |group| group.members.contains(&user));
+    let groups = groups.filter(move |group| group.concerns(user));
     groups.map(move |group| {
         let mut group = group.clone();
         group.members.remove(&user);
+        group.managers.remove(&user);
         let left = BTreeSet::from([user]);
         Event::Group(GroupEvent::Formed { group, left })
     })

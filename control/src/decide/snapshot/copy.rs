@@ -58,7 +58,7 @@ pub(super) fn create(
         bandwidth: None,
         rules: new.rules,
     };
-    let mut decision = vcluster::create_of(ground, &asked, made_of)?;
+    let mut decision = vcluster::create_of(ground, owner, &asked, made_of)?;
     let wanted = copy_wanted(&decision.events, from, snapshot);
     decision.events.extend(wanted);
     Ok(decision)

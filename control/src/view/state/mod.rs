@@ -11,6 +11,7 @@ mod people;
 mod rebalance;
 mod scheduling;
 mod snapshot;
+mod template;
 
 pub use diff::{FieldChange, NameDiff, StateDiff, diff};
 
@@ -37,6 +38,7 @@ pub enum Noun {
     Groups,
     Sessions,
     Images,
+    Templates,
     Networks,
     Vclusters,
     Vnodes,
@@ -62,6 +64,7 @@ impl Noun {
             Self::Groups => "groups",
             Self::Sessions => "sessions",
             Self::Images => "images",
+            Self::Templates => "templates",
             Self::Networks => "networks",
             Self::Vclusters => "vclusters",
             Self::Vnodes => "vnodes",
@@ -115,6 +118,7 @@ pub fn show(state: &State, asker: &User) -> StateView {
     shown.people();
     shown.groups();
     shown.images();
+    shown.templates();
     shown.networks();
     shown.vclusters();
     shown.vnodes();

@@ -418,7 +418,7 @@ fn bandwidth(bandwidth: Option<Bandwidth>) -> Fields {
     fields.0
 }
 
-fn size(size: VnodeSize, wishes: &Wishes) -> Fields {
+pub(super) fn size(size: VnodeSize, wishes: &Wishes) -> Fields {
     let fields = Building::default()
         .number("cpu_milli", size.cpu_milli.0)
         .number("memory_mib", size.memory_mib.0)
