@@ -397,10 +397,7 @@ async fn list(connection: &Connection, format: Print) -> anyhow::Result<()> {
 }
 
 fn role(user: &UserView) -> &'static str {
-    match user.role {
-        docklet_control::model::Role::User => "user",
-        docklet_control::model::Role::Admin => "admin",
-    }
+    user.role.word()
 }
 
 async fn show(connection: &Connection, name: &str, format: Print) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib};
-use docklet_control::model::{Bandwidth, BandwidthWish, KbitPerS, Receipt, SizeChange};
+use docklet_control::model::{Bandwidth, BandwidthWish, GpuWish, KbitPerS, Receipt, SizeChange};
 use docklet_control::view::{Phase, VclusterView, VnodeView};
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -19,7 +19,7 @@ pub(super) fn password_changed(state: &mut State, user: UserId, password_hash: S
 }
 
 pub(super) fn role_set(state: &mut State, user: UserId, role: Role) {
-    if let Some(user) = state.users.get_mut(&user) {
-        user.role = role;
+    if let Some(user) = state.users.get(&user).cloned() {
+        state.put_user(User { role, ..user });
     }
 }

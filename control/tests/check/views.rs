@@ -7,7 +7,7 @@ use docklet_control::image::{catalog, copies};
 use docklet_control::model::{Group, ImageTitle, Role, User};
 use docklet_control::rows::{self, Table};
 use docklet_control::view::state::show;
-use docklet_control::{Applied, State, permit};
+use docklet_control::{Applied, State, permit, template};
 use serde::Serialize;
 
 use super::demand;
@@ -97,6 +97,7 @@ impl Own {
         let shared = titles.iter().filter(|title| title.owner == user);
         let shared = shared.flat_map(|title| title.shared_with.iter().copied());
         own.add::<UserId>(Table::Users, shared);
+        own.templates(state, who);
         own.add(Table::Users, [user]);
         own.add(Table::ImageQuotas, [user]);
         own.add(Table::UserHomes, [user]);
@@ -142,6 +143,17 @@ impl Own {
         let refused = vnodes().flat_map(|vnode| &vnode.obstacles);
         own.add::<WorkerId>(Table::Workers, refused.map(|obstacle| obstacle.worker));
         own
+    }
+
+    /// Of whoever published one, and of whom its image is, no more than the name is shown.
+    fn templates(&mut self, state: &State, who: &User) {
+        let templates = state.templates.values();
+        let shown: Vec<_> = templates
+            .filter(|row| template::is_shown_to(state, row, who))
+            .collect();
+        self.add(Table::Templates, shown.iter().map(|row| row.name.clone()));
+        self.add::<UserId>(Table::Users, shown.iter().map(|row| row.by));
+        self.add::<UserId>(Table::Users, shown.iter().map(|row| row.recipe.image.0));
     }
 
     /// Groups that the user is in or manages, with who else does and what they give; and of those that own images are shared

@@ -161,7 +161,7 @@ fn groups(asker: &Asker) -> Markup {
             @let given = state.group_quotas.get(&group.id);
             section.card data-group=(group.name) {
                 h3 { (group.name) }
-                p.hint { @match group.members.len() { 1 => "1 member", many => (many) " members" } }
+                p.hint { (group.members.len()) @if group.members.len() == 1 { " member" } @else { " members" } }
                 @if let Some(given) = given {
                     dl.facts {
                         @for (item, bound) in &given.quota.0 {
