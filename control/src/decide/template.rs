@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use super::{Decision, Ground, group, plain_text, vcluster};
 use crate::event::Event;
 use crate::id::{GroupId, UserId};
-use crate::image::catalog;
 use crate::model::{Group, Recipe, Template, User};
 use crate::name::Name;
 use crate::permit;
@@ -14,7 +13,7 @@ use crate::refusal::Refusal;
 use crate::state::State;
 use crate::template::command::{NewRecipe, TemplateCommand, Whom};
 use crate::template::event::TemplateEvent;
-use crate::template::{is_kept_by, is_shown_to};
+use crate::template::{self, is_kept_by, is_shown_to};
 
 const DESCRIPTION_LEN_MAX: usize = 500;
 
@@ -111,10 +110,9 @@ fn recipe(ground: Ground<'_>, asker: &User, new: &NewRecipe) -> Result<Recipe, R
         rules,
     } = new;
     vcluster::check_recipe(*vnodes, *size, wishes, rules)?;
-    let title = catalog::find(ground.state, asker, image);
-    let title = title.ok_or_else(|| Refusal::not_found("image", image.escape_debug()))?;
+    let found = template::image_called(ground.state, asker, image);
     Ok(Recipe {
-        image: title.key(),
+        image: found.ok_or_else(|| Refusal::not_found("image", image.escape_debug()))?,
         vnodes: *vnodes,
         size: *size,
         wishes: wishes.clone(),
@@ -167,14 +165,14 @@ fn clone(
     whom: Option<&Whom>,
 ) -> Result<Decision, Refusal> {
     let asker = permit::person(ground.state, ground.entry.actor)?;
-    let template = shown(ground, asker, text)?;
+    let found = shown(ground, asker, text)?;
     let owner = match whom {
         Some(whom) => member(ground, group::named(ground, &whom.group)?, &whom.user)?,
         None => asker,
     };
-    let recipe = &template.recipe;
+    let recipe = &found.recipe;
     let asked = vcluster::Asked {
-        name: name.unwrap_or(template.name.as_str()),
+        name: name.unwrap_or(found.name.as_str()),
         vnodes: recipe.vnodes,
         size: recipe.size,
         wishes: &recipe.wishes,
@@ -182,12 +180,11 @@ fn clone(
         rules: &recipe.rules,
     };
     // Nobody comes by an image that is not shared with them.
-    let title = ground.state.image_titles.get(&recipe.image);
-    let title = title.filter(|title| catalog::sees(ground.state, owner, title));
-    let title = title.ok_or_else(|| Refusal::not_found("image", &recipe.image.1))?;
+    let image_name = recipe.image.1.clone();
+    let image = template::image_for(ground.state, recipe, owner);
     let made_of = vcluster::MadeOf {
-        image_name: title.name.clone(),
-        image: title.current,
+        image: image.ok_or_else(|| Refusal::not_found("image", &image_name))?,
+        image_name,
     };
     vcluster::create_of(ground, owner, &asked, made_of)
 }

@@ -8,7 +8,7 @@ use crate::image::catalog;
 use crate::model::{KbitPerS, Rules, Template, User, Wishes};
 use crate::name::Name;
 use crate::state::State;
-use crate::template::{is_kept_by, is_shown_to};
+use crate::template::{image_for, is_kept_by, is_shown_to};
 
 /// One template, for whoever may make something of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,11 +55,11 @@ pub fn named(state: &State, asker: &User, text: &str) -> Option<TemplateView> {
 #[must_use]
 pub fn image(state: &State, asker: &User, template: &Template) -> (String, bool) {
     let (owner, name) = &template.recipe.image;
-    let title = state.image_titles.get(&template.recipe.image);
-    let title = title.filter(|title| catalog::sees(state, asker, title));
-    match title {
-        Some(title) => (catalog::called(state, asker, title), true),
-        None => {
+    let usable = image_for(state, &template.recipe, asker).is_some();
+    match state.image_titles.get(&template.recipe.image) {
+        Some(title) if usable => (catalog::called(state, asker, title), true),
+        None if usable => (name.to_string(), true),
+        Some(_) | None => {
             let owner = state.users.get(owner);
             let owner = owner.map_or_else(|| "nobody".to_owned(), |owner| owner.name.to_string());
             (format!("{owner}/{name}"), false)

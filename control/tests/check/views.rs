@@ -154,6 +154,15 @@ impl Own {
         self.add(Table::Templates, shown.iter().map(|row| row.name.clone()));
         self.add::<UserId>(Table::Users, shown.iter().map(|row| row.by));
         self.add::<UserId>(Table::Users, shown.iter().map(|row| row.recipe.image.0));
+        // Whether the image may be used is shown, also of one that has a name of the time before people had names of their own.
+        let usable = shown.iter().filter(|row| {
+            let image = template::image_for(state, &row.recipe, who);
+            image.is_some() && !state.image_titles.contains_key(&row.recipe.image)
+        });
+        let names: Vec<_> = usable.map(|row| row.recipe.image.1.clone()).collect();
+        let digests = names.iter().filter_map(|name| state.image_named(name));
+        self.add::<Digest>(Table::Images, digests.map(|image| image.digest));
+        self.add(Table::ImageNames, names);
     }
 
     /// Groups that the user is in or manages, with who else does and what they give; and of those that own images are shared
