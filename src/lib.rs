@@ -31,9 +31,6 @@ pub fn run(knows: ClusterVersion) -> ExitCode {
     }
     let cli = cli::Cli::parse();
     start_logging(&cli);
-    if !cli.is_daemon() {
-        end_with_the_reader();
-    }
     // Fails only if a provider is installed already, and then there is one.
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = match tokio::runtime::Runtime::new() {
@@ -44,13 +41,6 @@ pub fn run(knows: ClusterVersion) -> ExitCode {
         Ok(code) => code,
         Err(error) => exit::report(&error),
     }
-}
-
-/// A command whose reader has seen enough ends quietly, as in `docklet events | head`.
-fn end_with_the_reader() {
-    use nix::sys::signal::{SigHandler, Signal, signal};
-    // SAFETY: the default handler is no code of this program.
-    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
 }
 
 fn start_logging(cli: &cli::Cli) {

@@ -69,6 +69,7 @@ test("what waits is explained worker by worker, until a rule is taken back", asy
 });
 
 test("who holds what is short is told by name to whom it belongs, and only counted for others", async () => {
+  cluster.run("quota", "set", "--user", "ada", "--memory", "none");
   const promised = worker("w1");
   const memory = promised.memory_mib_max - promised.memory_mib_promised;
   ada.run("vc", "create", "mine", "--cpu-milli", "100", "--memory-mib", "64", "--pids-max", "64", "--label", "zone=a", "--wait");

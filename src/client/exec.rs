@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::VnodeName;
 use super::context::Context;
 use super::input;
+use super::output::reader_gone;
 use super::socket::{self, Socket};
 use crate::exit::{Class, Failure};
 
@@ -38,14 +39,14 @@ pub async fn run(exec: Exec) -> anyhow::Result<ExitCode> {
     while let Some(message) = stream.next().await {
         match message? {
             Message::Binary(bytes) => match bytes.split_first() {
-                Some((1, rest)) => stdout.write_all(rest).await?,
-                Some((_, rest)) => stderr.write_all(rest).await?,
+                Some((1, rest)) => stdout.write_all(rest).await.map_err(reader_gone)?,
+                Some((_, rest)) => stderr.write_all(rest).await.map_err(reader_gone)?,
                 None => {}
             },
             Message::Text(text) => {
                 input.abort();
-                stdout.flush().await?;
-                stderr.flush().await?;
+                stdout.flush().await.map_err(reader_gone)?;
+                stderr.flush().await.map_err(reader_gone)?;
                 return ended(&serde_json::from_str(&text)?);
             }
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}

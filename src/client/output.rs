@@ -1,8 +1,11 @@
 //! Printing: tables for people, JSON for programs. What others named is stripped of control characters first.
 
+use std::io::Write as _;
+
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use docklet_control::model::Receipt;
+use nix::sys::signal::{SigHandler, Signal, raise, signal};
 use serde::Serialize;
 
 /// Form of the output.
@@ -13,18 +16,14 @@ pub enum Format {
 }
 
 /// Prints a value: as JSON, or as the rows that `table` makes of it.
-#[expect(
-    clippy::print_stdout,
-    reason = "this is where a command's data is printed"
-)]
 pub fn print<T: Serialize>(
     format: Format,
     value: &T,
     table: impl FnOnce(&T) -> Rows,
 ) -> anyhow::Result<()> {
     match format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(value)?),
-        Format::Table => println!("{}", table(value).render()),
+        Format::Json => line(&serde_json::to_string_pretty(value)?),
+        Format::Table => line(&table(value).render()),
     }
     Ok(())
 }
@@ -70,12 +69,21 @@ pub fn remark_after_program(text: &str) {
 }
 
 /// Prints a line of data.
-#[expect(
-    clippy::print_stdout,
-    reason = "this is where a command's data is printed"
-)]
 pub fn line(text: &str) {
-    println!("{text}");
+    let written = writeln!(std::io::stdout().lock(), "{text}");
+    // Nobody else is there who could be told.
+    drop(written.map_err(reader_gone));
+}
+
+/// A command whose reader has seen enough ends as by the signal, quietly, as in `docklet events | head`. The signal itself is
+/// ignored: it would also come when a master hangs up, whose reason must still be heard.
+pub fn reader_gone(error: std::io::Error) -> std::io::Error {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        // SAFETY: the default handler is no code of this program.
+        let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+        let _ = raise(Signal::SIGPIPE);
+    }
+    error
 }
 
 /// Head and rows of a table.

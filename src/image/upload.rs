@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use docklet_control::id::Digest;
 use docklet_control::model::{ImageSpec, Receipt, Visibility};
 use docklet_control::name::Name;
-use nix::sys::signal::{SigHandler, Signal, signal};
 use reqwest::{Body, Method, RequestBuilder};
 use tokio_util::io::ReaderStream;
 
@@ -100,7 +99,6 @@ async fn put(
 ) -> anyhow::Result<Receipt> {
     // Fails here rather than within each attempt.
     drop(body()?);
-    let _listening = Listening::begin();
     let prepare = |request: RequestBuilder| match body() {
         Ok(body) => request.query(query).body(body),
         Err(_) => request.query(query),
@@ -109,28 +107,6 @@ async fn put(
     let receipt: Receipt = response.json().await.context("read the answer")?;
     connection.saw(receipt.index);
     Ok(receipt)
-}
-
-/// While something is sent: whoever refuses it hangs up in the middle, and what they said must still be heard.
-struct Listening;
-
-impl Listening {
-    fn begin() -> Self {
-        sigpipe(SigHandler::SigIgn);
-        Self
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        sigpipe(SigHandler::SigDfl);
-    }
-}
-
-/// What becomes of this process when it writes to who does not read any more.
-fn sigpipe(handler: SigHandler) {
-    // SAFETY: neither handler is code of this program.
-    let _ = unsafe { signal(Signal::SIGPIPE, handler) };
 }
 
 /// The file from its beginning.
