@@ -31,7 +31,8 @@ pub struct Standing {
     managers: BTreeSet<(UserId, GroupId)>,
     members: BTreeSet<(UserId, GroupId)>,
     passwords: BTreeMap<UserId, String>,
-    sessions: BTreeSet<SecretHash>,
+    /// With whose they are.
+    sessions: BTreeMap<SecretHash, UserId>,
     limits: BTreeMap<(UserId, QuotaItem), Bound>,
     masters: usize,
     /// Invitations by which a machine gets all that masters know.
@@ -52,7 +53,11 @@ impl Standing {
             passwords: users()
                 .map(|user| (user.id, user.password_hash.clone()))
                 .collect(),
-            sessions: state.sessions.keys().copied().collect(),
+            sessions: state
+                .sessions
+                .values()
+                .map(|session| (session.id, session.user))
+                .collect(),
             limits: limits.collect(),
             masters: state.masters.len(),
             invitations: 0,
@@ -84,8 +89,10 @@ impl Standing {
         if let Some((user, _)) = other {
             return Some(format!("user {user} has another password"));
         }
-        if !after.sessions.is_subset(&self.sessions) {
-            return Some("somebody is logged in".to_owned());
+        // Tokens of one's own do no more than one may.
+        let mut sessions = after.sessions.iter();
+        if sessions.any(|(id, user)| *user != asker && !self.sessions.contains_key(id)) {
+            return Some("somebody else is logged in".to_owned());
         }
         if after.masters > self.masters || after.invitations > self.invitations {
             return Some("a machine may become a master".to_owned());
