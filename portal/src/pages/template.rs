@@ -64,23 +64,27 @@ fn card(asker: &Asker, template: &TemplateView, groups: &[&Group]) -> Markup {
                 div { dt { "Published" } dd { "by " (template.by) ", " (instant(template.published_at)) } }
             }
             @if template.usable {
-                form.row method="post" action={(path) "/clone"} {
+                form.fields method="post" action={(path) "/clone"} {
                     (csrf(asker))
-                    label for={"as-" (template.name)} { "Name of your vcluster" }
-                    input id={"as-" (template.name)} name="name" value=(template.name) autocomplete="off" required maxlength="40";
+                    div.field.long {
+                        label for={"as-" (template.name)} { "Name of your vcluster" }
+                        input id={"as-" (template.name)} name="name" value=(template.name) autocomplete="off" required maxlength="40";
+                    }
                     button.button type="submit" { "Make one" }
                 }
             } @else { p.muted { "Its image is not shared with you, so that you cannot make one." } }
             @if !groups.is_empty() {
-                form.row method="post" action={(path) "/clones"} {
+                form.fields method="post" action={(path) "/clones"} {
                     (csrf(asker))
-                    label for={"all-" (template.name)} { "For each member of" }
-                    select id={"all-" (template.name)} name="group" {
-                        @for group in groups {
-                            option value=(group.name) selected[Some(group.name.as_str()) == template.group.as_deref()] { (group.name) ", " (group.members.len()) " members" }
+                    div.field.long {
+                        label for={"all-" (template.name)} { "For each member of" }
+                        select id={"all-" (template.name)} name="group" {
+                            @for group in groups {
+                                option value=(group.name) selected[Some(group.name.as_str()) == template.group.as_deref()] { (group.name) ", " (group.members.len()) " members" }
+                            }
                         }
                     }
-                    button.button type="submit" { "Make one for each" }
+                    button.button.secondary type="submit" { "Make one for each" }
                 }
             }
             @if template.kept {
