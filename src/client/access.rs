@@ -7,7 +7,6 @@ use clap::{Subcommand, ValueEnum};
 use docklet_control::id::LogIndex;
 use docklet_control::model::SessionKind;
 use docklet_control::model::account::Scope;
-use docklet_control::name::Name;
 use docklet_control::view::account::LoginView;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -17,7 +16,6 @@ use super::connection::Connection;
 use super::login::password;
 use super::output::{Format, Rows, instant, line, print, print_receipt, remark};
 use crate::cli::Print;
-use crate::exit::{Class, Failure};
 
 const DAY_S: u64 = 24 * 3_600;
 
@@ -78,9 +76,7 @@ fn whose(user: Option<&str>) -> anyhow::Result<String> {
     let Some(user) = user else {
         return Ok(String::new());
     };
-    let name = Name::parse("user", user);
-    let name = name.map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
-    Ok(format!("?user={name}"))
+    Ok(format!("?user={}", super::name("user", user)?))
 }
 
 async fn logins(connection: &Connection, user: Option<&str>) -> anyhow::Result<Vec<LoginView>> {
@@ -208,9 +204,7 @@ pub async fn token(command: TokenCommand) -> anyhow::Result<ExitCode> {
             tokens_table(tokens, print)?;
         }
         TokenCommand::Revoke { name, print } => {
-            let name = Name::parse("token", &name);
-            let name = name.map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
-            let path = format!("/access-tokens/{name}");
+            let path = format!("/access-tokens/{}", super::name("token", &name)?);
             let receipt = connection
                 .receipt(Method::DELETE, &path, &Value::Null)
                 .await?;

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 use docklet_control::id::LogIndex;
+use docklet_control::model::Role;
 use docklet_control::model::account::{Profile, Standing};
-use docklet_control::model::{Receipt, Role};
-use docklet_control::name::Name;
 use docklet_control::view::account::{ApplicationView, UserView};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::connection::{Connection, http_client, refusal, unreachable};
 use super::login::{password, read_certificate, refuse_no_server};
+use super::name;
 use super::output::{Rows, instant, print, print_receipt, remark};
 use crate::cli::{Outcome, Print};
 use crate::exit::{Class, Failure};
@@ -237,15 +237,18 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 (false, false) => Role::User,
             };
             let body = json!({"name": name, "password": password, "role": role});
-            told(
-                print,
+            print_receipt(
+                print.format,
                 &connection.receipt(Method::POST, "/users", &body).await?,
             )?;
         }
         Command::Role { name, role, print } => {
             let body = json!({"role": Role::from(role)});
             let at = format!("{}/role", path(&name)?);
-            told(print, &connection.receipt(Method::PUT, &at, &body).await?)?;
+            print_receipt(
+                print.format,
+                &connection.receipt(Method::PUT, &at, &body).await?,
+            )?;
         }
         Command::List(print) => list(&connection, print).await?,
         Command::Show { name, print } => {
@@ -261,8 +264,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         } => {
             let path = format!("/applications/{request}/approve");
             let body = json!({"name": name});
-            told(
-                print,
+            print_receipt(
+                print.format,
                 &connection.receipt(Method::POST, &path, &body).await?,
             )?;
         }
@@ -273,8 +276,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         } => {
             let path = format!("/applications/{request}/decline");
             let body = json!({"reason": reason});
-            told(
-                print,
+            print_receipt(
+                print.format,
                 &connection.receipt(Method::POST, &path, &body).await?,
             )?;
         }
@@ -285,15 +288,15 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         } => {
             let path = format!("{}/lock", path(&name)?);
             let body = json!({"reason": reason});
-            told(
-                print,
+            print_receipt(
+                print.format,
                 &connection.receipt(Method::POST, &path, &body).await?,
             )?;
         }
         Command::Unlock { name, print } => {
             let path = format!("{}/unlock", path(&name)?);
-            told(
-                print,
+            print_receipt(
+                print.format,
                 &connection
                     .receipt(Method::POST, &path, &Value::Null)
                     .await?,
@@ -329,7 +332,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 "code": totp_code,
             });
             let path = format!("{}/password", path(&name)?);
-            told(print, &connection.receipt(Method::PUT, &path, &body).await?)?;
+            print_receipt(
+                print.format,
+                &connection.receipt(Method::PUT, &path, &body).await?,
+            )?;
             if own {
                 remark("All your logins have ended, this one included: log in again.");
             }
@@ -348,8 +354,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 affiliation: affiliation.unwrap_or(now.profile.affiliation),
             };
             let path = format!("{path}/profile");
-            told(
-                print,
+            print_receipt(
+                print.format,
                 &connection.receipt(Method::PUT, &path, &profile).await?,
             )?;
         }
@@ -358,15 +364,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn told(print: Print, receipt: &Receipt) -> anyhow::Result<()> {
-    print_receipt(print.format, receipt)
-}
-
-/// What is no name could be another path.
 pub fn path(user: &str) -> anyhow::Result<String> {
-    let name = Name::parse("user", user);
-    let name = name.map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
-    Ok(format!("/users/{name}"))
+    Ok(format!("/users/{}", name("user", user)?))
 }
 
 async fn list(connection: &Connection, format: Print) -> anyhow::Result<()> {
@@ -455,8 +454,8 @@ async fn registration(
     };
     let open = matches!(set, Registration::Open);
     let body = json!({"open": open});
-    told(
-        format,
+    print_receipt(
+        format.format,
         &connection
             .receipt(Method::PUT, "/registration", &body)
             .await?,
@@ -508,5 +507,5 @@ async fn delete(
         };
         tokio::time::timeout(limit, gone).await.map_err(late)??;
     }
-    told(outcome.print, &receipt)
+    print_receipt(outcome.print.format, &receipt)
 }

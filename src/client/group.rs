@@ -4,15 +4,14 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use docklet_control::model::Receipt;
-use docklet_control::name::Name;
 use docklet_control::view::PeopleView;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::connection::Connection;
+use super::name;
 use super::output::{Rows, instant, print, print_receipt};
 use crate::cli::Print;
-use crate::exit::{Class, Failure};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -90,46 +89,39 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         } => {
             let body = json!({"name": name, "description": description});
             let receipt = connection.receipt(Method::POST, "/groups", &body).await?;
-            told(print, &receipt)?;
+            print_receipt(print.format, &receipt)?;
         }
         Command::List(print) => list(&connection, print).await?,
         Command::Show { group, print } => show(&connection, &group, print).await?,
         Command::Add { group, user, print } => {
             let receipt = change(&connection, &group, &json!({"add": user})).await?;
-            told(print, &receipt)?;
+            print_receipt(print.format, &receipt)?;
         }
         Command::Remove { group, user, print } => {
             let receipt = change(&connection, &group, &json!({"remove": user})).await?;
-            told(print, &receipt)?;
+            print_receipt(print.format, &receipt)?;
         }
         Command::Manager(ManagerCommand::Add { group, user, print }) => {
             let receipt = change(&connection, &group, &json!({"manage": user})).await?;
-            told(print, &receipt)?;
+            print_receipt(print.format, &receipt)?;
         }
         Command::Manager(ManagerCommand::Remove { group, user, print }) => {
             let receipt = change(&connection, &group, &json!({"unmanage": user})).await?;
-            told(print, &receipt)?;
+            print_receipt(print.format, &receipt)?;
         }
         Command::Delete { group, print } => {
             let path = path(&group)?;
             let receipt = connection
                 .receipt(Method::DELETE, &path, &Value::Null)
                 .await?;
-            told(print, &receipt)?;
+            print_receipt(print.format, &receipt)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn told(print: Print, receipt: &Receipt) -> anyhow::Result<()> {
-    print_receipt(print.format, receipt)
-}
-
-/// What is no name could be another path.
 fn path(group: &str) -> anyhow::Result<String> {
-    let name = Name::parse("group", group);
-    let name = name.map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
-    Ok(format!("/groups/{name}"))
+    Ok(format!("/groups/{}", name("group", group)?))
 }
 
 async fn change(connection: &Connection, group: &str, change: &Value) -> anyhow::Result<Receipt> {

@@ -36,7 +36,14 @@ pub mod vc;
 pub mod vnode;
 pub mod what_if;
 
+use docklet_control::name::Name;
+
 use crate::exit::{Class, Failure};
+
+/// A name of a command line. What is none could be another path of the interface, and is refused here.
+pub fn name(kind: &'static str, text: &str) -> Result<Name, Failure> {
+    Name::parse(kind, text).map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))
+}
 
 /// `VC/host-N` of a command line.
 #[derive(Clone, Debug)]

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use docklet_control::model::{Bound, QuotaChange, QuotaItem};
-use docklet_control::name::Name;
 use docklet_control::quota::command::QuotaCommand;
 use docklet_control::view::{AllowanceView, GroupAllowanceView};
 use reqwest::Method;
@@ -13,6 +12,7 @@ use reqwest::Method;
 use super::amount;
 use super::connection::Connection;
 use super::context::Context;
+use super::name;
 use super::output::{Rows, print, print_receipt};
 use crate::cli::Print;
 use crate::exit::{Class, Failure};
@@ -213,12 +213,6 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Set { of, items, print } => set(&connection, of, items, print).await?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What is no name could be another path.
-fn name(kind: &'static str, text: &str) -> anyhow::Result<Name> {
-    let name = Name::parse(kind, text);
-    Ok(name.map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?)
 }
 
 async fn set(

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use docklet_control::name::Name;
 use docklet_control::view::TemplateView;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::connection::Connection;
+use super::name;
 use super::output::{Rows, instant, print, print_receipt};
 use super::recipe::Recipe;
 use crate::cli::Print;
@@ -118,12 +118,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Path of a template. What could mean another path is refused here.
 fn path(template: &str) -> anyhow::Result<String> {
-    match Name::parse("template", template) {
-        Ok(name) => Ok(format!("/templates/{name}")),
-        Err(refusal) => Err(Failure::new(Class::Invalid, refusal.to_string()).into()),
-    }
+    Ok(format!("/templates/{}", name("template", template)?))
 }
 
 fn table(templates: &[TemplateView]) -> Rows {

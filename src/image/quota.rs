@@ -4,12 +4,12 @@ use std::str::FromStr;
 
 use clap::Args;
 use docklet_control::model::{ImageQuota, Receipt};
-use docklet_control::name::Name;
 use docklet_control::view::{QuotaView, QuotasView};
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::cli::Print;
+use crate::client;
 use crate::client::amount;
 use crate::client::connection::Connection;
 use crate::client::output::{Rows, print, print_receipt};
@@ -80,9 +80,7 @@ pub async fn run(connection: &Connection, quota: Quota) -> anyhow::Result<()> {
 }
 
 fn path(user: &str) -> anyhow::Result<String> {
-    let name = Name::parse("user", user);
-    let name = name.map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
-    Ok(format!("/image-quotas/{name}"))
+    Ok(format!("/image-quotas/{}", client::name("user", user)?))
 }
 
 async fn show(connection: &Connection, user: Option<&str>, format: Print) -> anyhow::Result<()> {

@@ -8,10 +8,10 @@ use std::process::Stdio;
 use anyhow::Context as _;
 use docklet_control::id::Digest;
 use docklet_control::model::{ImageSpec, Receipt, Visibility};
-use docklet_control::name::Name;
 use reqwest::{Body, Method, RequestBuilder};
 use tokio_util::io::ReaderStream;
 
+use crate::client;
 use crate::client::connection::Connection;
 use crate::exit::{Class, Failure};
 
@@ -68,8 +68,7 @@ pub async fn import(
     init: &[String],
     said: &Said<'_>,
 ) -> anyhow::Result<Receipt> {
-    Name::parse("image", name)
-        .map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))?;
+    client::name("image", name)?;
     let mut query = said.query();
     if !init.is_empty() {
         query.push(("init", serde_json::to_string(init)?));

@@ -125,24 +125,33 @@ fn hold(lock: &Path) -> Result<Option<Flock<File>>, AgentFault> {
         .write(true)
         .open(lock)
         .map_err(AgentFault::file("open", lock))?;
+    // Whoever looks whether a fence lives has it for a moment.
+    let held = lock_within(lock, file, FlockArg::LockExclusiveNonblock, HOLD_MAX)?;
+    let Some(mut held) = held else {
+        return Ok(None);
+    };
+    held.set_len(0)
+        .and_then(|()| write!(held, "{}", std::process::id()))
+        .map_err(AgentFault::file("write", lock))?;
+    Ok(Some(held))
+}
+
+/// The lock as soon as it is free; none if somebody holds it for all of this time.
+fn lock_within(
+    lock: &Path,
+    mut file: File,
+    how: FlockArg,
+    most: Duration,
+) -> Result<Option<Flock<File>>, AgentFault> {
     let begun = Instant::now();
-    let mut tried = Flock::lock(file, FlockArg::LockExclusiveNonblock);
     loop {
-        tried = match tried {
-            Ok(mut held) => {
-                held.set_len(0)
-                    .and_then(|()| write!(held, "{}", std::process::id()))
-                    .map_err(AgentFault::file("write", lock))?;
-                return Ok(Some(held));
-            }
-            // Whoever looks whether a fence lives has it for a moment.
-            Err((file, Errno::EWOULDBLOCK)) if begun.elapsed() < HOLD_MAX => {
-                std::thread::sleep(Duration::from_millis(1));
-                Flock::lock(file, FlockArg::LockExclusiveNonblock)
-            }
+        file = match Flock::lock(file, how) {
+            Ok(held) => return Ok(Some(held)),
+            Err((file, Errno::EWOULDBLOCK)) if begun.elapsed() < most => file,
             Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
             Err((_, errno)) => return Err(AgentFault::file("lock", lock)(errno.into())),
         };
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -152,10 +161,9 @@ pub(super) fn lives(lock: &Path) -> Result<bool, AgentFault> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         file => file.map_err(AgentFault::file("open", lock))?,
     };
-    match Flock::lock(file, FlockArg::LockSharedNonblock) {
-        Ok(_) => return Ok(false),
-        Err((_, Errno::EWOULDBLOCK)) => {}
-        Err((_, errno)) => return Err(AgentFault::file("lock", lock)(errno.into())),
+    let shared = FlockArg::LockSharedNonblock;
+    if lock_within(lock, file, shared, Duration::ZERO)?.is_some() {
+        return Ok(false);
     }
     let text = fs::read_to_string(lock).map_err(AgentFault::file("read", lock))?;
     let Some(pid) = text.trim().parse().ok().map(Pid::from_raw) else {
@@ -174,19 +182,10 @@ pub(super) fn lives(lock: &Path) -> Result<bool, AgentFault> {
 
 /// Waits until nobody holds the lock: a fence that was killed has ended.
 fn gone(lock: &Path) -> Result<(), AgentFault> {
-    let mut file = File::open(lock).map_err(AgentFault::file("open", lock))?;
-    let begun = Instant::now();
-    while begun.elapsed() < END_MAX {
-        file = match Flock::lock(file, FlockArg::LockSharedNonblock) {
-            Ok(_) => return Ok(()),
-            Err((file, Errno::EWOULDBLOCK)) => file,
-            Err((_, errno)) => return Err(AgentFault::file("lock", lock)(errno.into())),
-        };
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Err(AgentFault::Lease(
-        "its fence was stopped and does not end".to_owned(),
-    ))
+    let file = File::open(lock).map_err(AgentFault::file("open", lock))?;
+    let free = lock_within(lock, file, FlockArg::LockSharedNonblock, END_MAX)?;
+    free.map(drop)
+        .ok_or_else(|| AgentFault::Lease("its fence was stopped and does not end".to_owned()))
 }
 
 /// Whether a process is neither stopped nor at its end.

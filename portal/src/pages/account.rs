@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::Command;
 use docklet_control::account::command::AccountCommand;
 use docklet_control::id::LogIndex;
+use docklet_control::model::SessionKind;
 use docklet_control::model::account::{Profile, Scope};
-use docklet_control::model::{Role, SessionKind};
 use docklet_control::view::account::{self, LoginView, UserView};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -170,9 +170,9 @@ fn day_of(day: u64) -> String {
 }
 
 fn token_form(asker: &Asker) -> Markup {
-    let offered = Scope::ALL.iter().filter(|scope| {
-        asker.user.role == Role::Admin || !matches!(scope, Scope::Metrics | Scope::Admin)
-    });
+    let offered = Scope::ALL
+        .iter()
+        .filter(|scope| asker.user.is_admin() || !matches!(scope, Scope::Metrics | Scope::Admin));
     html! {
         details.card {
             summary { "Make a token" }

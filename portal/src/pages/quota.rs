@@ -61,7 +61,8 @@ pub(super) fn looks_after_others(asker: &Asker) -> bool {
     asker.user.is_admin() || groups.any(|group| group.is_managed_by(&asker.user))
 }
 
-fn managed(asker: &Asker) -> Vec<&Group> {
+/// Groups that the asker looks after, by name.
+pub(super) fn managed(asker: &Asker) -> Vec<&Group> {
     let groups = asker.frozen.state.groups.values();
     let managed = groups.filter(|group| group.is_managed_by(&asker.user));
     let mut managed: Vec<&Group> = managed.collect();

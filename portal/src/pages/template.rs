@@ -12,19 +12,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::amount::{cores, mib};
+use super::quota::managed;
 use super::{Page, by_command, check_csrf, csrf, instant};
 use crate::api::template::{Made, MadeOutcome, for_all};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
-
-fn managed(asker: &Asker) -> Vec<&Group> {
-    let groups = asker.frozen.state.groups.values();
-    let managed = groups.filter(|group| group.is_managed_by(&asker.user));
-    let mut managed: Vec<&Group> = managed.collect();
-    managed.sort_by_key(|group| &group.name);
-    managed
-}
 
 pub(crate) async fn show(asker: Asker) -> Markup {
     let templates = template::list(&asker.frozen.state, &asker.user);
