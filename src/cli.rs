@@ -97,6 +97,9 @@ enum Command {
     Restore(role::anew::Restore),
     /// Look back: the state as it was, as far as you may see it, and what differs between two moments
     State(client::state::State),
+    /// The audit trail: who asked for what from where, and what came of it; export and verify it
+    #[command(subcommand)]
+    Audit(client::audit::Command),
     /// Follow what happens
     Events(client::events::Events),
     /// Break something on purpose, within bounds, and see what it costs
@@ -191,6 +194,7 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::AccessToken(command) => client::access::token(command).await,
         Command::Group(command) => client::group::run(command).await,
         Command::Template(command) => client::template::run(command).await,
+        Command::Audit(command) => client::audit::run(command).await,
         Command::Explain(explain) => client::explain::run(explain).await,
         Command::WhatIf(command) => client::what_if::run(command).await,
         Command::Quota(command) => client::quota::run(command).await,

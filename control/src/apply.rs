@@ -1,5 +1,7 @@
 //! One entry of the log, as every master applies it: total, deterministic, the only caller of decide and evolve.
 
+use crate::audit;
+use crate::audit::chain::Line;
 use crate::command::Entry;
 use crate::decide::decide;
 use crate::event::{Change, Event};
@@ -18,6 +20,8 @@ pub struct Applied {
     pub change: Change,
     /// The answer to whoever asked: of the first time, if the request was applied before.
     pub receipt: Receipt,
+    /// What it leaves in the audit trail.
+    pub audit: Option<Line>,
 }
 
 /// Applies `entry` at `index`. A refused entry changes nothing but the receipts. The state is taken whole: what
@@ -29,6 +33,7 @@ pub fn apply(state: State, index: LogIndex, entry: &Entry) -> Applied {
             state,
             change: change(index, entry, Vec::new()),
             receipt,
+            audit: None,
         };
     }
     let decided = if state.may_have_forgotten(entry.request, index) {
@@ -40,8 +45,10 @@ pub fn apply(state: State, index: LogIndex, entry: &Entry) -> Applied {
         Ok(decision) => (Outcome::Accepted(decision.subject), decision.events),
         Err(refusal) => (Outcome::Refused(refusal), Vec::new()),
     };
+    let (audit, head) = audit::line(&state, index, entry, &outcome, &events).unzip();
     let change = change(index, entry, events);
     let mut next = evolve_all(state, &change);
+    next.audit_head = head.or(next.audit_head);
     let receipt = Receipt {
         request: entry.request,
         index,
@@ -57,6 +64,7 @@ pub fn apply(state: State, index: LogIndex, entry: &Entry) -> Applied {
         state: next,
         change,
         receipt,
+        audit,
     }
 }
 

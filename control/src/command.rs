@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::command::AccountCommand;
 use crate::amount::{DiskMib, VnodeSize};
+use crate::audit::command::AuditCommand;
 use crate::drain::command::DrainCommand;
 use crate::drill::command::DrillCommand;
 use crate::group::command::GroupCommand;
@@ -45,8 +46,30 @@ pub enum Actor {
     Door(MasterId),
     /// The leader's duties.
     Duty,
-    /// A program of a person, with a token of that number. Since version 3.
-    Token { user: UserId, number: LogIndex },
+    /// A person by a login of that number, or a program of theirs by a token of that number. Since version 3.
+    Login {
+        user: UserId,
+        number: LogIndex,
+        /// The client's address, as the door saw it.
+        from: IpAddr,
+    },
+}
+
+impl Actor {
+    /// The person, if it is one or a program of one.
+    #[must_use]
+    pub fn user(self) -> Option<UserId> {
+        match self {
+            Self::User(user) | Self::Login { user, .. } => Some(user),
+            Self::Worker(_) | Self::Door(_) | Self::Duty => None,
+        }
+    }
+
+    /// The same without where from and by which login: what others may know.
+    #[must_use]
+    pub fn in_public(self) -> Self {
+        self.user().map_or(self, Self::User)
+    }
 }
 
 /// One proposal as it stands in the log.
@@ -264,6 +287,8 @@ pub enum Command {
     /// About accounts, logins and tokens. Since version 3.
     Account(AccountCommand),
     Template(TemplateCommand),
+    /// What only the audit trail is to have. Since version 3.
+    Audit(AuditCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -372,6 +397,7 @@ impl Command {
             Self::SetRole { .. } => "SetRole",
             Self::Account(command) => command.name(),
             Self::Template(command) => command.name(),
+            Self::Audit(command) => command.name(),
         }
     }
 

@@ -13,7 +13,6 @@ use crate::group::command::GroupCommand;
 use crate::id::{UserId, VclusterId, VnodeId};
 use crate::image::command::ImageCommand;
 use crate::limit::command::LimitCommand;
-use crate::model::account::Scope;
 use crate::model::drill::Prober;
 use crate::model::{Group, JoinRole, Port, PublicPort, Quota, User, Vcluster, Vnode};
 use crate::moves::command::MoveCommand;
@@ -133,6 +132,7 @@ fn needs(command: &Command) -> Needs<'_> {
         }
         Command::Quota(command) => quota_needs(command),
         Command::Account(command) => account_needs(command),
+        Command::Audit(command) => Needs::OwnerOfVnode(command.vnode()),
     }
 }
 
@@ -348,8 +348,8 @@ pub fn check(state: &State, actor: Actor, command: &Command) -> Result<(), Refus
 pub fn person(state: &State, actor: Actor) -> Result<&User, Refusal> {
     let user = match actor {
         Actor::User(id) => state.users.get(&id),
-        Actor::Token { user, number } => match scope::of(state, user, number) {
-            Some(token) if token.scopes.contains(&Scope::Admin) => state.users.get(&user),
+        Actor::Login { user, number, .. } => match scope::login(state, user, number) {
+            Some(login) if login.keeps_role() => state.users.get(&user),
             Some(_) => state.user_without_role(user),
             None => None,
         },
@@ -497,7 +497,14 @@ pub fn visible_change(asker: &User, change: &Change) -> Option<Change> {
         .cloned()
         .map(events::without_secrets)
         .collect();
+    let own = change.actor.user().is_some_and(|user| owns(asker, user));
+    let actor = if own {
+        change.actor
+    } else {
+        change.actor.in_public()
+    };
     (!events.is_empty()).then(|| Change {
+        actor,
         events,
         ..change.clone()
     })

@@ -27,6 +27,7 @@ use crate::id::{
     VclusterId, VnodeId, WorkerId,
 };
 use crate::image::copies;
+use crate::model::audit::AuditHead;
 use crate::model::{
     Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, Checkpointing,
     ClusterVersion, Counters, DiskOvercommit, Drain, Drill, Group, GroupQuota, GroupShare,
@@ -71,6 +72,8 @@ pub struct State {
     /// None until an admin changes it.
     pub usual_quota: Option<Quota>,
     pub account_policy: Option<AccountPolicy>,
+    /// Where the audit trail ends; none before version 3.
+    pub audit_head: Option<AuditHead>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,
@@ -317,8 +320,10 @@ impl State {
 
 /// Looking back.
 impl State {
-    /// Forgets what became of requests: a state of the past is for looking at, not for going on from.
+    /// Forgets what became of requests, and how far the audit trail had come: a state of the past is for looking at, not
+    /// for going on from.
     pub fn forget_receipts(&mut self) {
+        self.audit_head = None;
         self.receipts = RowMap::default();
         self.lookup.receipt_by_request = OrdMap::new();
     }

@@ -9,12 +9,13 @@
 //! ```
 //!
 //! Who: a person's or a worker's name, `door` (of master 1, or `door:9` of another), `duty`, or `user:9` and `worker:9`
-//! for strangers, `token:2:20` for a program with the token of user 2 that entry 20 made. `+6s` is the time
+//! for strangers, `login:2:20` for user 2 by the login, or a program by the token, that entry 20 made. `+6s` is the time
 //! since the entry before (1 s if not given). `duty> due` proposes what the leader's duties find; the leader goes on
 //! hearing of a worker except between `w1> falls silent` and `w1> is heard`; at `duty> leads anew` another master leads, which
 //! has heard of nobody. `group> 1 leads, 5 votes silent 700s, 9 learns
 //! lag 5000 steady 10s` says what the leader observes of the masters from then on: it is stamped into `RemoveMaster`,
 //! and the result tells who should vote if that is to change.
+//! `trail> 3` tells the last three lines of the audit trail without their hashes.
 //! At `generation> over` the log ends, and another generation begins, in which `"last":0` stands for its last entry.
 //! `"~word"` stands for the SHA-256 of the word. `after other.txt` in the first line starts where another story ends. `BLESS=1 cargo test -p docklet-control --test stories` writes the results anew.
 
@@ -22,9 +23,11 @@ mod check;
 mod golden;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use check::Log;
+use docklet_control::audit::chain;
 use docklet_control::duties::{self, Soft};
 use docklet_control::id::{
     LogIndex, MasterId, RequestId, SecretHash, SteadyMs, UnixMs, UserId, WorkerId,
@@ -141,6 +144,9 @@ impl Telling {
             self.log.jump();
             return Vec::new();
         }
+        if head == "trail" {
+            return self.last_of_trail(command.parse().expect("how many lines"));
+        }
         if head == "group" {
             self.seats = command.split(", ").map(seat).collect();
             return self.voters_wanted();
@@ -175,6 +181,13 @@ impl Telling {
                 self.enter(actor, request, command)
             }
         }
+    }
+
+    fn last_of_trail(&self, lines: usize) -> Vec<String> {
+        let trail = &self.log.trail;
+        let last = trail.iter().skip(trail.len().saturating_sub(lines));
+        let record = |line: &String| chain::read(line).expect("a line is a record");
+        last.map(|line| json(&record(line))).collect()
     }
 
     fn voters_wanted(&self) -> Vec<String> {
@@ -243,11 +256,13 @@ impl Telling {
             Some(("user", id)) => Actor::User(UserId(id.parse().expect("a user id"))),
             Some(("door", id)) => Actor::Door(MasterId(id.parse().expect("a master id"))),
             Some(("worker", id)) => Actor::Worker(WorkerId(id.parse().expect("a worker id"))),
-            Some(("token", of)) => {
+            Some(("login", of)) => {
                 let (user, number) = of.split_once(':').expect("whose, and its number");
-                Actor::Token {
+                Actor::Login {
                     user: UserId(user.parse().expect("a user id")),
                     number: LogIndex(number.parse().expect("a number")),
+                    // An address of documentation (RFC 5737).
+                    from: IpAddr::from([192, 0, 2, 7]),
                 }
             }
             Some(_) => panic!("nobody is called {who}"),

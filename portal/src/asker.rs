@@ -1,8 +1,9 @@
 //! Who asks: a person with a session, by cookie or by bearer token, or a program of theirs with a token of its own.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, MatchedPath, OptionalFromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use docklet_control::account::scope;
@@ -74,7 +75,7 @@ impl FromRequestParts<Portal> for Asker {
             // Opened through another master a moment ago, perhaps: then a current state knows it.
             frozen = portal.master.read(OWN_WRITE_DEADLINE).await?;
         }
-        let (actor, user) = scope::bearer(&frozen.state, id, now())?;
+        let (actor, user) = scope::bearer(&frozen.state, id, client(parts), now())?;
         let wanted = wanted(parts);
         if let Some((scope, what)) = wanted {
             scope::check_look(&frozen.state, actor, scope, what)?;
@@ -109,7 +110,8 @@ impl OptionalFromRequestParts<Portal> for Asker {
 
 /// The person whose session it is, if it has not ended.
 pub(crate) fn holder(state: &State, id: SecretHash) -> Option<&User> {
-    let bearer = scope::bearer(state, id, now());
+    let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let bearer = scope::bearer(state, id, nowhere, now());
     bearer.ok().map(|(_, user)| user)
 }
 
@@ -129,6 +131,13 @@ fn wanted(parts: &Parts) -> Option<(Scope, &'static str)> {
         _ if parts.method.is_safe() => Some((Scope::Read, "look at anything")),
         _ => None,
     }
+}
+
+/// Where a request comes from.
+fn client(parts: &Parts) -> IpAddr {
+    let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let address = info.map(|ConnectInfo(address)| address.ip().to_canonical());
+    address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 pub(crate) fn now() -> UnixMs {

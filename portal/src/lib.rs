@@ -8,6 +8,7 @@ pub mod agents_door;
 mod api;
 mod asker;
 mod assets;
+mod audit;
 mod brake;
 mod dispatch;
 mod events;

@@ -294,11 +294,14 @@ const NOTED_MAX: usize = 10_000;
 
 /// Notes that a token is in use, once a day.
 pub(crate) fn note_use(portal: &Portal, state: &State, actor: Actor) {
-    let Actor::Token { user, number } = actor else {
+    let Actor::Login { user, number, .. } = actor else {
         return;
     };
-    let token = scope::of(state, user, number);
-    let used = token.and_then(|token| token.used_day);
+    let login = scope::login(state, user, number);
+    let Some(token) = login.and_then(|login| login.token.as_ref()) else {
+        return;
+    };
+    let used = token.used_day;
     let today = now().0 / DAY_MS;
     if used.is_some_and(|day| day >= today) || !portal.noted.is_news(number, today) {
         return;

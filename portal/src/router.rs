@@ -131,6 +131,7 @@ fn page_routes() -> Router<Portal> {
         )
         .route("/quotas", get(pages::quota::show).post(pages::quota::set))
         .route("/past", get(pages::state::show))
+        .route("/audit", get(pages::audit::show))
         .route("/live/{*page}", get(live::stream))
         .route("/assets/{name}", get(assets::serve))
 }
@@ -275,6 +276,10 @@ fn api_routes() -> Router<Portal> {
             "/quotas/groups/{group}/members/{user}",
             put(api::allowance::set_share),
         )
+        .route("/audit", get(api::audit::list))
+        .route("/audit/end", get(api::audit::end))
+        .route("/audit/records/{number}", get(api::audit::mark))
+        .route("/audit/export", get(api::audit::export))
         .route("/templates", get(api::template::list))
         .route(
             "/templates/{name}",

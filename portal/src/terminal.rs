@@ -11,12 +11,14 @@ use axum::extract::ws::{self, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use docklet_control::audit::command::AuditCommand;
 use docklet_control::id::{SecretHash, VnodeId};
 use docklet_control::permit;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::asker::{Asker, holder, refuse_foreign};
+use crate::audit;
 use crate::follow;
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -82,7 +84,11 @@ async fn attach(
         }
     };
     let (path, again) = (wish.path(&found), wish.from > 0);
-    let socket = worker::open(&portal, &found.worker, &path).await?;
+    let vnode = found.vnode;
+    let told = audit::note(&portal, asker, AuditCommand::OpenTerminal { vnode });
+    let (told, socket) = tokio::join!(told, worker::open(&portal, &found.worker, &path));
+    told?;
+    let socket = socket?;
     Ok(upgrade.on_upgrade(move |viewer| show(portal, login, viewer, socket, (found, again))))
 }
 
@@ -264,9 +270,11 @@ pub(crate) async fn exec(
     refuse_cookie(&headers)?;
     let found = worker::locate(&portal, &asker, &vcluster, &vnode).await?;
     let socket = worker::open(&portal, &found.worker, "/exec").await?;
-    let login = asker.session;
-    Ok(upgrade.on_upgrade(move |viewer| run(portal, login, viewer, socket, found)))
+    Ok(upgrade.on_upgrade(move |viewer| run(portal, asker, viewer, socket, found)))
 }
+
+/// Letters of a program's name that the audit trail has.
+const PROGRAM_LETTERS_MAX: usize = 60;
 
 /// What the program's user says first.
 #[derive(serde::Deserialize)]
@@ -278,7 +286,7 @@ struct Run {
 /// The vnode is what this master has checked, whatever the first message says.
 async fn run(
     portal: Portal,
-    login: SecretHash,
+    asker: Asker,
     mut viewer: WebSocket,
     mut worker: WorkerSocket,
     found: Located,
@@ -297,13 +305,26 @@ async fn run(
         "epoch": found.epoch,
         "argv": run.argv,
     });
-    if worker
-        .send(Message::text(request.to_string()))
-        .await
-        .is_ok()
-    {
-        relay(portal, (login, found.vnode), viewer, worker).await;
+    let command = AuditCommand::RunProgram {
+        vnode: found.vnode,
+        program: name_of(&run.argv),
+    };
+    let told = audit::note(&portal, &asker, command);
+    let begun = worker.send(Message::text(request.to_string()));
+    let (told, begun) = tokio::join!(told, begun);
+    if told.is_ok() && begun.is_ok() {
+        relay(portal, (asker.session, found.vnode), viewer, worker).await;
     }
+}
+
+/// What a program is called, without its arguments and without what no name should have.
+fn name_of(argv: &[String]) -> String {
+    let name = argv.first().map(String::as_str).unwrap_or_default();
+    let last = name.rsplit('/').next().unwrap_or_default();
+    last.chars()
+        .filter(|letter| !letter.is_control())
+        .take(PROGRAM_LETTERS_MAX)
+        .collect()
 }
 
 /// Passes messages both ways until one side ends, or the login does.

@@ -313,6 +313,7 @@ async fn answer(master: Master, method: u8, body: Bytes) -> Result<Vec<u8>, Stri
         wire::HASHES => encode(&master.take_hashes(&decode(&body)?)),
         wire::FETCH => encode(&master.give(decode(&body)?).await?),
         wire::GROUP => encode(&master.observe_here().await),
+        wire::TRAIL => encode(&master.give_trail(decode(&body)?).await?),
         wire::FACTS => encode(&master.facts()),
         wire::REMOVE_MASTER => {
             let removed = master.remove_here(&decode(&body)?).await;

@@ -30,6 +30,7 @@ mod snapshot;
 mod standing;
 mod status;
 mod store;
+pub mod trail;
 mod types;
 mod version;
 mod wire;

@@ -38,7 +38,9 @@ use crate::store::{Frozen, blocking};
 use crate::types::{MasterAddress, Proposal, Types};
 use crate::wire;
 use crate::world::{World, machine_clock};
-use crate::{agreement, drill, duties, lease, links, membership, rebuild, standing, version};
+use crate::{
+    agreement, drill, duties, lease, links, membership, rebuild, standing, trail, version,
+};
 
 /// Where in the data directory the log and the state are.
 pub(crate) const STORE_DIR: &str = "store";
@@ -215,6 +217,7 @@ impl Master {
             tokio::spawn(standing::tell_removals(self.clone())),
             tokio::spawn(drill::run(self.clone())),
             tokio::spawn(version::report(self.clone())),
+            tokio::spawn(trail::run(self.clone())),
         ];
         let mut kept = self
             .inner

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod account;
 pub mod amount;
+pub mod audit;
 pub mod backup;
 pub mod connection;
 pub mod context;

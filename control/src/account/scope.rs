@@ -1,6 +1,8 @@
 //! What a token of a program may do of what its person may: the one table that decides it for every door. It only narrows;
 //! what the person may do says [`crate::permit`].
 
+use std::net::IpAddr;
+
 use crate::account::command::AccountCommand;
 use crate::account::refusal::AccountRefusal;
 use crate::command::{Actor, Command};
@@ -8,7 +10,7 @@ use crate::drill::command::DrillCommand;
 use crate::id::{LogIndex, SecretHash, UnixMs, UserId};
 use crate::image::command::ImageCommand;
 use crate::limit::command::LimitCommand;
-use crate::model::account::{ApiToken, Scope};
+use crate::model::account::{ApiToken, Login, Scope};
 use crate::model::{SessionKind, User};
 use crate::moves::command::MoveCommand;
 use crate::permit;
@@ -72,6 +74,7 @@ pub fn takes(command: &Command) -> Takes {
         | Command::AddPort { .. }
         | Command::RemovePort { .. }
         | Command::Template(_) => Takes::Scope(Scope::Vclusters),
+        Command::Audit(_) => Takes::Scope(Scope::Terminals),
         Command::Drill(command) => of_drills(command),
         Command::Image(command) => of_images(command),
         Command::Snapshot(command) => of_snapshots(command),
@@ -232,7 +235,7 @@ pub fn check_look(state: &State, actor: Actor, scope: Scope, what: &str) -> Resu
 pub fn check_scrape(state: &State, actor: Actor, what: &str) -> Result<(), Refusal> {
     check_look(state, actor, Scope::Metrics, what)?;
     let whole = match actor {
-        Actor::Token { user, .. } => Actor::User(user),
+        Actor::Login { user, .. } => Actor::User(user),
         Actor::User(_) | Actor::Worker(_) | Actor::Door(_) | Actor::Duty => actor,
     };
     permit::admin(state, whole, what).map(|_| ())
@@ -242,18 +245,25 @@ pub fn check_scrape(state: &State, actor: Actor, what: &str) -> Result<(), Refus
 ///
 /// # Errors
 /// `NotLoggedIn` if it has ended or is good for nothing yet, or why the account may not be used.
-pub fn bearer(state: &State, id: SecretHash, now: UnixMs) -> Result<(Actor, &User), Refusal> {
+pub fn bearer(
+    state: &State,
+    id: SecretHash,
+    from: IpAddr,
+    now: UnixMs,
+) -> Result<(Actor, &User), Refusal> {
     let session = state.sessions.get(&id);
     let session = session.filter(|session| session.expires_at > now);
     let session = session.ok_or(Refusal::NotLoggedIn)?;
     let user = session.user;
+    let login = state.logins.get(&id).map(|login| Actor::Login {
+        user,
+        number: login.number,
+        from,
+    });
     let actor = match session.kind {
-        SessionKind::Browser | SessionKind::Token => Actor::User(user),
-        SessionKind::Api => {
-            let login = state.logins.get(&id).ok_or(Refusal::NotLoggedIn)?;
-            let number = login.number;
-            Actor::Token { user, number }
-        }
+        // One that was opened before more than its secret was kept.
+        SessionKind::Browser | SessionKind::Token => login.unwrap_or(Actor::User(user)),
+        SessionKind::Api => login.ok_or(Refusal::NotLoggedIn)?,
         SessionKind::Unproven => return Err(Refusal::NotLoggedIn),
     };
     Ok((actor, permit::person(state, actor)?))
@@ -273,18 +283,17 @@ fn demand(token: &ApiToken, scope: Scope, action: &str) -> Result<(), Refusal> {
 /// The token by which somebody acts, if it is by one.
 fn narrowing(state: &State, actor: Actor) -> Result<Option<&ApiToken>, Refusal> {
     match actor {
-        Actor::Token { user, number } => {
-            let token = of(state, user, number);
-            Ok(Some(token.ok_or(Refusal::NotLoggedIn)?))
+        Actor::Login { user, number, .. } => {
+            let login = login(state, user, number).ok_or(Refusal::NotLoggedIn)?;
+            Ok(login.token.as_ref())
         }
         Actor::User(_) | Actor::Worker(_) | Actor::Door(_) | Actor::Duty => Ok(None),
     }
 }
 
-/// The token of that number, if it is this person's.
+/// The login or token of that number, if it is this person's.
 #[must_use]
-pub fn of(state: &State, user: UserId, number: LogIndex) -> Option<&ApiToken> {
-    let login = state.login_numbered(number)?;
-    let login = Some(login).filter(|login| login.user == user)?;
-    login.token.as_ref()
+pub fn login(state: &State, user: UserId, number: LogIndex) -> Option<&Login> {
+    let login = state.login_numbered(number);
+    login.filter(|login| login.user == user)
 }

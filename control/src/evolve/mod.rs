@@ -124,7 +124,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::RoleSet { user, role } => person::role_set(&mut state, user, role),
         Event::Account(event) => account::evolve(&mut state, event),
         // Told for whoever follows and looks back; the master mends itself.
-        Event::MasterDiverged { .. } => {}
+        Event::MasterDiverged { .. } | Event::Audit(_) => {}
     }
     state
 }

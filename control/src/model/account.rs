@@ -201,6 +201,15 @@ pub struct Login {
     pub token: Option<ApiToken>,
 }
 
+impl Login {
+    /// Whether whoever comes with it has the role of the person: a token only if it says so.
+    #[must_use]
+    pub fn keeps_role(&self) -> bool {
+        let token = self.token.as_ref();
+        token.is_none_or(|token| token.scopes.contains(&Scope::Admin))
+    }
+}
+
 /// A token of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiToken {

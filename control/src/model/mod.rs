@@ -1,6 +1,7 @@
 //! What the cluster knows: one file for each noun, plain data without rules.
 
 pub mod account;
+pub mod audit;
 pub mod autopilot;
 pub mod bandwidth;
 pub mod drain;

@@ -42,6 +42,7 @@ pub(super) fn sees(asker: &User, event: &Event) -> bool {
         Event::RoleSet { user, .. } => owns(asker, *user),
         Event::Account(event) => event.is_for(asker),
         Event::Template(event) => event.is_for(asker),
+        Event::Audit(event) => owns(asker, event.about().owner),
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::MasterDiverged { .. }
@@ -115,7 +116,7 @@ pub(super) fn without_secrets(mut event: Event) -> Event {
         | Event::GpusGiven { .. }
         | Event::DiskOvercommitSet { .. } => {}
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
-        Event::Limit(_) => {}
+        Event::Limit(_) | Event::Audit(_) => {}
         Event::Group(_) | Event::Moved(_) | Event::Drain(_) | Event::Schedule(_) => {}
         Event::Rebalance(_) | Event::Quota(_) | Event::RoleSet { .. } | Event::Template(_) => {}
         Event::Account(event) => event.hide_secrets(),

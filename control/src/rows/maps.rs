@@ -251,5 +251,6 @@ macro_rules! for_each_single {
         $with!(Rebalance, rebalance);
         $with!(UsualQuota, usual_quota);
         $with!(AccountPolicy, account_policy);
+        $with!(AuditHead, audit_head);
     };
 }

@@ -66,11 +66,12 @@ pub enum Table {
     Logins = 60,
     AccountPolicy = 61,
     Templates = 74,
+    AuditHead = 78,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 63] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -133,7 +134,14 @@ impl Table {
         Self::Logins,
         Self::AccountPolicy,
         Self::Templates,
+        Self::AuditHead,
     ];
+
+    /// Whether its rows are what came of events; others are kept beside them, and no past state has them.
+    #[must_use]
+    pub fn is_of_events(self) -> bool {
+        !matches!(self, Self::Receipts | Self::AuditHead)
+    }
 
     /// The table with this number.
     #[must_use]

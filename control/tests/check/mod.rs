@@ -4,6 +4,7 @@ mod tokens;
 mod views;
 
 use docklet_control::assignment::assignment;
+use docklet_control::audit::chain::Chain;
 use docklet_control::event::Event;
 use docklet_control::evolve::evolve_all;
 use docklet_control::id::{LogIndex, RequestId, UnixMs};
@@ -23,6 +24,8 @@ pub struct Log {
     pub entries: Vec<(LogIndex, Entry)>,
     /// Changes as a master writes them down.
     changes: Vec<Vec<u8>>,
+    /// The audit trail.
+    pub trail: Vec<String>,
 }
 
 impl Log {
@@ -58,6 +61,7 @@ impl Log {
         check_touched(&self.state, &applied)?;
         views::check(&self.state, &applied)?;
         tokens::check(&self.state, &entry, &applied)?;
+        self.check_trail(&applied)?;
         let broken = invariants::broken_by(&self.state, &applied.state);
         demand(broken.is_empty(), &format!("invariants: {broken:?}"))?;
         self.index = index;
@@ -78,18 +82,43 @@ impl Log {
         demand(second == *first, "the same entry came to something else")
     }
 
+    /// What an entry leaves in the trail follows what is there, and is where the state says that the trail ends.
+    fn check_trail(&mut self, applied: &Applied) -> Result<(), String> {
+        let before = self.state.audit_head.unwrap_or_default();
+        let Some(line) = &applied.audit else {
+            return demand(
+                applied.state.audit_head == self.state.audit_head,
+                "the trail ends elsewhere without a line",
+            );
+        };
+        let mut chain = Chain::after(before.records, before.hash);
+        let record = chain
+            .follow(&line.text)
+            .map_err(|broken| broken.to_string())?;
+        let head = applied.state.audit_head.unwrap_or_default();
+        demand(
+            (head.records, head.hash) == (chain.number(), chain.hash()),
+            "the state does not know its trail's end",
+        )?;
+        demand(
+            record.index == applied.receipt.index,
+            "a line of another entry",
+        )?;
+        self.trail.push(line.text.clone());
+        Ok(())
+    }
+
     fn check_state(&self) -> Result<(), String> {
         let broken = invariants::broken(&self.state);
         demand(broken.is_empty(), &format!("invariants: {broken:?}"))?;
-        let rebuilt = rebuilt(&self.state, |_| true)?;
+        let whole = rebuilt(&self.state, |_| true)?;
         let from_scratch = StateHash::of(&self.state);
-        let from_rows = StateHash::of(&rebuilt);
-        demand(rebuilt == self.state, "the rows rebuild another state")?;
+        let from_rows = StateHash::of(&whole);
+        demand(whole == self.state, "the rows rebuild another state")?;
         demand(from_rows == self.hash, "rebuilt state has another hash")?;
         demand(from_scratch == self.hash, "the kept hash has drifted")?;
-        let without_receipts = rebuilt_without_receipts(&self.state)?;
         demand(
-            self.replayed()? == without_receipts,
+            self.replayed()? == rebuilt(&self.state, Table::is_of_events)?,
             "the events replay to another state",
         )
     }
@@ -127,8 +156,9 @@ fn check_touched(before: &State, applied: &Applied) -> Result<(), String> {
         demand(told, &format!("worker {worker} is not told"))?;
     }
     // It changes no row: who follows is told of it with what comes next.
-    let diverged = |event: &Event| matches!(event, Event::MasterDiverged { .. });
-    if applied.change.events.iter().any(diverged) {
+    let changes_nothing =
+        |event: &Event| matches!(event, Event::MasterDiverged { .. } | Event::Audit(_));
+    if applied.change.events.iter().any(changes_nothing) {
         return Ok(());
     }
     for user in after.users.values() {
@@ -139,7 +169,7 @@ fn check_touched(before: &State, applied: &Applied) -> Result<(), String> {
     Ok(())
 }
 
-/// A refused entry leaves a receipt and nothing else, a retried one nothing at all.
+/// A refused entry leaves a receipt, perhaps a line of the trail, and nothing else, a retried one nothing at all.
 fn check_extent(
     before: &State,
     entry: &Entry,
@@ -154,24 +184,20 @@ fn check_extent(
             "a retry has a receipt of its own",
         );
     }
-    let receipts_only = changed.iter().all(|row| row.table == Table::Receipts);
+    let nothing = changed.iter().all(|row| !row.table.is_of_events());
     match &applied.receipt.outcome {
         Outcome::Accepted(_) => demand(
-            receipts_only || !applied.change.events.is_empty(),
+            nothing || !applied.change.events.is_empty(),
             "something changed without an event",
         ),
         Outcome::Refused(_) => {
-            demand(receipts_only, "a refused entry changed more than receipts")?;
+            demand(nothing, "a refused entry changed more than receipts")?;
             demand(
                 applied.change.events.is_empty(),
                 "a refused entry has events",
             )
         }
     }
-}
-
-fn rebuilt_without_receipts(state: &State) -> Result<State, String> {
-    rebuilt(state, |table| table != Table::Receipts)
 }
 
 fn rebuilt(state: &State, wanted: impl Fn(Table) -> bool) -> Result<State, String> {

@@ -12,7 +12,7 @@ use super::demand;
 /// # Errors
 /// What was broken.
 pub fn check(before: &State, entry: &Entry, applied: &Applied) -> Result<(), String> {
-    let Actor::Token { user, number } = entry.actor else {
+    let Actor::Login { user, number, .. } = entry.actor else {
         return Ok(());
     };
     let Outcome::Accepted(_) = applied.receipt.outcome else {
@@ -22,9 +22,11 @@ pub fn check(before: &State, entry: &Entry, applied: &Applied) -> Result<(), Str
         return Ok(());
     }
     let login = before.login_numbered(number);
-    let token = login.filter(|login| login.user == user);
-    let token = token.and_then(|login| login.token.as_ref());
-    let token = token.ok_or("a token that is not there did something")?;
+    let login = login.filter(|login| login.user == user);
+    let login = login.ok_or("a login that is not there did something")?;
+    let Some(token) = &login.token else {
+        return Ok(());
+    };
     let oneself = Entry {
         actor: Actor::User(user),
         ..entry.clone()
@@ -69,6 +71,7 @@ fn scopes(event: &Event) -> &'static [Scope] {
         Event::Image(_) => &[Scope::Images, Scope::Admin],
         // Moves go with drains and with evening out.
         Event::Limit(_) | Event::Schedule(_) | Event::Moved(_) => &[Scope::Vclusters, Scope::Admin],
+        Event::Audit(_) => &[Scope::Terminals],
         Event::JoinTokenCreated { .. }
         | Event::MasterRemoved { .. }
         | Event::MasterReplacementWanted { .. }

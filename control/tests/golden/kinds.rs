@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use docklet_control::account::command::AccountCommand;
 use docklet_control::account::event::AccountEvent;
 use docklet_control::account::refusal::AccountRefusal;
+use docklet_control::audit::command::AuditCommand;
+use docklet_control::audit::event::AuditEvent;
 use docklet_control::command::Command;
 use docklet_control::drain::command::DrainCommand;
 use docklet_control::drain::event::DrainEvent;
@@ -65,6 +67,7 @@ impl Kinds {
             ("quota-commands", count::<QuotaCommand>()),
             ("account-commands", count::<AccountCommand>()),
             ("template-commands", count::<TemplateCommand>()),
+            ("audit-commands", count::<AuditCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -78,6 +81,7 @@ impl Kinds {
             ("quota-events", count::<QuotaEvent>()),
             ("account-events", count::<AccountEvent>()),
             ("template-events", count::<TemplateEvent>()),
+            ("audit-events", count::<AuditEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
@@ -150,6 +154,9 @@ impl Seen {
         if let Command::Template(template) = &entry.command {
             self.one("template-commands", &name(template));
         }
+        if let Command::Audit(audit) = &entry.command {
+            self.one("audit-commands", &name(audit));
+        }
         if let Command::Move(moving) = &entry.command {
             self.one("move-commands", &name(moving));
         }
@@ -187,6 +194,9 @@ impl Seen {
             }
             if let Event::Template(template) = event {
                 self.one("template-events", &name(template));
+            }
+            if let Event::Audit(audit) = event {
+                self.one("audit-events", &name(audit));
             }
             if let Event::Moved(moved) = event {
                 self.one("move-events", &name(moved));

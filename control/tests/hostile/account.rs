@@ -1,5 +1,7 @@
 //! Strategies for commands about accounts, logins and tokens, and for what programs ask with tokens.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use docklet_control::account::command::{AccountCommand, NewLogin, Proof};
 use docklet_control::id::{LogIndex, MasterId, SecretHash, UserId};
 use docklet_control::model::SessionKind;
@@ -27,7 +29,7 @@ pub fn anything() -> BoxedStrategy<Command> {
     prop_oneof![of_doors(), of_admins(), of_people(), of_duties()].boxed()
 }
 
-/// Commands name requests and logins that are there, now and then; and somebody may come with a token.
+/// Commands name requests and logins that are there, now and then; and somebody may come by a login or with a token.
 pub fn aim(who: &mut Actor, command: &mut Command, state: &State, at: u64) {
     let pick = |numbers: Vec<LogIndex>| {
         let place = usize::try_from(at)
@@ -35,15 +37,15 @@ pub fn aim(who: &mut Actor, command: &mut Command, state: &State, at: u64) {
             .checked_rem(numbers.len())?;
         numbers.get(place).copied()
     };
-    let tokens = state.logins.values().filter(|login| login.token.is_some());
-    let numbers: Vec<LogIndex> = tokens.map(|login| login.number).collect();
+    let numbers: Vec<LogIndex> = state.logins.values().map(|login| login.number).collect();
     if let (Actor::User(user), 0) = (*who, at % 3)
         && let Some(number) = pick(numbers)
     {
         // Somebody else's, too.
         let owner = state.login_numbered(number).map(|login| login.user);
         let user = owner.filter(|_| !at.is_multiple_of(4)).unwrap_or(user);
-        *who = Actor::Token { user, number };
+        let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        *who = Actor::Login { user, number, from };
     }
     let Command::Account(command) = command else {
         return;

@@ -1,6 +1,7 @@
 //! Strategies for commands: mostly sensible ones by the right actor, and any by anybody with values that hurt.
 
 pub mod account;
+pub mod audit;
 pub mod drill;
 pub mod group;
 pub mod image;
@@ -53,6 +54,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         4 => quota::asked(),
         5 => account::asked(),
         3 => template::asked(),
+        2 => audit::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()

@@ -103,8 +103,8 @@ fn a_holder_concerns_those_who_may_fetch_from_it() {
     // Workers 1 to 4 have vnodes of the image; worker 12 is among the next eight holders of 3 and 4 only, and of 2 if it
     // holds none itself.
     assert_eq!(named(&state, [Happening::Lost(1, 12)]), [3, 4]);
-    assert_eq!(named(&state, [Happening::Lost(1, 16)]), []);
-    assert_eq!(named(&state, [Happening::Held(2, 16)]), []);
+    assert!(named(&state, [Happening::Lost(1, 16)]).is_empty());
+    assert!(named(&state, [Happening::Held(2, 16)]).is_empty());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod allowance;
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod drain;
 pub(crate) mod drill;

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod amount;
+pub(crate) mod audit;
 pub(crate) mod berth;
 pub(crate) mod drill;
 pub(crate) mod drill_chart;
@@ -61,6 +62,7 @@ impl Page<'_> {
                         (self.link("/images", "Images"))
                         (self.link("/templates", "Templates"))
                         (self.link("/past", "Past"))
+                        (self.link("/audit", "Audit"))
                         @if quota::looks_after_others(asker) { (self.link("/quotas", "Quotas")) }
                         @if asker.user.is_admin() { (self.link("/people", "People")) }
                         @if asker.user.operates() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use docklet_control::id::{LogIndex, MasterId, UnixMs};
 use docklet_control::model::ClusterVersion;
-use docklet_control::{Change, Command, State, apply, generation};
+use docklet_control::{Command, State, apply, generation};
 use openraft::entry::RaftEntry;
 use openraft::storage::RaftLogStorage;
 use openraft::{EntryPayload, RaftLogReader};
@@ -15,6 +15,7 @@ use crate::fault::RaftFault;
 use crate::store::Frozen;
 use crate::store::log::{LogStore, SEGMENT_BYTES};
 use crate::store::pace::Pace;
+use crate::store::recent::Left;
 use crate::store::rows::{HistoryLimits, RowStore};
 use crate::types::{LogEntry, LogId, Membership, Vote};
 
@@ -41,7 +42,7 @@ pub struct Tail {
     pub membership: Arc<Membership>,
     /// When the last entry was stamped that says so.
     pub at: Option<UnixMs>,
-    changes: Vec<Arc<Change>>,
+    left: Left,
 }
 
 impl Stopped {
@@ -84,7 +85,7 @@ impl Stopped {
             state: State::clone(&self.frozen.state),
             membership: self.frozen.membership.clone(),
             at: None,
-            changes: Vec::new(),
+            left: Left::default(),
         };
         for (wanted, entry) in (from..=self.last.index()).zip(&entries) {
             assert_eq!(entry.index(), wanted, "the log has no gap");
@@ -124,7 +125,7 @@ impl Stopped {
             at,
             Command::RecoverCluster { master, last },
         )?;
-        tail.changes.push(Arc::new(applied.change));
+        tail.left.take(applied.change, applied.audit);
         let address = address.expect("recovering what is no member is refused");
         let term = self.term() + 1;
         // A vote alone changes nothing, should the power go before the rest.
@@ -139,7 +140,7 @@ impl Stopped {
             base: self.frozen.base.clone(),
         };
         self.rows
-            .checkpoint(&self.frozen.base, &after, &tail.changes, Pace::straight())?;
+            .checkpoint(&self.frozen.base, &after, &tail.left, Pace::straight())?;
         Ok(index)
     }
 }
@@ -157,9 +158,7 @@ impl Tail {
                 let applied = apply(state, LogIndex(entry.index()), &proposal.0);
                 self.at = Some(proposal.0.at);
                 self.state = applied.state;
-                if !applied.change.events.is_empty() {
-                    self.changes.push(Arc::new(applied.change));
-                }
+                self.left.take(applied.change, applied.audit);
             }
         }
     }

@@ -12,7 +12,7 @@ use docklet_control::id::LogIndex;
 use tokio::sync::{oneshot, watch};
 
 use super::pace::Pace;
-use super::recent::Recent;
+use super::recent::{Left, Recent};
 use super::rows::RowStore;
 use super::{Base, Frozen};
 use crate::fault::RaftFault;
@@ -108,9 +108,9 @@ impl Progress {
         lock(&self.base).clone()
     }
 
-    /// Lets everybody see the state after a batch; its changes first, so that whoever wakes finds them.
-    pub fn publish(&self, frozen: Frozen, changes: Vec<docklet_control::Change>) {
-        self.recent().push(changes);
+    /// Lets everybody see the state after a batch; what it left first, so that whoever wakes finds them.
+    pub fn publish(&self, frozen: Frozen, left: Left) {
+        self.recent().push(left);
         self.published.send_replace(frozen);
     }
 
@@ -149,9 +149,8 @@ impl Progress {
         if base.index == after.index {
             return Ok(());
         }
-        let changes = self.recent().range(base.index, after.index);
-        let changes = changes.expect("changes are kept until a checkpoint has them");
-        let made = rows.checkpoint(&base, &after, &changes, pace)?;
+        let left = self.recent().left(after.index);
+        let made = rows.checkpoint(&base, &after, &left, pace)?;
         *lock(&self.base) = Arc::new(made);
         self.recent().checkpointed(after.index);
         Ok(())

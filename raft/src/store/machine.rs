@@ -4,7 +4,6 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use docklet_control::event::Change;
 use docklet_control::id::{LogIndex, UnixMs};
 use docklet_control::model::{ClusterVersion, Receipt};
 use docklet_control::rows::{StateHash, diff};
@@ -17,9 +16,9 @@ use tokio::sync::watch;
 
 use super::checkpoint::{Checkpoints, Point, Progress};
 use super::past::Reach;
-use super::recent::Page;
+use super::recent::{Left, Page};
 use super::rows::{HistoryLimits, RowStore};
-use super::{Frozen, blocking};
+use super::{Frozen, blocking, trail};
 use crate::disk::{Disk, Work};
 use crate::fault::RaftFault;
 use crate::types::{LogEntry, LogId, Membership, Snapshot, SnapshotMeta, Types};
@@ -180,6 +179,42 @@ impl MachineView {
         self.off(move || rows.stamp(index)).await
     }
 
+    /// Up to `most` lines of the audit trail after the record `after`, as far as checkpoints have them.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn trail_after(&self, after: u64, most: usize) -> Result<trail::Page, RaftFault> {
+        let rows = self.rows.clone();
+        self.off(move || rows.trail_after(after, most)).await
+    }
+
+    /// The last lines up to the record `upto`, as far as checkpoints have them.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn trail_upto(&self, upto: u64, most: usize) -> Result<trail::Page, RaftFault> {
+        let rows = self.rows.clone();
+        self.off(move || rows.trail_upto(upto, most)).await
+    }
+
+    /// Where the trail that is kept begins.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn trail_begin(&self) -> Result<trail::Begin, RaftFault> {
+        let rows = self.rows.clone();
+        self.off(move || rows.trail_begin()).await
+    }
+
+    /// Puts before it what another master has; whether that leads there.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn fill_trail(&self, page: trail::Page) -> Result<bool, RaftFault> {
+        let rows = self.rows.clone();
+        self.off(move || rows.fill_trail(&page)).await
+    }
+
     /// Refuses a state that the cluster agreed to write in a version beyond what this program knows: it would fold what
     /// comes next into another state than the others.
     fn admit(&self, state: &State) -> io::Result<()> {
@@ -240,7 +275,7 @@ struct Batch {
     applied: Option<LogId>,
     membership: Arc<Membership>,
     state: State,
-    changes: Vec<Change>,
+    left: Left,
     points: Vec<Point>,
 }
 
@@ -251,7 +286,7 @@ impl Batch {
             applied: before.applied,
             membership: before.membership.clone(),
             state: State::clone(&before.state),
-            changes: Vec::new(),
+            left: Left::default(),
             points: Vec::new(),
         }
     }
@@ -278,9 +313,7 @@ impl Batch {
                 let state = std::mem::take(&mut self.state);
                 let applied = apply(state, self.index, &proposal.0);
                 self.state = applied.state;
-                if !applied.change.events.is_empty() {
-                    self.changes.push(applied.change);
-                }
+                self.left.take(applied.change, applied.audit);
                 Some(applied.receipt)
             }
         }
@@ -317,7 +350,7 @@ impl RaftStateMachine<Types> for Machine {
             base: self.view.progress.base(),
         };
         self.view.progress.add_points(batch.points);
-        self.view.progress.publish(after, batch.changes);
+        self.view.progress.publish(after, batch.left);
         for (responder, receipt) in answers {
             responder.send(receipt);
         }

@@ -10,6 +10,7 @@ pub mod pace;
 mod past;
 pub mod recent;
 pub mod rows;
+pub mod trail;
 
 use std::sync::Arc;
 

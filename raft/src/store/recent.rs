@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use docklet_control::Change;
+use docklet_control::audit::chain::Line;
 use docklet_control::id::LogIndex;
 
 /// Changes kept although a checkpoint has them.
@@ -64,6 +65,25 @@ pub struct Recent {
     changes: VecDeque<Arc<Change>>,
     /// How many they have together.
     events: usize,
+    /// Lines of the audit trail that no checkpoint has yet.
+    lines: VecDeque<Arc<Line>>,
+}
+
+/// What some entries left beside the state.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    pub changes: Vec<Arc<Change>>,
+    pub lines: Vec<Arc<Line>>,
+}
+
+impl Left {
+    /// Adds what one more entry left.
+    pub fn take(&mut self, change: Change, line: Option<Line>) {
+        if !change.events.is_empty() {
+            self.changes.push(Arc::new(change));
+        }
+        self.lines.extend(line.map(Arc::new));
+    }
 }
 
 impl Recent {
@@ -74,19 +94,23 @@ impl Recent {
             checkpointed: index,
             changes: VecDeque::new(),
             events: 0,
+            lines: VecDeque::new(),
         }
     }
 
-    /// Adds the changes of a batch.
-    pub fn push(&mut self, changes: Vec<Change>) {
-        let events = changes.iter().map(|change| change.events.len());
+    /// Adds what a batch left.
+    pub fn push(&mut self, left: Left) {
+        let events = left.changes.iter().map(|change| change.events.len());
         self.events += events.sum::<usize>();
-        self.changes.extend(changes.into_iter().map(Arc::new));
+        self.changes.extend(left.changes);
+        self.lines.extend(left.lines);
     }
 
     /// Takes note that everything up to `index` is on disk, and forgets the oldest.
     pub fn checkpointed(&mut self, index: LogIndex) {
         self.checkpointed = index;
+        let written = self.lines.partition_point(|line| line.index <= index);
+        self.lines.drain(..written);
         while (self.changes.len() > KEPT_MAX || self.events > KEPT_EVENTS_MAX)
             && let Some(oldest) = self.changes.front().filter(|change| change.index <= index)
         {
@@ -96,9 +120,20 @@ impl Recent {
         }
     }
 
-    /// Changes that no checkpoint has yet.
+    /// How much no checkpoint has yet.
     pub fn waiting(&self) -> usize {
-        self.changes.len() - self.position(self.checkpointed)
+        let changes = self.changes.len() - self.position(self.checkpointed);
+        changes.max(self.lines.len())
+    }
+
+    /// What the next checkpoint up to `index` writes.
+    pub fn left(&self, index: LogIndex) -> Left {
+        let changes = self.range(self.checkpointed, index);
+        let lines = self.lines.iter().take_while(|line| line.index <= index);
+        Left {
+            changes: changes.expect("changes are kept until a checkpoint has them"),
+            lines: lines.cloned().collect(),
+        }
     }
 
     /// Where the first change after `index` is.
@@ -146,10 +181,17 @@ mod tests {
         }
     }
 
+    fn left(changes: impl Iterator<Item = Change>) -> Left {
+        Left {
+            changes: changes.map(Arc::new).collect(),
+            lines: Vec::new(),
+        }
+    }
+
     /// Changes of entries 12, 14, ….
     fn recent() -> Recent {
         let mut recent = Recent::starting(LogIndex(10));
-        recent.push((1..=5_000).map(|number| change(10 + number * 2)).collect());
+        recent.push(left((1..=5_000).map(|number| change(10 + number * 2))));
         recent
     }
 
@@ -205,7 +247,7 @@ mod tests {
             ..change(index)
         };
         let mut recent = Recent::starting(LogIndex(0));
-        recent.push((1..=300).map(large).collect());
+        recent.push(left((1..=300).map(large)));
         let page = recent.page(LogIndex(0), LogIndex(300)).expect("kept");
         assert_eq!((page.changes.len(), page.complete_to), (2, LogIndex(2)));
         recent.checkpointed(LogIndex(300));

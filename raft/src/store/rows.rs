@@ -20,6 +20,8 @@ use redb::{
 use serde::{Deserialize, Serialize};
 
 use super::pace::Pace;
+use super::recent::Left;
+use super::trail;
 use super::{Base, Frozen};
 use crate::disk::{Disk, RedbFile};
 use crate::fault::RaftFault;
@@ -183,7 +185,7 @@ impl RowStore {
         Ok(computed == applied.hash)
     }
 
-    /// Makes `after` durable: what changed since `base`, with the changes that led there.
+    /// Makes `after` durable: what changed since `base`, with what led there.
     ///
     /// # Errors
     /// The disk failed.
@@ -191,7 +193,7 @@ impl RowStore {
         &self,
         base: &Base,
         after: &Frozen,
-        changes: &[Arc<Change>],
+        left: &Left,
         mut pace: Pace,
     ) -> Result<Base, RaftFault> {
         let changed = rows::diff(&base.state, &after.state);
@@ -200,8 +202,9 @@ impl RowStore {
         transaction.set_quick_repair(true);
         write_rows(&transaction, &changed, &mut pace)?;
         let mut applied = read_applied(&transaction.open_table(META)?)?;
-        let at = changes.last().map(|change| change.at);
-        let bytes = write_history(&transaction, changes, &mut pace)?
+        trail::write(&transaction, &left.lines, &mut pace)?;
+        let at = left.changes.last().map(|change| change.at);
+        let bytes = write_history(&transaction, &left.changes, &mut pace)?
             + write_undo(&transaction, after.index, &changed)?;
         let checkpoint = Checkpoint {
             from: base.index.0,
@@ -222,7 +225,7 @@ impl RowStore {
         })
     }
 
-    /// Replaces everything by a snapshot. History starts anew after it.
+    /// Replaces everything by a snapshot. History starts anew after it; the audit trail has a gap that others fill.
     ///
     /// # Errors
     /// The disk failed.
@@ -242,6 +245,7 @@ impl RowStore {
             }
         }
         open_history(&transaction)?;
+        trail::leave_gap(&transaction, with.state.audit_head)?;
         transaction.open_table(META)?.remove(HISTORY_AFTER_AT)?;
         let applied = Applied {
             history_after: with.index.0,
@@ -358,15 +362,13 @@ fn write_history(
     })
 }
 
-/// Keeps what rows were before. Receipts are of no interest later.
+/// Keeps what rows were before.
 fn write_undo(
     transaction: &WriteTransaction,
     to: LogIndex,
     changed: &[RowChange],
 ) -> Result<u64, RaftFault> {
-    let kept = changed
-        .iter()
-        .filter(|change| change.table != Table::Receipts);
+    let kept = changed.iter().filter(|change| change.table.is_of_events());
     let undo: Vec<UndoRow<&[u8]>> = kept
         .map(|change| {
             (

@@ -305,10 +305,8 @@ fn abort(ground: Ground<'_>, id: DrillId, reason: &DrillAbort) -> Result<Vec<Dri
     if let DrillAbort::Unwell { cause } = reason {
         plain_text("a cause", cause, TEXT_BYTES_MAX)?;
     }
-    let reason = match ground.entry.actor {
-        Actor::User(user) | Actor::Token { user, .. } => DrillAbort::Asked { user },
-        Actor::Duty | Actor::Door(_) | Actor::Worker(_) => reason.clone(),
-    };
+    let asked = ground.entry.actor.user();
+    let reason = asked.map_or_else(|| reason.clone(), |user| DrillAbort::Asked { user });
     let aborted = DrillEvent::Aborted {
         drill: id,
         reason: reason.clone(),

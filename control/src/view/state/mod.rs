@@ -19,7 +19,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::Actor;
 use crate::id::LogIndex;
 use crate::model::{Receipt, User};
 use crate::permit;
@@ -133,9 +132,9 @@ pub fn show(state: &State, asker: &User) -> StateView {
 /// them, a person those of their own requests.
 #[must_use]
 pub fn receipts(current: &State, asker: &User, upto: LogIndex) -> BTreeMap<String, Fields> {
-    let theirs = |receipt: &&Receipt| match receipt.actor {
-        Actor::User(user) | Actor::Token { user, .. } => permit::owns(asker, user),
-        Actor::Worker(_) | Actor::Door(_) | Actor::Duty => asker.is_admin(),
+    let theirs = |receipt: &&Receipt| match receipt.actor.user() {
+        Some(user) => permit::owns(asker, user),
+        None => asker.is_admin(),
     };
     let kept = current.receipts.range(..=upto).rev();
     let receipts = kept.map(|(_, receipt)| receipt).filter(theirs);

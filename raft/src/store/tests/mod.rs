@@ -6,3 +6,4 @@ mod golden;
 mod history;
 mod suite;
 pub(crate) mod support;
+mod trail;

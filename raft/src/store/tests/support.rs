@@ -68,12 +68,21 @@ pub fn entry(term: u64, index: u64) -> LogEntry {
     } else {
         Actor::Door(MasterId(1))
     };
+    normal(term, index, actor, command(index))
+}
+
+/// An entry of the first term that asks for something else.
+pub fn entry_of(index: u64, actor: Actor, command: Command) -> LogEntry {
+    normal(1, index, actor, command)
+}
+
+fn normal(term: u64, index: u64, actor: Actor, command: Command) -> LogEntry {
     let entry = Entry {
         version: ENTRY_VERSION,
         request: RequestId(u128::from(index)),
         at: UnixMs(index * 1_000),
         actor,
-        command: command(index),
+        command,
     };
     let proposal = Proposal(Arc::new(entry));
     LogEntry::new(id(term, index), EntryPayload::Normal(proposal))

@@ -1,0 +1,91 @@
+//! The audit trail: one line for what somebody asked of the cluster and what came of it, each with a hash over all before.
+//! Made while entries are applied, so every master has the same; only the hash of the last line is in the state.
+//! Since version 3 (ADR 0032).
+
+mod about;
+pub mod chain;
+pub mod command;
+pub mod event;
+mod kind;
+pub mod record;
+
+use std::collections::BTreeMap;
+
+use crate::command::{Actor, Entry};
+use crate::event::Event;
+use crate::id::LogIndex;
+use crate::model::audit::AuditHead;
+use crate::model::{ClusterVersion, Outcome};
+use crate::state::State;
+
+use about::About;
+use chain::Line;
+use record::{Record, Who};
+
+/// The version from which on there is a trail.
+pub const SINCE: ClusterVersion = ClusterVersion(3);
+
+/// The line that an entry leaves in the trail, which would come after what `state` has, and the end of the trail then. What
+/// workers report of themselves, and duties that come to nothing, leave none.
+pub(crate) fn line(
+    state: &State,
+    index: LogIndex,
+    entry: &Entry,
+    outcome: &Outcome,
+    events: &[Event],
+) -> Option<(Line, AuditHead)> {
+    let by_itself = entry.actor == Actor::Duty && events.is_empty();
+    let told = !matches!(entry.actor, Actor::Worker(_)) && entry.command.leaves_receipt();
+    if state.version() < SINCE || by_itself || !told {
+        return None;
+    }
+    let head = state.audit_head.unwrap_or_default();
+    let record = record(state, head.records + 1, index, entry, outcome, events);
+    let line = Line::after(&head, &record);
+    let head = AuditHead {
+        records: record.number,
+        index,
+        hash: line.hash,
+    };
+    Some((line, head))
+}
+
+fn record(
+    state: &State,
+    number: u64,
+    index: LogIndex,
+    entry: &Entry,
+    outcome: &Outcome,
+    events: &[Event],
+) -> Record {
+    let mut about = About::in_state(state);
+    let mut effects: BTreeMap<String, u32> = BTreeMap::new();
+    for event in events {
+        about.add(event);
+        *effects.entry(kind::of(event)).or_default() += 1;
+    }
+    let (from, login) = match entry.actor {
+        Actor::Login { number, from, .. } => (Some(from), Some(number)),
+        Actor::User(_) | Actor::Worker(_) | Actor::Door(_) | Actor::Duty => (None, None),
+    };
+    let token = login.and_then(|number| state.login_numbered(number)?.token.as_ref());
+    let (things, more_things, owners) = about.told();
+    Record {
+        number,
+        index,
+        at: entry.at,
+        who: Who::of(state, entry.actor),
+        from,
+        login,
+        token: token.map(|token| token.name.clone()),
+        command: entry.command.name().to_owned(),
+        refused: match outcome {
+            Outcome::Accepted(_) => None,
+            Outcome::Refused(refusal) => Some(refusal.code().to_owned()),
+        },
+        things,
+        more_things,
+        effects,
+        owners,
+    }
+}
