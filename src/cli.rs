@@ -100,6 +100,9 @@ enum Command {
     /// The audit trail: who asked for what from where, and what came of it; export and verify it
     #[command(subcommand)]
     Audit(client::audit::Command),
+    /// Settings of the whole cluster: list, history, set, undo
+    #[command(subcommand)]
+    Setting(client::setting::Command),
     /// Follow what happens
     Events(client::events::Events),
     /// Break something on purpose, within bounds, and see what it costs
@@ -195,6 +198,7 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Group(command) => client::group::run(command).await,
         Command::Template(command) => client::template::run(command).await,
         Command::Audit(command) => client::audit::run(command).await,
+        Command::Setting(command) => client::setting::run(command).await,
         Command::Explain(explain) => client::explain::run(explain).await,
         Command::WhatIf(command) => client::what_if::run(command).await,
         Command::Quota(command) => client::quota::run(command).await,

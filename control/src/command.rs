@@ -28,6 +28,7 @@ use crate::quota::command::QuotaCommand;
 use crate::rebalance::command::RebalanceCommand;
 use crate::report::VnodeReport;
 use crate::schedule::command::ScheduleCommand;
+use crate::setting::command::SettingCommand;
 use crate::snapshot::command::SnapshotCommand;
 use crate::template::command::TemplateCommand;
 
@@ -289,6 +290,8 @@ pub enum Command {
     Template(TemplateCommand),
     /// What only the audit trail is to have. Since version 3.
     Audit(AuditCommand),
+    /// About settings as such. Since version 3.
+    Setting(SettingCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -398,6 +401,7 @@ impl Command {
             Self::Account(command) => command.name(),
             Self::Template(command) => command.name(),
             Self::Audit(command) => command.name(),
+            Self::Setting(command) => command.name(),
         }
     }
 

@@ -8,6 +8,7 @@ mod lost;
 mod moves;
 mod quotas;
 mod rebalance;
+mod settings;
 mod snapshots;
 mod templates;
 
@@ -42,6 +43,7 @@ pub fn broken(state: &State) -> Vec<String> {
     rebalance::row_is_sound(state, &mut broken);
     quotas::rows_are_of_somebody(state, &mut broken);
     templates::templates_are_sound(state, &mut broken);
+    settings::histories_lead_here(state, &mut broken);
     quotas::sums_are_right(state, &mut broken);
     quotas::an_admin_remains(state, &mut broken);
     accounts::accounts_are_sound(state, &mut broken);

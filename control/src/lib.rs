@@ -44,6 +44,7 @@ pub mod report;
 pub mod row_map;
 pub mod rows;
 pub mod schedule;
+pub mod setting;
 pub mod snapshot;
 pub mod state;
 pub mod template;

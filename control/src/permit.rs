@@ -94,6 +94,7 @@ fn needs(command: &Command) -> Needs<'_> {
         | Command::RegisterImage { .. }
         | Command::ReplaceMaster { .. }
         | Command::SetRole { .. }
+        | Command::Setting(_)
         | Command::SetAutopilot { .. } => Needs::Admin,
         Command::CreateJoinToken {
             role: JoinRole::Agent,

@@ -18,6 +18,7 @@ use crate::id::{
     Digest, DrillId, GroupId, LogIndex, MasterId, NetworkId, SecretHash, UserId, VclusterId,
     VnodeId, WorkerId,
 };
+use crate::model::setting::SettingName;
 use crate::model::{Counters, PublicPort};
 use crate::name::Name;
 use crate::row_map::RowMap;

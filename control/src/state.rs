@@ -14,6 +14,7 @@ mod people;
 mod quotas;
 mod rebalance;
 mod scheduling;
+mod settings;
 mod snapshots;
 mod templates;
 mod wishes;
@@ -28,6 +29,7 @@ use crate::id::{
 };
 use crate::image::copies;
 use crate::model::audit::AuditHead;
+use crate::model::setting::{SettingHistory, SettingName};
 use crate::model::{
     Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, Checkpointing,
     ClusterVersion, Counters, DiskOvercommit, Drain, Drill, Group, GroupQuota, GroupShare,
@@ -149,6 +151,7 @@ pub struct State {
     /// What is known of sessions beside their secrets.
     pub logins: RowMap<SecretHash, Login>,
     pub templates: RowMap<Name, Template>,
+    pub setting_histories: RowMap<SettingName, SettingHistory>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }

@@ -161,7 +161,8 @@ impl<'s> Tracing<'s> {
             || before.drains != after.drains
             || before.rebalance != after.rebalance
             || before.account_policy != after.account_policy
-            || before.templates != after.templates;
+            || before.templates != after.templates
+            || before.setting_histories != after.setting_histories;
     }
 
     fn machines(&mut self) {

@@ -27,7 +27,8 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::SetRole { .. }
         | Command::Account(_)
         | Command::Template(_)
-        | Command::Audit(_) => ClusterVersion(3),
+        | Command::Audit(_)
+        | Command::Setting(_) => ClusterVersion(3),
         Command::CreateUser {
             role: Role::Operator,
             ..

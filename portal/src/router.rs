@@ -132,6 +132,8 @@ fn page_routes() -> Router<Portal> {
         .route("/quotas", get(pages::quota::show).post(pages::quota::set))
         .route("/past", get(pages::state::show))
         .route("/audit", get(pages::audit::show))
+        .route("/settings", get(pages::setting::show))
+        .route("/settings/{name}/undo", post(pages::setting::undo))
         .route("/live/{*page}", get(live::stream))
         .route("/assets/{name}", get(assets::serve))
 }
@@ -276,6 +278,12 @@ fn api_routes() -> Router<Portal> {
             "/quotas/groups/{group}/members/{user}",
             put(api::allowance::set_share),
         )
+        .route("/settings", get(api::setting::list))
+        .route(
+            "/settings/{name}",
+            get(api::setting::show).put(api::setting::set),
+        )
+        .route("/settings/{name}/undo", post(api::setting::undo))
         .route("/audit", get(api::audit::list))
         .route("/audit/end", get(api::audit::end))
         .route("/audit/records/{number}", get(api::audit::mark))

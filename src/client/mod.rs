@@ -27,6 +27,7 @@ pub mod quota;
 pub mod rebalance;
 pub mod recipe;
 pub mod rules;
+pub mod setting;
 pub mod shell;
 pub mod snapshot;
 pub mod socket;

@@ -74,6 +74,7 @@ pub fn takes(command: &Command) -> Takes {
         | Command::AddPort { .. }
         | Command::RemovePort { .. }
         | Command::Template(_) => Takes::Scope(Scope::Vclusters),
+        Command::Setting(_) => Takes::Scope(Scope::Admin),
         Command::Audit(_) => Takes::Scope(Scope::Terminals),
         Command::Drill(command) => of_drills(command),
         Command::Image(command) => of_images(command),

@@ -19,6 +19,7 @@ mod quota;
 mod rebalance;
 mod role;
 mod schedule;
+mod setting;
 mod setup;
 mod snapshot;
 mod template;
@@ -245,6 +246,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Account(command) => account::decide(ground, command),
         Command::Template(command) => template::decide(ground, command),
         Command::Audit(command) => audit::decide(ground, command),
+        Command::Setting(command) => setting::decide(ground, command),
     }
 }
 

@@ -25,6 +25,7 @@ mod wishes;
 use crate::event::{Change, Event};
 use crate::id::UnixMs;
 use crate::model::Agreed;
+use crate::setting;
 use crate::state::State;
 
 /// The state after `event`, which the leader stamped with `at`.
@@ -132,6 +133,12 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
 /// The state after all that one entry changed; receipts are not events, and stay as they are.
 #[must_use]
 pub fn evolve_all(state: State, change: &Change) -> State {
-    let events = change.events.iter();
-    events.fold(state, |state, event| evolve(state, change.at, event))
+    change.events.iter().fold(state, |state, event| {
+        let before = setting::before(&state, event);
+        let mut next = evolve(state, change.at, event);
+        if let Some(before) = before {
+            setting::keep(&mut next, before, change);
+        }
+        next
+    })
 }

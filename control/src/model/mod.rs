@@ -25,6 +25,7 @@ pub mod replacement;
 pub mod runs;
 pub mod scheduling;
 pub mod session;
+pub mod setting;
 pub mod settings;
 pub mod snapshot;
 pub mod template;

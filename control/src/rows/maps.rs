@@ -231,6 +231,13 @@ macro_rules! for_each_map {
         );
         $with!(Logins, logins, SecretHash, put_login, remove_login);
         $with!(Templates, templates, Name, put_template, remove_template);
+        $with!(
+            SettingHistories,
+            setting_histories,
+            SettingName,
+            put_setting_history,
+            remove_setting_history
+        );
     };
 }
 

@@ -67,11 +67,12 @@ pub enum Table {
     AccountPolicy = 61,
     Templates = 74,
     AuditHead = 78,
+    SettingHistories = 79,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 63] = [
+    pub const ALL: [Self; 64] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -135,6 +136,7 @@ impl Table {
         Self::AccountPolicy,
         Self::Templates,
         Self::AuditHead,
+        Self::SettingHistories,
     ];
 
     /// Whether its rows are what came of events; others are kept beside them, and no past state has them.

@@ -14,6 +14,7 @@ pub mod moves;
 pub mod port;
 pub mod quota;
 pub mod rebalance;
+pub mod setting;
 pub mod snapshot;
 pub mod state;
 pub mod template;

@@ -34,6 +34,7 @@ use docklet_control::rebalance::refusal::RebalanceRefusal;
 use docklet_control::rows::Table;
 use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::schedule::event::ScheduleEvent;
+use docklet_control::setting::command::SettingCommand;
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::snapshot::event::SnapshotEvent;
 use docklet_control::snapshot::refusal::SnapshotRefusal;
@@ -68,6 +69,7 @@ impl Kinds {
             ("account-commands", count::<AccountCommand>()),
             ("template-commands", count::<TemplateCommand>()),
             ("audit-commands", count::<AuditCommand>()),
+            ("setting-commands", count::<SettingCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -153,6 +155,9 @@ impl Seen {
         }
         if let Command::Template(template) = &entry.command {
             self.one("template-commands", &name(template));
+        }
+        if let Command::Setting(setting) = &entry.command {
+            self.one("setting-commands", &name(setting));
         }
         if let Command::Audit(audit) = &entry.command {
             self.one("audit-commands", &name(audit));

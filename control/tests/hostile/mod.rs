@@ -10,6 +10,7 @@ pub mod moves;
 pub mod quota;
 pub mod rebalance;
 pub mod schedule;
+pub mod setting;
 pub mod snapshot;
 pub mod template;
 pub mod wishes;
@@ -55,6 +56,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         5 => account::asked(),
         3 => template::asked(),
         2 => audit::asked(),
+        2 => setting::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()

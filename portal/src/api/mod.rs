@@ -19,6 +19,7 @@ pub(crate) mod quota;
 pub(crate) mod rebalance;
 pub(crate) mod role;
 pub(crate) mod schedule;
+pub(crate) mod setting;
 pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod status;

@@ -18,6 +18,7 @@ pub(crate) mod port;
 pub(crate) mod quota;
 pub(crate) mod rebalance;
 pub(crate) mod register;
+pub(crate) mod setting;
 pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod template;
@@ -64,7 +65,10 @@ impl Page<'_> {
                         (self.link("/past", "Past"))
                         (self.link("/audit", "Audit"))
                         @if quota::looks_after_others(asker) { (self.link("/quotas", "Quotas")) }
-                        @if asker.user.is_admin() { (self.link("/people", "People")) }
+                        @if asker.user.is_admin() {
+                            (self.link("/people", "People"))
+                            (self.link("/settings", "Settings"))
+                        }
                         @if asker.user.operates() {
                             (self.link("/workers", "Workers"))
                             (self.link("/masters", "Masters"))

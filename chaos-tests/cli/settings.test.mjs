@@ -1,0 +1,67 @@
+// Settings of the whole cluster: what they were, and going back.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { Cluster, until } from "../harness.mjs";
+
+const cluster = new Cluster(36);
+let dir;
+
+before(async () => {
+  cluster.up();
+  dir = mkdtempSync("/var/tmp/docklet-settings-test-");
+  await until("third version", () => cluster.json("status").cluster_version >= 3);
+});
+after(() => {
+  cluster.down();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const value = (name) => cluster.json("setting", "list").find((setting) => setting.name === name).value;
+
+test("every setting says what it is, and what was never changed has no history", () => {
+  const settings = cluster.json("setting", "list");
+  assert.deepEqual(
+    settings.map(({ name }) => name),
+    ["registration", "usual-quota", "image-quota", "usual-home", "bandwidth", "bandwidth-ceiling", "disk-overcommit", "rebalance", "autopilot"],
+  );
+  assert.deepEqual(cluster.json("setting", "history", "autopilot").changes, []);
+  cluster.refused(["setting", "undo", "autopilot"], /no change that could be undone of the setting "autopilot"/);
+});
+
+test("a change is undone and done again, and one may go further back", () => {
+  const usual = value("disk-overcommit");
+  cluster.run("setting", "set", "disk-overcommit", '{"percent":150}');
+  const first = cluster.json("setting", "history", "disk-overcommit").changes[0];
+  assert.deepEqual([first.by, first.before, first.after], ["admin", usual, { percent: 150 }]);
+  cluster.run("setting", "set", "disk-overcommit", '{"percent":175}');
+  cluster.run("setting", "undo", "disk-overcommit");
+  assert.deepEqual(value("disk-overcommit"), { percent: 150 });
+  cluster.run("setting", "undo", "disk-overcommit");
+  assert.deepEqual(value("disk-overcommit"), { percent: 175 });
+  cluster.run("setting", "undo", "disk-overcommit", "--to", String(first.change));
+  assert.deepEqual(value("disk-overcommit"), { percent: 150 });
+  assert.equal(cluster.json("setting", "history", "disk-overcommit").changes.length, 5);
+});
+
+test("what its own command sets is in the history, and what that refuses cannot be set", () => {
+  const before = value("registration");
+  cluster.run("setting", "set", "registration", '{"registration":true}');
+  assert.notDeepEqual(value("registration"), before);
+  cluster.run("quota", "set", "--usual", "--vnodes", "3");
+  assert.deepEqual(cluster.json("setting", "history", "usual-quota").changes[0].after.vnodes, { at_most: 3 });
+  cluster.run("setting", "undo", "usual-quota");
+  assert.notDeepEqual(value("usual-quota").vnodes, { at_most: 3 });
+  cluster.refused(["setting", "set", "disk-overcommit", '{"percent":1}'], /out of range/);
+  cluster.refused(["setting", "set", "disk-overcommit", '{"per":1}'], /disk-overcommit is not valid/);
+  cluster.refused(["setting", "set", "disk-overcommit", "150%"], /is no JSON/);
+  cluster.refused(["setting", "set", "speed", "1"], /no setting "speed"/);
+});
+
+test("settings are for admins", () => {
+  const ada = cluster.person("ada", dir);
+  for (const ask of [["list"], ["history", "bandwidth"], ["undo", "disk-overcommit"], ["set", "registration", '{"registration":false}']]) {
+    ada.refused(["setting", ...ask], /needs the role admin/);
+  }
+});
