@@ -64,16 +64,6 @@ impl Page<'_> {
                         (self.link("/templates", "Templates"))
                         (self.link("/past", "Past"))
                         (self.link("/audit", "Audit"))
-                        @if quota::looks_after_others(asker) { (self.link("/quotas", "Quotas")) }
-                        @if asker.user.is_admin() {
-                            (self.link("/people", "People"))
-                            (self.link("/settings", "Settings"))
-                        }
-                        @if asker.user.operates() {
-                            (self.link("/workers", "Workers"))
-                            (self.link("/masters", "Masters"))
-                            (self.link("/drills", "Drills"))
-                        }
                     }
                     p #pulse .pulse title="What this page knows of the log, and who leads the masters" {
                         span #leader {} "entry " span #entry { (asker.frozen.index) }
@@ -85,6 +75,7 @@ impl Page<'_> {
                             button.quiet type="submit" { "Log out" }
                         }
                     }
+                    @if asker.user.operates() || quota::looks_after_others(asker) { (self.for_keepers()) }
                 }
                 (notice::banner(asker))
                 div #connection .banner role="status" aria-live="polite" hidden {}
@@ -102,6 +93,23 @@ impl Page<'_> {
 }
 
 impl Page<'_> {
+    /// The second row of the navigation, for who looks after machines or others.
+    fn for_keepers(&self) -> Markup {
+        let user = &self.asker.user;
+        html! {
+            nav.keepers aria-label="Cluster" {
+                @if user.operates() {
+                    (self.link("/workers", "Workers"))
+                    (self.link("/masters", "Masters"))
+                    (self.link("/drills", "Drills"))
+                }
+                @if user.is_admin() { (self.link("/people", "People")) }
+                @if quota::looks_after_others(self.asker) { (self.link("/quotas", "Quotas")) }
+                @if user.is_admin() { (self.link("/settings", "Settings")) }
+            }
+        }
+    }
+
     /// A link of the navigation; the section that this page is in is marked.
     fn link(&self, path: &str, label: &str) -> Markup {
         let stream = self.live.as_deref().unwrap_or_default();
