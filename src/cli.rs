@@ -103,6 +103,9 @@ enum Command {
     /// Settings of the whole cluster: list, history, set, undo
     #[command(subcommand)]
     Setting(client::setting::Command),
+    /// What was deleted: list, restore, delete for good
+    #[command(subcommand)]
+    Trash(client::trash::Command),
     /// Follow what happens
     Events(client::events::Events),
     /// Break something on purpose, within bounds, and see what it costs
@@ -198,6 +201,7 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Group(command) => client::group::run(command).await,
         Command::Template(command) => client::template::run(command).await,
         Command::Audit(command) => client::audit::run(command).await,
+        Command::Trash(command) => client::trash::run(command).await,
         Command::Setting(command) => client::setting::run(command).await,
         Command::Explain(explain) => client::explain::run(explain).await,
         Command::WhatIf(command) => client::what_if::run(command).await,

@@ -60,7 +60,7 @@ async function refresh() {
   // What wrote ended with the move before.
   const begin = () => sh("r/host-0", `(${write}) </dev/null >/dev/null 2>&1 &`);
   const all = await toAndFro("r", ({ address }) => ["knock", address], "--refresh", begin);
-  cluster.run("vc", "delete", "r", "--wait");
+  cluster.run("vc", "delete", "--now", "r", "--wait");
   return [
     alone("refresh move of a vnode with 1 GiB, 10 MiB of it written each second: as its peer sees it", "ms", all.map(({ gap_ms }) => gap_ms)),
     alone("the same, as the record of the move says", "ms", all.map(({ down_ms }) => down_ms), { most: 500 }),
@@ -88,7 +88,7 @@ async function live() {
   sh("l/host-0", `cat > /root/server.py <<'END'\n${SERVER}\nEND\nsetsid python3 /root/server.py </dev/null >/dev/null 2>&1 &`);
   await pause(1_500);
   const all = await toAndFro("l", ({ address }) => ["talk", address, "7000"], "--live");
-  cluster.run("vc", "delete", "l", "--wait");
+  cluster.run("vc", "delete", "--now", "l", "--wait");
   const kept = all.every(({ broken, missed }) => broken === 0 && missed === 0);
   if (!kept) throw new Error(`a connection broke, or a number was missed: ${JSON.stringify(all)}`);
   return [
@@ -127,7 +127,7 @@ async function jupyter() {
   const all = await toAndFro("j", ({ address }) => ["ask", address, "8888", path(`kernels/${kernel}`)], "--live");
   const said = execute("print(len(held), held[7] + 1)");
   if (said.trim() !== `${40 << 20} 42`) throw new Error(`the kernel has forgotten: ${said}`);
-  cluster.run("vc", "delete", "j", "--wait");
+  cluster.run("vc", "delete", "--now", "j", "--wait");
   const kept = all.every(({ broken, missed }) => broken === 0 && missed === 0);
   if (!kept) throw new Error(`a connection broke, or an answer was none: ${JSON.stringify(all)}`);
   return [
@@ -147,7 +147,7 @@ async function drain() {
   if (!vnodes("d").every(({ worker, phase }) => worker === "w2" && phase === "running")) throw new Error("not all are there and run");
   cluster.run("worker", "restore", "w1");
   cluster.run("worker", "restore", "w1", "--wait");
-  cluster.run("vc", "delete", "d", "--wait");
+  cluster.run("vc", "delete", "--now", "d", "--wait");
   return [
     alone(`a worker with ${VNODES} vnodes is emptied`, "ms", [ms], { most: 60_000 }),
     alone("the longest that one of them was down", "ms", [Math.max(...down)], { most: 1_500 }),

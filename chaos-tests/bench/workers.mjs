@@ -25,7 +25,7 @@ const cluster = new Cluster(13);
 const run = promisify(execFile);
 const docklet = (...args) => run(program, args, { env: cluster.env });
 const create = (name, vnodes, size = SMALL) => docklet("vc", "create", name, "--vnodes", String(vnodes), ...size, "--wait");
-const remove = (name) => docklet("vc", "delete", name, "--wait");
+const remove = (name) => docklet("vc", "delete", "--now", name, "--wait");
 
 // Runs `pair` once to warm up and then PAIRS times; each answers an object of times. Gives an array for each of its keys.
 async function interleaved(pairs, pair) {

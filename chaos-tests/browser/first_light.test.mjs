@@ -129,7 +129,7 @@ test("every page says where it is, and every vcluster has a page, whatever its n
   await page.locator('tr[data-phase="running"]').waitFor();
   await page.locator("#leader", { hasText: /m\d leads/ }).waitFor();
   assert.match(await page.locator("#facts time").textContent(), /just now|second|minute/);
-  cluster.run("vc", "delete", "new", "--wait");
+  cluster.run("vc", "delete", "--now", "new", "--wait");
   await page.getByText("This vcluster is gone.").waitFor();
   assert.equal(await page.getByRole("button", { name: /Stop|Start|Scale|Delete/ }).count(), 0);
 });

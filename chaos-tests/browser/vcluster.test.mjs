@@ -135,7 +135,7 @@ test("a vcluster is made of a snapshot by the link beside it, and says what it i
   await page.locator('tr[data-vnode="host-0"][data-phase="running"]').waitFor();
   assert.equal(shell("copy/host-0", "cat /root/kept"), "template");
   assert.equal(shell("lab/host-0", "cat /root/kept"), "template");
-  cluster.run("vc", "delete", "copy", "--wait");
+  cluster.run("vc", "delete", "--now", "copy", "--wait");
 });
 
 test("disks are as large as the form says, limits change while the vnode runs, and GPUs are not offered where nobody has any", async () => {
@@ -162,7 +162,7 @@ test("disks are as large as the form says, limits change while the vnode runs, a
   await until("the vnode to see its new memory", () => /\b393216 kB/.test(shell("small/host-0", "grep MemTotal /proc/meminfo")));
   const options = await page.locator("#usage-what option").allTextContents();
   assert.deepEqual(options.filter((option) => option.includes("GPU")), []);
-  cluster.run("vc", "delete", "small", "--wait");
+  cluster.run("vc", "delete", "--now", "small", "--wait");
 });
 
 test("a vcluster says where it shall be, what waits says why, and a worker is cordoned and freed by its page", async () => {
@@ -197,7 +197,7 @@ test("a vcluster says where it shall be, what waits says why, and a worker is co
   await row.getByRole("button", { name: "Uncordon w1" }).click();
   await row.locator("[data-cordon]").waitFor({ state: "detached" });
   assert.deepEqual(await barriers(page), []);
-  cluster.run("vc", "delete", "apart", "--wait");
+  cluster.run("vc", "delete", "--now", "apart", "--wait");
 });
 
 test("the chart is drawn after some seconds, says the same in words and in a table, and complains of nothing", async () => {

@@ -37,5 +37,5 @@ test("two hosts of the built image have python, sshd and ip, and see each other 
 
   const keys = ["host-0", "host-1"].map((vnode) => inside(vnode, "cat", "/etc/ssh/ssh_host_ed25519_key.pub"));
   assert.notEqual(keys[0], keys[1], "each host has keys of its own");
-  cluster.run("vc", "delete", "deb", "--wait");
+  cluster.run("vc", "delete", "--now", "deb", "--wait");
 });

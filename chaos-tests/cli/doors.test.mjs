@@ -34,7 +34,7 @@ test("what prints data prints it as JSON too", () => {
   const made = cluster.json("user", "create", "ann", "--password-file", cluster.passwordFile());
   assert.equal(made.command, "CreateUser");
   cluster.run("vc", "create", "brief", "--wait");
-  assert.equal(cluster.json("vc", "delete", "brief", "--wait").command, "DeleteVcluster");
+  assert.equal(cluster.json("vc", "delete", "--now", "brief", "--wait").command, "DeleteVcluster");
   const { leader } = cluster.json("status");
   assert.match(cluster.run("status"), new RegExp(`^leader +${leader}$`, "m"));
   assert.match(leader, /^m\d$/);

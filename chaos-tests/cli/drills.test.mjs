@@ -71,7 +71,7 @@ test("without a quorum nobody writes, vnodes go on, and writes come back by them
   assert.ok(ran.view.figures.write_gap_ms >= 2_500, "there was no quorum");
   assert.equal(ran.view.figures.vnodes_after, 2);
   assert.ok(ran.view.probers.find(({ prober }) => prober === "command line").figures.local_read_gap_ms < 2_500, "reads of local state go on");
-  cluster.run("vc", "delete", "through", "--wait");
+  cluster.run("vc", "delete", "--now", "through", "--wait");
 });
 
 test("the operator's terminal is killed in the middle: the drill ends and heals by itself", async () => {
@@ -121,7 +121,7 @@ test("a backup is restored beside the cluster, on a master that does not lead, a
   assert.match(cluster.run("drill", "list"), new RegExp(`${id} +restore .* passed`));
   assert.match(cluster.run("drill", "show", String(id)), /restored in +\d/);
   assert.deepEqual(cluster.json("vc", "list").map(({ name }) => name), ["kept"]);
-  cluster.run("vc", "delete", "kept", "--wait");
+  cluster.run("vc", "delete", "--now", "kept", "--wait");
 });
 
 test("a master killed while it tries a backup out: the drill fails, ends by itself, and nothing is left after a start", async () => {
@@ -189,7 +189,7 @@ test("an agent that is started anew meanwhile is back, and does not do it again"
   assert.equal(end.verdict, "failed", end.reasons.join("; "));
   assert.match(end.reasons.join(), /worker w2 did not do as ordered: the order was there before/);
   terminal.kill("SIGKILL");
-  for (const name of ["waits", "moves"]) cluster.run("vc", "delete", name, "--wait");
+  for (const name of ["waits", "moves"]) cluster.run("vc", "delete", "--now", name, "--wait");
 });
 
 test("a second drill, one that costs more than is accepted, and one on an unwell cluster are refused", async () => {

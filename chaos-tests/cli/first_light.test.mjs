@@ -40,7 +40,7 @@ test("create, exec, lose the leader, scale, delete: as many traces after as befo
   await until("vnodes removed", () => cluster.json("vc", "show", "lab").vnodes.length === 1);
   cluster.run("vc", "stop", "lab", "--wait");
   cluster.run("vc", "start", "lab", "--wait");
-  cluster.run("vc", "delete", "lab", "--wait");
+  cluster.run("vc", "delete", "--now", "lab", "--wait");
   await until("clean workers", () => JSON.stringify(cluster.traces()) === JSON.stringify(before), 10_000).catch(() => {
     assert.deepEqual(cluster.traces(), before);
   });
@@ -65,7 +65,7 @@ test("all masters gone: containers go on, a restarted agent adopts them, masters
   assert.equal(new Set(equal.map(({ state_hash }) => state_hash)).size, 1);
   const view = cluster.json("vc", "show", "keep");
   assert.deepEqual(view.vnodes.map(({ phase }) => phase), ["running", "running"]);
-  cluster.run("vc", "delete", "keep", "--wait");
+  cluster.run("vc", "delete", "--now", "keep", "--wait");
 });
 
 // The same cluster, asked through one master only.
@@ -128,7 +128,7 @@ test("limits hold: a hog is killed in its own vnode, which goes on", () => {
   const bomb = cluster.try(["exec", "small/host-0", "--", "sh", "-c", "for i in $(seq 40); do sleep 5 & done; wait"]);
   assert.match(bomb.stderr, /can't fork/);
   assert.equal(cluster.run("exec", "small/host-0", "--", "echo", "alive"), "alive\n");
-  cluster.run("vc", "delete", "small", "--wait");
+  cluster.run("vc", "delete", "--now", "small", "--wait");
 });
 
 test("two people: neither sees the other's vclusters, addresses or frames, and nobody can pose as another", () => {
@@ -156,6 +156,6 @@ test("two people: neither sees the other's vclusters, addresses or frames, and n
   const peer = cluster.json("vc", "show", "mine").vnodes[1].address;
   assert.equal(ping(`ping -c 1 -W 1 ${peer}`), 0);
   assert.notEqual(ping(`ip addr add 10.64.3.9/22 dev eth0; ping -c 1 -W 1 -I 10.64.3.9 ${peer}`), 0, "an address of its own choice");
-  cluster.run("vc", "delete", "mine", "--wait");
-  bob.run("vc", "delete", "mine", "--wait");
+  cluster.run("vc", "delete", "--now", "mine", "--wait");
+  bob.run("vc", "delete", "--now", "mine", "--wait");
 });

@@ -73,7 +73,7 @@ test("a card is one vnode's, the third waits for one and says so, and what is de
 
   cluster.run("vc", "create", "three", "--gpus", "1");
   await until("an obstacle", () => /GPU/.test(cluster.run("vc", "show", "three")));
-  cluster.run("vc", "delete", "one", "--wait");
+  cluster.run("vc", "delete", "--now", "one", "--wait");
   await until("a card for it", () => holders().includes("admin/three/host-0"));
   assert.ok(!holders().includes("admin/one/host-0"));
 });
@@ -120,7 +120,7 @@ test("a card that errs is offered no more, says why, and its vnode goes on", asy
   assert.match(problem, /error 79 \(XID\)/);
   assert.equal(holder, "admin/two/host-0");
   cluster.run("exec", "two/host-0", "--", "true");
-  cluster.run("vc", "delete", "three", "--wait");
+  cluster.run("vc", "delete", "--now", "three", "--wait");
   cluster.run("vc", "create", "pair", "--gpus", "2");
   await until("an obstacle", () => /GPU/.test(cluster.run("vc", "show", "pair")));
 });

@@ -80,7 +80,7 @@ test("what is shared with a group its members see and use, as long as they are i
   cluster.run("group", "delete", "course");
   assert.equal(image("ada/kit", bob), undefined);
   assert.deepEqual(image("kit", ada).shared_with_groups, []);
-  bob.run("vc", "delete", "mine", "--wait");
+  bob.run("vc", "delete", "--now", "mine", "--wait");
   ada.run("image", "delete", "kit");
 });
 
@@ -140,5 +140,5 @@ test("a save that is cancelled ends at once, and leaves nothing", async () => {
   cluster.run("exec", "large/host-0", "--", "rm", "/large");
   cluster.run("image", "save", "large/host-0", "small");
   assert.ok(image("small"));
-  cluster.run("vc", "delete", "large", "--wait");
+  cluster.run("vc", "delete", "--now", "large", "--wait");
 });

@@ -79,7 +79,7 @@ test("a tar of a system becomes an image that only its owner sees, until it is s
   assert.equal(told(bob, "second"), "one", "what runs, runs on");
   ada.run("image", "rename", "mine", "tools");
   assert.equal(image("tools", ada).description, "the first");
-  for (const [as, name] of [[ada, "first"], [ada, "third"], [bob, "second"]]) as.run("vc", "delete", name, "--wait");
+  for (const [as, name] of [[ada, "first"], [ada, "third"], [bob, "second"]]) as.run("vc", "delete", "--now", name, "--wait");
   ada.run("image", "delete", "tools");
   assert.equal(image("tools", ada), undefined);
 });
@@ -131,7 +131,7 @@ test("an OCI layout is joined, run by its configuration, and refused when a blob
   assert.equal(cluster.run("exec", "oci/host-0", "--", "/bin/cat", "/said"), "hello world, from /etc\n");
   // What is run in it later has the same around it.
   assert.equal(cluster.run("exec", "oci/host-0", "--", "sh", "-c", "echo $GREETING, $PATH, from $(pwd)"), "hello world, /bin, from /etc\n");
-  cluster.run("vc", "delete", "oci", "--wait");
+  cluster.run("vc", "delete", "--now", "oci", "--wait");
 
   const [, hex] = layer.digest.split(":");
   writeFileSync(`${layout}/blobs/sha256/${hex}`, Buffer.alloc(layer.size));
@@ -151,7 +151,7 @@ test("a vnode is saved as an image while it runs, and others are made of that", 
   }
   assert.equal(cluster.run("exec", "origin/host-0", "--", "cat", "/word"), "grown\n", "it runs on");
   refused(["image", "save", "origin/host-9", "x"], /no vnode "host-9"/);
-  for (const name of ["origin", "copies"]) cluster.run("vc", "delete", name, "--wait");
+  for (const name of ["origin", "copies"]) cluster.run("vc", "delete", "--now", name, "--wait");
 });
 
 test("the ssh recipe is built, not built again when nothing changed, and its sshd answers", async () => {
@@ -169,5 +169,5 @@ test("the ssh recipe is built, not built again when nothing changed, and its ssh
     return code === 0 && stdout;
   });
   assert.match(banner, /^SSH-2\.0-OpenSSH/);
-  cluster.run("vc", "delete", "ssh", "--wait");
+  cluster.run("vc", "delete", "--now", "ssh", "--wait");
 });

@@ -161,7 +161,7 @@ for (const [what, { begin, end }] of Object.entries(losses)) {
     assert.ok(vnodes("waits").some(({ worker }) => worker === lost), "who waited is where it was");
     assert.deepEqual(overlaps(), []);
     // So that each worker has one again.
-    cluster.run("vc", "delete", "moves", "--wait");
+    cluster.run("vc", "delete", "--now", "moves", "--wait");
     cluster.run("vc", "create", "moves", "--image", "moves", "--vnodes", "2", "--on-lost", "restart", ...SMALL, "--wait");
   });
 }

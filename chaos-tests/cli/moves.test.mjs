@@ -89,7 +89,7 @@ test("one that stands still moves too, and a cold one stands still for all of it
   assert.equal(vnode("host-0", "still").worker, other(from));
   cluster.run("vc", "start", "still", "--wait");
   assert.equal(cluster.run("exec", "still/host-0", "--", "cat", "/root/f"), "kept\n");
-  cluster.run("vc", "delete", "still", "--wait");
+  cluster.run("vc", "delete", "--now", "still", "--wait");
 });
 
 test("moves that cannot be are refused with the reason, and other people's vnodes are not there", () => {
@@ -140,7 +140,7 @@ test("a worker is emptied and filled again", () => {
   assert.deepEqual(on("w1"), before);
   assert.equal(cluster.json("worker", "list").find(({ name }) => name === "w1").cordon, null);
   assert.ok(cluster.json("vc", "list").every(({ vnodes }) => vnodes.every(({ phase }) => phase === "running")));
-  cluster.run("vc", "delete", "more", "--wait");
+  cluster.run("vc", "delete", "--now", "more", "--wait");
 });
 
 test("a drain that finds no room says why, ends at its deadline, or is aborted", () => {

@@ -94,7 +94,7 @@ test("a vcluster has a bandwidth of its own, up to the site's ceiling, and chang
 
   cluster.run("vc", "create", "own", "--bandwidth-mbit", "30", "--wait");
   assert.deepEqual(cluster.json("vc", "show", "own").vnodes[0].bandwidth, { sent: 30_000, received: 30_000 });
-  cluster.run("vc", "delete", "own", "--wait");
+  cluster.run("vc", "delete", "--now", "own", "--wait");
 });
 
 test("an admin limits what vnodes send, and nothing is left when they go", async () => {
@@ -103,7 +103,7 @@ test("an admin limits what vnodes send, and nothing is left when they go", async
   const inside = (...command) => execFileSync("ip", ["netns", "exec", "dkdev25-w1", ...command], { encoding: "utf8" });
   await until("limits on the vnode's device", () => /rate 20Mbit/.test(inside("tc", "qdisc", "show")) && /rate 10Mbit/.test(inside("tc", "qdisc", "show")));
   cluster.run("port", "add", "lab/host-0", "80", "--protocol", "udp");
-  cluster.run("vc", "delete", "lab", "--wait");
+  cluster.run("vc", "delete", "--now", "lab", "--wait");
   assert.deepEqual(cluster.json("port", "list"), []);
   await until("clean workers", () => cluster.traces().every(({ links, nft, gateways }) => links.length + gateways.length + nft.length === 0), 10_000).catch(() => {
     assert.deepEqual(cluster.traces(), []);

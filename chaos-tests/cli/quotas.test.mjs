@@ -74,7 +74,7 @@ test("a hundred creates at once, through three masters, end exactly at the limit
   const explained = ada.run("explain", "lab/host-0");
   assert.match(explained, /Quota: ada has vnodes 8 of 8 \(usual\).* allows no more of vnodes\./);
   // Whoever lets go of one may have one, as soon as its worker has said that it is gone.
-  ada.run("vc", "delete", extra, "--wait");
+  ada.run("vc", "delete", "--now", extra, "--wait");
   ada.run("vc", "create", "again", ...small, "--wait");
   ada.refused(["vc", "scale", "again", "2"], /vnodes: 8 used, 1 more wanted/);
 });

@@ -41,9 +41,9 @@ test("workers have labels, and vnodes go where their rules say", async () => {
   assert.deepEqual(workers("wide").toSorted(), ["w1", "w2"]);
   cluster.run("vc", "create", "liked", "--vnodes", "2", "--prefer", "zone=b", ...SMALL, "--wait");
   assert.deepEqual(workers("liked"), ["w2", "w2"]);
-  cluster.run("vc", "delete", "liked", "--wait");
-  cluster.run("vc", "delete", "close", "--wait");
-  cluster.run("vc", "delete", "wide", "--wait");
+  cluster.run("vc", "delete", "--now", "liked", "--wait");
+  cluster.run("vc", "delete", "--now", "close", "--wait");
+  cluster.run("vc", "delete", "--now", "wide", "--wait");
 });
 
 test("what waits is explained worker by worker, until a rule is taken back", async () => {
@@ -85,7 +85,7 @@ test("who holds what is short is told by name to whom it belongs, and only count
   const names = seen.workers.flatMap(({ lacks }) => lacks.flatMap(({ holders }) => holders.map(({ who }) => who)));
   assert.ok(names.includes("ada/mine") && names.includes("apart"), names.join());
   assert.ok(huge.unblock.some((text) => /^It asks for no more than fits on w1 now: `docklet vc resize huge --memory-mib \d+`\.$/.test(text)), huge.unblock.join("\n"));
-  ada.run("vc", "delete", "huge", "--wait");
+  ada.run("vc", "delete", "--now", "huge", "--wait");
 });
 
 test("a cordoned worker takes nothing new, and what is there runs on", async () => {

@@ -99,7 +99,7 @@ test("a vcluster is made of a snapshot: the same files, a name, addresses and ke
   cluster.run("vc", "stop", "copy", "--wait");
   cluster.run("vc", "start", "copy", "--wait");
   assert.equal(inside("host-0", "cat /root/kept"), "template", "it needs the snapshot no more");
-  cluster.run("vc", "delete", "copy", "--wait");
+  cluster.run("vc", "delete", "--now", "copy", "--wait");
 });
 
 test("they come by their schedule and go when their time is over", async () => {
@@ -124,6 +124,6 @@ test("an agent that is killed takes none twice and loses none", async () => {
 });
 
 test("with the vnodes they are gone", async () => {
-  cluster.run("vc", "delete", "lab", "--wait");
+  cluster.run("vc", "delete", "--now", "lab", "--wait");
   await until("clean workers", () => cluster.traces().every(({ vnodes }) => vnodes.length === 0), 10_000);
 });

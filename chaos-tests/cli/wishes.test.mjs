@@ -149,6 +149,6 @@ test("an admin says how much disk may be promised", async () => {
 });
 
 test("nothing is left when they go", async () => {
-  for (const name of ["lab", "huge", "fast", "wide"]) cluster.run("vc", "delete", name, "--wait");
+  for (const name of ["lab", "huge", "fast", "wide"]) cluster.run("vc", "delete", "--now", name, "--wait");
   await until("clean workers", () => cluster.traces().every(({ vnodes, mounts }) => vnodes.length + mounts.length === 0), 10_000);
 });

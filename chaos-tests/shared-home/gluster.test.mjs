@@ -58,7 +58,7 @@ test("a lost brick is no lost home", async () => {
 });
 
 test("the home outlives the vcluster, and another person's is another", async () => {
-  cluster.run("vc", "delete", "lab", "--wait");
+  cluster.run("vc", "delete", "--now", "lab", "--wait");
   cluster.run("vc", "create", "next", "--vnodes", "1", "--wait");
   assert.equal(inside("next/host-0", "cat ~/nfs/dir/greeting"), "from host-0\nand host-1\n");
   const password = cluster.passwordFile();
@@ -72,6 +72,6 @@ test("the home outlives the vcluster, and another person's is another", async ()
   bob("login", "--server", cluster.masters[0], "--ca", `${cluster.dir}/ca.pem`, "--user", "bob", "--password-file", password);
   bob("vc", "create", "his", "--vnodes", "1", "--wait");
   assert.equal(bob("exec", "his/host-0", "--", "ls", "-A", "/root/nfs"), "");
-  bob("vc", "delete", "his", "--wait");
-  cluster.run("vc", "delete", "next", "--wait");
+  bob("vc", "delete", "--now", "his", "--wait");
+  cluster.run("vc", "delete", "--now", "next", "--wait");
 });

@@ -36,5 +36,5 @@ test("JupyterLab answers inside a vnode, and two builds of it are one image", as
   const page = cluster.try(["exec", "lab/host-0", "--", "python3", "-c", ask.replace("/api", "/lab")]);
   assert.match(page.stdout, /Jupyter/, page.stderr);
   assert.match(cluster.run("exec", "lab/host-0", "--", "/opt/jupyter/bin/jupyter", "server", "list"), /token=/);
-  cluster.run("vc", "delete", "lab", "--wait");
+  cluster.run("vc", "delete", "--now", "lab", "--wait");
 });

@@ -14,6 +14,7 @@ use crate::id::{
     Digest, LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId,
     WorkerId,
 };
+use crate::idle::command::IdleCommand;
 use crate::image::command::ImageCommand;
 use crate::limit::command::LimitCommand;
 use crate::model::{
@@ -31,6 +32,7 @@ use crate::schedule::command::ScheduleCommand;
 use crate::setting::command::SettingCommand;
 use crate::snapshot::command::SnapshotCommand;
 use crate::template::command::TemplateCommand;
+use crate::trash::command::TrashCommand;
 
 /// Version of the entries of a cluster whose version has not risen yet; entries of all versions decode for ever.
 pub const ENTRY_VERSION: u16 = ClusterVersion::FIRST.0;
@@ -292,6 +294,10 @@ pub enum Command {
     Audit(AuditCommand),
     /// About settings as such. Since version 3.
     Setting(SettingCommand),
+    /// About what was deleted and can be had back. Since version 3.
+    Trash(TrashCommand),
+    /// About vnodes that do nothing. Since version 3.
+    Idle(IdleCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -402,6 +408,8 @@ impl Command {
             Self::Template(command) => command.name(),
             Self::Audit(command) => command.name(),
             Self::Setting(command) => command.name(),
+            Self::Trash(command) => command.name(),
+            Self::Idle(command) => command.name(),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::account;
 use crate::command::Command;
 use crate::drain;
 use crate::id::{SteadyMs, UnixMs, VnodeId, WorkerId};
+use crate::idle;
 use crate::image::copies;
 use crate::lost;
 use crate::model::{Vnode, VnodeWanted, Worker, WorkerStatus};
@@ -14,6 +15,7 @@ use crate::place::{Batch, Board, Obstacle};
 use crate::rebalance;
 use crate::snapshot::schedule;
 use crate::state::State;
+use crate::trash;
 use crate::version;
 
 /// Vnodes placed by one entry at most; the rest follow in the next.
@@ -120,6 +122,8 @@ pub fn due(state: &State, soft: &Soft, now: UnixMs, steady: SteadyMs) -> Vec<Com
     commands.extend(moves::due::due(state, now));
     commands.extend(drain::due::due(state, now));
     commands.extend(account::due::due(state, now));
+    commands.extend(trash::due::due(state, now));
+    commands.extend(idle::due::due(state, now));
     if soft.looks_at_balance {
         commands.extend(rebalance::due::due(state, now));
     }

@@ -13,6 +13,7 @@ use crate::group::event::GroupEvent;
 use crate::id::{
     Digest, LogIndex, MasterId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
+use crate::idle::event::IdleEvent;
 use crate::image::event::ImageEvent;
 use crate::limit::event::LimitEvent;
 use crate::model::{
@@ -29,6 +30,7 @@ use crate::rebalance::event::RebalanceEvent;
 use crate::schedule::event::ScheduleEvent;
 use crate::snapshot::event::SnapshotEvent;
 use crate::template::event::TemplateEvent;
+use crate::trash::event::TrashEvent;
 
 /// One fact. It carries every chosen value, so that replay never chooses again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,6 +210,8 @@ pub enum Event {
     Account(AccountEvent),
     Template(TemplateEvent),
     Audit(AuditEvent),
+    Trash(TrashEvent),
+    Idle(IdleEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod drills;
+mod idles;
 mod images;
 mod lost;
 mod moves;
@@ -11,6 +12,7 @@ mod rebalance;
 mod settings;
 mod snapshots;
 mod templates;
+mod trash;
 
 use std::collections::BTreeSet;
 
@@ -44,6 +46,8 @@ pub fn broken(state: &State) -> Vec<String> {
     quotas::rows_are_of_somebody(state, &mut broken);
     templates::templates_are_sound(state, &mut broken);
     settings::histories_lead_here(state, &mut broken);
+    trash::rows_are_of_vclusters(state, &mut broken);
+    idles::rows_are_of_vnodes(state, &mut broken);
     quotas::sums_are_right(state, &mut broken);
     quotas::an_admin_remains(state, &mut broken);
     accounts::accounts_are_sound(state, &mut broken);

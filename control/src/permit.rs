@@ -11,6 +11,7 @@ use crate::drill::command::DrillCommand;
 use crate::event::{Change, Event};
 use crate::group::command::GroupCommand;
 use crate::id::{UserId, VclusterId, VnodeId};
+use crate::idle::command::IdleCommand;
 use crate::image::command::ImageCommand;
 use crate::limit::command::LimitCommand;
 use crate::model::drill::Prober;
@@ -24,6 +25,7 @@ use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::{SnapshotCommand, SnapshotOf};
 use crate::state::State;
 use crate::template::command::TemplateCommand;
+use crate::trash::command::TrashCommand;
 
 /// What refusals say of what takes an operator: they are kept, and before there were operators they said something else.
 fn operator_role(state: &State) -> &'static str {
@@ -133,6 +135,9 @@ fn needs(command: &Command) -> Needs<'_> {
         }
         Command::Quota(command) => quota_needs(command),
         Command::Account(command) => account_needs(command),
+        Command::Trash(command) => trash_needs(command),
+        Command::Idle(IdleCommand::Report { worker, .. }) => Needs::ThisWorker(*worker),
+        Command::Idle(IdleCommand::Stop { .. }) => Needs::Duty,
         Command::Audit(command) => Needs::OwnerOfVnode(command.vnode()),
     }
 }
@@ -157,6 +162,18 @@ fn account_needs(command: &AccountCommand) -> Needs<'_> {
         AccountCommand::CreateToken { .. }
         | AccountCommand::BeginFactor { .. }
         | AccountCommand::ConfirmFactor { .. } => Needs::Person,
+    }
+}
+
+/// Whose what is in the trash is, decide asks: to everybody else it is as if it were gone.
+fn trash_needs(command: &TrashCommand) -> Needs<'_> {
+    match command {
+        TrashCommand::Discard { vcluster } => Needs::OwnerOf(*vcluster),
+        TrashCommand::Undelete { .. } | TrashCommand::Purge { .. } => Needs::Person,
+        TrashCommand::SetPolicy { .. } => Needs::Admin,
+        TrashCommand::Empty | TrashCommand::Warn { .. } | TrashCommand::Release { .. } => {
+            Needs::Duty
+        }
     }
 }
 
@@ -434,7 +451,7 @@ pub fn visible_vcluster(state: &State, actor: Actor, id: VclusterId) -> Result<&
     state
         .vclusters
         .get(&id)
-        .filter(|vcluster| owns(asker, vcluster.owner))
+        .filter(|vcluster| owns(asker, vcluster.owner) && !state.is_trashed(id))
         .ok_or_else(|| Refusal::not_found("vcluster", id))
 }
 
@@ -447,7 +464,7 @@ pub fn visible_vnode(state: &State, actor: Actor, id: VnodeId) -> Result<&Vnode,
     state
         .vnodes
         .get(&id)
-        .filter(|vnode| owns(asker, vnode.owner))
+        .filter(|vnode| owns(asker, vnode.owner) && !state.is_trashed(vnode.vcluster))
         .ok_or_else(|| Refusal::not_found("vnode", id))
 }
 

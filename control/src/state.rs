@@ -5,6 +5,7 @@
 mod accounts;
 mod drains;
 mod groups;
+mod idles;
 mod images;
 mod limits;
 mod lost;
@@ -17,6 +18,7 @@ mod scheduling;
 mod settings;
 mod snapshots;
 mod templates;
+mod trash;
 mod wishes;
 
 use std::ops::{Bound, RangeBounds};
@@ -29,7 +31,9 @@ use crate::id::{
 };
 use crate::image::copies;
 use crate::model::audit::AuditHead;
+use crate::model::idle::VnodeIdle;
 use crate::model::setting::{SettingHistory, SettingName};
+use crate::model::trash::{Rest, TrashPolicy, Trashed};
 use crate::model::{
     Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, Checkpointing,
     ClusterVersion, Counters, DiskOvercommit, Drain, Drill, Group, GroupQuota, GroupShare,
@@ -76,6 +80,8 @@ pub struct State {
     pub account_policy: Option<AccountPolicy>,
     /// Where the audit trail ends; none before version 3.
     pub audit_head: Option<AuditHead>,
+    /// None until an admin changes it.
+    pub trash_policy: Option<TrashPolicy>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,
@@ -152,6 +158,12 @@ pub struct State {
     pub logins: RowMap<SecretHash, Login>,
     pub templates: RowMap<Name, Template>,
     pub setting_histories: RowMap<SettingName, SettingHistory>,
+    /// What was deleted and can be had back.
+    pub trashed: RowMap<VclusterId, Trashed>,
+    /// Vclusters that are to stand still.
+    pub rests: RowMap<VclusterId, Rest>,
+    /// Vnodes that do nothing, of owners who have an idle time.
+    pub vnode_idles: RowMap<VnodeId, VnodeIdle>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }
@@ -166,7 +178,8 @@ struct Lookup {
     /// What people have, who has something.
     amounts: OrdMap<UserId, Amounts>,
     network_by_owner: OrdMap<UserId, NetworkId>,
-    vcluster_by_name: OrdMap<(UserId, Name), VclusterId>,
+    /// Those in the trash, too: of one name there is one at most that is not.
+    vclusters_by_name: OrdSet<(UserId, Name, VclusterId)>,
     vnodes_by_vcluster: OrdSet<(VclusterId, VnodeId)>,
     vnodes_by_worker: OrdSet<(WorkerId, VnodeId)>,
     /// Workers with a vnode of an image.
@@ -205,8 +218,10 @@ impl State {
 
     #[must_use]
     pub fn vcluster_named(&self, owner: UserId, name: &Name) -> Option<&Vcluster> {
-        let id = self.lookup.vcluster_by_name.get(&(owner, name.clone()))?;
-        self.vclusters.get(id)
+        let key = |id| (owner, name.clone(), VclusterId(id));
+        let named = self.lookup.vclusters_by_name.range(key(0)..=key(u64::MAX));
+        let mut named = named.filter(|(.., id)| !self.is_trashed(*id));
+        self.vclusters.get(&named.next()?.2)
     }
 
     #[must_use]
@@ -348,16 +363,16 @@ impl State {
     }
 
     pub(crate) fn put_vcluster(&mut self, vcluster: Vcluster) {
-        let key = (vcluster.owner, vcluster.name.clone());
-        self.lookup.vcluster_by_name.insert(key, vcluster.id);
+        self.remove_vcluster(&vcluster.id);
+        let key = (vcluster.owner, vcluster.name.clone(), vcluster.id);
+        self.lookup.vclusters_by_name.insert(key);
         self.vclusters.insert(vcluster.id, vcluster);
     }
 
     pub(crate) fn remove_vcluster(&mut self, id: &VclusterId) {
         if let Some(vcluster) = self.vclusters.remove(id) {
-            self.lookup
-                .vcluster_by_name
-                .remove(&(vcluster.owner, vcluster.name));
+            let key = (vcluster.owner, vcluster.name, *id);
+            self.lookup.vclusters_by_name.remove(&key);
         }
     }
 

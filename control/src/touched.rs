@@ -162,7 +162,8 @@ impl<'s> Tracing<'s> {
             || before.rebalance != after.rebalance
             || before.account_policy != after.account_policy
             || before.templates != after.templates
-            || before.setting_histories != after.setting_histories;
+            || before.setting_histories != after.setting_histories
+            || before.trash_policy != after.trash_policy;
     }
 
     fn machines(&mut self) {

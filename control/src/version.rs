@@ -28,7 +28,9 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Account(_)
         | Command::Template(_)
         | Command::Audit(_)
-        | Command::Setting(_) => ClusterVersion(3),
+        | Command::Setting(_)
+        | Command::Trash(_)
+        | Command::Idle(_) => ClusterVersion(3),
         Command::CreateUser {
             role: Role::Operator,
             ..

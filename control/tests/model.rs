@@ -249,6 +249,8 @@ impl Model {
         hostile::snapshot::aim(command, &self.log.state);
         hostile::limit::aim(command, &self.log.state);
         hostile::moves::aim(command, &self.log.state);
+        hostile::trash::aim(command, &self.log.state);
+        hostile::idle::aim(command, &self.log.state);
     }
 
     fn due(&mut self) -> Result<(), String> {

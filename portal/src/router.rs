@@ -132,6 +132,8 @@ fn page_routes() -> Router<Portal> {
         .route("/quotas", get(pages::quota::show).post(pages::quota::set))
         .route("/past", get(pages::state::show))
         .route("/audit", get(pages::audit::show))
+        .route("/trash/{id}/restore", post(pages::trash::restore))
+        .route("/trash/{id}/purge", post(pages::trash::purge))
         .route("/settings", get(pages::setting::show))
         .route("/settings/{name}/undo", post(pages::setting::undo))
         .route("/live/{*page}", get(live::stream))
@@ -278,6 +280,9 @@ fn api_routes() -> Router<Portal> {
             "/quotas/groups/{group}/members/{user}",
             put(api::allowance::set_share),
         )
+        .route("/trash", get(api::trash::list))
+        .route("/trash/{vcluster}", delete(api::trash::purge))
+        .route("/trash/{vcluster}/restore", post(api::trash::restore))
         .route("/settings", get(api::setting::list))
         .route(
             "/settings/{name}",

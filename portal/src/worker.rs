@@ -56,7 +56,8 @@ fn meant<'s>(
     let by_number = text
         .parse::<VclusterId>()
         .ok()
-        .and_then(|id| state.vclusters.get(&id));
+        .and_then(|id| state.vclusters.get(&id))
+        .filter(|vcluster| !state.is_trashed(vcluster.id));
     let by_name = || state.vcluster_named(asker.id, &Name::parse("vcluster", text).ok()?);
     by_number
         .or_else(by_name)

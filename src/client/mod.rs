@@ -33,6 +33,7 @@ pub mod snapshot;
 pub mod socket;
 pub mod state;
 pub mod template;
+pub mod trash;
 pub mod usage;
 pub mod vc;
 pub mod vnode;
@@ -45,6 +46,17 @@ use crate::exit::{Class, Failure};
 /// A name of a command line. What is none could be another path of the interface, and is refused here.
 pub fn name(kind: &'static str, text: &str) -> Result<Name, Failure> {
     Name::parse(kind, text).map_err(|refusal| Failure::new(Class::Invalid, refusal.to_string()))
+}
+
+/// The same of what may also be named by its number. Whether it is a name, the masters say.
+pub fn name_or_number<'t>(kind: &'static str, text: &'t str) -> Result<&'t str, Failure> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if !text.is_empty() && text.chars().all(plain) {
+        return Ok(text);
+    }
+    let text = text.escape_debug();
+    let message = format!("\"{text}\" is no {kind}'s name: use a-z, 0-9 and -");
+    Err(Failure::new(Class::Invalid, message))
 }
 
 /// `VC/host-N` of a command line.

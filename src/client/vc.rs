@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::amount;
 use super::connection::Connection;
 use super::moves;
+use super::name_or_number;
 use super::output::{Format, Rows, instant, print, print_receipt, remark};
 use super::recipe::Recipe;
 use super::rules;
@@ -54,8 +55,8 @@ pub enum Command {
     Move(moves::Move),
     /// The last move of each vnode that had one
     Moves(Print),
-    /// Delete a vcluster with all its files
-    Delete(Change),
+    /// Delete a vcluster with all its files; for a while `docklet trash restore` undoes it
+    Delete(Delete),
 }
 
 #[derive(Args)]
@@ -69,6 +70,15 @@ pub struct Create {
     recipe: Recipe,
     #[command(flatten)]
     outcome: Outcome,
+}
+
+#[derive(Args)]
+pub struct Delete {
+    /// For good: it cannot be undone
+    #[arg(long)]
+    now: bool,
+    #[command(flatten)]
+    change: Change,
 }
 
 #[derive(Args)]
@@ -138,8 +148,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rules(rule) => rules::run(&connection, rule).await,
         Command::Move(asked) => moves::run(&connection, asked).await,
         Command::Moves(print) => moves::list(&connection, print).await,
-        Command::Delete(change) => {
-            let path = path(&change.vcluster)?;
+        Command::Delete(Delete { now, change }) => {
+            let path = format!("{}?now={now}", path(&change.vcluster)?);
             let receipt = connection
                 .receipt(Method::DELETE, &path, &Value::Null)
                 .await?;
@@ -155,15 +165,12 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Path of a vcluster. What could mean another path is refused here; whether the name is one, the masters say.
+/// Path of a vcluster.
 fn path(vcluster: &str) -> anyhow::Result<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    if vcluster.is_empty() || !vcluster.chars().all(plain) {
-        let text = vcluster.escape_debug();
-        let message = format!("\"{text}\" is no vcluster's name: use a-z, 0-9 and -");
-        return Err(Failure::new(Class::Invalid, message).into());
-    }
-    Ok(format!("/vclusters/{vcluster}"))
+    Ok(format!(
+        "/vclusters/{}",
+        name_or_number("vcluster", vcluster)?
+    ))
 }
 
 impl Create {

@@ -18,6 +18,7 @@ use crate::refusal::Refusal;
 use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::SnapshotCommand;
 use crate::state::State;
+use crate::trash::command::TrashCommand;
 
 /// What a token must have for a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +76,8 @@ pub fn takes(command: &Command) -> Takes {
         | Command::RemovePort { .. }
         | Command::Template(_) => Takes::Scope(Scope::Vclusters),
         Command::Setting(_) => Takes::Scope(Scope::Admin),
+        Command::Trash(command) => of_trash(command),
+        Command::Idle(_) => Takes::Machine,
         Command::Audit(_) => Takes::Scope(Scope::Terminals),
         Command::Drill(command) => of_drills(command),
         Command::Image(command) => of_images(command),
@@ -107,6 +110,18 @@ fn of_accounts(command: &AccountCommand) -> Takes {
         | AccountCommand::BeginFactor { .. }
         | AccountCommand::ConfirmFactor { .. }
         | AccountCommand::RemoveFactor { .. } => Takes::Login,
+    }
+}
+
+fn of_trash(command: &TrashCommand) -> Takes {
+    match command {
+        TrashCommand::Discard { .. }
+        | TrashCommand::Undelete { .. }
+        | TrashCommand::Purge { .. } => Takes::Scope(Scope::Vclusters),
+        TrashCommand::SetPolicy { .. } => Takes::Scope(Scope::Admin),
+        TrashCommand::Empty | TrashCommand::Warn { .. } | TrashCommand::Release { .. } => {
+            Takes::Machine
+        }
     }
 }
 

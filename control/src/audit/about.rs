@@ -10,6 +10,7 @@ use crate::drill::event::DrillEvent;
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::group::event::GroupEvent;
 use crate::id::{DrillId, MasterId, UserId, VclusterId, VnodeId, WorkerId};
+use crate::idle::event::IdleEvent;
 use crate::image::event::ImageEvent;
 use crate::limit::event::LimitEvent;
 use crate::model::{Vcluster, Vnode};
@@ -21,6 +22,7 @@ use crate::schedule::event::ScheduleEvent;
 use crate::snapshot::event::SnapshotEvent;
 use crate::state::State;
 use crate::template::event::TemplateEvent;
+use crate::trash::event::TrashEvent;
 
 /// Things that one line names; of the others it says how many there are.
 const THINGS_MAX: usize = 12;
@@ -134,6 +136,18 @@ impl<'s> About<'s> {
                 let (TemplateEvent::Published { template, .. }
                 | TemplateEvent::Withdrawn { template, .. }) = event;
                 self.thing("template", &template.name);
+            }
+            Event::Idle(IdleEvent::Rested { about, .. } | IdleEvent::Woke { about }) => {
+                self.vnode(*about);
+            }
+            Event::Idle(IdleEvent::Stopped { about, .. }) => self.vcluster(*about),
+            Event::Trash(TrashEvent::PolicySet { .. }) => self.thing("setting", "trash"),
+            Event::Trash(TrashEvent::Discarded { trashed }) => self.vcluster(VclusterRef {
+                vcluster: trashed.vcluster,
+                owner: trashed.owner,
+            }),
+            Event::Trash(TrashEvent::Restored { about, .. } | TrashEvent::Warned { about, .. }) => {
+                self.vcluster(*about);
             }
             Event::Audit(event) => {
                 self.vnode(event.about());

@@ -7,6 +7,7 @@ mod drill;
 mod generation;
 mod group;
 mod home;
+mod idle;
 mod image;
 mod limit;
 mod lost;
@@ -23,6 +24,7 @@ mod setting;
 mod setup;
 mod snapshot;
 mod template;
+mod trash;
 mod vcluster;
 mod version;
 mod vnode;
@@ -247,6 +249,8 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Template(command) => template::decide(ground, command),
         Command::Audit(command) => audit::decide(ground, command),
         Command::Setting(command) => setting::decide(ground, command),
+        Command::Trash(command) => trash::decide(ground, command),
+        Command::Idle(command) => Ok(idle::decide(ground, command)),
     }
 }
 

@@ -161,7 +161,7 @@ pub(super) fn check_size(size: VnodeSize) -> Result<(), Refusal> {
     )
 }
 
-fn refuse_taken(ground: Ground<'_>, owner: &User, name: &Name) -> Result<(), Refusal> {
+pub(super) fn refuse_taken(ground: Ground<'_>, owner: &User, name: &Name) -> Result<(), Refusal> {
     match ground.state.vcluster_named(owner.id, name) {
         None => Ok(()),
         Some(vcluster) if vcluster.wanted == VclusterWanted::Deleted => {
@@ -337,7 +337,7 @@ pub(super) fn changeable(ground: Ground<'_>, id: VclusterId) -> Result<&Vcluster
     Ok(vcluster)
 }
 
-fn want(
+pub(super) fn want(
     ground: Ground<'_>,
     vcluster: &Vcluster,
     wanted: VclusterWanted,
@@ -393,7 +393,13 @@ pub(super) fn scale(ground: Ground<'_>, id: VclusterId, vnodes: u32) -> Result<D
 
 pub(super) fn delete(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refusal> {
     let vcluster = permit::visible_vcluster(ground.state, ground.entry.actor, id)?;
-    let about = VclusterRef::from(vcluster);
+    let events = delete_now(ground, vcluster)?;
+    Ok(Decision::new(Subject::Vcluster(id), events))
+}
+
+/// It goes for good, whoever asks, and from wherever.
+pub(super) fn delete_now(ground: Ground<'_>, vcluster: &Vcluster) -> Result<Vec<Event>, Refusal> {
+    let (id, about) = (vcluster.id, VclusterRef::from(vcluster));
     let mut events = Vec::new();
     if vcluster.wanted != VclusterWanted::Deleted {
         let wanted = VclusterWanted::Deleted;
@@ -406,7 +412,7 @@ pub(super) fn delete(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Ref
             events.push(Event::VclusterDeleted { about });
         }
     }
-    Ok(Decision::new(Subject::Vcluster(id), events))
+    Ok(events)
 }
 
 /// A vnode that no worker has is gone at once; the others when their worker says so. Its ports are closed now.

@@ -5,6 +5,7 @@ mod account;
 mod drain;
 mod drill;
 mod group;
+mod idle;
 mod image;
 mod limit;
 mod lost;
@@ -18,6 +19,7 @@ mod rebalance;
 mod schedule;
 mod snapshot;
 mod template;
+mod trash;
 mod vcluster;
 mod vnode;
 mod wishes;
@@ -54,13 +56,17 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::VclusterCreated { vcluster } => vcluster::created(&mut state, vcluster),
         Event::VclusterWantedChanged { about, wanted } => {
             vcluster::wanted_changed(&mut state, about.vcluster, wanted);
+            trash::wanted_changed(&mut state, at, about.vcluster, wanted);
         }
         Event::VclusterDeleted { about } => {
             state.remove_snapshot_schedule(&about.vcluster);
+            trash::vcluster_deleted(&mut state, about.vcluster);
             vcluster::deleted(&mut state, about.vcluster);
         }
         Event::VnodeCreated { vnode } => vnode::created(&mut state, vnode),
         Event::VnodeWantedChanged { about, wanted } => {
+            // What is stopped and started begins to count anew.
+            state.remove_vnode_idle(&about.vnode);
             vnode::change(&mut state, about.vnode, |row| row.wanted = wanted);
         }
         Event::VnodePlaced { about, placement } => {
@@ -75,6 +81,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
             snapshot::vnode_removed(&mut state, about.vnode);
             moves::vnode_removed(&mut state, about.vnode);
             lost::vnode_removed(&mut state, about.vnode);
+            state.remove_vnode_idle(&about.vnode);
             vnode::removed(&mut state, about.vnode);
         }
         Event::MasterRemoved { master, .. } => {
@@ -124,6 +131,8 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::Template(event) => template::evolve(&mut state, event),
         Event::RoleSet { user, role } => person::role_set(&mut state, user, role),
         Event::Account(event) => account::evolve(&mut state, event),
+        Event::Trash(event) => trash::evolve(&mut state, at, event),
+        Event::Idle(event) => idle::evolve(&mut state, event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } | Event::Audit(_) => {}
     }

@@ -8,6 +8,7 @@ use super::{
     RebalancePolicy,
 };
 use crate::id::{LogIndex, UnixMs, UserId};
+use crate::model::trash::TrashPolicy;
 
 /// One setting. New ones come at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,15 +32,18 @@ pub enum SettingName {
     Rebalance,
     /// Whether strangers may ask for accounts.
     Registration,
+    /// How long what was deleted can be had back, and what is released.
+    Trash,
 }
 
 impl SettingName {
     /// All of them, in the order in which people see them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Registration,
         Self::UsualQuota,
         Self::ImageQuota,
         Self::UsualHome,
+        Self::Trash,
         Self::Bandwidth,
         Self::BandwidthCeiling,
         Self::DiskOvercommit,
@@ -60,6 +64,7 @@ impl SettingName {
             Self::ImageQuota => "image-quota",
             Self::Rebalance => "rebalance",
             Self::Registration => "registration",
+            Self::Trash => "trash",
         }
     }
 
@@ -83,6 +88,7 @@ pub enum SettingValue {
     ImageQuota(ImageQuota),
     Rebalance(RebalancePolicy),
     Registration(AccountPolicy),
+    Trash(TrashPolicy),
 }
 
 impl SettingValue {
@@ -99,6 +105,7 @@ impl SettingValue {
             Self::ImageQuota(_) => SettingName::ImageQuota,
             Self::Rebalance(_) => SettingName::Rebalance,
             Self::Registration(_) => SettingName::Registration,
+            Self::Trash(_) => SettingName::Trash,
         }
     }
 }

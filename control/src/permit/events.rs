@@ -43,6 +43,11 @@ pub(super) fn sees(asker: &User, event: &Event) -> bool {
         Event::Account(event) => event.is_for(asker),
         Event::Template(event) => event.is_for(asker),
         Event::Audit(event) => owns(asker, event.about().owner),
+        Event::Idle(event) => watches(asker, event.owner()),
+        Event::Trash(event) => match event.owner() {
+            Some(owner) => watches(asker, owner),
+            None => true,
+        },
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::MasterDiverged { .. }
@@ -116,7 +121,7 @@ pub(super) fn without_secrets(mut event: Event) -> Event {
         | Event::GpusGiven { .. }
         | Event::DiskOvercommitSet { .. } => {}
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
-        Event::Limit(_) | Event::Audit(_) => {}
+        Event::Limit(_) | Event::Audit(_) | Event::Trash(_) | Event::Idle(_) => {}
         Event::Group(_) | Event::Moved(_) | Event::Drain(_) | Event::Schedule(_) => {}
         Event::Rebalance(_) | Event::Quota(_) | Event::RoleSet { .. } | Event::Template(_) => {}
         Event::Account(event) => event.hide_secrets(),

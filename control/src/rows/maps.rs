@@ -238,6 +238,15 @@ macro_rules! for_each_map {
             put_setting_history,
             remove_setting_history
         );
+        $with!(Trashed, trashed, VclusterId, put_trashed, remove_trashed);
+        $with!(Rests, rests, VclusterId, put_rest, remove_rest);
+        $with!(
+            VnodeIdles,
+            vnode_idles,
+            VnodeId,
+            put_vnode_idle,
+            remove_vnode_idle
+        );
     };
 }
 
@@ -259,5 +268,6 @@ macro_rules! for_each_single {
         $with!(UsualQuota, usual_quota);
         $with!(AccountPolicy, account_policy);
         $with!(AuditHead, audit_head);
+        $with!(TrashPolicy, trash_policy);
     };
 }

@@ -68,11 +68,15 @@ pub enum Table {
     Templates = 74,
     AuditHead = 78,
     SettingHistories = 79,
+    TrashPolicy = 80,
+    Trashed = 81,
+    Rests = 82,
+    VnodeIdles = 83,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 64] = [
+    pub const ALL: [Self; 68] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -137,6 +141,10 @@ impl Table {
         Self::Templates,
         Self::AuditHead,
         Self::SettingHistories,
+        Self::TrashPolicy,
+        Self::Trashed,
+        Self::Rests,
+        Self::VnodeIdles,
     ];
 
     /// Whether its rows are what came of events; others are kept beside them, and no past state has them.

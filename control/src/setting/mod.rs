@@ -18,6 +18,8 @@ use crate::quota::event::QuotaEvent;
 use crate::rebalance::command::RebalanceCommand;
 use crate::rebalance::event::RebalanceEvent;
 use crate::state::State;
+use crate::trash::command::TrashCommand;
+use crate::trash::event::TrashEvent;
 
 /// The version from which on changes are kept.
 pub const SINCE: ClusterVersion = ClusterVersion(3);
@@ -39,6 +41,7 @@ pub fn value(state: &State, name: SettingName) -> SettingValue {
         SettingName::Registration => {
             SettingValue::Registration(state.account_policy.unwrap_or_default())
         }
+        SettingName::Trash => SettingValue::Trash(state.trash_policy()),
     }
 }
 
@@ -68,6 +71,7 @@ pub fn command(value: SettingValue) -> Command {
         SettingValue::Registration(policy) => Command::Account(AccountCommand::SetRegistration {
             open: policy.registration,
         }),
+        SettingValue::Trash(policy) => Command::Trash(TrashCommand::SetPolicy { policy }),
     }
 }
 
@@ -83,6 +87,7 @@ fn changed_by(event: &Event) -> Option<SettingName> {
         Event::Image(ImageEvent::QuotaSet { .. }) => SettingName::ImageQuota,
         Event::Rebalance(RebalanceEvent::PolicySet { .. }) => SettingName::Rebalance,
         Event::Account(AccountEvent::PolicySet { .. }) => SettingName::Registration,
+        Event::Trash(TrashEvent::PolicySet { .. }) => SettingName::Trash,
         _ => return None,
     };
     Some(name)

@@ -18,8 +18,33 @@ impl Tracing<'_> {
             self.touched.owners.extend(owners);
         }
         self.accounts();
+        self.trashed();
+        self.idles();
         for pair in differing(&self.before.image_quotas, &self.after.image_quotas) {
             self.touched.owners.extend(both(pair).map(|own| own.user));
+        }
+    }
+
+    fn trashed(&mut self) {
+        for pair in differing(&self.before.trashed, &self.after.trashed) {
+            self.touched
+                .owners
+                .extend(both(pair).map(|trashed| trashed.owner));
+        }
+        for pair in differing(&self.before.rests, &self.after.rests) {
+            for state in self.states() {
+                let rows = both(pair).filter_map(|rest| state.vclusters.get(&rest.vcluster));
+                self.touched.owners.extend(rows.map(|row| row.owner));
+            }
+        }
+    }
+
+    fn idles(&mut self) {
+        for pair in differing(&self.before.vnode_idles, &self.after.vnode_idles) {
+            for state in self.states() {
+                let rows = both(pair).filter_map(|idle| state.vnodes.get(&idle.vnode));
+                self.touched.owners.extend(rows.map(|row| row.owner));
+            }
         }
     }
 

@@ -18,6 +18,7 @@ pub mod setting;
 pub mod snapshot;
 pub mod state;
 pub mod template;
+pub mod trash;
 pub mod vcluster;
 pub mod worker;
 

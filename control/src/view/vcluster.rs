@@ -157,7 +157,7 @@ pub fn list(state: &State, asker: &User) -> Vec<VclusterView> {
     let mut views: Vec<(bool, UserId, VclusterView)> = state
         .vclusters
         .values()
-        .filter(|vcluster| permit::watches(asker, vcluster.owner))
+        .filter(|vcluster| permit::watches(asker, vcluster.owner) && !state.is_trashed(vcluster.id))
         .map(|v| (v.owner != asker.id, v.owner, show(state, v)))
         .collect();
     views.sort_by(|a, b| (a.0, a.1, &a.2.name).cmp(&(b.0, b.1, &b.2.name)));

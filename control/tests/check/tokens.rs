@@ -64,6 +64,7 @@ fn scopes(event: &Event) -> &'static [Scope] {
         | Event::VnodeWished { .. } => &[Scope::Vclusters],
         // A group takes its own along.
         Event::Template(_) => &[Scope::Vclusters, Scope::Admin],
+        Event::Trash(_) => &[Scope::Vclusters, Scope::Admin],
         // Images are made of them.
         Event::Snapshot(_) => &[Scope::Vclusters, Scope::Images],
         // A vnode that goes ends what was being made of it.
@@ -85,6 +86,7 @@ fn scopes(event: &Event) -> &'static [Scope] {
         | Event::Drain(_)
         | Event::Rebalance(_)
         | Event::Quota(_) => &[Scope::Admin],
+        Event::Idle(_) => &[],
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::JoinTokenSpent { .. }

@@ -16,6 +16,8 @@ use docklet_control::drill::refusal::DrillRefusal;
 use docklet_control::event::Event;
 use docklet_control::group::command::GroupCommand;
 use docklet_control::group::event::GroupEvent;
+use docklet_control::idle::command::IdleCommand;
+use docklet_control::idle::event::IdleEvent;
 use docklet_control::image::command::ImageCommand;
 use docklet_control::image::event::ImageEvent;
 use docklet_control::limit::command::LimitCommand;
@@ -40,6 +42,8 @@ use docklet_control::snapshot::event::SnapshotEvent;
 use docklet_control::snapshot::refusal::SnapshotRefusal;
 use docklet_control::template::command::TemplateCommand;
 use docklet_control::template::event::TemplateEvent;
+use docklet_control::trash::command::TrashCommand;
+use docklet_control::trash::event::TrashEvent;
 use docklet_control::{Applied, Entry, Refusal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -70,6 +74,8 @@ impl Kinds {
             ("template-commands", count::<TemplateCommand>()),
             ("audit-commands", count::<AuditCommand>()),
             ("setting-commands", count::<SettingCommand>()),
+            ("trash-commands", count::<TrashCommand>()),
+            ("idle-commands", count::<IdleCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -84,6 +90,8 @@ impl Kinds {
             ("account-events", count::<AccountEvent>()),
             ("template-events", count::<TemplateEvent>()),
             ("audit-events", count::<AuditEvent>()),
+            ("trash-events", count::<TrashEvent>()),
+            ("idle-events", count::<IdleEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
@@ -159,6 +167,12 @@ impl Seen {
         if let Command::Setting(setting) = &entry.command {
             self.one("setting-commands", &name(setting));
         }
+        if let Command::Idle(idle) = &entry.command {
+            self.one("idle-commands", &name(idle));
+        }
+        if let Command::Trash(trashed) = &entry.command {
+            self.one("trash-commands", &name(trashed));
+        }
         if let Command::Audit(audit) = &entry.command {
             self.one("audit-commands", &name(audit));
         }
@@ -199,6 +213,12 @@ impl Seen {
             }
             if let Event::Template(template) = event {
                 self.one("template-events", &name(template));
+            }
+            if let Event::Idle(idle) = event {
+                self.one("idle-events", &name(idle));
+            }
+            if let Event::Trash(trashed) = event {
+                self.one("trash-events", &name(trashed));
             }
             if let Event::Audit(audit) = event {
                 self.one("audit-events", &name(audit));

@@ -4,6 +4,7 @@ pub mod account;
 pub mod audit;
 pub mod drill;
 pub mod group;
+pub mod idle;
 pub mod image;
 pub mod limit;
 pub mod moves;
@@ -13,6 +14,7 @@ pub mod schedule;
 pub mod setting;
 pub mod snapshot;
 pub mod template;
+pub mod trash;
 pub mod wishes;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -56,6 +58,8 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         5 => account::asked(),
         3 => template::asked(),
         2 => audit::asked(),
+        4 => trash::asked(),
+        3 => idle::asked(),
         2 => setting::asked(),
         2 => (anybody(), anything()),
     ]

@@ -24,6 +24,7 @@ pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod template;
+pub(crate) mod trash;
 pub(crate) mod vcluster;
 
 use axum::extract::FromRequest;

@@ -58,7 +58,10 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Sta
         lineage: state.lineage,
         workers_up: up.count(),
         workers: state.workers.len(),
-        vclusters: state.vclusters_of(asker.user.id).count(),
+        vclusters: state
+            .vclusters_of(asker.user.id)
+            .filter(|row| !state.is_trashed(row.id))
+            .count(),
         vnodes: state
             .vnodes
             .values()

@@ -1,7 +1,7 @@
 //! Vclusters.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use docklet_control::Command;
 use docklet_control::amount::{DiskMib, VnodeSize};
@@ -9,6 +9,8 @@ use docklet_control::id::VclusterId;
 use docklet_control::limit::command::LimitCommand;
 use docklet_control::model::{GpuWish, KbitPerS, Receipt, Rules, SizeChange, Wishes};
 use docklet_control::snapshot::command::SnapshotCommand;
+use docklet_control::trash;
+use docklet_control::trash::command::TrashCommand;
 use docklet_control::view::{VclusterView, vcluster};
 use serde::Deserialize;
 
@@ -161,11 +163,25 @@ pub(crate) async fn delete(
     State(portal): State<Portal>,
     asker: Asker,
     Path(name): Path<String>,
+    Query(query): Query<Deleted>,
 ) -> Result<Json<Receipt>, Problem> {
-    change(&portal, &asker, &name, |vcluster| Command::DeleteVcluster {
-        vcluster,
+    let kept = !query.now && trash::is_used(&asker.frozen.state);
+    change(&portal, &asker, &name, |vcluster| {
+        if kept {
+            Command::Trash(TrashCommand::Discard { vcluster })
+        } else {
+            Command::DeleteVcluster { vcluster }
+        }
     })
     .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Deleted {
+    /// For good, without the time in which it could be undone.
+    #[serde(default)]
+    now: bool,
 }
 
 #[derive(Deserialize)]

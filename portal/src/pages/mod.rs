@@ -23,6 +23,7 @@ pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod template;
 pub(crate) mod terminal;
+pub(crate) mod trash;
 pub(crate) mod usage;
 pub(crate) mod vcluster;
 pub(crate) mod worker;

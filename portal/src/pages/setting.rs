@@ -52,6 +52,10 @@ fn about(name: SettingName) -> (&'static str, &'static str) {
             "What a home holds, in MiB",
             "docklet setting set usual-home '{\"disk_mib\":10240}'",
         ),
+        SettingName::Trash => (
+            "How long what was deleted can be had back, and when what stands still is released",
+            "docklet setting set trash '{\"undo_minutes\":10,\"release\":{\"warn_after_days\":7,\"grace_days\":7,\"keep_days\":30}}'",
+        ),
         SettingName::Bandwidth => (
             "What each vnode may send and receive, in kbit/s",
             "docklet setting set bandwidth '{\"sent\":100000,\"received\":100000}'",

@@ -8,6 +8,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::id::LogIndex;
 use docklet_control::model::{GpuWish, VclusterWanted};
+use docklet_control::trash;
+use docklet_control::trash::command::TrashCommand;
 use docklet_control::view::{Phase, VclusterView, VnodeView, vcluster};
 use docklet_control::{Command, Refusal, permit};
 use maud::{Markup, html};
@@ -28,6 +30,7 @@ pub(crate) async fn list(asker: Asker) -> Markup {
             a.button href="/new/vcluster" { "Create a vcluster" }
         }
         (list_table(&asker))
+        (super::trash::section(&asker))
     };
     let live = Some("/live/vclusters".to_owned());
     Page {
@@ -40,7 +43,10 @@ pub(crate) async fn list(asker: Asker) -> Markup {
 }
 
 pub(crate) fn list_fragments(asker: &Asker) -> Vec<(String, Markup)> {
-    vec![("vclusters".to_owned(), list_table(asker))]
+    vec![
+        ("vclusters".to_owned(), list_table(asker)),
+        ("trash".to_owned(), super::trash::section(asker)),
+    ]
 }
 
 fn list_table(asker: &Asker) -> Markup {
@@ -91,7 +97,7 @@ fn link(asker: &Asker, view: &VclusterView) -> String {
 }
 
 /// To a page that knows the write.
-fn see(path: &str, index: LogIndex) -> Response {
+pub(super) fn see(path: &str, index: LogIndex) -> Response {
     Redirect::to(&format!("{path}?after={index}")).into_response()
 }
 
@@ -192,10 +198,18 @@ fn act(asker: &Asker, name: &str, action: &str, label: &str) -> Markup {
 }
 
 fn delete_form(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
+    let state = &asker.frozen.state;
+    let kept = trash::is_used(state) && !state.has_gpus(view.id);
+    let back = if kept {
+        let minutes = state.trash_policy().undo_minutes;
+        format!("You can undo it for {minutes} minutes.")
+    } else {
+        "This cannot be undone.".to_owned()
+    };
+    let count = live_count(view);
     let sure = format!(
-        "Delete {} with all files of its {} vnodes? This cannot be undone.",
-        view.name,
-        live_count(view)
+        "Delete {} with all files of its {count} vnodes? {back}",
+        view.name
     );
     html! {
         form method="post" action={"/vclusters/" (name) "/delete"} data-confirm=(sure) {
@@ -337,6 +351,9 @@ pub(crate) async fn change(
     let command = match action.as_str() {
         "start" => Command::StartVcluster { vcluster },
         "stop" => Command::StopVcluster { vcluster },
+        "delete" if trash::is_used(&asker.frozen.state) => {
+            Command::Trash(TrashCommand::Discard { vcluster })
+        }
         "delete" => Command::DeleteVcluster { vcluster },
         "scale" => {
             let vnodes = form.vnodes.unwrap_or_default();

@@ -27,7 +27,7 @@ pub(super) fn delete(
     if state.account_of(user).standing == Standing::Leaving {
         return Ok(Decision::new(Subject::User(user), Vec::new()));
     }
-    let vclusters: Vec<_> = state.vclusters_of(user).map(|row| row.id).collect();
+    let vclusters: Vec<_> = state.vclusters_of(user).collect();
     let images = state.image_titles.values();
     let images = images.filter(|title| title.owner == user).count();
     if !with_data && (!vclusters.is_empty() || images > 0) {
@@ -41,8 +41,8 @@ pub(super) fn delete(
     let verdict = verdict(ground, "")?;
     let mut events = vec![event(AccountEvent::Leaving { user, verdict })];
     events.extend(person::sessions_ended(ground, user));
-    for id in vclusters {
-        events.extend(vcluster::delete(ground, id)?.events);
+    for row in vclusters {
+        events.extend(vcluster::delete_now(ground, row)?);
     }
     Ok(Decision::new(Subject::User(user), events))
 }

@@ -1,0 +1,212 @@
+//! The trash: what is deleted can be had back for a while. Since version 3.
+
+use super::{Decision, Ground, in_range, moves, port, snapshot, vcluster};
+use crate::event::{Event, VclusterRef};
+use crate::id::{UnixMs, VclusterId};
+use crate::model::receipt::Subject;
+use crate::model::trash::{ReleasePolicy, Rest, TrashPolicy, TrashWhy, Trashed};
+use crate::model::{Port, Vcluster, VclusterWanted, VnodeWanted};
+use crate::name::Name;
+use crate::permit;
+use crate::quota::{self, Amounts};
+use crate::refusal::Refusal;
+use crate::trash::command::TrashCommand;
+use crate::trash::event::TrashEvent;
+use crate::trash::{due, release_at, too_many};
+
+pub(super) fn decide(ground: Ground<'_>, command: &TrashCommand) -> Result<Decision, Refusal> {
+    match command {
+        TrashCommand::Discard { vcluster } => discard(ground, *vcluster),
+        TrashCommand::Undelete { vcluster, name } => undelete(ground, *vcluster, name.as_deref()),
+        TrashCommand::Purge { vcluster } => {
+            let (row, _) = in_trash(ground, *vcluster)?;
+            let events = vcluster::delete_now(ground, row)?;
+            Ok(Decision::new(Subject::Vcluster(*vcluster), events))
+        }
+        TrashCommand::SetPolicy { policy } => set_policy(ground, *policy),
+        TrashCommand::Empty => Ok(empty(ground)),
+        TrashCommand::Warn { vclusters } => Ok(warn(ground, vclusters)),
+        TrashCommand::Release { vclusters } => Ok(release(ground, vclusters)),
+    }
+}
+
+fn discard(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refusal> {
+    let row = vcluster::changeable(ground, id)?;
+    let keeps = ground.state.trash_policy().undo_ms();
+    // GPUs would stay its own: it goes at once, as if there were no trashed.
+    if keeps == 0 || ground.state.has_gpus(id) {
+        return vcluster::delete(ground, id);
+    }
+    let by = permit::person(ground.state, ground.entry.actor)?.id;
+    let live = ground.state.live_vnodes_of(id);
+    snapshot::refuse_sources(ground.state, live.into_iter())?;
+    let until = ground.entry.at.plus_ms(keeps);
+    let mut events = Vec::new();
+    for oldest in too_many(ground.state, row.owner) {
+        events.extend(gone_for_good(ground, oldest));
+    }
+    events.extend(into_bin(ground, row, until, TrashWhy::Deleted { by }));
+    Ok(Decision::new(Subject::Vcluster(id), events))
+}
+
+/// It stands still from now on, its ports are closed, and nothing of it moves.
+fn into_bin(ground: Ground<'_>, row: &Vcluster, until: UnixMs, why: TrashWhy) -> Vec<Event> {
+    let state = ground.state;
+    let live = state.live_vnodes_of(row.id);
+    let ports: Vec<Port> = live
+        .iter()
+        .flat_map(|vnode| state.ports_of(vnode.id))
+        .cloned()
+        .collect();
+    let mut events: Vec<Event> = Vec::new();
+    for vnode in &live {
+        events.extend(port::remove_all(state, vnode));
+        events.extend(moves::removed(state, vnode));
+    }
+    let ran = row.wanted == VclusterWanted::Running;
+    events.extend(vcluster::want(
+        ground,
+        row,
+        VclusterWanted::Stopped,
+        VnodeWanted::Stopped,
+    ));
+    let trashed = Trashed {
+        vcluster: row.id,
+        owner: row.owner,
+        at: ground.entry.at,
+        until,
+        why,
+        ran,
+        ports,
+    };
+    events.push(Event::Trash(TrashEvent::Discarded { trashed }));
+    events
+}
+
+/// What is in the trash, if the asker may have it back. That it goes for good already is as if it were gone.
+fn in_trash(ground: Ground<'_>, id: VclusterId) -> Result<(&Vcluster, &Trashed), Refusal> {
+    let asker = permit::person(ground.state, ground.entry.actor)?;
+    let missing = || Refusal::not_found("deleted vcluster", id);
+    let trashed = ground.state.trashed.get(&id);
+    let trashed =
+        trashed.filter(|trashed| permit::owns(asker, trashed.owner) && !ground.state.is_going(id));
+    let trashed = trashed.ok_or_else(missing)?;
+    let row = ground.state.vclusters.get(&id).ok_or_else(missing)?;
+    Ok((row, trashed))
+}
+
+/// It counts again, so there must be room in its owner's quota; ports that others have by now are not given back.
+fn undelete(ground: Ground<'_>, id: VclusterId, name: Option<&str>) -> Result<Decision, Refusal> {
+    let state = ground.state;
+    let (row, trashed) = in_trash(ground, id)?;
+    let name = match name {
+        Some(name) => Name::parse("vcluster", name)?,
+        None => row.name.clone(),
+    };
+    let owner = state.users.get(&row.owner);
+    let owner = owner.ok_or_else(|| Refusal::not_found("user", row.owner))?;
+    vcluster::refuse_taken(ground, owner, &name)?;
+    let live = state.live_vnodes_of(id);
+    let of = |vnode: &&crate::model::Vnode| {
+        Amounts::of_vnode(state.promised_to(vnode), state.wishes_of(vnode.id))
+    };
+    quota::check(state, row.owner, &live.iter().map(of).sum())?;
+    let about = VclusterRef::from(row);
+    let mut events = vec![Event::Trash(TrashEvent::Restored { about, name })];
+    if trashed.ran {
+        let (wanted, vnodes) = (VclusterWanted::Running, VnodeWanted::Running);
+        events.extend(vcluster::want(ground, row, wanted, vnodes));
+    }
+    events.extend(ports_again(ground, trashed));
+    Ok(Decision::new(Subject::Vcluster(id), events))
+}
+
+fn ports_again(ground: Ground<'_>, trashed: &Trashed) -> Vec<Event> {
+    let state = ground.state;
+    let there = |port: &&Port| {
+        let vnode = state.vnodes.get(&port.vnode);
+        vnode.is_some_and(|vnode| vnode.wanted != VnodeWanted::Removed)
+            && !state.ports.contains_key(&port.public)
+    };
+    let mut ports: Vec<Port> = trashed.ports.iter().filter(there).cloned().collect();
+    let fits = |count: usize| {
+        let more: Amounts = std::iter::repeat_n(Amounts::PORT, count).sum();
+        quota::check(state, trashed.owner, &more).is_ok()
+    };
+    while !ports.is_empty() && !fits(ports.len()) {
+        ports.pop();
+    }
+    let added = ports.into_iter().map(|port| Event::PortAdded { port });
+    added.collect()
+}
+
+fn set_policy(ground: Ground<'_>, policy: TrashPolicy) -> Result<Decision, Refusal> {
+    let most = u64::from(TrashPolicy::UNDO_MINUTES_MAX);
+    in_range(
+        "time to undo",
+        policy.undo_minutes.into(),
+        0..=most,
+        "minutes",
+    )?;
+    if let Some(release) = policy.release {
+        let days = |what, days: u32, least| {
+            let most = u64::from(ReleasePolicy::DAYS_MAX);
+            in_range(what, days.into(), least..=most, "days")
+        };
+        days("time before the warning", release.warn_after_days, 1)?;
+        days("grace", release.grace_days, 1)?;
+        days("time in the trash", release.keep_days, 1)?;
+    }
+    if ground.state.trash_policy() == policy {
+        return Ok(Decision::quiet(Vec::new()));
+    }
+    Ok(Decision::quiet(vec![Event::Trash(TrashEvent::PolicySet {
+        policy,
+    })]))
+}
+
+fn empty(ground: Ground<'_>) -> Decision {
+    let over = due::over(ground.state, ground.entry.at);
+    Decision::quiet(
+        over.flat_map(|trashed| gone_for_good(ground, trashed))
+            .collect(),
+    )
+}
+
+/// Nothing, while somebody's disk is being made of it: the next look finds it again.
+fn gone_for_good(ground: Ground<'_>, trashed: &Trashed) -> Vec<Event> {
+    let row = ground.state.vclusters.get(&trashed.vcluster);
+    let events = row.and_then(|row| vcluster::delete_now(ground, row).ok());
+    events.unwrap_or_default()
+}
+
+/// Who was started meanwhile is not told, and what is told already is not told again.
+fn warn(ground: Ground<'_>, vclusters: &[VclusterId]) -> Decision {
+    let state = ground.state;
+    let due = due::to_warn(state, ground.entry.at).filter(|id| vclusters.contains(id));
+    let events = due.filter_map(|id| {
+        let rest = state.rests.get(&id)?;
+        let warned_at = Some(ground.entry.at);
+        let release_at = release_at(state, &Rest { warned_at, ..*rest })?;
+        let about = VclusterRef::from(state.vclusters.get(&id)?);
+        Some(Event::Trash(TrashEvent::Warned { about, release_at }))
+    });
+    Decision::quiet(events.collect())
+}
+
+fn release(ground: Ground<'_>, vclusters: &[VclusterId]) -> Decision {
+    let state = ground.state;
+    let Some(policy) = state.trash_policy().release else {
+        return Decision::quiet(Vec::new());
+    };
+    let until = ground.entry.at.plus_ms(policy.keep_ms());
+    let due = due::to_release(state, ground.entry.at).filter(|id| vclusters.contains(id));
+    let rows = due.filter_map(|id| state.vclusters.get(&id));
+    // Somebody's disk may be being made of it: the next look finds it again.
+    let free = rows.filter(|row| {
+        let live = state.live_vnodes_of(row.id);
+        snapshot::refuse_sources(state, live.into_iter()).is_ok()
+    });
+    let events = free.flat_map(|row| into_bin(ground, row, until, TrashWhy::Released));
+    Decision::quiet(events.collect())
+}

@@ -1,0 +1,71 @@
+//! What the leader has to do about the trash.
+
+use super::SINCE;
+use super::command::TrashCommand;
+use crate::command::Command;
+use crate::id::{UnixMs, VclusterId};
+use crate::model::VclusterWanted;
+use crate::model::trash::{Rest, Trashed};
+use crate::state::State;
+
+/// Vclusters of one entry at most; the rest follow in the next.
+pub(crate) const VCLUSTERS_MAX: usize = 50;
+
+/// What is due at `now`.
+#[must_use]
+pub fn due(state: &State, now: UnixMs) -> Vec<Command> {
+    if state.version() < SINCE {
+        return Vec::new();
+    }
+    let over = over(state, now).next().is_some();
+    let empty = over.then_some(TrashCommand::Empty);
+    let some = |vclusters: Vec<VclusterId>| Some(vclusters).filter(|them| !them.is_empty());
+    let warn =
+        some(to_warn(state, now).collect()).map(|vclusters| TrashCommand::Warn { vclusters });
+    let release = some(to_release(state, now).collect());
+    let release = release.map(|vclusters| TrashCommand::Release { vclusters });
+    let commands = empty.into_iter().chain(warn).chain(release);
+    commands.map(Command::Trash).collect()
+}
+
+/// What has been in the trash for long enough, the first to go first by number.
+pub(crate) fn over(state: &State, now: UnixMs) -> impl Iterator<Item = &Trashed> {
+    let trashed = state.trashed.values();
+    trashed
+        .filter(move |trashed| trashed.until <= now && !state.is_going(trashed.vcluster))
+        .take(VCLUSTERS_MAX)
+}
+
+/// Vclusters whose owners are to be warned.
+pub(crate) fn to_warn(state: &State, now: UnixMs) -> impl Iterator<Item = VclusterId> {
+    resting(state, now, |state, rest, now| {
+        let policy = state.trash_policy().release;
+        rest.warned_at.is_none()
+            && policy.is_some_and(|policy| rest.since.plus_ms(policy.warn_after_ms()) <= now)
+    })
+}
+
+/// Vclusters that go into the trash. Whoever was warned has the whole grace, also if the policy was another then.
+pub(crate) fn to_release(state: &State, now: UnixMs) -> impl Iterator<Item = VclusterId> {
+    resting(state, now, |state, rest, now| {
+        super::release_at(state, rest).is_some_and(|at| at <= now)
+    })
+}
+
+/// What has GPUs is not released: they would stay its own in the trash.
+fn resting(
+    state: &State,
+    now: UnixMs,
+    is_due: fn(&State, &Rest, UnixMs) -> bool,
+) -> impl Iterator<Item = VclusterId> {
+    let rests = state.rests.values();
+    rests
+        .filter(move |rest| is_due(state, rest, now))
+        .map(|rest| rest.vcluster)
+        .filter(|id| {
+            let row = state.vclusters.get(id);
+            row.is_some_and(|row| row.wanted == VclusterWanted::Stopped)
+        })
+        .filter(|id| !state.has_gpus(*id))
+        .take(VCLUSTERS_MAX)
+}
