@@ -21,6 +21,7 @@ use crate::model::{
     WorkerFacts, WorkerStatus,
 };
 use crate::moves::command::MoveCommand;
+use crate::notice::command::NoticeCommand;
 use crate::place::Obstacle;
 use crate::quorum::Seat;
 use crate::quota::command::QuotaCommand;
@@ -264,6 +265,8 @@ pub enum Command {
     /// About accounts, logins and tokens. Since version 3.
     Account(AccountCommand),
     Template(TemplateCommand),
+    /// About notices, mails and bug reports. Since version 3.
+    Notice(NoticeCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -372,6 +375,7 @@ impl Command {
             Self::SetRole { .. } => "SetRole",
             Self::Account(command) => command.name(),
             Self::Template(command) => command.name(),
+            Self::Notice(command) => command.name(),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::image::copies;
 use crate::lost;
 use crate::model::{Vnode, VnodeWanted, Worker, WorkerStatus};
 use crate::moves;
+use crate::notice;
 use crate::place::{Batch, Board, Obstacle};
 use crate::rebalance;
 use crate::snapshot::schedule;
@@ -120,6 +121,7 @@ pub fn due(state: &State, soft: &Soft, now: UnixMs, steady: SteadyMs) -> Vec<Com
     commands.extend(moves::due::due(state, now));
     commands.extend(drain::due::due(state, now));
     commands.extend(account::due::due(state, now));
+    commands.extend(notice::due::due(state, now));
     if soft.looks_at_balance {
         commands.extend(rebalance::due::due(state, now));
     }

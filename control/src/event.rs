@@ -22,6 +22,7 @@ use crate::model::{
 };
 use crate::moves::event::MoveEvent;
 use crate::name::Name;
+use crate::notice::event::NoticeEvent;
 use crate::place::Obstacle;
 use crate::quota::event::QuotaEvent;
 use crate::rebalance::event::RebalanceEvent;
@@ -206,6 +207,7 @@ pub enum Event {
     },
     Account(AccountEvent),
     Template(TemplateEvent),
+    Notice(NoticeEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

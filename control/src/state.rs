@@ -10,6 +10,7 @@ mod limits;
 mod lost;
 mod machines;
 mod moves;
+mod notices;
 mod people;
 mod quotas;
 mod rebalance;
@@ -23,19 +24,20 @@ use std::ops::{Bound, RangeBounds};
 use imbl::{OrdMap, OrdSet};
 
 use crate::id::{
-    Digest, DrillId, GroupId, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UnixMs, UserId,
-    VclusterId, VnodeId, WorkerId,
+    BugId, Digest, DrillId, GroupId, LogIndex, MailId, MasterId, NetworkId, NoticeId, RequestId,
+    SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::image::copies;
 use crate::model::{
-    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, Checkpointing,
+    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, Bug, Checkpointing,
     ClusterVersion, Counters, DiskOvercommit, Drain, Drill, Group, GroupQuota, GroupShare,
     HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound,
-    ImageTitle, JoinToken, LastBackup, Lineage, Login, Master, Move, Network, Port, Program,
-    PublicPort, Quota, Rebalance, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy,
-    SnapshotRestore, SnapshotSave, SnapshotSchedule, Template, User, UserHome, UserImageQuota,
-    UserQuota, Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence,
-    VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
+    ImageTitle, JoinToken, LastBackup, Lineage, Login, Mail, MailServer, Master, Move, Network,
+    Notice, Port, Program, PublicPort, Quota, Reader, Rebalance, Receipt, Replacement, Session,
+    Settings, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, Template,
+    User, UserHome, UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules,
+    VclusterWishes, Vnode, VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker,
+    WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
 use crate::quota::Amounts;
@@ -146,6 +148,14 @@ pub struct State {
     /// What is known of sessions beside their secrets.
     pub logins: RowMap<SecretHash, Login>,
     pub templates: RowMap<Name, Template>,
+    pub notices: RowMap<NoticeId, Notice>,
+    /// What people have read, who have read something or want other mails than usual.
+    pub readers: RowMap<UserId, Reader>,
+    /// Mails that were not delivered, or not yet.
+    pub mails: RowMap<MailId, Mail>,
+    pub bugs: RowMap<BugId, Bug>,
+    /// None while no mails are sent.
+    pub mail_server: Option<MailServer>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }
@@ -154,6 +164,7 @@ pub struct State {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Lookup {
     accounts: accounts::Lookup,
+    notices: notices::Lookup,
     user_by_name: OrdMap<Name, UserId>,
     group_by_name: OrdMap<Name, GroupId>,
     groups_by_member: OrdSet<(UserId, GroupId)>,

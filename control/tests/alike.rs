@@ -5,17 +5,19 @@ use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::command::InitCluster;
 use docklet_control::group::command::GroupCommand;
 use docklet_control::id::{
-    Digest, LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId,
-    WorkerId,
+    Digest, LogIndex, MasterId, NoticeId, RequestId, SecretHash, UnixMs, UserId, VclusterId,
+    VnodeId, WorkerId,
 };
 use docklet_control::image::command::{AddImage, ImageCommand};
 use docklet_control::limit::command::LimitCommand;
+use docklet_control::model::notice::Severity;
 use docklet_control::model::{
     Bound, ClusterId, ClusterVersion, GpuWish, ImageSpec, JoinRole, Outcome, PortNumber, Program,
     Protocol, PublicPort, QuotaItem, Role, Rules, SizeChange, SnapshotRhythm, Visibility,
     WorkerCapacity, WorkerFacts,
 };
 use docklet_control::moves::command::MoveCommand;
+use docklet_control::notice::command::{Audience, NewNotice, NoticeCommand};
 use docklet_control::quota::command::QuotaCommand;
 use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::snapshot::command::{SnapshotCommand, SnapshotOf};
@@ -78,7 +80,8 @@ impl Site {
         self.done(ADMIN, command);
     }
 
-    /// Ada has a vcluster (1) with a vnode (1), a port (20000), an image and a share of a group that she manages.
+    /// Ada has a vcluster (1) with a vnode (1), a port (20000), an image and a share of a group that she manages, to which
+    /// she has said something at last.
     fn begun() -> Self {
         let mut site = Self::default();
         let door = Actor::Door(MasterId(1));
@@ -121,6 +124,7 @@ impl Site {
         );
         site.done(ADA, add_port(1));
         site.group();
+        site.done(ADA, announce("course"));
         site
     }
 
@@ -368,12 +372,39 @@ fn of_group(group: &str) -> Vec<Command> {
             users: users(),
         }),
         Command::Group(GroupCommand::Delete { group: group() }),
+        announce(&group()),
         Command::Quota(QuotaCommand::SetShare {
             group: group(),
             user: "ada".to_owned(),
             change,
         }),
     ]
+}
+
+fn announce(group: &str) -> Command {
+    Command::Notice(NoticeCommand::Announce(NewNotice {
+        to: Audience::Group(group.to_owned()),
+        severity: Severity::Info,
+        title: "news".to_owned(),
+        body: String::new(),
+        link: String::new(),
+        ttl_ms: None,
+        mail: false,
+    }))
+}
+
+fn of_notice(entry: u64) -> Vec<Command> {
+    let notice = NoticeId {
+        entry: LogIndex(entry),
+        part: 0,
+    };
+    let commands = [
+        NoticeCommand::Withdraw { notice },
+        NoticeCommand::Read {
+            notices: vec![notice],
+        },
+    ];
+    commands.map(Command::Notice).into()
 }
 
 /// One thing that is there and one that is not, with all that is asked of them.
@@ -422,6 +453,13 @@ fn what_is_forbidden_and_what_is_absent_look_alike() {
             actor,
             ("course", of_group("course")),
             ("nothing", of_group("nothing")),
+        );
+        let (notice, none) = (site.index.to_string(), (site.index + 1).to_string());
+        alike(
+            &site,
+            actor,
+            (&notice, of_notice(site.index)),
+            (&none, of_notice(site.index + 1)),
         );
     }
     alike(&site, BOB, ("\"1\"", moves_of(1)), ("\"77\"", moves_of(77)));

@@ -12,6 +12,7 @@ mod lost;
 mod machine;
 mod master;
 mod moves;
+mod notice;
 mod person;
 mod port;
 mod quota;
@@ -243,6 +244,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::SetRole { user, role } => role::set(ground, user, *role),
         Command::Account(command) => account::decide(ground, command),
         Command::Template(command) => template::decide(ground, command),
+        Command::Notice(command) => notice::decide(ground, command),
     }
 }
 

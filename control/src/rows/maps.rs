@@ -231,6 +231,10 @@ macro_rules! for_each_map {
         );
         $with!(Logins, logins, SecretHash, put_login, remove_login);
         $with!(Templates, templates, Name, put_template, remove_template);
+        $with!(Notices, notices, NoticeId, put_notice, remove_notice);
+        $with!(Readers, readers, UserId, put_reader, remove_reader);
+        $with!(Mails, mails, MailId, put_mail, remove_mail);
+        $with!(Bugs, bugs, BugId, put_bug, remove_bug);
     };
 }
 
@@ -251,5 +255,6 @@ macro_rules! for_each_single {
         $with!(Rebalance, rebalance);
         $with!(UsualQuota, usual_quota);
         $with!(AccountPolicy, account_policy);
+        $with!(MailServer, mail_server);
     };
 }

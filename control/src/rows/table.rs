@@ -66,11 +66,16 @@ pub enum Table {
     Logins = 60,
     AccountPolicy = 61,
     Templates = 74,
+    Notices = 62,
+    Readers = 63,
+    Mails = 64,
+    Bugs = 65,
+    MailServer = 75,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 67] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -133,6 +138,11 @@ impl Table {
         Self::Logins,
         Self::AccountPolicy,
         Self::Templates,
+        Self::Notices,
+        Self::Readers,
+        Self::Mails,
+        Self::Bugs,
+        Self::MailServer,
     ];
 
     /// The table with this number.

@@ -23,6 +23,11 @@ use docklet_control::model::Outcome;
 use docklet_control::moves::command::MoveCommand;
 use docklet_control::moves::event::MoveEvent;
 use docklet_control::moves::refusal::MoveRefusal;
+use docklet_control::notice::bug::{BugCommand, BugEvent};
+use docklet_control::notice::command::NoticeCommand;
+use docklet_control::notice::event::NoticeEvent;
+use docklet_control::notice::mail::{MailCommand, MailEvent};
+use docklet_control::notice::refusal::NoticeRefusal;
 use docklet_control::quota::command::QuotaCommand;
 use docklet_control::quota::event::QuotaEvent;
 use docklet_control::quota::refusal::QuotaRefusal;
@@ -65,6 +70,9 @@ impl Kinds {
             ("quota-commands", count::<QuotaCommand>()),
             ("account-commands", count::<AccountCommand>()),
             ("template-commands", count::<TemplateCommand>()),
+            ("notice-commands", count::<NoticeCommand>()),
+            ("mail-commands", count::<MailCommand>()),
+            ("bug-commands", count::<BugCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -78,6 +86,9 @@ impl Kinds {
             ("quota-events", count::<QuotaEvent>()),
             ("account-events", count::<AccountEvent>()),
             ("template-events", count::<TemplateEvent>()),
+            ("notice-events", count::<NoticeEvent>()),
+            ("mail-events", count::<MailEvent>()),
+            ("bug-events", count::<BugEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
@@ -86,6 +97,7 @@ impl Kinds {
             ("rebalance-refusals", count::<RebalanceRefusal>()),
             ("quota-refusals", count::<QuotaRefusal>()),
             ("account-refusals", count::<AccountRefusal>()),
+            ("notice-refusals", count::<NoticeRefusal>()),
             ("tables", Table::ALL.len()),
         ];
         Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
@@ -150,6 +162,9 @@ impl Seen {
         if let Command::Template(template) = &entry.command {
             self.one("template-commands", &name(template));
         }
+        if let Command::Notice(notice) = &entry.command {
+            self.notice_command(notice);
+        }
         if let Command::Move(moving) = &entry.command {
             self.one("move-commands", &name(moving));
         }
@@ -188,6 +203,9 @@ impl Seen {
             if let Event::Template(template) = event {
                 self.one("template-events", &name(template));
             }
+            if let Event::Notice(notice) = event {
+                self.notice_event(notice);
+            }
             if let Event::Moved(moved) = event {
                 self.one("move-events", &name(moved));
             }
@@ -200,6 +218,26 @@ impl Seen {
         }
         if let Outcome::Refused(refusal) = &applied.receipt.outcome {
             self.one("refusals", refusal.code());
+        }
+    }
+
+    fn notice_command(&mut self, command: &NoticeCommand) {
+        self.one("notice-commands", &name(command));
+        if let NoticeCommand::Mail(mail) = command {
+            self.one("mail-commands", &name(mail));
+        }
+        if let NoticeCommand::Bug(bug) = command {
+            self.one("bug-commands", &name(bug));
+        }
+    }
+
+    fn notice_event(&mut self, event: &NoticeEvent) {
+        self.one("notice-events", &name(event));
+        if let NoticeEvent::Mail(mail) = event {
+            self.one("mail-events", &name(mail));
+        }
+        if let NoticeEvent::Bug(bug) = event {
+            self.one("bug-events", &name(bug));
         }
     }
 

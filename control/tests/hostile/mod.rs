@@ -6,6 +6,7 @@ pub mod group;
 pub mod image;
 pub mod limit;
 pub mod moves;
+pub mod notice;
 pub mod quota;
 pub mod rebalance;
 pub mod schedule;
@@ -53,6 +54,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         4 => quota::asked(),
         5 => account::asked(),
         3 => template::asked(),
+        5 => notice::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -131,7 +133,8 @@ pub fn anything() -> BoxedStrategy<Command> {
         rebalance::anything(),
         quota::anything(),
         account::anything(),
-        template::anything()
+        template::anything(),
+        notice::anything()
     ]
     .boxed()
 }

@@ -6,6 +6,7 @@ mod accounts;
 mod diff;
 mod group;
 mod moves;
+mod notice;
 mod nouns;
 mod people;
 mod rebalance;
@@ -48,6 +49,9 @@ pub enum Noun {
     Moves,
     Drills,
     Receipts,
+    Notices,
+    Bugs,
+    Mails,
 }
 
 impl Noun {
@@ -74,6 +78,9 @@ impl Noun {
             Self::Moves => "moves",
             Self::Drills => "drills",
             Self::Receipts => "receipts",
+            Self::Notices => "notices",
+            Self::Bugs => "bugs",
+            Self::Mails => "mails",
         }
     }
 }
@@ -126,6 +133,9 @@ pub fn show(state: &State, asker: &User) -> StateView {
     shown.ports();
     shown.snapshots();
     shown.schedules();
+    shown.notices();
+    shown.bugs();
+    shown.mails();
     shown.view
 }
 
