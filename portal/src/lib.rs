@@ -16,6 +16,7 @@ mod images;
 mod intake;
 mod live;
 mod login;
+mod mail;
 mod masters;
 mod meters;
 mod metrics;
