@@ -42,6 +42,7 @@ test("the bell counts on every open page, and what is read on one is read on all
   cluster.run("notice", "announce", "Please clean up", "--user", "bob", "--link", "/vclusters");
   for (const page of [first, second]) await bell(page, "Notices, 2 unread");
   await first.getByRole("heading", { name: "warning Workers restart on <i>Sunday</i>" }).waitFor();
+  await first.bringToFront();
   await shoot(first, "notices-unread", { fullPage: true });
   await first.locator("section", { hasText: "Please clean up" }).getByRole("button", { name: "Mark as read" }).click();
   for (const page of [first, second]) await bell(page, "Notices, 1 unread");
@@ -67,6 +68,7 @@ test("a manager tells the group something and takes it back, without JavaScript 
   await page.fill("#title", "The first sheet is out");
   await page.fill("#body", "In ~/nfs.\nUntil Friday.");
   await page.fill("#link", "/templates");
+  await shoot(page, "notices-form", { fullPage: true });
   await page.getByRole("button", { name: "Tell", exact: true }).click();
   await page.getByRole("heading", { name: "The first sheet is out" }).waitFor();
   await shoot(page, "notices-announced", { fullPage: true });

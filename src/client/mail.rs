@@ -47,8 +47,8 @@ pub struct Set {
     /// [default: 465 with --tls tls, else 587]
     #[arg(long)]
     port: Option<u16>,
-    #[arg(long, value_enum, default_value_t = Tls::Starttls)]
-    tls: Tls,
+    #[arg(long, value_enum, default_value_t = Encryption::Starttls)]
+    tls: Encryption,
     /// As whom to log in to it; not at all if absent
     #[arg(long, default_value = "")]
     user: String,
@@ -72,7 +72,7 @@ pub struct Set {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-pub enum Tls {
+pub enum Encryption {
     /// From the first byte on
     Tls,
     /// Before anything is said
@@ -81,7 +81,7 @@ pub enum Tls {
     None,
 }
 
-impl Tls {
+impl Encryption {
     fn word(self) -> &'static str {
         match self {
             Self::Tls => "tls",
@@ -125,8 +125,8 @@ async fn run_set(connection: &Connection, set: Set) -> anyhow::Result<()> {
         password(set.secret_file.as_deref())?
     };
     let port = set.port.unwrap_or(match set.tls {
-        Tls::Tls => 465,
-        Tls::Starttls | Tls::None => 587,
+        Encryption::Tls => 465,
+        Encryption::Starttls | Encryption::None => 587,
     });
     let authorities = set.ca.as_deref().map(read_certificate).transpose()?;
     let body = json!({

@@ -91,10 +91,9 @@ fn card(asker: &Asker, notice: &NoticeView) -> Markup {
         section class={"card told " (read)} data-notice=(notice.id) aria-labelledby=(title) {
             h2 id=(title) {
                 @if notice.severity == Severity::Warning { span.phase.phase-pending { "warning" } " " }
-                (notice.title)
+                @if notice.link.is_empty() { (notice.title) } @else { a href=(notice.link) { (notice.title) } }
             }
             @if !notice.body.is_empty() { p.lines { (notice.body) } }
-            @if !notice.link.is_empty() { p { a href=(notice.link) { "Go there" } } }
             p.hint {
                 (from(notice)) @if notice.to != "you" { ", to " (notice.to) } ", " (instant(notice.since))
                 @if !notice.read { " · " strong { "new" } }

@@ -118,7 +118,8 @@ fn check_server(server: &MailServer) -> Result<(), Refusal> {
         return Err(malformed("sender's address", "it says nothing"));
     }
     let portal = server.portal.as_str();
-    if !portal.is_empty() && !(portal.starts_with("https://") && !portal.contains(' ')) {
+    let sound = portal.starts_with("https://") && !portal.contains(' ');
+    if !portal.is_empty() && !sound {
         return Err(malformed(
             "portal's address",
             "it does not begin with https://",
