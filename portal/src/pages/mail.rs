@@ -85,7 +85,7 @@ fn row(asker: &Asker, mail: &MailView) -> Markup {
             td data-label="Tries" { (mail.tries) }
             td data-label="Since" { (instant(mail.made_at)) }
             td data-label="Why" { (mail.cause) }
-            td data-label="Action" {
+            td data-label=[ended.then_some("Action")] {
                 @if ended {
                     form method="post" action={"/mail/" (mail.id) "/resend"} {
                         (csrf(asker))
