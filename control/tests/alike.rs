@@ -1,28 +1,30 @@
 //! What is forbidden and what is absent look alike: whoever asks about somebody else's thing by its number or name is told the
 //! same as about one that is not there, whatever they ask for.
 
+#[path = "alike/notices.rs"]
+mod notices;
+
 use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::command::InitCluster;
 use docklet_control::group::command::GroupCommand;
 use docklet_control::id::{
-    Digest, LogIndex, MasterId, NoticeId, RequestId, SecretHash, UnixMs, UserId, VclusterId,
-    VnodeId, WorkerId,
+    Digest, LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId,
+    WorkerId,
 };
 use docklet_control::image::command::{AddImage, ImageCommand};
 use docklet_control::limit::command::LimitCommand;
-use docklet_control::model::notice::Severity;
 use docklet_control::model::{
     Bound, ClusterId, ClusterVersion, GpuWish, ImageSpec, JoinRole, Outcome, PortNumber, Program,
     Protocol, PublicPort, QuotaItem, Role, Rules, SizeChange, SnapshotRhythm, Visibility,
     WorkerCapacity, WorkerFacts,
 };
 use docklet_control::moves::command::MoveCommand;
-use docklet_control::notice::command::{Audience, NewNotice, NoticeCommand};
 use docklet_control::quota::command::QuotaCommand;
 use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::snapshot::command::{SnapshotCommand, SnapshotOf};
 use docklet_control::view::{allowance, group};
 use docklet_control::{Actor, Command, Entry, Refusal, State, apply};
+use notices::{announce, of_notice};
 
 const ADMIN: Actor = Actor::User(UserId(1));
 const ADA: Actor = Actor::User(UserId(2));
@@ -379,32 +381,6 @@ fn of_group(group: &str) -> Vec<Command> {
             change,
         }),
     ]
-}
-
-fn announce(group: &str) -> Command {
-    Command::Notice(NoticeCommand::Announce(NewNotice {
-        to: Audience::Group(group.to_owned()),
-        severity: Severity::Info,
-        title: "news".to_owned(),
-        body: String::new(),
-        link: String::new(),
-        ttl_ms: None,
-        mail: false,
-    }))
-}
-
-fn of_notice(entry: u64) -> Vec<Command> {
-    let notice = NoticeId {
-        entry: LogIndex(entry),
-        part: 0,
-    };
-    let commands = [
-        NoticeCommand::Withdraw { notice },
-        NoticeCommand::Read {
-            notices: vec![notice],
-        },
-    ];
-    commands.map(Command::Notice).into()
 }
 
 /// One thing that is there and one that is not, with all that is asked of them.
