@@ -82,6 +82,15 @@ enum Command {
     /// Groups of people: what they may have, and with whom images can be shared
     #[command(subcommand)]
     Group(client::group::Command),
+    /// Notices: what you were told, and telling others something
+    #[command(subcommand)]
+    Notice(client::notice::Command),
+    /// Mails: the server by which they go, and those that wait; for admins
+    #[command(subcommand)]
+    Mail(client::mail::Command),
+    /// What you found wrong: tell it, and what was said to it
+    #[command(subcommand)]
+    Bug(client::bug::Command),
     /// How much people have and may have
     #[command(subcommand)]
     Quota(client::quota::Command),
@@ -203,6 +212,9 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Audit(command) => client::audit::run(command).await,
         Command::Trash(command) => client::trash::run(command).await,
         Command::Setting(command) => client::setting::run(command).await,
+        Command::Notice(command) => client::notice::run(command).await,
+        Command::Mail(command) => client::mail::run(command).await,
+        Command::Bug(command) => client::bug::run(command).await,
         Command::Explain(explain) => client::explain::run(explain).await,
         Command::WhatIf(command) => client::what_if::run(command).await,
         Command::Quota(command) => client::quota::run(command).await,

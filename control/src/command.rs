@@ -23,6 +23,7 @@ use crate::model::{
     WorkerFacts, WorkerStatus,
 };
 use crate::moves::command::MoveCommand;
+use crate::notice::command::NoticeCommand;
 use crate::place::Obstacle;
 use crate::quorum::Seat;
 use crate::quota::command::QuotaCommand;
@@ -298,6 +299,8 @@ pub enum Command {
     Trash(TrashCommand),
     /// About vnodes that do nothing. Since version 3.
     Idle(IdleCommand),
+    /// About notices, mails and bug reports. Since version 3.
+    Notice(NoticeCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -410,6 +413,7 @@ impl Command {
             Self::Setting(command) => command.name(),
             Self::Trash(command) => command.name(),
             Self::Idle(command) => command.name(),
+            Self::Notice(command) => command.name(),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::image::copies;
 use crate::lost;
 use crate::model::{Vnode, VnodeWanted, Worker, WorkerStatus};
 use crate::moves;
+use crate::notice;
 use crate::place::{Batch, Board, Obstacle};
 use crate::rebalance;
 use crate::snapshot::schedule;
@@ -124,6 +125,7 @@ pub fn due(state: &State, soft: &Soft, now: UnixMs, steady: SteadyMs) -> Vec<Com
     commands.extend(account::due::due(state, now));
     commands.extend(trash::due::due(state, now));
     commands.extend(idle::due::due(state, now));
+    commands.extend(notice::due::due(state, now));
     if soft.looks_at_balance {
         commands.extend(rebalance::due::due(state, now));
     }

@@ -24,6 +24,7 @@ use crate::model::{
 };
 use crate::moves::event::MoveEvent;
 use crate::name::Name;
+use crate::notice::event::NoticeEvent;
 use crate::place::Obstacle;
 use crate::quota::event::QuotaEvent;
 use crate::rebalance::event::RebalanceEvent;
@@ -212,6 +213,7 @@ pub enum Event {
     Audit(AuditEvent),
     Trash(TrashEvent),
     Idle(IdleEvent),
+    Notice(NoticeEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

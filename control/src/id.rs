@@ -187,3 +187,78 @@ impl RequestId {
         LogIndex(u64::try_from(self.0 >> 64).unwrap_or(u64::MAX))
     }
 }
+
+/// Declares the name of one of several things that one entry makes: the entry, and which of them. It prints as `17`, or as
+/// `17.2` for the third, and travels so in JSON.
+macro_rules! part_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        pub struct $name {
+            pub entry: LogIndex,
+            pub part: u32,
+        }
+
+        impl $name {
+            /// None is after it.
+            pub const GREATEST: Self = Self {
+                entry: LogIndex(u64::MAX),
+                part: u32::MAX,
+            };
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.part {
+                    0 => self.entry.fmt(formatter),
+                    part => write!(formatter, "{}.{part}", self.entry),
+                }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::num::ParseIntError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let (entry, part) = text.split_once('.').unwrap_or((text, "0"));
+                let (entry, part) = (entry.parse()?, part.parse()?);
+                Ok(Self { entry, part })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    (self.entry, self.part).serialize(serializer)
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    let text = String::deserialize(deserializer)?;
+                    text.parse().map_err(serde::de::Error::custom)
+                } else {
+                    let (entry, part) = Deserialize::deserialize(deserializer)?;
+                    Ok(Self { entry, part })
+                }
+            }
+        }
+    };
+}
+
+part_id!(
+    /// A notice.
+    NoticeId
+);
+part_id!(
+    /// A mail that waits, is on its way, or could not be delivered.
+    MailId
+);
+number_id!(
+    /// What somebody found wrong: the log index of the entry that told it.
+    BugId
+);

@@ -7,6 +7,7 @@ mod idles;
 mod images;
 mod lost;
 mod moves;
+mod notices;
 mod quotas;
 mod rebalance;
 mod settings;
@@ -48,6 +49,7 @@ pub fn broken(state: &State) -> Vec<String> {
     settings::histories_lead_here(state, &mut broken);
     trash::rows_are_of_vclusters(state, &mut broken);
     idles::rows_are_of_vnodes(state, &mut broken);
+    notices::rows_are_sound(state, &mut broken);
     quotas::sums_are_right(state, &mut broken);
     quotas::an_admin_remains(state, &mut broken);
     accounts::accounts_are_sound(state, &mut broken);
@@ -68,6 +70,7 @@ pub fn broken_by(before: &State, after: &State) -> Vec<String> {
     lost::vnodes_stay_where_they_run(before, after, &mut broken);
     images::stay_within_quotas(before, after, &mut broken);
     quotas::nobody_takes_too_much(before, after, &mut broken);
+    notices::mails_are_begun_once(before, after, &mut broken);
     masters_never_return(before, after, &mut broken);
     drills::drills_go_forward(before, after, &mut broken);
     versions_rise(before, after, &mut broken);

@@ -35,6 +35,7 @@ pub mod meter;
 pub mod model;
 pub mod moves;
 pub mod name;
+pub mod notice;
 pub mod permit;
 pub mod place;
 pub mod quorum;

@@ -1,6 +1,7 @@
 //! Who may ask for what and see what: the one table that every door asks, by way of decide and the views.
 
 mod events;
+mod notices;
 
 use crate::account::command::AccountCommand;
 use crate::account::scope;
@@ -119,6 +120,7 @@ fn needs(command: &Command) -> Needs<'_> {
         Command::LimitBandwidth { .. } | Command::SetDiskOvercommit { .. } => Needs::Admin,
         Command::Group(command) => group_needs(command),
         Command::Template(command) => template_needs(command),
+        Command::Notice(command) => notices::needs(command),
         Command::Drill(command) => drill_needs(command),
         Command::Image(command) => image_needs(command),
         Command::Snapshot(command) => snapshot_needs(command),

@@ -15,8 +15,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::id::{
-    Digest, DrillId, GroupId, LogIndex, MasterId, NetworkId, SecretHash, UserId, VclusterId,
-    VnodeId, WorkerId,
+    BugId, Digest, DrillId, GroupId, LogIndex, MailId, MasterId, NetworkId, NoticeId, SecretHash,
+    UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::model::setting::SettingName;
 use crate::model::{Counters, PublicPort};

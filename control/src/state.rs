@@ -11,6 +11,7 @@ mod limits;
 mod lost;
 mod machines;
 mod moves;
+mod notices;
 mod people;
 mod quotas;
 mod rebalance;
@@ -26,8 +27,8 @@ use std::ops::{Bound, RangeBounds};
 use imbl::{OrdMap, OrdSet};
 
 use crate::id::{
-    Digest, DrillId, GroupId, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UnixMs, UserId,
-    VclusterId, VnodeId, WorkerId,
+    BugId, Digest, DrillId, GroupId, LogIndex, MailId, MasterId, NetworkId, NoticeId, RequestId,
+    SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::image::copies;
 use crate::model::audit::AuditHead;
@@ -35,14 +36,15 @@ use crate::model::idle::VnodeIdle;
 use crate::model::setting::{SettingHistory, SettingName};
 use crate::model::trash::{Rest, TrashPolicy, Trashed};
 use crate::model::{
-    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, Checkpointing,
+    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, Bug, Checkpointing,
     ClusterVersion, Counters, DiskOvercommit, Drain, Drill, Group, GroupQuota, GroupShare,
     HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound,
-    ImageTitle, JoinToken, LastBackup, Lineage, Login, Master, Move, Network, Port, Program,
-    PublicPort, Quota, Rebalance, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy,
-    SnapshotRestore, SnapshotSave, SnapshotSchedule, Template, User, UserHome, UserImageQuota,
-    UserQuota, Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence,
-    VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
+    ImageTitle, JoinToken, LastBackup, Lineage, Login, Mail, MailServer, Master, Move, Network,
+    Notice, Port, Program, PublicPort, Quota, Reader, Rebalance, Receipt, Replacement, Session,
+    Settings, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, Template,
+    User, UserHome, UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules,
+    VclusterWishes, Vnode, VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker,
+    WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
 use crate::quota::Amounts;
@@ -164,6 +166,14 @@ pub struct State {
     pub rests: RowMap<VclusterId, Rest>,
     /// Vnodes that do nothing, of owners who have an idle time.
     pub vnode_idles: RowMap<VnodeId, VnodeIdle>,
+    pub notices: RowMap<NoticeId, Notice>,
+    /// What people have read, who have read something or want other mails than usual.
+    pub readers: RowMap<UserId, Reader>,
+    /// Mails that were not delivered, or not yet.
+    pub mails: RowMap<MailId, Mail>,
+    pub bugs: RowMap<BugId, Bug>,
+    /// None while no mails are sent.
+    pub mail_server: Option<MailServer>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }
@@ -172,6 +182,7 @@ pub struct State {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Lookup {
     accounts: accounts::Lookup,
+    notices: notices::Lookup,
     user_by_name: OrdMap<Name, UserId>,
     group_by_name: OrdMap<Name, GroupId>,
     groups_by_member: OrdSet<(UserId, GroupId)>,

@@ -2,6 +2,7 @@
 //! that a master wakes those who follow it and nobody else. It may name too many, never too few.
 
 mod moves;
+mod notices;
 mod people;
 mod quotas;
 mod wishes;
@@ -78,6 +79,7 @@ pub fn touched(before: &State, after: &State) -> Touched {
     tracing.moves();
     tracing.losses();
     tracing.quotas();
+    tracing.notices();
     tracing.neighbours();
     tracing.touched
 }

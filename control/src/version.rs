@@ -30,7 +30,8 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Audit(_)
         | Command::Setting(_)
         | Command::Trash(_)
-        | Command::Idle(_) => ClusterVersion(3),
+        | Command::Idle(_)
+        | Command::Notice(_) => ClusterVersion(3),
         Command::CreateUser {
             role: Role::Operator,
             ..

@@ -1,6 +1,9 @@
 //! What is forbidden and what is absent look alike: whoever asks about somebody else's thing by its number or name is told the
 //! same as about one that is not there, whatever they ask for.
 
+#[path = "alike/notices.rs"]
+mod notices;
+
 use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::command::InitCluster;
 use docklet_control::group::command::GroupCommand;
@@ -21,6 +24,7 @@ use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::snapshot::command::{SnapshotCommand, SnapshotOf};
 use docklet_control::view::{allowance, group};
 use docklet_control::{Actor, Command, Entry, Refusal, State, apply};
+use notices::{announce, of_notice};
 
 const ADMIN: Actor = Actor::User(UserId(1));
 const ADA: Actor = Actor::User(UserId(2));
@@ -78,7 +82,8 @@ impl Site {
         self.done(ADMIN, command);
     }
 
-    /// Ada has a vcluster (1) with a vnode (1), a port (20000), an image and a share of a group that she manages.
+    /// Ada has a vcluster (1) with a vnode (1), a port (20000), an image and a share of a group that she manages, to which
+    /// she has said something at last.
     fn begun() -> Self {
         let mut site = Self::default();
         let door = Actor::Door(MasterId(1));
@@ -121,6 +126,7 @@ impl Site {
         );
         site.done(ADA, add_port(1));
         site.group();
+        site.done(ADA, announce("course"));
         site
     }
 
@@ -368,6 +374,7 @@ fn of_group(group: &str) -> Vec<Command> {
             users: users(),
         }),
         Command::Group(GroupCommand::Delete { group: group() }),
+        announce(&group()),
         Command::Quota(QuotaCommand::SetShare {
             group: group(),
             user: "ada".to_owned(),
@@ -422,6 +429,13 @@ fn what_is_forbidden_and_what_is_absent_look_alike() {
             actor,
             ("course", of_group("course")),
             ("nothing", of_group("nothing")),
+        );
+        let (notice, none) = (site.index.to_string(), (site.index + 1).to_string());
+        alike(
+            &site,
+            actor,
+            (&notice, of_notice(site.index)),
+            (&none, of_notice(site.index + 1)),
         );
     }
     alike(&site, BOB, ("\"1\"", moves_of(1)), ("\"77\"", moves_of(77)));

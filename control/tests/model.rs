@@ -17,10 +17,11 @@ use docklet_control::model::{
     Bound, ClusterVersion, JoinRole, Program, QuotaItem, Role, Vnode, VnodeFence, VnodeSeen,
     VnodeWanted, WorkerCapacity, WorkerFacts,
 };
+use docklet_control::notice::event::NoticeEvent;
 use docklet_control::quota::command::QuotaCommand;
 use docklet_control::report::{Reported, VnodeReport};
 use docklet_control::schedule::command::ScheduleCommand;
-use docklet_control::{Actor, Command, Entry, apply, permit};
+use docklet_control::{Actor, Command, Entry, Event, apply, permit};
 use hostile::{asked, beginning, sound_beginning};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -251,6 +252,7 @@ impl Model {
         hostile::moves::aim(command, &self.log.state);
         hostile::trash::aim(command, &self.log.state);
         hostile::idle::aim(command, &self.log.state);
+        hostile::notice::aim(command, &self.log.state);
     }
 
     fn due(&mut self) -> Result<(), String> {
@@ -355,11 +357,24 @@ impl Model {
             .enter(self.now, who, request, command)
             .map_err(|broken| format!("{broken}, by {said}"))?;
         let Ok(asker) = asker else { return Ok(()) };
-        let seen = permit::visible_change(&asker, &applied.change).map_or(0, |c| c.events.len());
-        if seen == applied.change.events.len() {
+        let mut change = applied.change;
+        change.events.retain(|event| !tells_others(event));
+        let seen = permit::visible_change(&asker, &change).map_or(0, |c| c.events.len());
+        if seen == change.events.len() {
             return Ok(());
         }
         Err(format!("somebody else's things changed, by {said}"))
+    }
+}
+
+/// Others are told something of what somebody does: that is no thing of theirs.
+fn tells_others(event: &Event) -> bool {
+    let Event::Notice(event) = event else {
+        return false;
+    };
+    match event {
+        NoticeEvent::Told { .. } | NoticeEvent::Gone { .. } | NoticeEvent::Mail(_) => true,
+        NoticeEvent::ReaderSet { .. } | NoticeEvent::Bug(_) => false,
     }
 }
 

@@ -17,6 +17,7 @@ mod images;
 mod intake;
 mod live;
 mod login;
+mod mail;
 mod masters;
 mod meters;
 mod metrics;

@@ -16,7 +16,10 @@ use maud::Markup;
 use crate::asker::{Asker, holder};
 use crate::dispatch::Waking;
 use crate::meters::{self, Feed};
-use crate::pages::{drill, explain, home, image, master, notice, people, usage, vcluster, worker};
+use crate::pages::{
+    bell, bug, drill, explain, home, image, mail, master, notice, notices, people, usage, vcluster,
+    worker,
+};
 use crate::serve::Portal;
 use crate::worker::find_vcluster;
 
@@ -46,6 +49,7 @@ struct Viewer {
 fn fragments(portal: &Portal, asker: &Asker, page: &str) -> Vec<(String, Markup)> {
     let mut parts = parts(portal, asker, page);
     parts.push(("notice".to_owned(), notice::banner(asker)));
+    parts.push((bell::ID.to_owned(), bell::bell(asker)));
     parts
 }
 
@@ -61,6 +65,9 @@ fn parts(portal: &Portal, asker: &Asker, page: &str) -> Vec<(String, Markup)> {
         ["workers"] => worker::fragments(asker),
         ["people"] => people::fragments(asker),
         ["images"] => image::fragments(asker),
+        ["notices"] => notices::fragments(asker),
+        ["bugs"] => bug::fragments(asker),
+        ["mail"] => mail::fragments(asker),
         _ => Vec::new(),
     }
 }

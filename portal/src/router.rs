@@ -62,6 +62,7 @@ fn page_routes() -> Router<Portal> {
         .route("/login", get(pages::login::show).post(pages::login::submit))
         .route("/logout", post(pages::login::leave))
         .merge(account_pages())
+        .merge(notice_pages())
         .route(
             "/vclusters",
             get(pages::vcluster::list).post(pages::vcluster::form::create),
@@ -262,6 +263,7 @@ fn api_routes() -> Router<Portal> {
         .route("/workers/{name}/history", get(api::meter::worker_history))
         .route("/tokens", post(api::machine::create_token))
         .merge(account_routes())
+        .merge(notice_routes())
         .route("/users/{name}/role", put(api::role::set))
         .route("/quotas", get(api::allowance::list))
         .route(
@@ -407,6 +409,51 @@ fn account_routes() -> Router<Portal> {
         .route("/logins/{number}", delete(api::access::end))
         .route("/access-tokens", post(api::access::create_token))
         .route("/access-tokens/{name}", delete(api::access::revoke_token))
+}
+
+/// What people are told, by mail too, and what they found wrong.
+fn notice_routes() -> Router<Portal> {
+    Router::new()
+        .route(
+            "/notices",
+            get(api::notice::list).post(api::notice::announce),
+        )
+        .route("/notices/announced", get(api::notice::announced))
+        .route("/notices/read", post(api::notice::read))
+        .route("/notices/wish", put(api::notice::set_wish))
+        .route(
+            "/notices/{id}",
+            get(api::notice::show).delete(api::notice::withdraw),
+        )
+        .route(
+            "/mail",
+            get(api::mail::server)
+                .put(api::mail::set_server)
+                .delete(api::mail::unset_server),
+        )
+        .route("/mail/test", post(api::mail::test))
+        .route("/mail/queue", get(api::mail::queue))
+        .route("/mail/queue/{id}/resend", post(api::mail::resend))
+        .route("/bugs", get(api::bug::list).post(api::bug::report))
+        .route("/bugs/{id}", get(api::bug::show).delete(api::bug::forget))
+        .route("/bugs/{id}/answer", post(api::bug::answer))
+}
+
+/// Pages of the same.
+fn notice_pages() -> Router<Portal> {
+    Router::new()
+        .route(
+            "/notices",
+            get(pages::notices::show).post(pages::notices::announce),
+        )
+        .route("/notices/read", post(pages::notices::read_all))
+        .route("/notices/wish", post(pages::notices::set_wish))
+        .route("/notices/{id}/{action}", post(pages::notices::change))
+        .route("/bugs", get(pages::bug::show).post(pages::bug::report))
+        .route("/bugs/{id}/answer", post(pages::bug::answer))
+        .route("/mail", get(pages::mail::show))
+        .route("/mail/test", post(pages::mail::test))
+        .route("/mail/{id}/resend", post(pages::mail::resend))
 }
 
 /// Bodies that are passed on as they come, of any length.

@@ -16,7 +16,7 @@ use crate::brake::Brake;
 use crate::dispatch::Dispatcher;
 use crate::login::Noted;
 use crate::meters::Meters;
-use crate::{past, router, service};
+use crate::{mail, past, router, service};
 
 /// Who guesses codes knows the password already, and may come from anywhere. Three in a million are right at any moment: at
 /// this pace, through three masters, one day of guessing succeeds once in a hundred. The owner waits for so long, too.
@@ -79,6 +79,11 @@ pub async fn serve(config: PortalConfig) -> std::io::Result<()> {
     let watching = service::run(portal.clone());
     servers.spawn(async move {
         watching.await;
+        Ok(())
+    });
+    let mails = mail::run(portal.clone());
+    servers.spawn(async move {
+        mails.await;
         Ok(())
     });
     let router = router::router(portal);

@@ -13,6 +13,9 @@ use crate::limit::command::LimitCommand;
 use crate::model::account::{ApiToken, Login, Scope};
 use crate::model::{SessionKind, User};
 use crate::moves::command::MoveCommand;
+use crate::notice::bug::BugCommand;
+use crate::notice::command::NoticeCommand;
+use crate::notice::mail::MailCommand;
 use crate::permit;
 use crate::refusal::Refusal;
 use crate::schedule::command::ScheduleCommand;
@@ -86,6 +89,7 @@ pub fn takes(command: &Command) -> Takes {
         Command::Schedule(command) => of_scheduling(command),
         Command::Move(command) => of_moves(command),
         Command::Account(command) => of_accounts(command),
+        Command::Notice(command) => of_notices(command),
     }
 }
 
@@ -122,6 +126,30 @@ fn of_trash(command: &TrashCommand) -> Takes {
         TrashCommand::Empty | TrashCommand::Warn { .. } | TrashCommand::Release { .. } => {
             Takes::Machine
         }
+    }
+}
+
+/// What was looked at, was read. The secret of the mail server is none for programs.
+fn of_notices(command: &NoticeCommand) -> Takes {
+    match command {
+        NoticeCommand::Read { .. } | NoticeCommand::ReadAll { .. } => Takes::Scope(Scope::Read),
+        NoticeCommand::Announce(_)
+        | NoticeCommand::Withdraw { .. }
+        | NoticeCommand::Bug(BugCommand::Answer { .. } | BugCommand::Forget { .. })
+        | NoticeCommand::Mail(MailCommand::Test | MailCommand::Resend { .. }) => {
+            Takes::Scope(Scope::Admin)
+        }
+        NoticeCommand::SetWish { .. }
+        | NoticeCommand::Bug(BugCommand::Report { .. })
+        | NoticeCommand::Mail(MailCommand::SetServer { .. }) => Takes::Login,
+        NoticeCommand::ForgetOld
+        | NoticeCommand::Mail(
+            MailCommand::Begin { .. }
+            | MailCommand::Sent { .. }
+            | MailCommand::Failed { .. }
+            | MailCommand::Doubt { .. }
+            | MailCommand::DoubtSilent,
+        ) => Takes::Machine,
     }
 }
 

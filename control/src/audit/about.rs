@@ -16,6 +16,8 @@ use crate::limit::event::LimitEvent;
 use crate::model::{Vcluster, Vnode};
 use crate::moves::event::MoveEvent;
 use crate::name::Name;
+use crate::notice::event::NoticeEvent;
+use crate::notice::mail::MailEvent;
 use crate::quota::event::QuotaEvent;
 use crate::rebalance::event::RebalanceEvent;
 use crate::schedule::event::ScheduleEvent;
@@ -137,6 +139,7 @@ impl<'s> About<'s> {
                 | TemplateEvent::Withdrawn { template, .. }) = event;
                 self.thing("template", &template.name);
             }
+            Event::Notice(event) => self.notice(event),
             Event::Idle(IdleEvent::Rested { about, .. } | IdleEvent::Woke { about }) => {
                 self.vnode(*about);
             }
@@ -279,6 +282,19 @@ impl<'s> About<'s> {
                 self.thing("group", named(group.map(|group| &group.name), set.group));
             }
             QuotaEvent::ShareSet { set, .. } => self.user(set.user),
+        }
+    }
+
+    /// Whoever is told something is not touched by it.
+    fn notice(&mut self, event: &NoticeEvent) {
+        match event {
+            NoticeEvent::Told { notice, .. } | NoticeEvent::Gone { notice, .. } => {
+                self.thing("notice", notice.id);
+            }
+            NoticeEvent::ReaderSet { reader } => self.user(reader.user),
+            NoticeEvent::Mail(MailEvent::ServerSet { .. }) => self.thing("setting", "mail"),
+            NoticeEvent::Mail(_) => self.thing("mail", ""),
+            NoticeEvent::Bug(_) => self.thing("bug report", ""),
         }
     }
 

@@ -12,11 +12,13 @@ use crate::account::likeness::is_reserved;
 use crate::account::refusal::AccountRefusal;
 use crate::account::standing::admit;
 use crate::event::Event;
+use crate::evolve::evolve;
 use crate::id::{LogIndex, UserId};
 use crate::model::account::{Account, AccountPolicy, Application, Profile, Standing, Verdict};
 use crate::model::receipt::Subject;
 use crate::model::{Role, SessionKind, User};
 use crate::name::Name;
+use crate::notice::news::{self, Moment};
 use crate::permit;
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -164,7 +166,9 @@ fn apply(
         asked_at: ground.entry.at,
         declined: None,
     };
+    let told = news::applied(ground.moment(), &application);
     events.push(event(AccountEvent::Applied { application }));
+    events.extend(told);
     Ok(Decision::quiet(events))
 }
 
@@ -200,18 +204,23 @@ fn room_for(ground: Ground<'_>, name: &Name) -> Result<Vec<Event>, Refusal> {
 fn check_profile(profile: &Profile) -> Result<(), Refusal> {
     plain_text("real name", &profile.real_name, PROFILE_LEN_MAX)?;
     plain_text("affiliation", &profile.affiliation, PROFILE_LEN_MAX)?;
-    plain_text("mail address", &profile.mail, MAIL_LEN_MAX)?;
-    let parts = profile.mail.split_once('@');
+    check_mail("mail address", &profile.mail)
+}
+
+/// Refuses what is no mail address; none at all is one.
+pub(super) fn check_mail(what: &str, mail: &str) -> Result<(), Refusal> {
+    plain_text(what, mail, MAIL_LEN_MAX)?;
+    let parts = mail.split_once('@');
     let unfit = |part: &str| {
         let odd = |c: char| c.is_whitespace() || c == '@' || "<>,;:\"()[]\\".contains(c);
         part.is_empty() || part.starts_with('-') || part.contains(odd)
     };
     let sound = parts.is_some_and(|(local, domain)| !unfit(local) && !unfit(domain));
-    if profile.mail.is_empty() || sound {
+    if mail.is_empty() || sound {
         return Ok(());
     }
     Err(Refusal::Malformed {
-        what: "mail address".to_owned(),
+        what: what.to_owned(),
         cause: "it is not of the form somebody@example.org".to_owned(),
     })
 }
@@ -240,18 +249,37 @@ fn approve(ground: Ground<'_>, id: LogIndex, name: Option<&str>) -> Result<Decis
             application: id,
             account,
         }));
+        let after = after(ground, &events);
+        let moment = Moment {
+            state: &after,
+            ..ground.moment()
+        };
+        events.extend(news::approved(moment, user));
     }
     Ok(Decision::new(made.subject, events))
+}
+
+/// What will be, for telling somebody who is not there before.
+fn after(ground: Ground<'_>, events: &[Event]) -> State {
+    let events = events.iter();
+    events.fold(ground.state.clone(), |state, event| {
+        evolve(state, ground.entry.at, event)
+    })
 }
 
 fn decline(ground: Ground<'_>, id: LogIndex, reason: &str) -> Result<Decision, Refusal> {
     let application = open_application(ground.state, id)?;
     said(reason)?;
-    Ok(Decision::quiet(vec![event(AccountEvent::Declined {
+    let verdict = verdict(ground, reason)?;
+    let told = news::declined(ground.moment(), application, &verdict.reason);
+    let declined = event(AccountEvent::Declined {
         application: id,
         name: application.name.clone(),
-        verdict: verdict(ground, reason)?,
-    })]))
+        verdict,
+    });
+    Ok(Decision::quiet(
+        std::iter::once(declined).chain(told).collect(),
+    ))
 }
 
 fn forget_declined(ground: Ground<'_>) -> Decision {
@@ -296,9 +324,10 @@ fn lock(ground: Ground<'_>, user: UserId, reason: &str) -> Result<Decision, Refu
         return Err(AccountRefusal::Leaving.into());
     }
     let verdict = verdict(ground, reason)?;
+    let told = news::locked(ground.moment(), user, &verdict.reason);
     let locked = event(AccountEvent::Locked { user, verdict });
     let ended = super::person::sessions_ended(ground, user);
-    let events = std::iter::once(locked).chain(ended).collect();
+    let events = std::iter::once(locked).chain(ended).chain(told).collect();
     Ok(Decision::new(Subject::User(user), events))
 }
 
@@ -306,10 +335,17 @@ fn unlock(ground: Ground<'_>, user: UserId) -> Result<Decision, Refusal> {
     user_of(ground.state, user)?;
     let events = match ground.state.account_of(user).standing {
         Standing::Active => Vec::new(),
-        Standing::Locked => vec![event(AccountEvent::Unlocked {
-            user,
-            verdict: verdict(ground, "")?,
-        })],
+        Standing::Locked => {
+            let verdict = verdict(ground, "")?;
+            let mut events = vec![event(AccountEvent::Unlocked { user, verdict })];
+            let after = after(ground, &events);
+            let moment = Moment {
+                state: &after,
+                ..ground.moment()
+            };
+            events.extend(news::unlocked(moment, user));
+            events
+        }
         Standing::Leaving => return Err(AccountRefusal::Leaving.into()),
     };
     Ok(Decision::new(Subject::User(user), events))

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use imbl::OrdSet;
 
-use super::{Decision, Ground, image, in_range, plain_text, template};
+use super::{Decision, Ground, image, in_range, notice, plain_text, template};
 use crate::event::Event;
 use crate::evolve::evolve;
 use crate::group::command::GroupCommand;
@@ -166,6 +166,7 @@ fn delete(ground: Ground<'_>, text: &str) -> Result<Decision, Refusal> {
     let group = named(ground, text)?;
     let mut events = image::without_group(ground, group.id);
     events.extend(template::without_group(ground, group.id));
+    events.extend(notice::without_group(ground, group.id));
     events.push(Event::Group(GroupEvent::Dissolved {
         group: group.clone(),
     }));

@@ -10,6 +10,7 @@ use crate::idle::event::IdleEvent;
 use crate::idle::{due, limit_ms};
 use crate::model::idle::VnodeIdle;
 use crate::model::{VclusterWanted, Vnode, VnodeWanted};
+use crate::notice::news;
 
 pub(super) fn decide(ground: Ground<'_>, command: &IdleCommand) -> Decision {
     match command {
@@ -55,7 +56,7 @@ fn rested(vnode: &Vnode, said: &IdleReport, now: UnixMs) -> IdleEvent {
 /// What woke up meanwhile goes on.
 fn stop(ground: Ground<'_>, vclusters: &[VclusterId]) -> Decision {
     let state = ground.state;
-    let mut events = Vec::new();
+    let (mut events, mut telling) = (Vec::new(), ground.moment().telling());
     for row in vclusters.iter().filter_map(|id| state.vclusters.get(id)) {
         if !due::is_due(state, row, ground.entry.at) {
             continue;
@@ -63,8 +64,10 @@ fn stop(ground: Ground<'_>, vclusters: &[VclusterId]) -> Decision {
         let minutes = limit_ms(state, row.owner).unwrap_or_default() / 60_000;
         let about = VclusterRef::from(row);
         events.push(Event::Idle(IdleEvent::Stopped { about, minutes }));
+        news::stopped_idle(&mut telling, row, minutes);
         let (wanted, vnodes) = (VclusterWanted::Stopped, VnodeWanted::Stopped);
         events.extend(vcluster::want(ground, row, wanted, vnodes));
     }
+    events.extend(telling.done());
     Decision::quiet(events)
 }

@@ -5,6 +5,7 @@ use crate::event::{Event, VnodeRef};
 use crate::id::{Epoch, UnixMs, VnodeId, WorkerId};
 use crate::lost;
 use crate::model::{VnodeFence, WorkerStatus};
+use crate::notice::news;
 use crate::place::{self, Board};
 use crate::schedule::event::ScheduleEvent;
 use crate::state::State;
@@ -42,15 +43,17 @@ pub(super) fn restart(
     let named = placed.iter();
     let named = named.filter_map(|(_, id)| ground.state.workers.get(id));
     let mut board = Board::counted(ground.state, named);
-    let mut events = Vec::new();
+    let (mut events, mut begun) = (Vec::new(), Vec::new());
     for (id, to) in placed {
         let restarted = restart_one(ground, &board, worker, *id, *to);
         if !restarted.is_empty() {
             board.take_off(*id);
             board.put(*id, *to);
+            begun.push(*id);
         }
         events.extend(restarted);
     }
+    events.extend(news::restarted(ground.moment(), worker, &begun));
     Decision::quiet(events)
 }
 

@@ -14,6 +14,7 @@ mod lost;
 mod machine;
 mod master;
 mod moves;
+mod notice;
 mod person;
 mod port;
 mod quota;
@@ -251,6 +252,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Setting(command) => setting::decide(ground, command),
         Command::Trash(command) => trash::decide(ground, command),
         Command::Idle(command) => Ok(idle::decide(ground, command)),
+        Command::Notice(command) => notice::decide(ground, command),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::model::{
     Bound, Group, GroupQuota, GroupShare, HomeUsual, ImageQuota, Quota, QuotaChange, QuotaItem,
     UserQuota,
 };
+use crate::notice::news;
 use crate::permit;
 use crate::quota::command::QuotaCommand;
 use crate::quota::event::QuotaEvent;
@@ -128,6 +129,9 @@ fn set_of_user(
     let news = quota != before;
     let set = UserQuota { user, quota };
     events.extend(news.then_some(Event::Quota(QuotaEvent::OfUserSet { set })));
+    if !events.is_empty() && ground.asker()?.id != user {
+        events.extend(news::quota_set(ground.moment(), user, change));
+    }
     Ok(events)
 }
 

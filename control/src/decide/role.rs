@@ -8,6 +8,7 @@ use crate::model::account::Standing;
 use crate::model::receipt::Subject;
 use crate::model::{Role, User};
 use crate::name::Name;
+use crate::notice::news;
 use crate::refusal::Refusal;
 use crate::state::State;
 
@@ -20,11 +21,12 @@ pub(super) fn set(ground: Ground<'_>, user: &str, role: Role) -> Result<Decision
         user: user.id,
         role,
     };
-    let event = (user.role != role).then_some(set);
-    Ok(Decision::new(
-        Subject::User(user.id),
-        event.into_iter().collect(),
-    ))
+    let news = user.role != role;
+    let mut events: Vec<Event> = news.then_some(set).into_iter().collect();
+    if news && ground.asker()?.id != user.id {
+        events.extend(news::role_set(ground.moment(), user.id, role));
+    }
+    Ok(Decision::new(Subject::User(user.id), events))
 }
 
 /// Who is locked or leaves gives no roles.

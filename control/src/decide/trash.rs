@@ -7,6 +7,7 @@ use crate::model::receipt::Subject;
 use crate::model::trash::{ReleasePolicy, Rest, TrashPolicy, TrashWhy, Trashed};
 use crate::model::{Port, Vcluster, VclusterWanted, VnodeWanted};
 use crate::name::Name;
+use crate::notice::news;
 use crate::permit;
 use crate::quota::{self, Amounts};
 use crate::refusal::Refusal;
@@ -45,12 +46,12 @@ fn discard(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refusal> {
     for oldest in too_many(ground.state, row.owner) {
         events.extend(gone_for_good(ground, oldest));
     }
-    events.extend(into_bin(ground, row, until, TrashWhy::Deleted { by }));
+    events.extend(into_trash(ground, row, until, TrashWhy::Deleted { by }));
     Ok(Decision::new(Subject::Vcluster(id), events))
 }
 
 /// It stands still from now on, its ports are closed, and nothing of it moves.
-fn into_bin(ground: Ground<'_>, row: &Vcluster, until: UnixMs, why: TrashWhy) -> Vec<Event> {
+fn into_trash(ground: Ground<'_>, row: &Vcluster, until: UnixMs, why: TrashWhy) -> Vec<Event> {
     let state = ground.state;
     let live = state.live_vnodes_of(row.id);
     let ports: Vec<Port> = live
@@ -184,14 +185,19 @@ fn gone_for_good(ground: Ground<'_>, trashed: &Trashed) -> Vec<Event> {
 fn warn(ground: Ground<'_>, vclusters: &[VclusterId]) -> Decision {
     let state = ground.state;
     let due = due::to_warn(state, ground.entry.at).filter(|id| vclusters.contains(id));
-    let events = due.filter_map(|id| {
+    let mut telling = ground.moment().telling();
+    let warned = due.filter_map(|id| {
         let rest = state.rests.get(&id)?;
         let warned_at = Some(ground.entry.at);
         let release_at = release_at(state, &Rest { warned_at, ..*rest })?;
-        let about = VclusterRef::from(state.vclusters.get(&id)?);
+        let row = state.vclusters.get(&id)?;
+        news::will_be_released(&mut telling, row, release_at);
+        let about = VclusterRef::from(row);
         Some(Event::Trash(TrashEvent::Warned { about, release_at }))
     });
-    Decision::quiet(events.collect())
+    let mut events: Vec<Event> = warned.collect();
+    events.extend(telling.done());
+    Decision::quiet(events)
 }
 
 fn release(ground: Ground<'_>, vclusters: &[VclusterId]) -> Decision {
@@ -207,6 +213,12 @@ fn release(ground: Ground<'_>, vclusters: &[VclusterId]) -> Decision {
         let live = state.live_vnodes_of(row.id);
         snapshot::refuse_sources(state, live.into_iter()).is_ok()
     });
-    let events = free.flat_map(|row| into_bin(ground, row, until, TrashWhy::Released));
-    Decision::quiet(events.collect())
+    let mut telling = ground.moment().telling();
+    let released = free.flat_map(|row| {
+        news::released(&mut telling, row, until);
+        into_trash(ground, row, until, TrashWhy::Released)
+    });
+    let mut events: Vec<Event> = released.collect();
+    events.extend(telling.done());
+    Decision::quiet(events)
 }

@@ -32,9 +32,15 @@ pub(super) fn evolve(state: &mut State, event: AccountEvent) {
         AccountEvent::ProfileSet { user, profile } => {
             change(state, user, |row| row.profile = profile);
         }
-        AccountEvent::Locked { user, verdict } => stands(state, user, Standing::Locked, verdict),
+        AccountEvent::Locked { user, verdict } => {
+            super::notice::kept_out(state, user);
+            stands(state, user, Standing::Locked, verdict);
+        }
         AccountEvent::Unlocked { user, verdict } => stands(state, user, Standing::Active, verdict),
-        AccountEvent::Leaving { user, verdict } => stands(state, user, Standing::Leaving, verdict),
+        AccountEvent::Leaving { user, verdict } => {
+            super::notice::kept_out(state, user);
+            stands(state, user, Standing::Leaving, verdict);
+        }
         AccountEvent::Left { user, .. } => left(state, user),
         AccountEvent::LoginOpened { login } => {
             if state.sessions.contains_key(&login.id) {
@@ -89,6 +95,7 @@ fn left(state: &mut State, user: UserId) {
     if let Some(network) = state.network_of(user).map(|network| network.id) {
         state.remove_network(&network);
     }
+    super::notice::left(state, user);
     state.remove_image_quota_of(&user);
     state.remove_user_quota(&user);
     state.remove_user_home(&user);

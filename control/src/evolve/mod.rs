@@ -12,6 +12,7 @@ mod lost;
 mod machine;
 mod master;
 mod moves;
+mod notice;
 mod person;
 mod port;
 mod quota;
@@ -102,10 +103,14 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
             state.settings = Some(settings);
             state.last_backup = None;
             master::went_on_alone(&mut state, lineage, counters);
+            notice::went_on_alone(&mut state, at);
         }
         Event::ClusterRecovered {
             lineage, counters, ..
-        } => master::went_on_alone(&mut state, lineage, counters),
+        } => {
+            master::went_on_alone(&mut state, lineage, counters);
+            notice::went_on_alone(&mut state, at);
+        }
         Event::ProgramReported { program } => state.put_program(program),
         Event::VersionRaised { version } => state.agreed = Some(Agreed { version, at }),
         Event::BackupTaken { backup } => state.last_backup = Some(backup),
@@ -129,6 +134,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::Rebalance(event) => rebalance::evolve(&mut state, at, &event),
         Event::Quota(event) => quota::evolve(&mut state, event),
         Event::Template(event) => template::evolve(&mut state, event),
+        Event::Notice(event) => notice::evolve(&mut state, event),
         Event::RoleSet { user, role } => person::role_set(&mut state, user, role),
         Event::Account(event) => account::evolve(&mut state, event),
         Event::Trash(event) => trash::evolve(&mut state, at, event),

@@ -48,6 +48,7 @@ pub(super) fn sees(asker: &User, event: &Event) -> bool {
             Some(owner) => watches(asker, owner),
             None => true,
         },
+        Event::Notice(event) => event.is_for(asker),
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::MasterDiverged { .. }
@@ -125,6 +126,7 @@ pub(super) fn without_secrets(mut event: Event) -> Event {
         Event::Group(_) | Event::Moved(_) | Event::Drain(_) | Event::Schedule(_) => {}
         Event::Rebalance(_) | Event::Quota(_) | Event::RoleSet { .. } | Event::Template(_) => {}
         Event::Account(event) => event.hide_secrets(),
+        Event::Notice(event) => event.hide_secrets(),
     }
     event
 }

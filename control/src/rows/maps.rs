@@ -247,6 +247,10 @@ macro_rules! for_each_map {
             put_vnode_idle,
             remove_vnode_idle
         );
+        $with!(Notices, notices, NoticeId, put_notice, remove_notice);
+        $with!(Readers, readers, UserId, put_reader, remove_reader);
+        $with!(Mails, mails, MailId, put_mail, remove_mail);
+        $with!(Bugs, bugs, BugId, put_bug, remove_bug);
     };
 }
 
@@ -269,5 +273,6 @@ macro_rules! for_each_single {
         $with!(AccountPolicy, account_policy);
         $with!(AuditHead, audit_head);
         $with!(TrashPolicy, trash_policy);
+        $with!(MailServer, mail_server);
     };
 }

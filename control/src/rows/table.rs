@@ -72,11 +72,16 @@ pub enum Table {
     Trashed = 81,
     Rests = 82,
     VnodeIdles = 83,
+    Notices = 62,
+    Readers = 63,
+    Mails = 64,
+    Bugs = 65,
+    MailServer = 75,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 68] = [
+    pub const ALL: [Self; 73] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -145,6 +150,11 @@ impl Table {
         Self::Trashed,
         Self::Rests,
         Self::VnodeIdles,
+        Self::Notices,
+        Self::Readers,
+        Self::Mails,
+        Self::Bugs,
+        Self::MailServer,
     ];
 
     /// Whether its rows are what came of events; others are kept beside them, and no past state has them.

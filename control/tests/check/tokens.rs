@@ -5,6 +5,7 @@ use docklet_control::event::Event;
 use docklet_control::image::event::ImageEvent;
 use docklet_control::model::Outcome;
 use docklet_control::model::account::Scope;
+use docklet_control::notice::event::NoticeEvent;
 use docklet_control::{Actor, Applied, Entry, State, apply};
 
 use super::demand;
@@ -62,6 +63,9 @@ fn scopes(event: &Event) -> &'static [Scope] {
         | Event::PortRemoved { .. }
         | Event::VclusterWished { .. }
         | Event::VnodeWished { .. } => &[Scope::Vclusters],
+        Event::Notice(NoticeEvent::ReaderSet { .. }) => &[Scope::Read],
+        // Whatever an admin does is told to whom it concerns.
+        Event::Notice(_) => &[Scope::Admin],
         // A group takes its own along.
         Event::Template(_) => &[Scope::Vclusters, Scope::Admin],
         Event::Trash(_) => &[Scope::Vclusters, Scope::Admin],

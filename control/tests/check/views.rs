@@ -7,7 +7,7 @@ use docklet_control::image::{catalog, copies};
 use docklet_control::model::{Group, ImageTitle, Role, User};
 use docklet_control::rows::{self, Table};
 use docklet_control::view::state::show;
-use docklet_control::{Applied, State, permit, template};
+use docklet_control::{Applied, State, notice, permit, template};
 use serde::Serialize;
 
 use super::demand;
@@ -98,6 +98,7 @@ impl Own {
         let shared = shared.flat_map(|title| title.shared_with.iter().copied());
         own.add::<UserId>(Table::Users, shared);
         own.templates(state, who);
+        own.notices(state, who);
         own.add(Table::Users, [user]);
         own.add(Table::ImageQuotas, [user]);
         own.add(Table::UserHomes, [user]);
@@ -163,6 +164,15 @@ impl Own {
         let digests = names.iter().filter_map(|name| state.image_named(name));
         self.add::<Digest>(Table::Images, digests.map(|image| image.digest));
         self.add(Table::ImageNames, names);
+    }
+
+    /// What they read or may take back, how far they have read, and what they found wrong.
+    fn notices(&mut self, state: &State, who: &User) {
+        let notices = state.notices.values();
+        let shown = notices.filter(|row| notice::is_shown_to(state, row, who));
+        self.add(Table::Notices, shown.map(|row| row.id));
+        self.add(Table::Readers, [who.id]);
+        self.add(Table::Bugs, state.bugs_of(who.id).map(|row| row.id));
     }
 
     /// Groups that the user is in or manages, with who else does and what they give; and of those that own images are shared

@@ -27,6 +27,11 @@ use docklet_control::model::Outcome;
 use docklet_control::moves::command::MoveCommand;
 use docklet_control::moves::event::MoveEvent;
 use docklet_control::moves::refusal::MoveRefusal;
+use docklet_control::notice::bug::{BugCommand, BugEvent};
+use docklet_control::notice::command::NoticeCommand;
+use docklet_control::notice::event::NoticeEvent;
+use docklet_control::notice::mail::{MailCommand, MailEvent};
+use docklet_control::notice::refusal::NoticeRefusal;
 use docklet_control::quota::command::QuotaCommand;
 use docklet_control::quota::event::QuotaEvent;
 use docklet_control::quota::refusal::QuotaRefusal;
@@ -76,6 +81,9 @@ impl Kinds {
             ("setting-commands", count::<SettingCommand>()),
             ("trash-commands", count::<TrashCommand>()),
             ("idle-commands", count::<IdleCommand>()),
+            ("notice-commands", count::<NoticeCommand>()),
+            ("mail-commands", count::<MailCommand>()),
+            ("bug-commands", count::<BugCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -92,6 +100,9 @@ impl Kinds {
             ("audit-events", count::<AuditEvent>()),
             ("trash-events", count::<TrashEvent>()),
             ("idle-events", count::<IdleEvent>()),
+            ("notice-events", count::<NoticeEvent>()),
+            ("mail-events", count::<MailEvent>()),
+            ("bug-events", count::<BugEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
@@ -100,6 +111,7 @@ impl Kinds {
             ("rebalance-refusals", count::<RebalanceRefusal>()),
             ("quota-refusals", count::<QuotaRefusal>()),
             ("account-refusals", count::<AccountRefusal>()),
+            ("notice-refusals", count::<NoticeRefusal>()),
             ("tables", Table::ALL.len()),
         ];
         Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
@@ -176,6 +188,9 @@ impl Seen {
         if let Command::Audit(audit) = &entry.command {
             self.one("audit-commands", &name(audit));
         }
+        if let Command::Notice(notice) = &entry.command {
+            self.notice_command(notice);
+        }
         if let Command::Move(moving) = &entry.command {
             self.one("move-commands", &name(moving));
         }
@@ -223,6 +238,9 @@ impl Seen {
             if let Event::Audit(audit) = event {
                 self.one("audit-events", &name(audit));
             }
+            if let Event::Notice(notice) = event {
+                self.notice_event(notice);
+            }
             if let Event::Moved(moved) = event {
                 self.one("move-events", &name(moved));
             }
@@ -235,6 +253,26 @@ impl Seen {
         }
         if let Outcome::Refused(refusal) = &applied.receipt.outcome {
             self.one("refusals", refusal.code());
+        }
+    }
+
+    fn notice_command(&mut self, command: &NoticeCommand) {
+        self.one("notice-commands", &name(command));
+        if let NoticeCommand::Mail(mail) = command {
+            self.one("mail-commands", &name(mail));
+        }
+        if let NoticeCommand::Bug(bug) = command {
+            self.one("bug-commands", &name(bug));
+        }
+    }
+
+    fn notice_event(&mut self, event: &NoticeEvent) {
+        self.one("notice-events", &name(event));
+        if let NoticeEvent::Mail(mail) = event {
+            self.one("mail-events", &name(mail));
+        }
+        if let NoticeEvent::Bug(bug) = event {
+            self.one("bug-events", &name(bug));
         }
     }
 

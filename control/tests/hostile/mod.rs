@@ -8,6 +8,7 @@ pub mod idle;
 pub mod image;
 pub mod limit;
 pub mod moves;
+pub mod notice;
 pub mod quota;
 pub mod rebalance;
 pub mod schedule;
@@ -61,6 +62,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         4 => trash::asked(),
         3 => idle::asked(),
         2 => setting::asked(),
+        5 => notice::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -139,7 +141,8 @@ pub fn anything() -> BoxedStrategy<Command> {
         rebalance::anything(),
         quota::anything(),
         account::anything(),
-        template::anything()
+        template::anything(),
+        notice::anything()
     ]
     .boxed()
 }

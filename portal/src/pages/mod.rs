@@ -3,16 +3,20 @@
 pub(crate) mod account;
 pub(crate) mod amount;
 pub(crate) mod audit;
+pub(crate) mod bell;
 pub(crate) mod berth;
+pub(crate) mod bug;
 pub(crate) mod drill;
 pub(crate) mod drill_chart;
 pub(crate) mod explain;
 pub(crate) mod home;
 pub(crate) mod image;
 pub(crate) mod login;
+pub(crate) mod mail;
 pub(crate) mod master;
 pub(crate) mod moves;
 pub(crate) mod notice;
+pub(crate) mod notices;
 pub(crate) mod people;
 pub(crate) mod port;
 pub(crate) mod quota;
@@ -70,6 +74,7 @@ impl Page<'_> {
                         span #leader {} "entry " span #entry { (asker.frozen.index) }
                     }
                     div.who {
+                        (bell::bell(asker))
                         a.name href="/account" { (asker.user.name) }
                         form method="post" action="/logout" {
                             (csrf(asker))

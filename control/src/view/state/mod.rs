@@ -6,6 +6,7 @@ mod accounts;
 mod diff;
 mod group;
 mod moves;
+mod notice;
 mod nouns;
 mod people;
 mod rebalance;
@@ -47,6 +48,9 @@ pub enum Noun {
     Moves,
     Drills,
     Receipts,
+    Notices,
+    Bugs,
+    Mails,
 }
 
 impl Noun {
@@ -73,6 +77,9 @@ impl Noun {
             Self::Moves => "moves",
             Self::Drills => "drills",
             Self::Receipts => "receipts",
+            Self::Notices => "notices",
+            Self::Bugs => "bugs",
+            Self::Mails => "mails",
         }
     }
 }
@@ -125,6 +132,9 @@ pub fn show(state: &State, asker: &User) -> StateView {
     shown.ports();
     shown.snapshots();
     shown.schedules();
+    shown.notices();
+    shown.bugs();
+    shown.mails();
     shown.view
 }
 

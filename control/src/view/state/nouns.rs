@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::group::quota;
 use super::scheduling::{labels, rules};
-use super::{Building, Field, Fields, Noun, Shown, accounts, rebalance};
+use super::{Building, Field, Fields, Noun, Shown, accounts, notice, rebalance};
 use crate::amount::VnodeSize;
 use crate::id::{Digest, UserId, VclusterId, WorkerId};
 use crate::image::{catalog, copies};
@@ -54,7 +54,11 @@ impl Shown<'_> {
                 .group("autopilot", policy.0)
                 .group("rebalance", rebalance::fields(state))
                 .group_if("quota", state.usual_quota.as_ref().map(quota))
-                .text("registration", accounts::registration(state));
+                .text("registration", accounts::registration(state))
+                .group_if(
+                    "mail_server",
+                    notice::mail_server(state).filter(|_| self.asker.is_admin()),
+                );
             self.add(Noun::Cluster, settings.name.to_string(), "", fields.0);
         }
         for master in state.masters.values() {
