@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::command::AccountCommand;
 use crate::amount::{DiskMib, VnodeSize};
+use crate::bean::command::BeanCommand;
 use crate::drain::command::DrainCommand;
 use crate::drill::command::DrillCommand;
 use crate::group::command::GroupCommand;
@@ -264,6 +265,8 @@ pub enum Command {
     /// About accounts, logins and tokens. Since version 3.
     Account(AccountCommand),
     Template(TemplateCommand),
+    /// About what vnodes cost. Since version 3.
+    Bean(BeanCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -372,6 +375,7 @@ impl Command {
             Self::SetRole { .. } => "SetRole",
             Self::Account(command) => command.name(),
             Self::Template(command) => command.name(),
+            Self::Bean(command) => command.name(),
         }
     }
 
@@ -379,6 +383,8 @@ impl Command {
     /// that needs none.
     #[must_use]
     pub fn leaves_receipt(&self) -> bool {
-        !matches!(self, Self::Drill(command) if !command.leaves_receipt())
+        let drill = matches!(self, Self::Drill(command) if !command.leaves_receipt());
+        let bean = matches!(self, Self::Bean(command) if !command.leaves_receipt());
+        !drill && !bean
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::account::event::AccountEvent;
+use crate::bean::event::BeanEvent;
 use crate::command::Actor;
 use crate::drain::event::DrainEvent;
 use crate::drill::event::DrillEvent;
@@ -206,6 +207,7 @@ pub enum Event {
     },
     Account(AccountEvent),
     Template(TemplateEvent),
+    Bean(BeanEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

@@ -2,6 +2,7 @@
 //! after each entry.
 
 mod accounts;
+mod beans;
 mod drills;
 mod images;
 mod lost;
@@ -42,6 +43,8 @@ pub fn broken(state: &State) -> Vec<String> {
     rebalance::row_is_sound(state, &mut broken);
     quotas::rows_are_of_somebody(state, &mut broken);
     templates::templates_are_sound(state, &mut broken);
+    beans::balances_are_right(state, &mut broken);
+    beans::rows_are_of_somebody(state, &mut broken);
     quotas::sums_are_right(state, &mut broken);
     quotas::an_admin_remains(state, &mut broken);
     accounts::accounts_are_sound(state, &mut broken);

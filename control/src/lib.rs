@@ -13,6 +13,7 @@ pub mod agent_wire;
 pub mod amount;
 pub mod apply;
 pub mod assignment;
+pub mod bean;
 mod calendar;
 pub mod command;
 pub mod decide;

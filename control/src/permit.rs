@@ -1,5 +1,6 @@
 //! Who may ask for what and see what: the one table that every door asks, by way of decide and the views.
 
+mod bean;
 mod events;
 
 use crate::account::command::AccountCommand;
@@ -133,6 +134,7 @@ fn needs(command: &Command) -> Needs<'_> {
         }
         Command::Quota(command) => quota_needs(command),
         Command::Account(command) => account_needs(command),
+        Command::Bean(command) => bean::needs(command),
     }
 }
 

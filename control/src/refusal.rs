@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::refusal::AccountRefusal;
+use crate::bean::refusal::BeanRefusal;
 use crate::drill::refusal::DrillRefusal;
 use crate::limit::refusal::LimitRefusal;
 use crate::moves::refusal::MoveRefusal;
@@ -165,6 +166,8 @@ pub enum Refusal {
     LastAdmin { name: String },
     #[error(transparent)]
     Account(#[from] AccountRefusal),
+    #[error(transparent)]
+    Bean(#[from] BeanRefusal),
 }
 
 /// Bytes as people read them.
@@ -240,6 +243,7 @@ impl Refusal {
             Self::Quota(refusal) => refusal.code(),
             Self::LastAdmin { .. } => "last_admin",
             Self::Account(refusal) => refusal.code(),
+            Self::Bean(refusal) => refusal.code(),
             Self::ImagesTooLarge { .. } => "images_too_large",
             Self::VersionCurrent { .. } => "version_current",
         }
@@ -289,6 +293,7 @@ impl Refusal {
             Self::Quota(refusal) => refusal.class(),
             Self::LastAdmin { .. } => RefusalClass::Conflict,
             Self::Account(refusal) => refusal.class(),
+            Self::Bean(refusal) => refusal.class(),
         }
     }
 

@@ -15,10 +15,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::id::{
-    Digest, DrillId, GroupId, LogIndex, MasterId, NetworkId, SecretHash, UserId, VclusterId,
+    Digest, DrillId, Epoch, GroupId, LogIndex, MasterId, NetworkId, SecretHash, UserId, VclusterId,
     VnodeId, WorkerId,
 };
-use crate::model::{Counters, PublicPort};
+use crate::model::{Counters, LineOf, Month, PublicPort, PurseOf};
 use crate::name::Name;
 use crate::row_map::RowMap;
 use crate::state::State;

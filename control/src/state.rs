@@ -3,6 +3,7 @@
 //! keep the look-up tables in step.
 
 mod accounts;
+mod beans;
 mod drains;
 mod groups;
 mod images;
@@ -23,19 +24,20 @@ use std::ops::{Bound, RangeBounds};
 use imbl::{OrdMap, OrdSet};
 
 use crate::id::{
-    Digest, DrillId, GroupId, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UnixMs, UserId,
-    VclusterId, VnodeId, WorkerId,
+    Digest, DrillId, Epoch, GroupId, LogIndex, MasterId, NetworkId, RequestId, SecretHash, UnixMs,
+    UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::image::copies;
 use crate::model::{
-    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, Checkpointing,
-    ClusterVersion, Counters, DiskOvercommit, Drain, Drill, Group, GroupQuota, GroupShare,
-    HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound,
-    ImageTitle, JoinToken, LastBackup, Lineage, Login, Master, Move, Network, Port, Program,
-    PublicPort, Quota, Rebalance, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy,
-    SnapshotRestore, SnapshotSave, SnapshotSchedule, Template, User, UserHome, UserImageQuota,
-    UserQuota, Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence,
-    VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
+    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, BeanLine, BeanRequest,
+    BeanSettings, Checkpointing, ClusterVersion, Counters, DiskOvercommit, Drain, Drill, Group,
+    GroupQuota, GroupShare, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun,
+    ImageSave, ImageSaveBound, ImageTitle, JoinToken, LastBackup, LineOf, Lineage, Login, Master,
+    Month, Move, Network, Port, Program, PublicPort, Purse, PurseOf, Quota, Rebalance, Receipt,
+    Replacement, Session, Settings, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave,
+    SnapshotSchedule, Tally, Template, User, UserHome, UserImageQuota, UserQuota, Vcluster,
+    VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence, VnodeLoss, VnodeResize,
+    VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
 use crate::quota::Amounts;
@@ -71,6 +73,8 @@ pub struct State {
     /// None until an admin changes it.
     pub usual_quota: Option<Quota>,
     pub account_policy: Option<AccountPolicy>,
+    /// None until an admin says how beans are used.
+    pub bean_settings: Option<BeanSettings>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,
@@ -146,6 +150,14 @@ pub struct State {
     /// What is known of sessions beside their secrets.
     pub logins: RowMap<SecretHash, Login>,
     pub templates: RowMap<Name, Template>,
+    /// What people and groups have to spend.
+    pub purses: RowMap<PurseOf, Purse>,
+    /// What placements of vnodes have used, until their workers have told the last of it.
+    pub tallies: RowMap<(VnodeId, Epoch), Tally>,
+    /// What was spent and given, by month.
+    pub bean_lines: RowMap<(PurseOf, Month, LineOf), BeanLine>,
+    /// The last request of each who asked for beans.
+    pub bean_requests: RowMap<UserId, BeanRequest>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }
@@ -154,6 +166,7 @@ pub struct State {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Lookup {
     accounts: accounts::Lookup,
+    beans: beans::Lookup,
     user_by_name: OrdMap<Name, UserId>,
     group_by_name: OrdMap<Name, GroupId>,
     groups_by_member: OrdSet<(UserId, GroupId)>,

@@ -26,7 +26,8 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Quota(_)
         | Command::SetRole { .. }
         | Command::Account(_)
-        | Command::Template(_) => ClusterVersion(3),
+        | Command::Template(_)
+        | Command::Bean(_) => ClusterVersion(3),
         Command::CreateUser {
             role: Role::Operator,
             ..

@@ -1,6 +1,7 @@
 //! Looks at a frozen state and an entry, and answers with what will happen or with a refusal. Changes nothing.
 
 mod account;
+mod bean;
 mod drain;
 mod drill;
 mod generation;
@@ -243,6 +244,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::SetRole { user, role } => role::set(ground, user, *role),
         Command::Account(command) => account::decide(ground, command),
         Command::Template(command) => template::decide(ground, command),
+        Command::Bean(command) => bean::decide(ground, command),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod autopilot;
 pub mod bandwidth;
+pub mod bean;
 pub mod drain;
 pub mod drill;
 pub mod group;
@@ -37,6 +38,10 @@ pub mod worker;
 pub use account::{Account, AccountPolicy, Application, Login};
 pub use autopilot::Autopilot;
 pub use bandwidth::{Bandwidth, KbitPerS};
+pub use bean::{
+    BeanLine, BeanRequest, BeanSettings, BeanVerdict, Cost, LineOf, MicroBeans, Month, Purse,
+    PurseOf, Rates, Tally, Used,
+};
 pub use drain::{Drain, DrainFailure, DrainStage};
 pub use drill::Drill;
 pub use group::Group;

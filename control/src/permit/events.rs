@@ -42,6 +42,7 @@ pub(super) fn sees(asker: &User, event: &Event) -> bool {
         Event::RoleSet { user, .. } => owns(asker, *user),
         Event::Account(event) => event.is_for(asker),
         Event::Template(event) => event.is_for(asker),
+        Event::Bean(event) => event.is_for(asker),
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::MasterDiverged { .. }
@@ -116,7 +117,11 @@ pub(super) fn without_secrets(mut event: Event) -> Event {
         | Event::DiskOvercommitSet { .. } => {}
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
         Event::Limit(_) => {}
-        Event::Group(_) | Event::Moved(_) | Event::Drain(_) | Event::Schedule(_) => {}
+        Event::Bean(_)
+        | Event::Group(_)
+        | Event::Moved(_)
+        | Event::Drain(_)
+        | Event::Schedule(_) => {}
         Event::Rebalance(_) | Event::Quota(_) | Event::RoleSet { .. } | Event::Template(_) => {}
         Event::Account(event) => event.hide_secrets(),
     }

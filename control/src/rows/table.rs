@@ -65,12 +65,17 @@ pub enum Table {
     Applications = 59,
     Logins = 60,
     AccountPolicy = 61,
+    BeanSettings = 66,
+    Purses = 67,
+    Tallies = 70,
+    BeanLines = 71,
+    BeanRequests = 72,
     Templates = 74,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 67] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -132,6 +137,11 @@ impl Table {
         Self::Applications,
         Self::Logins,
         Self::AccountPolicy,
+        Self::BeanSettings,
+        Self::Purses,
+        Self::Tallies,
+        Self::BeanLines,
+        Self::BeanRequests,
         Self::Templates,
     ];
 

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use docklet_control::account::command::AccountCommand;
 use docklet_control::account::event::AccountEvent;
 use docklet_control::account::refusal::AccountRefusal;
+use docklet_control::bean::command::BeanCommand;
+use docklet_control::bean::event::BeanEvent;
+use docklet_control::bean::refusal::BeanRefusal;
 use docklet_control::command::Command;
 use docklet_control::drain::command::DrainCommand;
 use docklet_control::drain::event::DrainEvent;
@@ -65,6 +68,7 @@ impl Kinds {
             ("quota-commands", count::<QuotaCommand>()),
             ("account-commands", count::<AccountCommand>()),
             ("template-commands", count::<TemplateCommand>()),
+            ("bean-commands", count::<BeanCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -78,6 +82,7 @@ impl Kinds {
             ("quota-events", count::<QuotaEvent>()),
             ("account-events", count::<AccountEvent>()),
             ("template-events", count::<TemplateEvent>()),
+            ("bean-events", count::<BeanEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
@@ -86,6 +91,7 @@ impl Kinds {
             ("rebalance-refusals", count::<RebalanceRefusal>()),
             ("quota-refusals", count::<QuotaRefusal>()),
             ("account-refusals", count::<AccountRefusal>()),
+            ("bean-refusals", count::<BeanRefusal>()),
             ("tables", Table::ALL.len()),
         ];
         Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
@@ -150,6 +156,9 @@ impl Seen {
         if let Command::Template(template) = &entry.command {
             self.one("template-commands", &name(template));
         }
+        if let Command::Bean(bean) = &entry.command {
+            self.one("bean-commands", &name(bean));
+        }
         if let Command::Move(moving) = &entry.command {
             self.one("move-commands", &name(moving));
         }
@@ -187,6 +196,9 @@ impl Seen {
             }
             if let Event::Template(template) = event {
                 self.one("template-events", &name(template));
+            }
+            if let Event::Bean(bean) = event {
+                self.one("bean-events", &name(bean));
             }
             if let Event::Moved(moved) = event {
                 self.one("move-events", &name(moved));

@@ -1,6 +1,7 @@
 //! Strategies for commands: mostly sensible ones by the right actor, and any by anybody with values that hurt.
 
 pub mod account;
+pub mod bean;
 pub mod drill;
 pub mod group;
 pub mod image;
@@ -53,6 +54,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         4 => quota::asked(),
         5 => account::asked(),
         3 => template::asked(),
+        5 => bean::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -131,7 +133,8 @@ pub fn anything() -> BoxedStrategy<Command> {
         rebalance::anything(),
         quota::anything(),
         account::anything(),
-        template::anything()
+        template::anything(),
+        bean::anything()
     ]
     .boxed()
 }

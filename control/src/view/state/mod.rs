@@ -3,6 +3,7 @@
 //! token can slip in.
 
 mod accounts;
+mod bean;
 mod diff;
 mod group;
 mod moves;
@@ -48,6 +49,9 @@ pub enum Noun {
     Moves,
     Drills,
     Receipts,
+    Beans,
+    Charges,
+    Tallies,
 }
 
 impl Noun {
@@ -74,6 +78,9 @@ impl Noun {
             Self::Moves => "moves",
             Self::Drills => "drills",
             Self::Receipts => "receipts",
+            Self::Beans => "beans",
+            Self::Charges => "charges",
+            Self::Tallies => "tallies",
         }
     }
 }
@@ -119,6 +126,7 @@ pub fn show(state: &State, asker: &User) -> StateView {
     shown.groups();
     shown.images();
     shown.templates();
+    shown.beans();
     shown.networks();
     shown.vclusters();
     shown.vnodes();
