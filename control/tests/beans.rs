@@ -13,10 +13,14 @@ use docklet_control::bean::audit::{self, Sums};
 use docklet_control::bean::command::{BeanCommand, RatesChange, SettingsChange};
 use docklet_control::bean::event::{BeanEvent, ChargeId};
 use docklet_control::bean::formula;
+use docklet_control::duties::{self, Soft};
 use docklet_control::event::Event;
-use docklet_control::id::{Epoch, MasterId, SecretHash, UnixMs, UserId, VnodeId, WorkerId};
+use docklet_control::id::{
+    DrillId, Epoch, MasterId, SecretHash, SteadyMs, UnixMs, UserId, VnodeId, WorkerId,
+};
 use docklet_control::model::{
-    ClusterVersion, JoinRole, MicroBeans, Program, PurseOf, Role, Used, WorkerCapacity, WorkerFacts,
+    ClusterVersion, JoinRole, MicroBeans, Program, PurseOf, Role, Used, VnodeWanted,
+    WorkerCapacity, WorkerFacts,
 };
 use docklet_control::report::{Reading, Reported, VnodeReport};
 use docklet_control::{Actor, Applied, Command};
@@ -40,20 +44,15 @@ proptest! {
 
     #[test]
     fn the_sum_of_the_ledger_is_the_balance_at_every_entry(
-        asked in prop::collection::vec((0..4_000_000_u64, step()), 1..60)
+        steps in prop::collection::vec((0..4_000_000_u64, step()), 1..60)
     ) {
         let mut site = Site::begun().map_err(TestCaseError::fail)?;
-        for (later_ms, (mut who, mut command)) in asked {
+        site.place().map_err(TestCaseError::fail)?;
+        for (later_ms, step) in steps {
             site.now = site.now.plus_ms(later_ms);
-            let (state, at) = (&site.log.state, site.log.index.0);
-            hostile::bean::aim(&mut command, state);
-            hostile::snapshot::aim(&mut command, state);
-            hostile::limit::aim(&mut command, state);
-            hostile::moves::aim(&mut command, state);
-            hostile::drill::aim(&mut command, docklet_control::id::DrillId(0));
-            hostile::account::aim(&mut who, &mut command, state, at);
-            site.enter(who, command).map_err(TestCaseError::fail)?;
+            site.take(step).map_err(TestCaseError::fail)?;
         }
+        prop_assert!(site.charged.0 >= 0);
     }
 
     #[test]
@@ -90,12 +89,40 @@ const ADMIN: Actor = Actor::User(UserId(1));
 const ADA: Actor = Actor::User(UserId(2));
 const WORKER: WorkerId = WorkerId(5);
 
-/// Mostly about beans, and what makes vnodes come, go and move.
-fn step() -> BoxedStrategy<(Actor, Command)> {
-    prop_oneof![
-        8 => hostile::bean::asked(),
-        2 => hostile::asked(),
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Somebody asks for something, mostly about beans.
+    Ask(Actor, Command),
+    /// A worker tells of one of the tallies that there are: so much more than is known.
+    Read(usize, Used, bool),
+    /// A worker says that what is to be gone is gone.
+    Report(WorkerId),
+    /// The leader does its duties.
+    Due,
+}
+
+fn step() -> BoxedStrategy<Step> {
+    let asked = prop_oneof![
+        4 => hostile::bean::asked(),
+        3 => hostile::asked(),
         1 => hostile::group::asked(),
+    ];
+    let amount = || prop_oneof![6 => 0..9_000_000_u64, 1 => Just(Used::MOST)];
+    let more = (amount(), amount(), amount()).prop_map(|(run_ms, cpu_ms, port_ms)| Used {
+        run_ms,
+        cpu_ms,
+        port_ms,
+        disk_mib_ms: run_ms.saturating_mul(100),
+        gpu_ms: [("A100".to_owned(), port_ms)].into(),
+        ..Used::default()
+    });
+    let worker = prop::sample::select(vec![5, 6]).prop_map(WorkerId);
+    prop_oneof![
+        4 => asked.prop_map(|(who, command)| Step::Ask(who, command)),
+        5 => (0..8_usize, more, any::<bool>()).prop_map(|(which, more, ended)| Step::Read(which, more, ended)),
+        1 => worker.prop_map(Step::Report),
+        2 => Just(Step::Due),
     ]
     .boxed()
 }
@@ -174,6 +201,67 @@ impl Site {
         site.enter(ADMIN, Command::Bean(BeanCommand::Set(on)))?;
         site.enter(Actor::Duty, Command::Bean(BeanCommand::OpenPurses))?;
         Ok(site)
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), String> {
+        match step {
+            Step::Ask(mut who, mut command) => {
+                let (state, at) = (&self.log.state, self.log.index.0);
+                hostile::bean::aim(&mut command, state);
+                hostile::snapshot::aim(&mut command, state);
+                hostile::limit::aim(&mut command, state);
+                hostile::moves::aim(&mut command, state);
+                hostile::drill::aim(&mut command, DrillId(0));
+                hostile::account::aim(&mut who, &mut command, state, at);
+                self.enter(who, command)
+            }
+            Step::Read(which, more, ended) => {
+                let tallies = &self.log.state.tallies;
+                let Some(tally) = tallies.values().nth(which % tallies.len().max(1)) else {
+                    return Ok(());
+                };
+                let (worker, known) = (tally.worker, tally.used.clone().unwrap_or_default());
+                let reading = Reading {
+                    vnode: tally.vnode,
+                    epoch: tally.epoch,
+                    used: known.plus(&more),
+                    ended,
+                };
+                // Some are told twice in one go.
+                let readings = vec![reading.clone(), reading];
+                let meter = BeanCommand::Meter { worker, readings };
+                self.enter(Actor::Worker(worker), Command::Bean(meter))
+            }
+            Step::Report(worker) => {
+                let on = self.log.state.vnodes_on(worker);
+                let gone = on.filter(|vnode| vnode.wanted == VnodeWanted::Removed);
+                let reports = gone.filter_map(|vnode| {
+                    Some(VnodeReport {
+                        vnode: vnode.id,
+                        epoch: vnode.placement?.epoch,
+                        seen: Reported::Gone,
+                    })
+                });
+                let reports = reports.collect();
+                self.enter(
+                    Actor::Worker(worker),
+                    Command::ReportVnodes { worker, reports },
+                )
+            }
+            Step::Due => self.due(),
+        }
+    }
+
+    fn due(&mut self) -> Result<(), String> {
+        let steady = SteadyMs(self.now.0);
+        let mut soft = Soft::leading(steady);
+        let workers = self.log.state.workers.keys();
+        soft.heard = workers.map(|worker| (*worker, steady)).collect();
+        soft.observe(&self.log.state, steady);
+        for command in duties::due(&self.log.state, &soft, self.now, steady) {
+            self.enter(Actor::Duty, command)?;
+        }
+        Ok(())
     }
 
     /// A vnode of ada's on the worker.
