@@ -100,6 +100,8 @@ enum Step {
     Report(WorkerId),
     /// The leader does its duties.
     Due,
+    /// One master goes on alone.
+    Anew,
 }
 
 fn step() -> BoxedStrategy<Step> {
@@ -123,6 +125,7 @@ fn step() -> BoxedStrategy<Step> {
         5 => (0..8_usize, more, any::<bool>()).prop_map(|(which, more, ended)| Step::Read(which, more, ended)),
         1 => worker.prop_map(Step::Report),
         2 => Just(Step::Due),
+        1 => Just(Step::Anew),
     ]
     .boxed()
 }
@@ -249,7 +252,21 @@ impl Site {
                 )
             }
             Step::Due => self.due(),
+            Step::Anew => self.anew(),
         }
+    }
+
+    /// Nobody's beans are others after it.
+    fn anew(&mut self) -> Result<(), String> {
+        let last = self.log.index;
+        let Some(master) = self.log.state.masters.keys().next().copied() else {
+            return Ok(());
+        };
+        self.log.jump();
+        self.enter(
+            Actor::Door(master),
+            Command::RecoverCluster { master, last },
+        )
     }
 
     fn due(&mut self) -> Result<(), String> {

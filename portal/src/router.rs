@@ -62,6 +62,7 @@ fn page_routes() -> Router<Portal> {
         .route("/login", get(pages::login::show).post(pages::login::submit))
         .route("/logout", post(pages::login::leave))
         .merge(account_pages())
+        .merge(bean_pages())
         .route(
             "/vclusters",
             get(pages::vcluster::list).post(pages::vcluster::form::create),
@@ -257,6 +258,7 @@ fn api_routes() -> Router<Portal> {
         .route("/workers/{name}/history", get(api::meter::worker_history))
         .route("/tokens", post(api::machine::create_token))
         .merge(account_routes())
+        .merge(bean_routes())
         .route("/users/{name}/role", put(api::role::set))
         .route("/quotas", get(api::allowance::list))
         .route(
@@ -389,6 +391,34 @@ fn account_routes() -> Router<Portal> {
         .route("/logins/{number}", delete(api::access::end))
         .route("/access-tokens", post(api::access::create_token))
         .route("/access-tokens/{name}", delete(api::access::revoke_token))
+}
+
+/// Pages of beans.
+fn bean_pages() -> Router<Portal> {
+    Router::new()
+        .route("/beans", get(pages::bean::show))
+        .route("/beans/settings", post(pages::bean::set))
+        .route("/beans/grants", post(pages::bean::grant))
+        .route("/beans/requests", post(pages::bean::request))
+        .route("/beans/requests/{number}", post(pages::bean::decide))
+}
+
+/// Beans.
+fn bean_routes() -> Router<Portal> {
+    Router::new()
+        .route("/beans", get(api::bean::show))
+        .route(
+            "/beans/settings",
+            get(api::bean::settings).put(api::bean::set),
+        )
+        .route("/beans/rates", put(api::bean::set_rates))
+        .route("/beans/statement", get(api::bean::statement))
+        .route("/beans/statement.csv", get(api::bean::csv))
+        .route("/beans/purses", get(api::bean::purses))
+        .route("/beans/grants", post(api::bean::grant))
+        .route("/beans/requests", post(api::bean::request))
+        .route("/beans/requests/{number}/approve", post(api::bean::approve))
+        .route("/beans/requests/{number}/decline", post(api::bean::decline))
 }
 
 /// Bodies that are passed on as they come, of any length.

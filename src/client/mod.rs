@@ -4,6 +4,7 @@ pub mod access;
 pub mod account;
 pub mod amount;
 pub mod backup;
+pub mod beans;
 pub mod connection;
 pub mod context;
 mod doctor;

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod allowance;
 pub(crate) mod backup;
+pub(crate) mod bean;
 pub(crate) mod drain;
 pub(crate) mod drill;
 pub(crate) mod group;

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod amount;
+pub(crate) mod bean;
 pub(crate) mod berth;
 pub(crate) mod drill;
 pub(crate) mod drill_chart;
@@ -61,6 +62,7 @@ impl Page<'_> {
                         (self.link("/images", "Images"))
                         (self.link("/templates", "Templates"))
                         (self.link("/past", "Past"))
+                        @if bean::has_page(asker) { (self.link("/beans", "Beans")) }
                         @if quota::looks_after_others(asker) { (self.link("/quotas", "Quotas")) }
                         @if asker.user.is_admin() { (self.link("/people", "People")) }
                         @if asker.user.operates() {
@@ -73,6 +75,7 @@ impl Page<'_> {
                         span #leader {} "entry " span #entry { (asker.frozen.index) }
                     }
                     div.who {
+                        (bean::head(asker))
                         a.name href="/account" { (asker.user.name) }
                         form method="post" action="/logout" {
                             (csrf(asker))
