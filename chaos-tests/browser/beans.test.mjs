@@ -32,7 +32,8 @@ const password = (name) => readFileSync(`${dir}/${name}-password`, "utf8").trim(
 test("an admin turns beans on, without JavaScript too, and everybody has some", async () => {
   const page = await pages.newPage({ javaScriptEnabled: false });
   await pages.logIn(page);
-  await page.getByRole("link", { name: "Beans" }).click();
+  await page.getByRole("link", { name: "Quotas" }).click();
+  await page.getByRole("link", { name: "how this site uses beans" }).click();
   await page.getByText("This site does not use beans: nothing costs anything.").waitFor();
   await page.getByText("How this site uses beans").click();
   await page.selectOption("#on", "true");
@@ -57,7 +58,7 @@ test("a person sees what theirs were spent on, and asks for more", async () => {
   await until("a charge", () => bob.json("beans", "statement").lines.some(({ cost }) => cost.cpu > 2_000));
   const page = await pages.newPage();
   await pages.logIn(page, "bob", password("bob"));
-  await page.getByRole("link", { name: "Beans", exact: true }).click();
+  await page.locator("header [data-beans]").click();
   const line = page.locator('tr[data-line="lab/host-0"]');
   assert.match(await line.textContent(), /lab\/host-0.*< 0\.01/);
   assert.match(await page.locator("caption").textContent(), /It began with 0 beans/);
@@ -75,7 +76,7 @@ test("a person sees what theirs were spent on, and asks for more", async () => {
 test("a manager of the group decides, once, and the balance is in the head of the page", async () => {
   const page = await pages.newPage({ javaScriptEnabled: false });
   await pages.logIn(page, "ada", password("ada"));
-  await page.getByRole("link", { name: "Beans", exact: true }).click();
+  await page.locator("header [data-beans]").click();
   await page.getByText("bob asks for 500").waitFor();
   await page.getByText("“homework <3>”").waitFor();
   await shoot(page, "beans-manager", { fullPage: true });

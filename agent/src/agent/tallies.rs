@@ -4,6 +4,7 @@ use super::Agent;
 use crate::host::Host;
 use crate::lease::boot_ms;
 use crate::masters::Tell;
+use crate::tally::READINGS_MAX;
 
 impl<H: Host> Agent<H> {
     /// Once an assignment is kept: what is not asked for any more is forgotten.
@@ -20,8 +21,8 @@ impl<H: Host> Agent<H> {
         // Files are written on a thread on which that may take its time.
         let readings = tokio::task::spawn_blocking(move || tallies.readings(boot_ms())).await;
         let readings = readings.unwrap_or_default();
-        if !readings.is_empty() {
-            drop(self.tell.send(Tell::Readings(readings)).await);
+        for readings in readings.chunks(READINGS_MAX) {
+            drop(self.tell.send(Tell::Readings(readings.to_vec())).await);
         }
     }
 }

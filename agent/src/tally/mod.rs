@@ -24,7 +24,7 @@ const WRITE_EVERY_MS: u64 = 5_000;
 /// Looks at what runs until one has begun for certain after an assignment.
 const LOOKS: u64 = 2;
 /// Readings of one message.
-const READINGS_MAX: usize = 500;
+pub(crate) const READINGS_MAX: usize = 500;
 
 /// What was seen of a vnode that runs.
 #[derive(Clone, Debug, Default)]
@@ -53,18 +53,19 @@ struct Inner {
     open: BTreeMap<(VnodeId, Epoch), Tally>,
     /// How often it was looked what runs.
     looks: u64,
+    /// When the masters were told last of all that changed.
+    told_ms: Option<u64>,
 }
 
 struct Tally {
     file: File,
-    /// Whether the file on disk says less.
-    dirty: bool,
+    /// Whether the file says less, or may be lost with the machine's power.
+    unwritten: bool,
+    unsynced: bool,
     written_ms: u64,
     /// Its placement is not this worker's any more since this look; none while it is.
     over_since: Option<u64>,
-    /// When the masters were told last.
-    told_ms: Option<u64>,
-    /// Whether it has changed since.
+    /// Whether it has changed since the masters were told.
     news: bool,
     disk_mib: u64,
     ports: u64,
@@ -167,7 +168,7 @@ impl Tallies {
             if !counted.contains(key) {
                 tally.rest();
             }
-            if tally.dirty && now_ms.saturating_sub(tally.written_ms) >= WRITE_EVERY_MS {
+            if tally.unwritten && now_ms.saturating_sub(tally.written_ms) >= WRITE_EVERY_MS {
                 tally.write(&self.dir, *key, now_ms, false);
             }
         }
@@ -175,10 +176,9 @@ impl Tallies {
 
     /// Everything is to be told anew.
     pub fn tell_anew(&self) {
-        for tally in self.inner().open.values_mut() {
-            tally.told_ms = None;
-            tally.news = true;
-        }
+        let mut inner = self.inner();
+        inner.told_ms = None;
+        inner.open.values_mut().for_each(|tally| tally.news = true);
     }
 
     /// What is to be told now. It is on disk before.
@@ -188,23 +188,17 @@ impl Tallies {
         if every_ms == 0 {
             return Vec::new();
         }
+        let told_ms = inner.told_ms;
+        let due = told_ms.is_none_or(|told| now_ms.saturating_sub(told) >= every_ms);
         let mut readings = Vec::new();
         for (key, tally) in &mut inner.open {
-            if readings.len() >= READINGS_MAX {
-                break;
-            }
             let ended = tally.has_ended(looks);
-            let long_ago = tally
-                .told_ms
-                .is_none_or(|told| now_ms.saturating_sub(told) >= every_ms);
-            let anew = ended && tally.news;
-            if !(long_ago && (tally.news || ended) || anew) {
+            // What has ended is told at once, and again until it is recorded.
+            let wanted = due && (tally.news || ended) || ended && tally.news;
+            let kept = !tally.unwritten && !tally.unsynced;
+            if !wanted || !kept && !tally.write(&self.dir, *key, now_ms, true) {
                 continue;
             }
-            if tally.dirty && !tally.write(&self.dir, *key, now_ms, true) {
-                continue;
-            }
-            tally.told_ms = Some(now_ms);
             tally.news = false;
             readings.push(Reading {
                 vnode: key.0,
@@ -212,6 +206,9 @@ impl Tallies {
                 used: tally.file.used(),
                 ended,
             });
+        }
+        if due {
+            inner.told_ms = Some(now_ms);
         }
         readings
     }
@@ -240,10 +237,10 @@ impl Tally {
     fn of(file: File) -> Self {
         Self {
             file,
-            dirty: true,
+            unwritten: true,
+            unsynced: true,
             written_ms: 0,
             over_since: None,
-            told_ms: None,
             news: true,
             disk_mib: 0,
             ports: 0,
@@ -259,16 +256,19 @@ impl Tally {
             ports: self.ports,
         };
         self.file.count(&seen);
-        self.dirty = true;
-        self.news = true;
+        self.changed();
     }
 
     /// It does not run: what comes next begins anew.
     fn rest(&mut self) {
         if self.file.rest() {
-            self.dirty = true;
-            self.news = true;
+            self.changed();
         }
+    }
+
+    fn changed(&mut self) {
+        self.unwritten = true;
+        self.news = true;
     }
 
     /// Whether nothing more can come.
@@ -282,8 +282,8 @@ impl Tally {
         match file::write(dir, key, &self.file, sync) {
             Ok(()) => {
                 self.written_ms = at;
-                // Without being synced it may be lost with the machine's power.
-                self.dirty = !sync;
+                self.unwritten = false;
+                self.unsynced = !sync;
                 true
             }
             Err(fault) => {

@@ -25,7 +25,8 @@ pub fn due(state: &State, now: UnixMs) -> Vec<Command> {
     open.into_iter().chain(stop).map(Command::Bean).collect()
 }
 
-/// The newest first: what somebody has had running for longest is stopped last.
+/// The newest first: what somebody has had running for longest is stopped last. Jobs, once there are any, are to come before all
+/// vclusters.
 fn to_stop<'s>(
     state: &'s State,
     settings: &BeanSettings,

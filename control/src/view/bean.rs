@@ -49,6 +49,8 @@ pub struct BeanRequestView {
     pub asked_at: UnixMs,
     pub verdict: Option<BeanVerdictView>,
     /// What they have now.
+    pub micro: MicroBeans,
+    /// The same, as people read it.
     pub balance: String,
 }
 
@@ -210,6 +212,7 @@ fn request(state: &State, row: &BeanRequest) -> BeanRequestView {
         at: verdict.at,
         reason: verdict.reason.clone(),
     });
+    let has = crate::bean::balance(state, PurseOf::User(row.user));
     BeanRequestView {
         number: row.number,
         user: called(state, PurseOf::User(row.user)),
@@ -217,7 +220,8 @@ fn request(state: &State, row: &BeanRequest) -> BeanRequestView {
         reason: row.reason.clone(),
         asked_at: row.asked_at,
         verdict,
-        balance: crate::bean::balance(state, PurseOf::User(row.user)).to_string(),
+        micro: has,
+        balance: has.to_string(),
     }
 }
 

@@ -47,17 +47,12 @@ pub(crate) async fn show(asker: Asker, Query(wanted): Query<Wanted>) -> Result<M
     Ok(page.render(body))
 }
 
-/// Whether there is anything to see: where beans are not in use admins may turn them on.
-pub(super) fn has_page(asker: &Asker) -> bool {
-    asker.user.is_admin() || docklet_control::bean::in_use(&asker.frozen.state).is_some()
-}
-
 /// What somebody has, in the head of every page.
 pub(super) fn head(asker: &Asker) -> Markup {
     let balance = bean::balance(&asker.frozen.state, &asker.user);
     html! {
         @if let Some(balance) = balance {
-            a.name href="/beans" data-beans=(balance) { (short(balance)) " beans" }
+            a.name.beans href="/beans" data-beans=(balance) { (short(balance)) " beans" }
         }
     }
 }
@@ -103,7 +98,7 @@ fn in_use(asker: &Asker, view: &BeansView, statement: Option<&StatementView>) ->
 
 fn own(purse: &PurseView) -> Markup {
     html! {
-        dl.facts {
+        dl.figures {
             div { dt { "Beans" } dd data-balance=(purse.balance) { (short(purse.micro)) } }
             div { dt { "Spent in the newest month" } dd { (short(purse.spent_micro)) } }
         }
@@ -195,13 +190,17 @@ fn ran(line: &LineView) -> String {
     let minutes = line.used.run_ms / 60_000;
     match (minutes / 60, minutes % 60) {
         (0, 0) if line.used.run_ms == 0 => String::new(),
+        (0, 0) => format!("{} s", line.used.run_ms / 1_000),
         (0, minutes) => format!("{minutes} min"),
         (hours, minutes) => format!("{hours} h {minutes} min"),
     }
 }
 
-/// To the hundredth: the command line has them to the millionth.
+/// To the hundredth, where that is something: the command line has them to the millionth.
 fn short(beans: MicroBeans) -> String {
+    if beans.0.unsigned_abs() < 10_000 {
+        return beans.to_string();
+    }
     let hundredths = beans.0 / 10_000;
     let sign = if hundredths < 0 { "-" } else { "" };
     let size = hundredths.unsigned_abs();
@@ -225,7 +224,7 @@ fn requests(asker: &Asker, view: &BeansView) -> Markup {
             section.card data-request=(request.number) aria-labelledby={"request-" (request.number)} {
                 h3 id={"request-" (request.number)} { (request.user) " asks for " (request.beans) }
                 p { "“" (request.reason) "”" }
-                p.hint { (instant(request.asked_at)) ", with " (request.balance) " beans left" }
+                p.hint { (instant(request.asked_at)) ", with " (short(request.micro)) " beans left" }
                 form.fields method="post" action={"/beans/requests/" (request.number)} {
                     (csrf(asker))
                     (purse_to_give_of(asker, view, &format!("from-{}", request.number)))
@@ -248,7 +247,7 @@ fn purse_to_give_of(asker: &Asker, view: &BeansView, id: &str) -> Markup {
             label for=(id) { "Of" }
             select id=(id) name="from" {
                 @if asker.user.is_admin() { option value="" { "nowhere" } }
-                @for purse in &view.groups { option value=(purse.name) { "group " (purse.name) ", " (short(purse.micro)) } }
+                @for purse in &view.groups { option value=(purse.name) { "group " (purse.name) } }
             }
         }
     }
@@ -285,7 +284,7 @@ fn give(asker: &Asker, view: &BeansView) -> Markup {
 fn purses(purses: &[PurseView]) -> Markup {
     html! {
         @if purses.is_empty() { p.muted { "There is none yet." } } @else {
-            table {
+            table.statement {
                 thead { tr { th { "Purse" } th { "Beans" } th { "Spent in its newest month" } th { "Stops" } } }
                 tbody {
                     @for purse in purses.iter().take(PURSES_MAX) {
@@ -293,7 +292,7 @@ fn purses(purses: &[PurseView]) -> Markup {
                             td.main data-label="Purse" { @if purse.group { "group " } (purse.name) }
                             td.number data-label="Beans" { (short(purse.micro)) }
                             td.number data-label="Spent in its newest month" { (part(purse.spent_micro)) }
-                            td data-label="Stops" { @if let Some(at) = purse.stops_at { (instant(at)) } }
+                            td.number data-label="Stops" { @if let Some(at) = purse.stops_at { (instant(at)) } }
                         }
                     }
                 }
@@ -456,6 +455,7 @@ mod tests {
         assert_eq!(short(MicroBeans(149_500_000)), "149.5");
         assert_eq!(short(MicroBeans(150_000_000)), "150");
         assert_eq!(short(MicroBeans(-12_345_678)), "-12.34");
+        assert_eq!(short(MicroBeans(-2_957)), "-0.002957");
         assert_eq!(part(MicroBeans(0)), "");
         assert_eq!(part(MicroBeans(9_999)), "< 0.01");
         assert_eq!(part(MicroBeans(1_250_000)), "1.25");

@@ -62,7 +62,6 @@ impl Page<'_> {
                         (self.link("/images", "Images"))
                         (self.link("/templates", "Templates"))
                         (self.link("/past", "Past"))
-                        @if bean::has_page(asker) { (self.link("/beans", "Beans")) }
                         @if quota::looks_after_others(asker) { (self.link("/quotas", "Quotas")) }
                         @if asker.user.is_admin() { (self.link("/people", "People")) }
                         @if asker.user.operates() {
