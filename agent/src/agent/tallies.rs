@@ -2,9 +2,8 @@
 
 use super::Agent;
 use crate::host::Host;
-use crate::lease::boot_ms;
 use crate::masters::Tell;
-use crate::tally::READINGS_MAX;
+use crate::tally::{READINGS_MAX, awake_ms};
 
 impl<H: Host> Agent<H> {
     /// Once an assignment is kept: what is not asked for any more is forgotten.
@@ -19,7 +18,7 @@ impl<H: Host> Agent<H> {
             return;
         };
         // Files are written on a thread on which that may take its time.
-        let readings = tokio::task::spawn_blocking(move || tallies.readings(boot_ms())).await;
+        let readings = tokio::task::spawn_blocking(move || tallies.readings(awake_ms())).await;
         let readings = readings.unwrap_or_default();
         for readings in readings.chunks(READINGS_MAX) {
             drop(self.tell.send(Tell::Readings(readings.to_vec())).await);

@@ -25,8 +25,7 @@ use tokio::sync::watch;
 use crate::config::AgentConfig;
 use crate::fault::AgentFault;
 use crate::gpu::{Gpus, Sight};
-use crate::lease::boot_ms;
-use crate::tally::{Running, Tallies};
+use crate::tally::{Running, Tallies, awake_ms};
 use crate::vnode_dir::{StateDir, container_name};
 use cgroup::{Buffer, Cgroup, Held, Layout};
 use counters::Counters;
@@ -160,7 +159,7 @@ impl Meter {
             self.tallies.as_ref(),
         );
         if let Some(tallies) = &self.tallies {
-            tallies.look(&running, boot_ms());
+            tallies.look(&running, awake_ms());
         }
         self.live.send_replace(Arc::new(live));
     }

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use docklet_control::assignment::{AssignedTally, Assignment};
 use docklet_control::id::{Epoch, VnodeId};
 use docklet_control::report::Reading;
+use nix::time::{ClockId, clock_gettime};
 
 use crate::fault::AgentFault;
 use crate::vnode_dir::{StateDir, make_dir};
@@ -148,7 +149,7 @@ impl Tallies {
         self.inner().newest(vnode).is_some()
     }
 
-    /// Takes what was seen of all vnodes that run, at `now_ms` of the clock that begins with the machine.
+    /// Takes what was seen of all vnodes that run, at `now_ms` of [`awake_ms`].
     pub(crate) fn look(&self, running: &BTreeMap<VnodeId, Running>, now_ms: u64) {
         let mut inner = self.inner();
         inner.looks += 1;
@@ -212,6 +213,13 @@ impl Tallies {
         }
         readings
     }
+}
+
+/// Milliseconds for which this machine has been awake since it began: nothing runs while it sleeps.
+pub(crate) fn awake_ms() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every kernel has this clock");
+    let ms = i128::from(now.tv_sec()) * 1_000 + i128::from(now.tv_nsec()) / 1_000_000;
+    u64::try_from(ms).unwrap_or_default()
 }
 
 impl Inner {

@@ -1,3 +1,5 @@
+//! Tallies through everything that happens to a worker: seconds, restarts, crashes, placements that end.
+
 use super::*;
 
 use docklet_control::assignment::Metering;
