@@ -45,7 +45,13 @@ impl Shown<'_> {
             let name = format!("request of {}", self.person(row.user));
             self.add(Noun::Beans, name, row.user, fields.0);
         }
-        for line in state.bean_lines.values().filter(|line| shown(line.of)) {
+        // Of earlier months statements tell: there may be too many of them.
+        let purses = state.purses.keys().copied().filter(|of| shown(*of));
+        let newest = purses.filter_map(|of| {
+            let last = state.bean_lines_of(of).next_back()?;
+            Some((of, last.month))
+        });
+        for line in newest.flat_map(|(of, month)| state.bean_lines_in(of, month)) {
             let (of, about) = (called(state, line.of), about(line));
             let fields = Building::default()
                 .text("of", &of)
