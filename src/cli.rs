@@ -94,6 +94,8 @@ enum Command {
     /// How much people have and may have
     #[command(subcommand)]
     Quota(client::quota::Command),
+    /// Beans: what vnodes cost, who has how many, and who gets some
+    Beans(client::beans::Beans),
     /// Templates of vclusters: publish one, and make one of it for each member of a group
     #[command(subcommand)]
     Template(client::template::Command),
@@ -208,6 +210,7 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Session(command) => client::access::session(command).await,
         Command::AccessToken(command) => client::access::token(command).await,
         Command::Group(command) => client::group::run(command).await,
+        Command::Beans(beans) => client::beans::run(beans).await,
         Command::Template(command) => client::template::run(command).await,
         Command::Audit(command) => client::audit::run(command).await,
         Command::Trash(command) => client::trash::run(command).await,

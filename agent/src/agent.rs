@@ -8,6 +8,7 @@ mod resizes;
 mod saves;
 mod sight;
 mod snapshots;
+mod tallies;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,8 +33,9 @@ use crate::members::Members;
 use crate::meter::Meter;
 use crate::plan::snapshots::restoring;
 use crate::plan::{Plan, plan, report};
+use crate::tally::Tallies;
 use crate::transfer::Departures;
-use crate::{door, inventory, open_files};
+use crate::{boot, door, inventory, open_files};
 use images::fetching;
 use sight::Sight;
 
@@ -59,7 +61,8 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
     gpus.first().await;
     let (facts, facts_watch) =
         watch::channel(inventory::facts(config.capacity.clone(), &gpus.now()));
-    let meter = Meter::open(&config, gpus.clone());
+    let tallies = Tallies::open(host.state(), boot::id()?)?;
+    let meter = Meter::open(&config, gpus.clone()).counting(tallies.clone());
     let path = host.state().assignment();
     let known = masters::load(&path)?;
     let (images, images_watch) = watch::channel(host.images().list()?);
@@ -92,6 +95,8 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
     .await?;
     let mut agent = Agent::new(host, lease, known, tell, images);
     agent.departures = departures;
+    agent.tallies = Some(tallies);
+    agent.assign_tallies();
     agent.able.find_out();
     let keep = move |assignment: &Assignment| masters::store(&path, assignment);
     tokio::select! {
@@ -125,6 +130,8 @@ struct Agent<H> {
     resizes: resizes::Resizes,
     moves: moves::Moves,
     able: able::Able,
+    /// What vnodes use, for the masters to charge.
+    tallies: Option<Tallies>,
     /// Vnodes that leave, for the data port to give.
     departures: Departures,
     reported: BTreeMap<VnodeId, (Epoch, Reported)>,
@@ -186,6 +193,7 @@ impl<H: Host> Agent<H> {
             resizes: resizes::Resizes::default(),
             moves: moves::Moves::default(),
             able: able::Able::default(),
+            tallies: None,
             departures: Departures::default(),
             reported: BTreeMap::new(),
             turns: Arc::new(Semaphore::new(PARALLEL)),
@@ -213,6 +221,7 @@ impl<H: Host> Agent<H> {
                         self.moves.tell_anew();
                         self.able.tell_anew();
                         self.lease.tell_anew();
+                        self.tallies.iter().for_each(Tallies::tell_anew);
                     }
                     Some(Told::Assignment(assignment)) => {
                         self.sight.forget();
@@ -222,6 +231,7 @@ impl<H: Host> Agent<H> {
                         }
                         self.lease.assign(&assignment);
                         self.wanted = Some(*assignment);
+                        self.assign_tallies();
                     }
                     Some(Told::Lease { sent_ms }) => self.lease.granted(sent_ms).await,
                 },
@@ -276,6 +286,7 @@ impl<H: Host> Agent<H> {
         self.begin_snapshots(&plan, done);
         self.begin_resizes(&plan, done);
         self.report(&wanted, &seen, &plan).await;
+        self.tell_readings().await;
         self.sweep_when_idle(&plan).await;
         if plan.networks.is_empty() && plan.sweep.is_empty() {
             // Acts on networks change what is seen of them.

@@ -45,6 +45,7 @@ pub mod save;
 mod seccomp;
 pub mod snapshot;
 mod surroundings;
+pub mod tally;
 pub mod transfer;
 pub mod vnode_dir;
 

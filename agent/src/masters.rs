@@ -9,7 +9,9 @@ use docklet_control::agent_wire::{FromAgent, ToAgent};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{Digest, LogIndex, WorkerId};
 use docklet_control::model::{VnodeFence, WorkerFacts};
-use docklet_control::report::{MoveReport, ResizeReport, SaveReport, SnapshotReport, VnodeReport};
+use docklet_control::report::{
+    MoveReport, Reading, ResizeReport, SaveReport, SnapshotReport, VnodeReport,
+};
 use docklet_link::dial::Dialled;
 use docklet_link::identity::PeerRole;
 use docklet_link::tls::Expect;
@@ -48,6 +50,8 @@ pub enum Tell {
     Moves(Vec<MoveReport>),
     /// Vnodes that are ended when the lease is.
     Fences(Vec<VnodeFence>),
+    /// What vnodes have used.
+    Readings(Vec<Reading>),
 }
 
 /// What the link tells the loop.
@@ -176,6 +180,9 @@ impl MasterLink {
                     }
                     Some(Tell::Moves(reports)) => {
                         channel.send(&FromAgent::Moves(reports)).await?;
+                    }
+                    Some(Tell::Readings(readings)) => {
+                        channel.send(&FromAgent::Readings(readings)).await?;
                     }
                     Some(Tell::Fences(fences)) => {
                         channel.send(&FromAgent::Fences(fences)).await?;

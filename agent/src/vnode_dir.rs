@@ -19,6 +19,7 @@
 //! STATE/vnode.seccomp           system calls that no vnode may make
 //! STATE/empty/                  covers directories of /proc and /sys in vnodes
 //! STATE/programs/               what CRIU finds: itself, what it runs, its settings
+//! STATE/tallies/                what vnodes used since they were placed here, by `tally/file.rs`
 //! STATE/templates/              empty disks to copy, one for each size
 //! ```
 //!

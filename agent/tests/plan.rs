@@ -90,6 +90,7 @@ fn assigned(vnodes: Vec<AssignedVnode>) -> Assignment {
         departures: Vec::new(),
         fencing: Fencing::default(),
         drill: None,
+        metering: docklet_control::assignment::Metering::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::assignment::Assignment;
 use crate::id::{Digest, DrillId, LogIndex, WorkerId};
 use crate::model::{VnodeFence, WorkerFacts, WorkerFault};
-use crate::report::{MoveReport, ResizeReport, SaveReport, SnapshotReport, VnodeReport};
+use crate::report::{MoveReport, Reading, ResizeReport, SaveReport, SnapshotReport, VnodeReport};
 
 /// From the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub enum FromAgent {
     DrillPulse { drill: DrillId },
     /// What the worker did to itself for a drill.
     DrillDone { drill: DrillId, fault: WorkerFault },
+    /// What vnodes have used since their placements began. Only to masters whose assignment asks for it.
+    Readings(Vec<Reading>),
 }
 
 /// To the agent.

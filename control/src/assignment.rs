@@ -1,5 +1,6 @@
 //! What one worker must make true: a pure function of the state, level-triggered.
 
+mod metering;
 pub mod moves;
 mod snapshots;
 
@@ -23,6 +24,7 @@ use crate::model::{
     PublicPort, SaveSeen, Vnode, VnodeWanted,
 };
 use crate::state::State;
+pub use metering::{AssignedTally, Metering};
 use moves::{AssignedArrival, AssignedDeparture};
 pub use snapshots::{AssignedCopy, AssignedRestore, AssignedSnapshot};
 use snapshots::{assigned_copy, assigned_restore, assigned_snapshots};
@@ -80,6 +82,9 @@ pub struct Assignment {
     /// What it is to do to itself for a drill.
     #[serde(default)]
     pub drill: Option<DrillOrder>,
+    /// What it is to tell of what vnodes use.
+    #[serde(default)]
+    pub metering: Metering,
 }
 
 /// New limits of a vnode: those that the assignment has.
@@ -293,6 +298,7 @@ pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignmen
         departures: moves::departures(state, worker),
         fencing: crate::lost::fencing(state, &vnodes),
         drill: drill::loss::order(state, worker),
+        metering: metering::metering(state, worker),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::command::AccountCommand;
 use crate::amount::{DiskMib, VnodeSize};
 use crate::audit::command::AuditCommand;
+use crate::bean::command::BeanCommand;
 use crate::drain::command::DrainCommand;
 use crate::drill::command::DrillCommand;
 use crate::group::command::GroupCommand;
@@ -301,6 +302,8 @@ pub enum Command {
     Idle(IdleCommand),
     /// About notices, mails and bug reports. Since version 3.
     Notice(NoticeCommand),
+    /// About what vnodes cost. Since version 3.
+    Bean(BeanCommand),
 }
 
 /// What is wanted of a new vcluster.
@@ -414,6 +417,7 @@ impl Command {
             Self::Trash(command) => command.name(),
             Self::Idle(command) => command.name(),
             Self::Notice(command) => command.name(),
+            Self::Bean(command) => command.name(),
         }
     }
 
@@ -421,6 +425,8 @@ impl Command {
     /// that needs none.
     #[must_use]
     pub fn leaves_receipt(&self) -> bool {
-        !matches!(self, Self::Drill(command) if !command.leaves_receipt())
+        let drill = matches!(self, Self::Drill(command) if !command.leaves_receipt());
+        let bean = matches!(self, Self::Bean(command) if !command.leaves_receipt());
+        !drill && !bean
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::account;
+use crate::bean;
 use crate::command::Command;
 use crate::drain;
 use crate::id::{SteadyMs, UnixMs, VnodeId, WorkerId};
@@ -126,6 +127,7 @@ pub fn due(state: &State, soft: &Soft, now: UnixMs, steady: SteadyMs) -> Vec<Com
     commands.extend(trash::due::due(state, now));
     commands.extend(idle::due::due(state, now));
     commands.extend(notice::due::due(state, now));
+    commands.extend(bean::due::due(state, now));
     if soft.looks_at_balance {
         commands.extend(rebalance::due::due(state, now));
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::event::AccountEvent;
 use crate::audit::event::AuditEvent;
+use crate::bean::event::BeanEvent;
 use crate::command::Actor;
 use crate::drain::event::DrainEvent;
 use crate::drill::event::DrillEvent;
@@ -214,6 +215,7 @@ pub enum Event {
     Trash(TrashEvent),
     Idle(IdleEvent),
     Notice(NoticeEvent),
+    Bean(BeanEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

@@ -2,6 +2,7 @@
 //! after each entry.
 
 mod accounts;
+mod beans;
 mod drills;
 mod idles;
 mod images;
@@ -50,6 +51,8 @@ pub fn broken(state: &State) -> Vec<String> {
     trash::rows_are_of_vclusters(state, &mut broken);
     idles::rows_are_of_vnodes(state, &mut broken);
     notices::rows_are_sound(state, &mut broken);
+    beans::balances_are_right(state, &mut broken);
+    beans::rows_are_of_somebody(state, &mut broken);
     quotas::sums_are_right(state, &mut broken);
     quotas::an_admin_remains(state, &mut broken);
     accounts::accounts_are_sound(state, &mut broken);

@@ -14,6 +14,7 @@ pub mod amount;
 pub mod apply;
 pub mod assignment;
 pub mod audit;
+pub mod bean;
 mod calendar;
 pub mod command;
 pub mod decide;

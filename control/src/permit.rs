@@ -1,5 +1,6 @@
 //! Who may ask for what and see what: the one table that every door asks, by way of decide and the views.
 
+mod bean;
 mod events;
 mod notices;
 
@@ -141,6 +142,7 @@ fn needs(command: &Command) -> Needs<'_> {
         Command::Idle(IdleCommand::Report { worker, .. }) => Needs::ThisWorker(*worker),
         Command::Idle(IdleCommand::Stop { .. }) => Needs::Duty,
         Command::Audit(command) => Needs::OwnerOfVnode(command.vnode()),
+        Command::Bean(command) => bean::needs(command),
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::refusal::AccountRefusal;
+use crate::bean::refusal::BeanRefusal;
 use crate::drill::refusal::DrillRefusal;
 use crate::limit::refusal::LimitRefusal;
 use crate::moves::refusal::MoveRefusal;
@@ -168,6 +169,8 @@ pub enum Refusal {
     Account(#[from] AccountRefusal),
     #[error(transparent)]
     Notice(#[from] NoticeRefusal),
+    #[error(transparent)]
+    Bean(#[from] BeanRefusal),
 }
 
 /// Bytes as people read them.
@@ -244,6 +247,7 @@ impl Refusal {
             Self::LastAdmin { .. } => "last_admin",
             Self::Account(refusal) => refusal.code(),
             Self::Notice(refusal) => refusal.code(),
+            Self::Bean(refusal) => refusal.code(),
             Self::ImagesTooLarge { .. } => "images_too_large",
             Self::VersionCurrent { .. } => "version_current",
         }
@@ -294,6 +298,7 @@ impl Refusal {
             Self::LastAdmin { .. } => RefusalClass::Conflict,
             Self::Account(refusal) => refusal.class(),
             Self::Notice(refusal) => refusal.class(),
+            Self::Bean(refusal) => refusal.class(),
         }
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::DiskMib;
 use crate::id::{Digest, Epoch, LogIndex, VnodeId};
-use crate::model::{Copied, VnodeSeen};
+use crate::model::{Copied, Used, VnodeSeen};
 
 /// What became of one vnode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,4 +115,14 @@ pub enum MoveTold {
     NotLive { cause: String },
     /// It cannot be done; said by either worker.
     Failed { cause: String },
+}
+
+/// What a vnode has used since its placement began: not what came since the last time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    pub vnode: VnodeId,
+    pub epoch: Epoch,
+    pub used: Used,
+    /// Nothing more follows: it is placed elsewhere, or gone.
+    pub ended: bool,
 }

@@ -15,11 +15,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::id::{
-    BugId, Digest, DrillId, GroupId, LogIndex, MailId, MasterId, NetworkId, NoticeId, SecretHash,
-    UserId, VclusterId, VnodeId, WorkerId,
+    BugId, Digest, DrillId, Epoch, GroupId, LogIndex, MailId, MasterId, NetworkId, NoticeId,
+    SecretHash, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::model::setting::SettingName;
-use crate::model::{Counters, PublicPort};
+use crate::model::{Counters, LineOf, Month, PublicPort, PurseOf};
 use crate::name::Name;
 use crate::row_map::RowMap;
 use crate::state::State;

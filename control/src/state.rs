@@ -3,6 +3,7 @@
 //! keep the look-up tables in step.
 
 mod accounts;
+mod beans;
 mod drains;
 mod groups;
 mod idles;
@@ -27,8 +28,8 @@ use std::ops::{Bound, RangeBounds};
 use imbl::{OrdMap, OrdSet};
 
 use crate::id::{
-    BugId, Digest, DrillId, GroupId, LogIndex, MailId, MasterId, NetworkId, NoticeId, RequestId,
-    SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
+    BugId, Digest, DrillId, Epoch, GroupId, LogIndex, MailId, MasterId, NetworkId, NoticeId,
+    RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::image::copies;
 use crate::model::audit::AuditHead;
@@ -36,15 +37,7 @@ use crate::model::idle::VnodeIdle;
 use crate::model::setting::{SettingHistory, SettingName};
 use crate::model::trash::{Rest, TrashPolicy, Trashed};
 use crate::model::{
-    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, Bug, Checkpointing,
-    ClusterVersion, Counters, DiskOvercommit, Drain, Drill, Group, GroupQuota, GroupShare,
-    HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound,
-    ImageTitle, JoinToken, LastBackup, Lineage, Login, Mail, MailServer, Master, Move, Network,
-    Notice, Port, Program, PublicPort, Quota, Reader, Rebalance, Receipt, Replacement, Session,
-    Settings, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, Template,
-    User, UserHome, UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules,
-    VclusterWishes, Vnode, VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker,
-    WorkerLoss, WorkerTraits,
+    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, BeanLine, BeanRequest, BeanSettings, Bug, Checkpointing, ClusterVersion, Counters, DiskOvercommit, Drain, Drill, Group, GroupQuota, GroupShare, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound, ImageTitle, JoinToken, LastBackup, LineOf, Lineage, Login, Mail, MailServer, Master, Month, Move, Network, Notice, Port, Program, PublicPort, Purse, PurseOf, Quota, Reader, Rebalance, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, Tally, Template, User, UserHome, UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
 use crate::quota::Amounts;
@@ -84,6 +77,8 @@ pub struct State {
     pub audit_head: Option<AuditHead>,
     /// None until an admin changes it.
     pub trash_policy: Option<TrashPolicy>,
+    /// None until an admin says how beans are used.
+    pub bean_settings: Option<BeanSettings>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,
@@ -174,6 +169,14 @@ pub struct State {
     pub bugs: RowMap<BugId, Bug>,
     /// None while no mails are sent.
     pub mail_server: Option<MailServer>,
+    /// What people and groups have to spend.
+    pub purses: RowMap<PurseOf, Purse>,
+    /// What placements of vnodes have used, until their workers have told the last of it.
+    pub tallies: RowMap<(VnodeId, Epoch), Tally>,
+    /// What was spent and given, by month.
+    pub bean_lines: RowMap<(PurseOf, Month, LineOf), BeanLine>,
+    /// The last request of each who asked for beans.
+    pub bean_requests: RowMap<UserId, BeanRequest>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }
@@ -183,6 +186,7 @@ pub struct State {
 struct Lookup {
     accounts: accounts::Lookup,
     notices: notices::Lookup,
+    beans: beans::Lookup,
     user_by_name: OrdMap<Name, UserId>,
     group_by_name: OrdMap<Name, GroupId>,
     groups_by_member: OrdSet<(UserId, GroupId)>,

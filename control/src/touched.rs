@@ -1,6 +1,7 @@
 //! Whom a change concerns: which workers may have another assignment now, and whose part of the state is another. So
 //! that a master wakes those who follow it and nobody else. It may name too many, never too few.
 
+mod beans;
 mod moves;
 mod notices;
 mod people;
@@ -80,6 +81,7 @@ pub fn touched(before: &State, after: &State) -> Touched {
     tracing.losses();
     tracing.quotas();
     tracing.notices();
+    tracing.beans();
     tracing.neighbours();
     tracing.touched
 }

@@ -31,7 +31,8 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Setting(_)
         | Command::Trash(_)
         | Command::Idle(_)
-        | Command::Notice(_) => ClusterVersion(3),
+        | Command::Notice(_)
+        | Command::Bean(_) => ClusterVersion(3),
         Command::CreateUser {
             role: Role::Operator,
             ..

@@ -5,6 +5,7 @@
 mod notices;
 
 use docklet_control::amount::{DiskMib, VnodeSize};
+use docklet_control::bean::command::{BeanCommand, Receiver, SettingsChange};
 use docklet_control::command::InitCluster;
 use docklet_control::group::command::GroupCommand;
 use docklet_control::id::{
@@ -360,7 +361,20 @@ fn of_image(image: &str) -> Vec<Command> {
 fn of_group(group: &str) -> Vec<Command> {
     let (group, users) = (|| group.to_owned(), || vec!["bob".to_owned()]);
     let change = [(QuotaItem::Vnodes, Some(Bound::AtMost(1)))].into();
+    let give = BeanCommand::Grant {
+        to: Receiver::User("bob".to_owned()),
+        beans: 1,
+        reason: String::new(),
+        from: Some(group()),
+    };
+    let approve = BeanCommand::Approve {
+        request: LogIndex(1),
+        from: Some(group()),
+        reason: String::new(),
+    };
     vec![
+        Command::Bean(give),
+        Command::Bean(approve),
         Command::Group(GroupCommand::Add {
             group: group(),
             users: users(),
@@ -381,6 +395,11 @@ fn of_group(group: &str) -> Vec<Command> {
             change,
         }),
     ]
+}
+
+fn of_request(number: u64) -> Vec<Command> {
+    let (request, reason) = (LogIndex(number), String::new());
+    vec![Command::Bean(BeanCommand::Decline { request, reason })]
 }
 
 /// One thing that is there and one that is not, with all that is asked of them.
@@ -439,6 +458,27 @@ fn what_is_forbidden_and_what_is_absent_look_alike() {
         );
     }
     alike(&site, BOB, ("\"1\"", moves_of(1)), ("\"77\"", moves_of(77)));
+}
+
+#[test]
+fn so_does_a_request_for_beans() {
+    let mut site = Site::begun();
+    let on = SettingsChange {
+        on: Some(true),
+        ..SettingsChange::default()
+    };
+    site.done(ADMIN, Command::Bean(BeanCommand::Set(on)));
+    let (beans, reason) = (100, "for a course".to_owned());
+    site.done(ADA, Command::Bean(BeanCommand::Request { beans, reason }));
+    let number = site.index;
+    for actor in [BOB, OPERATOR] {
+        alike(
+            &site,
+            actor,
+            (&format!("\"{number}\""), of_request(number)),
+            ("\"777\"", of_request(777)),
+        );
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod hostile;
 mod rank;
 
 use check::Log;
+use docklet_control::bean::command::{BeanCommand, Receiver, SettingsChange};
 use docklet_control::command::InitCluster;
 use docklet_control::duties::{self, Soft};
 use docklet_control::group::command::GroupCommand;
@@ -190,6 +191,19 @@ impl Model {
             let give = QuotaCommand::SetOfGroup { group, change };
             self.enter(admin, None, Command::Quota(give))?;
         }
+        let change = SettingsChange {
+            on: Some(true),
+            ..SettingsChange::default()
+        };
+        self.enter(admin, None, Command::Bean(BeanCommand::Set(change)))?;
+        let give = BeanCommand::Grant {
+            to: Receiver::Group("course".to_owned()),
+            beans: 5_000,
+            reason: String::new(),
+            from: None,
+        };
+        self.enter(admin, None, Command::Bean(give))?;
+        self.enter(Actor::Duty, None, Command::Bean(BeanCommand::OpenPurses))?;
         let (group, users) = ("course".to_owned(), vec!["bob".to_owned()]);
         let add = GroupCommand::Add { group, users };
         self.enter(Actor::User(UserId(2)), None, Command::Group(add))
@@ -253,6 +267,7 @@ impl Model {
         hostile::trash::aim(command, &self.log.state);
         hostile::idle::aim(command, &self.log.state);
         hostile::notice::aim(command, &self.log.state);
+        hostile::bean::aim(command, &self.log.state);
     }
 
     fn due(&mut self) -> Result<(), String> {

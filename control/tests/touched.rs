@@ -3,6 +3,8 @@
 //!
 //! The seed is fixed, so that a run repeats. `PROPTEST_CASES` (256 if not given) and `PROPTEST_RNG_SEED` widen the search.
 
+#[path = "touched/bean.rs"]
+mod bean;
 #[path = "touched/limit.rs"]
 mod limit;
 #[path = "touched/moves.rs"]
@@ -175,6 +177,7 @@ enum Happening {
     Limit(limit::Happening),
     Move(moves::Happening),
     Quota(quota::Happening),
+    Bean(bean::Happening),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -220,6 +223,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         8 => limit::happening(vcluster(), vnode()).prop_map(Happening::Limit),
         8 => moves::happening(vnode(), worker()).prop_map(Happening::Move),
         8 => quota::happening().prop_map(Happening::Quota),
+        6 => bean::happening().prop_map(Happening::Bean),
     ]
 }
 
@@ -351,6 +355,7 @@ fn event(state: &State, happening: Happening) -> Option<Event> {
         Happening::Limit(happening) => limit::event(state, happening)?,
         Happening::Move(happening) => moves::event(state, happening)?,
         Happening::Quota(happening) => quota::event(happening),
+        Happening::Bean(happening) => bean::event(state, happening)?,
         Happening::Forgotten(image) => Event::Image(ImageEvent::Forgotten {
             digest: digest(image),
         }),

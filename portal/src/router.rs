@@ -63,6 +63,7 @@ fn page_routes() -> Router<Portal> {
         .route("/logout", post(pages::login::leave))
         .merge(account_pages())
         .merge(notice_pages())
+        .merge(bean_pages())
         .route(
             "/vclusters",
             get(pages::vcluster::list).post(pages::vcluster::form::create),
@@ -264,6 +265,7 @@ fn api_routes() -> Router<Portal> {
         .route("/tokens", post(api::machine::create_token))
         .merge(account_routes())
         .merge(notice_routes())
+        .merge(bean_routes())
         .route("/users/{name}/role", put(api::role::set))
         .route("/quotas", get(api::allowance::list))
         .route(
@@ -454,6 +456,34 @@ fn notice_pages() -> Router<Portal> {
         .route("/mail", get(pages::mail::show))
         .route("/mail/test", post(pages::mail::test))
         .route("/mail/{id}/resend", post(pages::mail::resend))
+}
+
+/// Pages of beans.
+fn bean_pages() -> Router<Portal> {
+    Router::new()
+        .route("/beans", get(pages::bean::show))
+        .route("/beans/settings", post(pages::bean::set))
+        .route("/beans/grants", post(pages::bean::grant))
+        .route("/beans/requests", post(pages::bean::request))
+        .route("/beans/requests/{number}", post(pages::bean::decide))
+}
+
+/// Beans.
+fn bean_routes() -> Router<Portal> {
+    Router::new()
+        .route("/beans", get(api::bean::show))
+        .route(
+            "/beans/settings",
+            get(api::bean::settings).put(api::bean::set),
+        )
+        .route("/beans/rates", put(api::bean::set_rates))
+        .route("/beans/statement", get(api::bean::statement))
+        .route("/beans/statement.csv", get(api::bean::csv))
+        .route("/beans/purses", get(api::bean::purses))
+        .route("/beans/grants", post(api::bean::grant))
+        .route("/beans/requests", post(api::bean::request))
+        .route("/beans/requests/{number}/approve", post(api::bean::approve))
+        .route("/beans/requests/{number}/decline", post(api::bean::decline))
 }
 
 /// Bodies that are passed on as they come, of any length.

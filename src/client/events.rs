@@ -171,7 +171,7 @@ fn end(kind: &str, last: &Remark) -> anyhow::Result<Next> {
 }
 
 /// Takes the next whole event off the buffer: its kind and its data.
-fn next_event(buffer: &mut Vec<u8>) -> Option<(String, String)> {
+pub(super) fn next_event(buffer: &mut Vec<u8>) -> Option<(String, String)> {
     loop {
         let end = buffer.windows(2).position(|pair| pair == b"\n\n")?;
         let event: Vec<u8> = buffer.drain(..end + 2).collect();

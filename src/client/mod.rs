@@ -6,6 +6,7 @@ pub mod amount;
 pub mod audit;
 pub mod backup;
 pub mod bug;
+pub mod beans;
 pub mod connection;
 pub mod context;
 mod doctor;

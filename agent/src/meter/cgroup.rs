@@ -1,7 +1,7 @@
 //! The cgroups of one container, with the files that are read each second held open: reading one is one system call.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::counters::Counters;
@@ -106,6 +106,8 @@ impl Layout {
 /// The open files of one container.
 pub struct Cgroup {
     unified: bool,
+    /// The kernel gives each cgroup another.
+    number: u64,
     cpu: Held,
     /// Version 1 tells elsewhere how long the limit held something back.
     throttled: Held,
@@ -129,9 +131,12 @@ impl Cgroup {
         let stall = ["cpu", "memory", "io"]
             .map(|kind| Held::open(&pressure.join(format!("{kind}.pressure"))));
         let nothing = || Held(None);
+        let number = std::fs::metadata(layout.dir("memory", &cgroup));
+        let number = number.map_or(0, |dir| dir.ino());
         let opened = if layout.unified {
             Self {
                 unified: true,
+                number,
                 cpu: held("", "cpu.stat"),
                 throttled: nothing(),
                 memory: held("", "memory.current"),
@@ -144,6 +149,7 @@ impl Cgroup {
         } else {
             Self {
                 unified: false,
+                number,
                 cpu: held("cpuacct", "cpuacct.usage"),
                 throttled: held("cpu", "cpu.stat"),
                 memory: held("memory", "memory.usage_in_bytes"),
@@ -156,6 +162,12 @@ impl Cgroup {
         };
         let gone = opened.cpu.is_missing() && opened.memory.is_missing();
         (!gone).then_some(opened)
+    }
+
+    /// Tells it from that of another run.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Reads all of it; none if the cgroup is gone.

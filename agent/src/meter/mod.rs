@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use crate::config::AgentConfig;
 use crate::fault::AgentFault;
 use crate::gpu::{Gpus, Sight};
+use crate::tally::{Running, Tallies, awake_ms};
 use crate::vnode_dir::{StateDir, container_name};
 use cgroup::{Buffer, Cgroup, Held, Layout};
 use counters::Counters;
@@ -41,6 +42,7 @@ pub struct Meter {
     inner: Arc<Mutex<Inner>>,
     layers: Arc<Layers>,
     gpus: Gpus,
+    tallies: Option<Tallies>,
     state: StateDir,
     live: watch::Sender<Arc<Live>>,
 }
@@ -77,6 +79,13 @@ impl Meter {
         Self::of(config, gpus, Path::new("/sys/fs/cgroup"))
     }
 
+    /// Adds what vnodes use to these tallies.
+    #[must_use]
+    pub fn counting(mut self, tallies: Tallies) -> Self {
+        self.tallies = Some(tallies);
+        self
+    }
+
     fn of(config: &AgentConfig, gpus: Gpus, cgroups: &Path) -> Self {
         let state = StateDir(config.state_dir.clone());
         let inner = Inner {
@@ -93,6 +102,7 @@ impl Meter {
             inner: Arc::new(Mutex::new(inner)),
             layers: Arc::default(),
             gpus,
+            tallies: None,
             state,
             live: watch::Sender::new(Arc::default()),
         }
@@ -141,7 +151,16 @@ impl Meter {
         inner
             .vnodes
             .retain(|id, _| vnodes.binary_search(id).is_ok());
-        let live = inner.look(&vnodes, &self.state, &self.layers, &self.gpus.now());
+        let (live, running) = inner.look(
+            &vnodes,
+            &self.state,
+            &self.layers,
+            &self.gpus.now(),
+            self.tallies.as_ref(),
+        );
+        if let Some(tallies) = &self.tallies {
+            tallies.look(&running, awake_ms());
+        }
         self.live.send_replace(Arc::new(live));
     }
 
@@ -198,7 +217,8 @@ impl Inner {
         state: &StateDir,
         layers: &Layers,
         gpus: &Sight,
-    ) -> Live {
+        tallies: Option<&Tallies>,
+    ) -> (Live, BTreeMap<VnodeId, Running>) {
         let at = now();
         let elapsed_s = self.looked_at.elapsed().as_secs_f64();
         self.looked_at = Instant::now();
@@ -216,6 +236,7 @@ impl Inner {
             gpus: gpus.cards.iter().map(gpu::now).collect(),
             gpu_problem: gpus.problem.clone(),
         };
+        let mut running = BTreeMap::new();
         for id in vnodes {
             let vnode = self.vnodes.entry(*id).or_insert_with(|| Vnode {
                 watched: Watched::open(&state.meter(*id)),
@@ -227,6 +248,11 @@ impl Inner {
             counters.gpu = gpu::used_by(*id, &vnode.gpus, &mut live.gpus);
             counters.network = devices.get(id).copied();
             counters.disk_bytes = layers.bytes(*id, &state.vnode(*id));
+            if tallies.is_some_and(|tallies| tallies.counts(*id))
+                && let Some(seen) = vnode.running(&counters, gpus)
+            {
+                running.insert(*id, seen);
+            }
             let usage = vnode.watched.record(counters, elapsed_s, at);
             live.vnodes.push((*id, usage));
         }
@@ -234,7 +260,7 @@ impl Inner {
         counters.network = own;
         counters.gpu = gpu::sum(&live.gpus);
         live.worker = self.worker.record(counters, elapsed_s, at);
-        live
+        (live, running)
     }
 }
 
@@ -264,6 +290,23 @@ impl Vnode {
             processes: Some(0),
             ..Counters::default()
         }
+    }
+}
+
+impl Vnode {
+    /// What is charged of it; none while it does not run.
+    fn running(&self, counters: &Counters, gpus: &Sight) -> Option<Running> {
+        let cgroup = self.cgroup.as_ref()?;
+        let network = counters.network.unwrap_or_default();
+        let held = gpus.cards.iter();
+        let held = held.filter(|card| self.gpus.contains(&card.gpu.uuid));
+        Some(Running {
+            cgroup: cgroup.number(),
+            cpu_us: counters.cpu_us.unwrap_or(0),
+            memory_bytes: counters.memory_bytes.unwrap_or(0),
+            network_bytes: network.received_bytes.saturating_add(network.sent_bytes),
+            gpus: held.map(|card| card.gpu.model.clone()).collect(),
+        })
     }
 }
 

@@ -176,6 +176,7 @@ impl Worker {
             departures: Vec::new(),
             fencing: Fencing::default(),
             drill: None,
+            metering: docklet_control::assignment::Metering::default(),
         }
     }
 

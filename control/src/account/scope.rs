@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::account::command::AccountCommand;
 use crate::account::refusal::AccountRefusal;
+use crate::bean::command::BeanCommand;
 use crate::command::{Actor, Command};
 use crate::drill::command::DrillCommand;
 use crate::id::{LogIndex, SecretHash, UnixMs, UserId};
@@ -90,6 +91,21 @@ pub fn takes(command: &Command) -> Takes {
         Command::Move(command) => of_moves(command),
         Command::Account(command) => of_accounts(command),
         Command::Notice(command) => of_notices(command),
+        Command::Bean(command) => of_beans(command),
+    }
+}
+
+fn of_beans(command: &BeanCommand) -> Takes {
+    match command {
+        BeanCommand::Set(_)
+        | BeanCommand::SetRates(_)
+        | BeanCommand::Grant { .. }
+        | BeanCommand::Approve { .. }
+        | BeanCommand::Decline { .. } => Takes::Scope(Scope::Admin),
+        BeanCommand::Request { .. } => Takes::Scope(Scope::Vclusters),
+        BeanCommand::Meter { .. } | BeanCommand::OpenPurses | BeanCommand::Stop { .. } => {
+            Takes::Machine
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::event::AuditEvent;
 use super::record::{named, user_name};
 use crate::account::event::AccountEvent;
+use crate::bean::event::BeanEvent;
 use crate::drain::event::DrainEvent;
 use crate::drill::event::DrillEvent;
 use crate::event::{Event, VclusterRef, VnodeRef};
@@ -13,7 +14,7 @@ use crate::id::{DrillId, MasterId, UserId, VclusterId, VnodeId, WorkerId};
 use crate::idle::event::IdleEvent;
 use crate::image::event::ImageEvent;
 use crate::limit::event::LimitEvent;
-use crate::model::{Vcluster, Vnode};
+use crate::model::{PurseOf, Vcluster, Vnode};
 use crate::moves::event::MoveEvent;
 use crate::name::Name;
 use crate::notice::event::NoticeEvent;
@@ -140,6 +141,7 @@ impl<'s> About<'s> {
                 self.thing("template", &template.name);
             }
             Event::Notice(event) => self.notice(event),
+            Event::Bean(event) => self.beans(event),
             Event::Idle(IdleEvent::Rested { about, .. } | IdleEvent::Woke { about }) => {
                 self.vnode(*about);
             }
@@ -283,6 +285,43 @@ impl<'s> About<'s> {
             }
             QuotaEvent::ShareSet { set, .. } => self.user(set.user),
         }
+    }
+
+    fn beans(&mut self, event: &BeanEvent) {
+        match event {
+            BeanEvent::Set { .. } => self.thing("setting", "beans"),
+            BeanEvent::Opened { of, .. }
+            | BeanEvent::Closed { of, .. }
+            | BeanEvent::RanLow { of, .. } => self.purse(*of),
+            BeanEvent::Charged { charge } => self.purse(PurseOf::User(charge.about.owner)),
+            BeanEvent::Granted { grant, .. } => {
+                self.purse(grant.to);
+                if let Some(from) = grant.from {
+                    self.purse(from);
+                }
+            }
+            BeanEvent::Requested { request, .. } | BeanEvent::Decided { request, .. } => {
+                self.purse(PurseOf::User(request.user));
+            }
+            BeanEvent::TallyBegun { about, .. }
+            | BeanEvent::TallyBehind { about }
+            | BeanEvent::TallyEnded { about } => self.saved(about.vnode, about.owner),
+            BeanEvent::Stopped { about, .. } => self.vcluster(*about),
+        }
+    }
+
+    fn purse(&mut self, of: PurseOf) {
+        let name = match of {
+            PurseOf::User(user) => {
+                self.owners.insert(user);
+                self.name_of(user)
+            }
+            PurseOf::Group(group) => {
+                let row = self.state.groups.get(&group);
+                format!("group {}", named(row.map(|row| &row.name), group))
+            }
+        };
+        self.thing("purse", name);
     }
 
     /// Whoever is told something is not touched by it.

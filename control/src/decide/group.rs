@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 
 use imbl::OrdSet;
 
-use super::{Decision, Ground, image, in_range, notice, plain_text, template};
+use super::{Decision, Ground, bean, image, in_range, notice, plain_text, template};
 use crate::event::Event;
 use crate::evolve::evolve;
 use crate::group::command::GroupCommand;
 use crate::group::event::GroupEvent;
 use crate::id::{GroupId, UserId};
-use crate::model::{Group, QuotaItem};
+use crate::model::{Group, PurseOf, QuotaItem};
 use crate::name::Name;
 use crate::permit;
 use crate::quota;
@@ -167,6 +167,7 @@ fn delete(ground: Ground<'_>, text: &str) -> Result<Decision, Refusal> {
     let mut events = image::without_group(ground, group.id);
     events.extend(template::without_group(ground, group.id));
     events.extend(notice::without_group(ground, group.id));
+    events.extend(bean::closed(ground, PurseOf::Group(group.id)));
     events.push(Event::Group(GroupEvent::Dissolved {
         group: group.clone(),
     }));

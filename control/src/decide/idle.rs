@@ -9,7 +9,7 @@ use crate::idle::command::{IdleCommand, IdleReport};
 use crate::idle::event::IdleEvent;
 use crate::idle::{due, limit_ms};
 use crate::model::idle::VnodeIdle;
-use crate::model::{VclusterWanted, Vnode, VnodeWanted};
+use crate::model::{Vnode, VnodeWanted};
 use crate::notice::news;
 
 pub(super) fn decide(ground: Ground<'_>, command: &IdleCommand) -> Decision {
@@ -65,8 +65,7 @@ fn stop(ground: Ground<'_>, vclusters: &[VclusterId]) -> Decision {
         let about = VclusterRef::from(row);
         events.push(Event::Idle(IdleEvent::Stopped { about, minutes }));
         news::stopped_idle(&mut telling, row, minutes);
-        let (wanted, vnodes) = (VclusterWanted::Stopped, VnodeWanted::Stopped);
-        events.extend(vcluster::want(ground, row, wanted, vnodes));
+        events.extend(vcluster::stopped(ground, row));
     }
     events.extend(telling.done());
     Decision::quiet(events)

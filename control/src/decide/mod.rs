@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod bean;
 mod drain;
 mod drill;
 mod generation;
@@ -253,6 +254,7 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Trash(command) => trash::decide(ground, command),
         Command::Idle(command) => Ok(idle::decide(ground, command)),
         Command::Notice(command) => notice::decide(ground, command),
+        Command::Bean(command) => bean::decide(ground, command),
     }
 }
 

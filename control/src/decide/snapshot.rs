@@ -8,6 +8,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use super::{Decision, Ground, image, in_range, moves};
+use crate::bean;
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::id::{UnixMs, VclusterId, VnodeId};
 use crate::model::receipt::Subject;
@@ -256,6 +257,7 @@ fn restore(ground: Ground<'_>, of: SnapshotOf, name: &str) -> Result<Decision, R
 fn restore_one(ground: Ground<'_>, vnode: &Vnode, name: &Name) -> Result<Vec<Event>, Refusal> {
     let state = ground.state;
     moves::refuse_moving(state, vnode)?;
+    bean::check(state, vnode.owner)?;
     let snapshot = named(state, vnode, name)
         .ok_or_else(|| Refusal::not_found("snapshot", called(vnode, name)))?;
     let wanted = state.snapshot_restores.get(&vnode.id);

@@ -65,12 +65,7 @@ fn into_trash(ground: Ground<'_>, row: &Vcluster, until: UnixMs, why: TrashWhy) 
         events.extend(moves::removed(state, vnode));
     }
     let ran = row.wanted == VclusterWanted::Running;
-    events.extend(vcluster::want(
-        ground,
-        row,
-        VclusterWanted::Stopped,
-        VnodeWanted::Stopped,
-    ));
+    events.extend(vcluster::stopped(ground, row));
     let trashed = Trashed {
         vcluster: row.id,
         owner: row.owner,

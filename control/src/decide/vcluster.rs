@@ -7,6 +7,7 @@ use ipnetwork::Ipv4Network;
 
 use super::{Decision, Ground, in_range, limit, moves, port, schedule, snapshot, wishes};
 use crate::amount::VnodeSize;
+use crate::bean;
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::id::{Digest, NetworkId, UserId, VclusterId, VnodeId};
 use crate::image::{catalog, copies};
@@ -306,6 +307,7 @@ fn new_vnode(
 
 pub(super) fn start(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refusal> {
     let vcluster = changeable(ground, id)?;
+    bean::check(ground.state, vcluster.owner)?;
     let events = want(
         ground,
         vcluster,
@@ -317,13 +319,14 @@ pub(super) fn start(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refu
 
 pub(super) fn stop(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refusal> {
     let vcluster = changeable(ground, id)?;
-    let events = want(
-        ground,
-        vcluster,
-        VclusterWanted::Stopped,
-        VnodeWanted::Stopped,
-    );
+    let events = stopped(ground, vcluster);
     Ok(Decision::new(Subject::Vcluster(id), events))
+}
+
+/// What stops it, whoever asks.
+pub(super) fn stopped(ground: Ground<'_>, vcluster: &Vcluster) -> Vec<Event> {
+    let (all, each) = (VclusterWanted::Stopped, VnodeWanted::Stopped);
+    want(ground, vcluster, all, each)
 }
 
 /// The vcluster, unless it is on its way out.

@@ -100,6 +100,7 @@ fn left(state: &mut State, user: UserId) {
     state.remove_user_quota(&user);
     state.remove_user_home(&user);
     state.remove_account(&user);
+    super::bean::user_left(state, user);
     state.remove_user(&user);
 }
 

@@ -14,6 +14,7 @@ pub(super) fn evolve(state: &mut State, event: GroupEvent) {
         GroupEvent::Dissolved { group } => {
             state.remove_group(&group.id);
             state.remove_group_quota(&group.id);
+            super::bean::group_dissolved(state, group.id);
             forget_shares(state, group.id, |_| true);
         }
     }

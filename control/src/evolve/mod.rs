@@ -2,6 +2,7 @@
 //! An event about something that is not there changes nothing, so that no log can stop a master.
 
 mod account;
+mod bean;
 mod drain;
 mod drill;
 mod group;
@@ -135,6 +136,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::Quota(event) => quota::evolve(&mut state, event),
         Event::Template(event) => template::evolve(&mut state, event),
         Event::Notice(event) => notice::evolve(&mut state, event),
+        Event::Bean(event) => bean::evolve(&mut state, at, event),
         Event::RoleSet { user, role } => person::role_set(&mut state, user, role),
         Event::Account(event) => account::evolve(&mut state, event),
         Event::Trash(event) => trash::evolve(&mut state, at, event),

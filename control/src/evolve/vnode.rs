@@ -1,5 +1,6 @@
 //! Vnodes and their addresses.
 
+use super::bean;
 use crate::id::{UnixMs, VnodeId};
 use crate::model::{Placement, Vnode, VnodeSeen};
 use crate::state::State;
@@ -32,6 +33,7 @@ pub(super) fn placed(state: &mut State, at: UnixMs, id: VnodeId, placement: Plac
         vnode.seen = VnodeSeen::Pending;
         vnode.seen_at = at;
     });
+    bean::placed(state, id, placement);
 }
 
 pub(super) fn seen(state: &mut State, at: UnixMs, id: VnodeId, seen: VnodeSeen) {

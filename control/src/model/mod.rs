@@ -5,6 +5,7 @@ pub mod audit;
 pub mod autopilot;
 pub mod bandwidth;
 pub mod bug;
+pub mod bean;
 pub mod drain;
 pub mod drill;
 pub mod group;
@@ -45,6 +46,10 @@ pub use account::{Account, AccountPolicy, Application, Login};
 pub use autopilot::Autopilot;
 pub use bandwidth::{Bandwidth, KbitPerS};
 pub use bug::Bug;
+pub use bean::{
+    BeanLine, BeanRequest, BeanSettings, BeanVerdict, Cost, LineOf, MicroBeans, Month, Purse,
+    PurseOf, Rates, Tally, Used,
+};
 pub use drain::{Drain, DrainFailure, DrainStage};
 pub use drill::Drill;
 pub use group::Group;

@@ -2,6 +2,7 @@
 //! calls to tell somebody something, and what a mail says. The rows are [`crate::model::notice`], [`crate::model::mail`] and
 //! [`crate::model::bug`], the rules are in [`crate::decide`].
 
+pub(crate) mod beans;
 pub mod bug;
 pub mod command;
 pub mod due;

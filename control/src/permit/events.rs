@@ -49,6 +49,7 @@ pub(super) fn sees(asker: &User, event: &Event) -> bool {
             None => true,
         },
         Event::Notice(event) => event.is_for(asker),
+        Event::Bean(event) => event.is_for(asker),
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::MasterDiverged { .. }
@@ -123,7 +124,11 @@ pub(super) fn without_secrets(mut event: Event) -> Event {
         | Event::DiskOvercommitSet { .. } => {}
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
         Event::Limit(_) | Event::Audit(_) | Event::Trash(_) | Event::Idle(_) => {}
-        Event::Group(_) | Event::Moved(_) | Event::Drain(_) | Event::Schedule(_) => {}
+        Event::Bean(_)
+        | Event::Group(_)
+        | Event::Moved(_)
+        | Event::Drain(_)
+        | Event::Schedule(_) => {}
         Event::Rebalance(_) | Event::Quota(_) | Event::RoleSet { .. } | Event::Template(_) => {}
         Event::Account(event) => event.hide_secrets(),
         Event::Notice(event) => event.hide_secrets(),

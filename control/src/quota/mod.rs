@@ -11,6 +11,7 @@ pub mod refusal;
 
 pub use amounts::Amounts;
 
+use crate::bean;
 use crate::id::{GroupId, UserId};
 use crate::model::{Bound, Group, KbitPerS, Quota, QuotaItem, Role, User};
 use crate::refusal::Refusal;
@@ -201,8 +202,11 @@ pub(crate) fn check_bandwidth(state: &State, owner: UserId, rate: KbitPerS) -> R
 /// may do whatever takes no more.
 ///
 /// # Errors
-/// `Exceeded`, with every item of which there would be too much.
+/// `Exceeded`, with every item of which there would be too much; or that the owner has no beans left.
 pub(crate) fn check(state: &State, owner: UserId, more: &Amounts) -> Result<(), Refusal> {
+    if *more != Amounts::default() {
+        bean::check(state, owner)?;
+    }
     let Some(person) = state
         .users
         .get(&owner)

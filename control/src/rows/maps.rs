@@ -230,6 +230,22 @@ macro_rules! for_each_map {
             remove_application
         );
         $with!(Logins, logins, SecretHash, put_login, remove_login);
+        $with!(Purses, purses, PurseOf, put_purse, remove_purse);
+        $with!(Tallies, tallies, (VnodeId, Epoch), put_tally, remove_tally);
+        $with!(
+            BeanLines,
+            bean_lines,
+            (PurseOf, Month, LineOf),
+            put_bean_line,
+            remove_bean_line
+        );
+        $with!(
+            BeanRequests,
+            bean_requests,
+            UserId,
+            put_bean_request,
+            remove_bean_request
+        );
         $with!(Templates, templates, Name, put_template, remove_template);
         $with!(
             SettingHistories,
@@ -274,5 +290,6 @@ macro_rules! for_each_single {
         $with!(AuditHead, audit_head);
         $with!(TrashPolicy, trash_policy);
         $with!(MailServer, mail_server);
+        $with!(BeanSettings, bean_settings);
     };
 }

@@ -65,6 +65,11 @@ pub enum Table {
     Applications = 59,
     Logins = 60,
     AccountPolicy = 61,
+    BeanSettings = 66,
+    Purses = 67,
+    Tallies = 70,
+    BeanLines = 71,
+    BeanRequests = 72,
     Templates = 74,
     AuditHead = 78,
     SettingHistories = 79,
@@ -81,7 +86,7 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 73] = [
+    pub const ALL: [Self; 78] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -143,6 +148,11 @@ impl Table {
         Self::Applications,
         Self::Logins,
         Self::AccountPolicy,
+        Self::BeanSettings,
+        Self::Purses,
+        Self::Tallies,
+        Self::BeanLines,
+        Self::BeanRequests,
         Self::Templates,
         Self::AuditHead,
         Self::SettingHistories,

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod allowance;
+pub mod bean;
 pub mod drain;
 pub mod drill;
 pub mod explain;
@@ -25,6 +26,7 @@ pub mod vcluster;
 pub mod worker;
 
 pub use allowance::{AllowanceView, AllowedItem, GroupAllowanceView, MemberAllowance};
+pub use bean::{BeansView, StatementView};
 pub use drill::{DrillNotice, DrillView};
 pub use explain::{Explanation, Holder, Lack, Verdict};
 pub use group::PeopleView;

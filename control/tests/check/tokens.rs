@@ -69,6 +69,8 @@ fn scopes(event: &Event) -> &'static [Scope] {
         // A group takes its own along.
         Event::Template(_) => &[Scope::Vclusters, Scope::Admin],
         Event::Trash(_) => &[Scope::Vclusters, Scope::Admin],
+        // Asking for beans, and giving them; a group takes its purse along.
+        Event::Bean(_) => &[Scope::Vclusters, Scope::Admin],
         // Images are made of them.
         Event::Snapshot(_) => &[Scope::Vclusters, Scope::Images],
         // A vnode that goes ends what was being made of it.

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use docklet_control::id::{Digest, GroupId, UserId, VnodeId, WorkerId};
 use docklet_control::image::{catalog, copies};
-use docklet_control::model::{Group, ImageTitle, Role, User};
+use docklet_control::model::{BeanLine, Group, ImageTitle, PurseOf, Role, Tally, User};
 use docklet_control::rows::{self, Table};
 use docklet_control::view::state::show;
-use docklet_control::{Applied, State, notice, permit, template};
+use docklet_control::{Applied, State, bean, notice, permit, template};
 use serde::Serialize;
 
 use super::demand;
@@ -99,6 +99,7 @@ impl Own {
         own.add::<UserId>(Table::Users, shared);
         own.templates(state, who);
         own.notices(state, who);
+        own.beans(state, who);
         own.add(Table::Users, [user]);
         own.add(Table::ImageQuotas, [user]);
         own.add(Table::UserHomes, [user]);
@@ -175,6 +176,21 @@ impl Own {
         self.add(Table::Bugs, state.bugs_of(who.id).map(|row| row.id));
     }
 
+    /// One's own purse and those of groups that one manages, with what is in them; and requests about which one decides.
+    fn beans(&mut self, state: &State, who: &User) {
+        let purses = state.purses.keys().copied();
+        let shown = |of: PurseOf| bean::is_shown_to(state, of, who);
+        self.add(Table::Purses, purses.filter(|of| shown(*of)));
+        let lines = state.bean_lines.values().filter(|line| shown(line.of));
+        self.add(Table::BeanLines, lines.map(BeanLine::key));
+        let tallies = state.tallies.values();
+        let tallies = tallies.filter(|tally| tally.owner == who.id);
+        self.add(Table::Tallies, tallies.map(Tally::key));
+        let requests = state.bean_requests.values();
+        let requests = requests.filter(|row| row.user == who.id || bean::decides(state, row, who));
+        self.add(Table::BeanRequests, requests.map(|row| row.user));
+    }
+
     /// Groups that the user is in or manages, with who else does and what they give; and of those that own images are shared
     /// with, the names.
     fn groups(&mut self, state: &State, who: &User, titles: &[&ImageTitle]) {
@@ -213,7 +229,11 @@ impl Own {
         // A table of one row has no key.
         let single = matches!(
             table,
-            Table::Agreed | Table::UsualHome | Table::UsualQuota | Table::ImageQuota
+            Table::Agreed
+                | Table::UsualHome
+                | Table::UsualQuota
+                | Table::ImageQuota
+                | Table::BeanSettings
         );
         image || single || self.keys.contains(&(table, key.to_vec()))
     }

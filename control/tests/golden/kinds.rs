@@ -7,6 +7,9 @@ use docklet_control::account::event::AccountEvent;
 use docklet_control::account::refusal::AccountRefusal;
 use docklet_control::audit::command::AuditCommand;
 use docklet_control::audit::event::AuditEvent;
+use docklet_control::bean::command::BeanCommand;
+use docklet_control::bean::event::BeanEvent;
+use docklet_control::bean::refusal::BeanRefusal;
 use docklet_control::command::Command;
 use docklet_control::drain::command::DrainCommand;
 use docklet_control::drain::event::DrainEvent;
@@ -84,6 +87,7 @@ impl Kinds {
             ("notice-commands", count::<NoticeCommand>()),
             ("mail-commands", count::<MailCommand>()),
             ("bug-commands", count::<BugCommand>()),
+            ("bean-commands", count::<BeanCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -103,6 +107,7 @@ impl Kinds {
             ("notice-events", count::<NoticeEvent>()),
             ("mail-events", count::<MailEvent>()),
             ("bug-events", count::<BugEvent>()),
+            ("bean-events", count::<BeanEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
@@ -112,6 +117,7 @@ impl Kinds {
             ("quota-refusals", count::<QuotaRefusal>()),
             ("account-refusals", count::<AccountRefusal>()),
             ("notice-refusals", count::<NoticeRefusal>()),
+            ("bean-refusals", count::<BeanRefusal>()),
             ("tables", Table::ALL.len()),
         ];
         Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
@@ -191,6 +197,9 @@ impl Seen {
         if let Command::Notice(notice) = &entry.command {
             self.notice_command(notice);
         }
+        if let Command::Bean(bean) = &entry.command {
+            self.one("bean-commands", &name(bean));
+        }
         if let Command::Move(moving) = &entry.command {
             self.one("move-commands", &name(moving));
         }
@@ -240,6 +249,9 @@ impl Seen {
             }
             if let Event::Notice(notice) = event {
                 self.notice_event(notice);
+            }
+            if let Event::Bean(bean) = event {
+                self.one("bean-events", &name(bean));
             }
             if let Event::Moved(moved) = event {
                 self.one("move-events", &name(moved));

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod bean;
 pub mod drill;
 pub mod group;
 pub mod idle;
@@ -63,6 +64,7 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         3 => idle::asked(),
         2 => setting::asked(),
         5 => notice::asked(),
+        5 => bean::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -142,7 +144,8 @@ pub fn anything() -> BoxedStrategy<Command> {
         quota::anything(),
         account::anything(),
         template::anything(),
-        notice::anything()
+        notice::anything(),
+        bean::anything()
     ]
     .boxed()
 }

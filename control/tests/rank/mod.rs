@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use docklet_control::id::{GroupId, SecretHash, UserId};
-use docklet_control::model::{Bound, JoinRole, QuotaItem};
+use docklet_control::model::{Bound, JoinRole, MicroBeans, PurseOf, QuotaItem};
 use docklet_control::{Actor, Command, State, quota};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -21,6 +21,7 @@ pub fn asked() -> impl Strategy<Value = (Actor, Command)> {
         3 => hostile::asked().prop_map(|(_, command)| command),
         2 => hostile::group::anything(),
         3 => hostile::quota::anything(),
+        3 => hostile::bean::anything(),
     ];
     (person, command)
 }
@@ -34,6 +35,8 @@ pub struct Standing {
     /// With whose they are.
     sessions: BTreeMap<SecretHash, UserId>,
     limits: BTreeMap<(UserId, QuotaItem), Bound>,
+    /// Of people, and of groups.
+    beans: BTreeMap<PurseOf, MicroBeans>,
     masters: usize,
     /// Invitations by which a machine gets all that masters know.
     invitations: usize,
@@ -59,6 +62,11 @@ impl Standing {
                 .map(|session| (session.id, session.user))
                 .collect(),
             limits: limits.collect(),
+            beans: state
+                .purses
+                .values()
+                .map(|purse| (purse.of, purse.balance))
+                .collect(),
             masters: state.masters.len(),
             invitations: 0,
         };
@@ -97,6 +105,16 @@ impl Standing {
         if after.masters > self.masters || after.invitations > self.invitations {
             return Some("a machine may become a master".to_owned());
         }
+        let had = |of: &PurseOf| self.beans.get(of).copied();
+        let mut beans = after.beans.iter();
+        let richer = beans.find(|(of, has)| had(of).is_some_and(|had| **has > had));
+        if let Some((of, _)) = richer.filter(|(of, _)| !self.may_give_beans(asker, **of)) {
+            return Some(format!("{of:?} has more beans"));
+        }
+        let sum = |standing: &Self| standing.beans.values().map(|beans| beans.0).sum::<i64>();
+        if sum(after) > sum(self) && after.beans.len() == self.beans.len() {
+            return Some("there are more beans than before".to_owned());
+        }
         let mut limits = after.limits.iter();
         let given = |(user, item): &(UserId, QuotaItem), bound: &Bound| {
             let before = self.limits.get(&(*user, *item));
@@ -105,6 +123,15 @@ impl Standing {
         };
         let risen = limits.find(|(of, bound)| given(of, bound));
         risen.map(|((user, item), _)| format!("user {user} may have more {}", item.word()))
+    }
+
+    /// Managers give others who are in their groups what those groups have.
+    fn may_give_beans(&self, asker: UserId, to: PurseOf) -> bool {
+        let PurseOf::User(user) = to else {
+            return false;
+        };
+        let mut managed = self.managers.iter().filter(|(by, _)| *by == asker);
+        user != asker && managed.any(|(_, group)| self.members.contains(&(user, *group)))
     }
 
     /// Managers give others what their groups give, and take them out of groups that give less than is usual.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use docklet_control::agent_wire::{FromAgent, ToAgent};
 use docklet_control::assignment::{Assignment, VclusterSecret, assignment};
+use docklet_control::bean::command::BeanCommand;
 use docklet_control::drill::command::DrillCommand;
 use docklet_control::id::{Digest, DrillId, LogIndex, WorkerId};
 use docklet_control::image::command::ImageCommand;
@@ -233,6 +234,10 @@ impl Agent {
                 let able = Checkpointing { worker, able };
                 let command = MoveCommand::ReportCheckpointing { able };
                 (0, Command::Move(command))
+            }
+            FromAgent::Readings(readings) => {
+                let command = BeanCommand::Meter { worker, readings };
+                (0, Command::Bean(command))
             }
             FromAgent::DrillDone { drill, fault } => {
                 let command = DrillCommand::ReportLoss {

@@ -6,6 +6,7 @@ pub(crate) mod allowance;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod bug;
+pub(crate) mod bean;
 pub(crate) mod drain;
 pub(crate) mod drill;
 pub(crate) mod group;

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod amount;
 pub(crate) mod audit;
 pub(crate) mod bell;
+pub(crate) mod bean;
 pub(crate) mod berth;
 pub(crate) mod bug;
 pub(crate) mod drill;
@@ -75,6 +76,7 @@ impl Page<'_> {
                     }
                     div.who {
                         (bell::bell(asker))
+                        (bean::head(asker))
                         a.name href="/account" { (asker.user.name) }
                         form method="post" action="/logout" {
                             (csrf(asker))

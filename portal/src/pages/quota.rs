@@ -84,6 +84,7 @@ pub(crate) async fn show(asker: Asker) -> Result<Markup, Problem> {
         @if asker.user.is_admin() { h2 { "Usual" } (usual(&asker)) }
         h2 { "Groups" }
         (groups(&asker))
+        @if asker.user.is_admin() { p { "What vnodes use may cost beans, too: " a href="/beans" { "how this site uses beans" } "." } }
         (by_command("docklet quota set --user NAME --vnodes 8 --memory 4GiB"))
     };
     let page = Page {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Decision, Ground, person, vcluster};
+use super::super::{Decision, Ground, bean, person, vcluster};
 use super::{event, refuse_oneself, user_of, verdict};
 use crate::account::due::is_empty;
 use crate::account::event::AccountEvent;
@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::group::event::GroupEvent;
 use crate::id::UserId;
 use crate::image::event::{Audience, ImageEvent};
+use crate::model::PurseOf;
 use crate::model::account::Standing;
 use crate::model::receipt::Subject;
 use crate::refusal::Refusal;
@@ -61,6 +62,7 @@ pub(super) fn finish(ground: Ground<'_>, user: UserId) -> Decision {
     let mut events: Vec<Event> = person::sessions_ended(ground, user).collect();
     events.extend(without_images(ground, user));
     events.extend(without_membership(ground, user));
+    events.extend(bean::closed(ground, PurseOf::User(user)));
     events.push(event(AccountEvent::Left {
         user,
         name: row.name.clone(),

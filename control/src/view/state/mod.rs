@@ -3,6 +3,7 @@
 //! token can slip in.
 
 mod accounts;
+mod bean;
 mod diff;
 mod group;
 mod moves;
@@ -51,6 +52,9 @@ pub enum Noun {
     Notices,
     Bugs,
     Mails,
+    Beans,
+    Charges,
+    Tallies,
 }
 
 impl Noun {
@@ -80,6 +84,9 @@ impl Noun {
             Self::Notices => "notices",
             Self::Bugs => "bugs",
             Self::Mails => "mails",
+            Self::Beans => "beans",
+            Self::Charges => "charges",
+            Self::Tallies => "tallies",
         }
     }
 }
@@ -125,6 +132,7 @@ pub fn show(state: &State, asker: &User) -> StateView {
     shown.groups();
     shown.images();
     shown.templates();
+    shown.beans();
     shown.networks();
     shown.vclusters();
     shown.vnodes();

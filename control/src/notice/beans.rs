@@ -1,0 +1,152 @@
+//! What the cluster tells of beans: told from what one entry does to them.
+
+use super::news::Moment;
+use super::tell::{Telling, Text};
+use crate::bean::called;
+use crate::bean::event::{BeanEvent, Grant};
+use crate::event::Event;
+use crate::id::UserId;
+use crate::model::notice::{Severity, To};
+use crate::model::{BeanRequest, MicroBeans, PurseOf};
+use crate::state::State;
+
+const LINK: &str = "/beans";
+
+/// What people are told of the events of one entry.
+pub(crate) fn told_of(moment: Moment<'_>, events: &[Event]) -> Vec<Event> {
+    let state = moment.state;
+    let mut telling = moment.telling();
+    let decided = |event: &Event| matches!(event, Event::Bean(BeanEvent::Decided { .. }));
+    let is_decision = events.iter().any(decided);
+    for event in events {
+        let Event::Bean(event) = event else {
+            continue;
+        };
+        match event {
+            BeanEvent::RanLow {
+                of,
+                balance,
+                threshold,
+                ..
+            } => ran_low(&mut telling, state, *of, (*balance, *threshold)),
+            BeanEvent::Requested { request, told } => {
+                requested(&mut telling, state, request, told.iter().copied());
+            }
+            BeanEvent::Decided { request, .. } => verdict(&mut telling, state, request),
+            // Whoever asked for them is told of the verdict.
+            BeanEvent::Granted { grant, .. } if !is_decision => granted(&mut telling, state, grant),
+            BeanEvent::Stopped { about, balance } => {
+                let row = state.vclusters.get(&about.vcluster);
+                let name = row.map_or_else(String::new, |row| row.name.to_string());
+                let text = Text {
+                    severity: Severity::Warning,
+                    title: format!("Vcluster {name} was stopped: no beans are left"),
+                    body: format!("Your balance is {balance}. What is on its disks is as it was. Ask for beans, and start it when you have some."),
+                    link: LINK.to_owned(),
+                };
+                telling.tell(To::User(about.owner), text, true);
+            }
+            BeanEvent::Granted { .. }
+            | BeanEvent::Set { .. }
+            | BeanEvent::Opened { .. }
+            | BeanEvent::Closed { .. }
+            | BeanEvent::Charged { .. }
+            | BeanEvent::TallyBegun { .. }
+            | BeanEvent::TallyBehind { .. }
+            | BeanEvent::TallyEnded { .. } => {}
+        }
+    }
+    telling.done()
+}
+
+/// Of a group its managers are told.
+fn ran_low(
+    telling: &mut Telling<'_>,
+    state: &State,
+    of: PurseOf,
+    (balance, threshold): (MicroBeans, u64),
+) {
+    let (whose, people): (String, Vec<UserId>) = match of {
+        PurseOf::User(user) => ("You have".to_owned(), vec![user]),
+        PurseOf::Group(group) => {
+            let managers = state.groups.get(&group).map(|group| &group.managers);
+            let managers = managers.into_iter().flatten().copied().collect();
+            (format!("Group {} has", called(state, of)), managers)
+        }
+    };
+    let next = match threshold {
+        0 => "Nothing new is started, and what runs is stopped after the grace.",
+        _ => "What runs goes on. Ask for more in time.",
+    };
+    for user in people {
+        let text = Text {
+            severity: Severity::Warning,
+            title: format!("{whose} {threshold} beans left, or fewer"),
+            body: format!("The balance is {balance}. {next}"),
+            link: LINK.to_owned(),
+        };
+        telling.tell(To::User(user), text, true);
+    }
+}
+
+/// Admins, and whoever else decides.
+fn requested(
+    telling: &mut Telling<'_>,
+    state: &State,
+    request: &BeanRequest,
+    told: impl Iterator<Item = UserId>,
+) {
+    let text = Text {
+        severity: Severity::Info,
+        title: format!(
+            "{} asks for {} beans",
+            called(state, PurseOf::User(request.user)),
+            request.beans
+        ),
+        body: request.reason.clone(),
+        link: LINK.to_owned(),
+    };
+    let is_admin = |id: &UserId| state.users.get(id).is_some_and(crate::model::User::is_admin);
+    for user in told.filter(|user| *user != request.user && !is_admin(user)) {
+        telling.tell(To::User(user), text.clone(), true);
+    }
+    telling.tell(To::Admins, text, true);
+}
+
+fn verdict(telling: &mut Telling<'_>, state: &State, request: &BeanRequest) {
+    let Some(verdict) = &request.verdict else {
+        return;
+    };
+    let (beans, word) = (
+        request.beans,
+        if verdict.given { "are yours" } else { "were not given" },
+    );
+    let by = called(state, PurseOf::User(verdict.by));
+    let text = Text {
+        severity: Severity::Info,
+        title: format!("The {beans} beans that you asked for {word}"),
+        body: match verdict.reason.as_str() {
+            "" => format!("{by} decided."),
+            reason => format!("{by}: {reason}"),
+        },
+        link: LINK.to_owned(),
+    };
+    telling.tell(To::User(request.user), text, true);
+}
+
+fn granted(telling: &mut Telling<'_>, state: &State, grant: &Grant) {
+    let PurseOf::User(user) = grant.to else {
+        return;
+    };
+    let by = called(state, PurseOf::User(grant.by));
+    let text = Text {
+        severity: Severity::Info,
+        title: format!("You were given {} beans", grant.beans),
+        body: match grant.reason.as_str() {
+            "" => format!("By {by}."),
+            reason => format!("{by}: {reason}"),
+        },
+        link: LINK.to_owned(),
+    };
+    telling.tell(To::User(user), text, false);
+}
