@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use docklet_control::id::VnodeId;
 use docklet_control::meter::{Live, Totals};
-use tokio::sync::watch;
 
 /// What is used is counted over so long.
 const SPAN: Duration = Duration::from_secs(10);
@@ -28,14 +27,6 @@ struct Watched {
 }
 
 impl Activity {
-    /// Looks at what the meter finds, until the meter is gone.
-    pub async fn follow(&self, mut live: watch::Receiver<Arc<Live>>) {
-        while live.changed().await.is_ok() {
-            let found = live.borrow_and_update().clone();
-            self.observe(&found, Instant::now());
-        }
-    }
-
     /// Somebody does something with a vnode.
     pub fn touch(&self, vnode: VnodeId) {
         if let Some(watched) = self.watched().get_mut(&vnode) {
@@ -51,7 +42,8 @@ impl Activity {
         busy_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
     }
 
-    fn observe(&self, live: &Live, now: Instant) {
+    /// Looks at what the meter finds each second.
+    pub fn observe(&self, live: &Live, now: Instant) {
         let mut watched = self.watched();
         watched.retain(|id, _| live.vnodes.iter().any(|(vnode, _)| vnode == id));
         for (id, usage) in &live.vnodes {

@@ -1,6 +1,7 @@
 //! The loop: receive, observe, plan, act, report.
 
 mod able;
+mod idle;
 mod images;
 mod leases;
 mod moves;
@@ -97,6 +98,7 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
     agent.departures = departures;
     agent.tallies = Some(tallies);
     agent.assign_tallies();
+    agent.idle.activity = Some(meter.activity().clone());
     agent.able.find_out();
     let keep = move |assignment: &Assignment| masters::store(&path, assignment);
     tokio::select! {
@@ -132,6 +134,7 @@ struct Agent<H> {
     able: able::Able,
     /// What vnodes use, for the masters to charge.
     tallies: Option<Tallies>,
+    idle: idle::Idle,
     /// Vnodes that leave, for the data port to give.
     departures: Departures,
     reported: BTreeMap<VnodeId, (Epoch, Reported)>,
@@ -194,6 +197,7 @@ impl<H: Host> Agent<H> {
             moves: moves::Moves::default(),
             able: able::Able::default(),
             tallies: None,
+            idle: idle::Idle::default(),
             departures: Departures::default(),
             reported: BTreeMap::new(),
             turns: Arc::new(Semaphore::new(PARALLEL)),
@@ -222,6 +226,7 @@ impl<H: Host> Agent<H> {
                         self.able.tell_anew();
                         self.lease.tell_anew();
                         self.tallies.iter().for_each(Tallies::tell_anew);
+                        self.idle.tell_anew();
                     }
                     Some(Told::Assignment(assignment)) => {
                         self.sight.forget();
@@ -287,6 +292,7 @@ impl<H: Host> Agent<H> {
         self.begin_resizes(&plan, done);
         self.report(&wanted, &seen, &plan).await;
         self.tell_readings().await;
+        self.tell_idle().await;
         self.sweep_when_idle(&plan).await;
         if plan.networks.is_empty() && plan.sweep.is_empty() {
             // Acts on networks change what is seen of them.

@@ -6,7 +6,8 @@
 //! vnodes on their way to other workers ([`transfer`]).
 
 pub mod act;
-pub mod agent;
+pub mod activity;
+mod agent;
 pub mod archive;
 mod arp;
 mod arriving;

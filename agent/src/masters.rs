@@ -8,6 +8,7 @@ use std::time::Duration;
 use docklet_control::agent_wire::{FromAgent, ToAgent};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{Digest, LogIndex, WorkerId};
+use docklet_control::idle::command::IdleReport;
 use docklet_control::model::{VnodeFence, WorkerFacts};
 use docklet_control::report::{
     MoveReport, Reading, ResizeReport, SaveReport, SnapshotReport, VnodeReport,
@@ -52,6 +53,8 @@ pub enum Tell {
     Fences(Vec<VnodeFence>),
     /// What vnodes have used.
     Readings(Vec<Reading>),
+    /// Vnodes that do nothing.
+    Idle(Vec<IdleReport>),
 }
 
 /// What the link tells the loop.
@@ -183,6 +186,9 @@ impl MasterLink {
                     }
                     Some(Tell::Readings(readings)) => {
                         channel.send(&FromAgent::Readings(readings)).await?;
+                    }
+                    Some(Tell::Idle(idle)) => {
+                        channel.send(&FromAgent::Idle(idle)).await?;
                     }
                     Some(Tell::Fences(fences)) => {
                         channel.send(&FromAgent::Fences(fences)).await?;

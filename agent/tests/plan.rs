@@ -91,6 +91,7 @@ fn assigned(vnodes: Vec<AssignedVnode>) -> Assignment {
         fencing: Fencing::default(),
         drill: None,
         metering: docklet_control::assignment::Metering::default(),
+        tells_idle: false,
     }
 }
 

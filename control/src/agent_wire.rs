@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::assignment::Assignment;
+use crate::idle::command::IdleReport;
 use crate::id::{Digest, DrillId, LogIndex, WorkerId};
 use crate::model::{VnodeFence, WorkerFacts, WorkerFault};
 use crate::report::{MoveReport, Reading, ResizeReport, SaveReport, SnapshotReport, VnodeReport};
@@ -51,6 +52,8 @@ pub enum FromAgent {
     DrillDone { drill: DrillId, fault: WorkerFault },
     /// What vnodes have used since their placements began. Only to masters whose assignment asks for it.
     Readings(Vec<Reading>),
+    /// Vnodes that do nothing, these and no others. Only to masters whose assignment asks for it.
+    Idle(Vec<IdleReport>),
 }
 
 /// To the agent.

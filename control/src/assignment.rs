@@ -85,6 +85,9 @@ pub struct Assignment {
     /// What it is to tell of what vnodes use.
     #[serde(default)]
     pub metering: Metering,
+    /// Whether it is to tell which vnodes do nothing.
+    #[serde(default)]
+    pub tells_idle: bool,
 }
 
 /// New limits of a vnode: those that the assignment has.
@@ -299,6 +302,7 @@ pub fn assignment(state: &State, worker: WorkerId, index: LogIndex) -> Assignmen
         fencing: crate::lost::fencing(state, &vnodes),
         drill: drill::loss::order(state, worker),
         metering: metering::metering(state, worker),
+        tells_idle: state.version() >= crate::idle::SINCE,
     }
 }
 

@@ -55,6 +55,7 @@ pub(super) async fn serve(door: &Arc<Door>, mut socket: Socket) -> Result<(), Ag
 /// Starts the program as the leader of a process group, so that all of it can be told to end.
 fn spawn(door: &Door, run: Run) -> Result<Child, AgentFault> {
     door.check_runs(run.vnode, run.epoch)?;
+    door.meter.activity().touch(run.vnode);
     let around = Surroundings::of(door.host.state(), run.vnode);
     let request = HelperRequest::Attach(AttachRequest {
         lxc_path: door.host.state().lxc_path(),

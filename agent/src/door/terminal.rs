@@ -118,7 +118,7 @@ pub(super) async fn serve(door: &Arc<Door>, socket: Socket, open: Open) -> Resul
     };
     let another = !open.shell.is_empty() && open.shell != session.shell;
     let from = if another { 0 } else { open.from };
-    view(socket, &session, from).await
+    view(door, socket, &session, from).await
 }
 
 /// The session of that name, or a new one.
@@ -243,7 +243,12 @@ fn read_to_end(session: &Session, mut child: Child) -> i32 {
 }
 
 /// Sends what there is from `from` on and then what comes; passes input on.
-async fn view(mut socket: Socket, session: &Arc<Session>, from: u64) -> Result<(), AgentFault> {
+async fn view(
+    door: &Door,
+    mut socket: Socket,
+    session: &Arc<Session>,
+    from: u64,
+) -> Result<(), AgentFault> {
     let _viewing = Viewing::begin(&session.viewers);
     let (oldest, end) = {
         let ring = lock(&session.ring);
@@ -273,7 +278,10 @@ async fn view(mut socket: Socket, session: &Arc<Session>, from: u64) -> Result<(
             // The session's own sender lives as long as the session.
             changed = progress.changed() => if changed.is_err() { return Ok(()) },
             message = stream.next() => match message {
-                Some(Ok(Message::Binary(input))) => write_input(session, input.to_vec()).await?,
+                Some(Ok(Message::Binary(input))) => {
+                    door.meter.activity().touch(session.vnode);
+                    write_input(session, input.to_vec()).await?;
+                }
                 Some(Ok(Message::Text(text))) => control(session, &text)?,
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(_))) | None => return Ok(()),

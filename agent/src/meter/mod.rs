@@ -22,6 +22,7 @@ use docklet_control::id::{UnixMs, VnodeId};
 use docklet_control::meter::{Live, Measure, Series, Span, Subject, Usage, Values};
 use tokio::sync::watch;
 
+use crate::activity::Activity;
 use crate::config::AgentConfig;
 use crate::fault::AgentFault;
 use crate::gpu::{Gpus, Sight};
@@ -43,6 +44,7 @@ pub struct Meter {
     layers: Arc<Layers>,
     gpus: Gpus,
     tallies: Option<Tallies>,
+    activity: Activity,
     state: StateDir,
     live: watch::Sender<Arc<Live>>,
 }
@@ -86,6 +88,12 @@ impl Meter {
         self
     }
 
+    /// Which vnodes do nothing.
+    #[must_use]
+    pub fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
     fn of(config: &AgentConfig, gpus: Gpus, cgroups: &Path) -> Self {
         let state = StateDir(config.state_dir.clone());
         let inner = Inner {
@@ -103,6 +111,7 @@ impl Meter {
             layers: Arc::default(),
             gpus,
             tallies: None,
+            activity: Activity::default(),
             state,
             live: watch::Sender::new(Arc::default()),
         }
@@ -161,6 +170,7 @@ impl Meter {
         if let Some(tallies) = &self.tallies {
             tallies.look(&running, awake_ms());
         }
+        self.activity.observe(&live, Instant::now());
         self.live.send_replace(Arc::new(live));
     }
 

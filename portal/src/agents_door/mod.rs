@@ -14,6 +14,7 @@ use docklet_control::assignment::{Assignment, VclusterSecret, assignment};
 use docklet_control::bean::command::BeanCommand;
 use docklet_control::drill::command::DrillCommand;
 use docklet_control::id::{Digest, DrillId, LogIndex, WorkerId};
+use docklet_control::idle::{self, command::IdleCommand};
 use docklet_control::image::command::ImageCommand;
 use docklet_control::limit::command::LimitCommand;
 use docklet_control::model::{Checkpointing, Move, WorkerFacts, WorkerStatus};
@@ -238,6 +239,13 @@ impl Agent {
             FromAgent::Readings(readings) => {
                 let command = BeanCommand::Meter { worker, readings };
                 (0, Command::Bean(command))
+            }
+            FromAgent::Idle(idle) => {
+                let state = self.master.local().state;
+                if !idle::due::is_news(&state, worker, &idle) {
+                    return Ok(());
+                }
+                (0, Command::Idle(IdleCommand::Report { worker, idle }))
             }
             FromAgent::DrillDone { drill, fault } => {
                 let command = DrillCommand::ReportLoss {
