@@ -351,11 +351,12 @@ impl State {
             .filter_map(|(_, public)| self.ports.get(public))
     }
 
-    /// Vclusters of one owner, by name.
+    /// Vclusters of one owner, by name; those in the trash, too.
     pub fn vclusters_of(&self, owner: UserId) -> impl Iterator<Item = &Vcluster> {
-        self.vclusters
-            .values()
-            .filter(move |vcluster| vcluster.owner == owner)
+        let from = (owner, Name::LEAST, VclusterId(0));
+        let named = self.lookup.vclusters_by_name.range(from..);
+        let own = named.take_while(move |(of, ..)| *of == owner);
+        own.filter_map(|(.., id)| self.vclusters.get(id))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use docklet_control::event::{Change, Event};
-use docklet_control::evolve::evolve;
+use docklet_control::evolve::evolve_all;
 use docklet_control::rows::StateHash;
 use docklet_control::{State, invariants};
 use docklet_raft::{Frozen, Master};
@@ -257,10 +257,7 @@ impl Oracle {
         let folded = self
             .changes
             .values()
-            .fold(State::default(), |state, change| {
-                let events = change.events.iter();
-                events.fold(state, |state, event| evolve(state, change.at, event))
-            });
+            .fold(State::default(), |state, change| evolve_all(state, change));
         let mut last = State::clone(&self.newest.state);
         last.forget_receipts();
         if folded != last {

@@ -1,5 +1,7 @@
 //! Accounts, requests for them and logins as people see them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{LogIndex, SecretHash, UnixMs, UserId};
@@ -66,9 +68,17 @@ pub struct LoginView {
 /// All accounts for an admin, else one's own.
 #[must_use]
 pub fn list(state: &State, asker: &User) -> Vec<UserView> {
+    // Sessions are not kept by person: they are counted once for all.
+    let mut logins: BTreeMap<UserId, usize> = BTreeMap::new();
+    for session in state.sessions.values() {
+        *logins.entry(session.user).or_default() += 1;
+    }
     let users = state.users.values();
     let users = users.filter(|user| permit::owns(asker, user.id));
-    let mut users: Vec<UserView> = users.map(|user| show(state, user)).collect();
+    let logins_of = |user: &User| logins.get(&user.id).copied().unwrap_or(0);
+    let mut users: Vec<UserView> = users
+        .map(|user| with_logins(state, user, logins_of(user)))
+        .collect();
     users.sort_by(|one, other| one.name.cmp(&other.name));
     users
 }
@@ -83,10 +93,14 @@ pub fn named<'s>(state: &'s State, asker: &User, text: &str) -> Option<&'s User>
 /// All of an account that its person and admins may see.
 #[must_use]
 pub fn show(state: &State, user: &User) -> UserView {
+    let sessions = state.sessions.values();
+    let logins = sessions.filter(|session| session.user == user.id).count();
+    with_logins(state, user, logins)
+}
+
+fn with_logins(state: &State, user: &User, logins: usize) -> UserView {
     let account = state.account_of(user.id);
     let factor = account.confirmed_factor();
-    let titles = state.image_titles.values();
-    let sessions = state.sessions.values();
     UserView {
         id: user.id,
         name: user.name.to_string(),
@@ -101,8 +115,8 @@ pub fn show(state: &State, user: &User) -> UserView {
         second_factor: factor.is_some(),
         recovery_codes_left: factor.map(|factor| factor.recovery.len()),
         vclusters: state.vclusters_of(user.id).count(),
-        images: titles.filter(|title| title.owner == user.id).count(),
-        logins: sessions.filter(|session| session.user == user.id).count(),
+        images: state.image_titles_of(user.id).count(),
+        logins,
         created_at: user.created_at,
     }
 }
