@@ -223,7 +223,7 @@ fn unit(item: QuotaItem) -> &'static str {
         QuotaItem::MemoryMib | QuotaItem::DiskMib | QuotaItem::HomeMib => "MiB",
         QuotaItem::ImageBytes => "bytes",
         QuotaItem::BandwidthKbitPerS => "kbit/s of each vnode",
-        QuotaItem::IdleMinutes => "minutes; nothing is stopped for it yet",
+        QuotaItem::IdleMinutes => "minutes",
     }
 }
 
