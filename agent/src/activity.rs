@@ -53,6 +53,13 @@ impl Activity {
                 before: totals,
                 busy_at: now,
             });
+            // What has used no CPU at all does not run: it begins to count when it does.
+            if totals.cpu_us == 0 {
+                known.busy_at = now;
+                known.began = now;
+                known.before = totals;
+                continue;
+            }
             if now.saturating_duration_since(known.began) < SPAN {
                 continue;
             }
@@ -73,7 +80,8 @@ impl Activity {
 fn is_busy(before: Totals, after: Totals) -> bool {
     let bytes = |totals: Totals| totals.received_bytes.saturating_add(totals.sent_bytes);
     let anew = after.cpu_us < before.cpu_us || bytes(after) < bytes(before);
-    anew || after.cpu_us - before.cpu_us > CPU_US_QUIET || bytes(after) - bytes(before) > BYTES_QUIET
+    anew || after.cpu_us - before.cpu_us > CPU_US_QUIET
+        || bytes(after) - bytes(before) > BYTES_QUIET
 }
 
 #[cfg(test)]
@@ -111,7 +119,10 @@ mod tests {
 
     #[test]
     fn what_uses_next_to_nothing_rests_since_it_was_first_seen() {
-        assert_eq!(quiet_after(&[(5, 5), (90_000, 900), (150_000, 1_500)]), SPAN * 2);
+        assert_eq!(
+            quiet_after(&[(5, 5), (90_000, 900), (150_000, 1_500)]),
+            SPAN * 2
+        );
     }
 
     #[test]
@@ -123,7 +134,10 @@ mod tests {
 
     #[test]
     fn what_starts_anew_is_busy() {
-        assert_eq!(quiet_after(&[(900_000, 0), (900_000, 0), (10, 0)]), Duration::ZERO);
+        assert_eq!(
+            quiet_after(&[(900_000, 0), (900_000, 0), (10, 0)]),
+            Duration::ZERO
+        );
     }
 
     #[test]

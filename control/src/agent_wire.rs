@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::assignment::Assignment;
-use crate::idle::command::IdleReport;
 use crate::id::{Digest, DrillId, LogIndex, WorkerId};
+use crate::idle::command::IdleReport;
 use crate::model::{VnodeFence, WorkerFacts, WorkerFault};
 use crate::report::{MoveReport, Reading, ResizeReport, SaveReport, SnapshotReport, VnodeReport};
 

@@ -480,6 +480,7 @@ pub fn watched_vnode(state: &State, actor: Actor, id: VnodeId) -> Result<&Vnode,
     let asker = person(state, actor)?;
     let vnode = state.vnodes.get(&id);
     let vnode = vnode.filter(|vnode| watches(asker, vnode.owner));
+    let vnode = vnode.filter(|vnode| !state.is_trashed(vnode.vcluster));
     vnode.ok_or_else(|| Refusal::not_found("vnode", id))
 }
 

@@ -37,7 +37,15 @@ use crate::model::idle::VnodeIdle;
 use crate::model::setting::{SettingHistory, SettingName};
 use crate::model::trash::{Rest, TrashPolicy, Trashed};
 use crate::model::{
-    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, BeanLine, BeanRequest, BeanSettings, Bug, Checkpointing, ClusterVersion, Counters, DiskOvercommit, Drain, Drill, Group, GroupQuota, GroupShare, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound, ImageTitle, JoinToken, LastBackup, LineOf, Lineage, Login, Mail, MailServer, Master, Month, Move, Network, Notice, Port, Program, PublicPort, Purse, PurseOf, Quota, Reader, Rebalance, Receipt, Replacement, Session, Settings, Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, Tally, Template, User, UserHome, UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode, VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
+    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, BeanLine, BeanRequest,
+    BeanSettings, Bug, Checkpointing, ClusterVersion, Counters, DiskOvercommit, Drain, Drill,
+    Group, GroupQuota, GroupShare, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota,
+    ImageRun, ImageSave, ImageSaveBound, ImageTitle, JoinToken, LastBackup, LineOf, Lineage, Login,
+    Mail, MailServer, Master, Month, Move, Network, Notice, Port, Program, PublicPort, Purse,
+    PurseOf, Quota, Reader, Rebalance, Receipt, Replacement, Session, Settings, Snapshot,
+    SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, Tally, Template, User, UserHome,
+    UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode,
+    VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
 use crate::quota::Amounts;
@@ -378,13 +386,19 @@ impl State {
     }
 
     pub(crate) fn put_vcluster(&mut self, vcluster: Vcluster) {
-        self.remove_vcluster(&vcluster.id);
-        let key = (vcluster.owner, vcluster.name.clone(), vcluster.id);
-        self.lookup.vclusters_by_name.insert(key);
-        self.vclusters.insert(vcluster.id, vcluster);
+        self.counting_anew(vcluster.id, |state| {
+            state.forget_vcluster(&vcluster.id);
+            let key = (vcluster.owner, vcluster.name.clone(), vcluster.id);
+            state.lookup.vclusters_by_name.insert(key);
+            state.vclusters.insert(vcluster.id, vcluster);
+        });
     }
 
     pub(crate) fn remove_vcluster(&mut self, id: &VclusterId) {
+        self.counting_anew(*id, |state| state.forget_vcluster(id));
+    }
+
+    fn forget_vcluster(&mut self, id: &VclusterId) {
         if let Some(vcluster) = self.vclusters.remove(id) {
             let key = (vcluster.owner, vcluster.name, *id);
             self.lookup.vclusters_by_name.remove(&key);

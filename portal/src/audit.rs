@@ -12,6 +12,7 @@ use docklet_control::id::RequestId;
 use docklet_control::model::User;
 use docklet_raft::{ProposeFault, RaftFault};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use crate::asker::Asker;
 use crate::problem::Problem;
@@ -22,6 +23,8 @@ use crate::serve::Portal;
 const NOTE_DEADLINE: Duration = Duration::from_secs(2);
 /// So long a master that lives tries to tell it.
 const TOLD_LATER_DEADLINE: Duration = Duration::from_secs(600);
+/// Entries that wait to be told later, at most.
+static LATER: Semaphore = Semaphore::const_new(256);
 /// Records that one question looks at, at most: who finds fewer asks on from where it ended.
 const LOOKED_AT_MAX: u64 = 20_000;
 const PAGE: usize = 1_000;
@@ -47,9 +50,14 @@ pub(crate) async fn note(
         Ok(_) => Ok(()),
         Err(ProposeFault::Refused(refusal)) => Err(refusal.into()),
         Err(ProposeFault::Unknown(fault)) => {
+            let Ok(turn) = LATER.try_acquire() else {
+                tracing::error!(%fault, ?actor, "the audit trail does not have it: too much waits to be told");
+                return Ok(());
+            };
             tracing::warn!(%fault, ?actor, command = command.name(), "the audit trail hears of it later");
             let master = portal.master.clone();
             tokio::spawn(async move {
+                let _turn = turn;
                 let told = master.propose(actor, request, command, TOLD_LATER_DEADLINE);
                 if let Err(fault) = told.await {
                     tracing::error!(%fault, ?actor, "the audit trail does not have it");
@@ -72,6 +80,8 @@ pub(crate) struct Sought {
     pub(crate) command: String,
     /// Records before this one; the newest if none.
     pub(crate) before: Option<u64>,
+    /// So many, the usual number if none.
+    pub(crate) limit: Option<usize>,
 }
 
 impl Sought {
@@ -109,6 +119,7 @@ pub(crate) async fn find(
 ) -> Result<Found, Problem> {
     let head = portal.master.local().state.audit_head.unwrap_or_default();
     let newest = head.records;
+    portal.master.trail_durable().await?;
     let mut upto = sought
         .before
         .map_or(newest, |before| before.saturating_sub(1))

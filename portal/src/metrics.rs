@@ -45,7 +45,9 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Result<R
             of_gpu(&mut text, state, &worker.clone().unwrap_or_default(), now);
         }
         for (id, usage) in &told.vnodes {
-            if let Some(vnode) = state.vnodes.get(id) {
+            // Of two vclusters of one name one is in the trash.
+            let vnode = state.vnodes.get(id);
+            if let Some(vnode) = vnode.filter(|vnode| !state.is_trashed(vnode.vcluster)) {
                 of_vnode(&mut text, &labels_of(state, vnode), vnode, usage);
             }
         }
@@ -96,7 +98,7 @@ fn population(text: &mut Text, state: &docklet_control::State) {
         "docklet_vclusters",
         "Vclusters.",
         &[],
-        state.vclusters.len(),
+        state.vclusters.len() - state.trashed.len(),
     );
     text.gauge("docklet_images", "Images.", &[], state.images.len());
     let mut phases: BTreeMap<&str, u32> = BTreeMap::new();

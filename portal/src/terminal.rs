@@ -13,6 +13,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use docklet_control::audit::command::AuditCommand;
 use docklet_control::id::{SecretHash, VnodeId};
+use docklet_control::model::{User, Vnode};
 use docklet_control::permit;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
@@ -309,10 +310,13 @@ async fn run(
         vnode: found.vnode,
         program: name_of(&run.argv),
     };
-    let told = audit::note(&portal, &asker, command);
-    let begun = worker.send(Message::text(request.to_string()));
-    let (told, begun) = tokio::join!(told, begun);
-    if told.is_ok() && begun.is_ok() {
+    if let Err(problem) = audit::note(&portal, &asker, command).await {
+        let text = serde_json::json!({"refused": {"cause": problem.detail}});
+        drop(viewer.send(ws::Message::text(text.to_string())).await);
+        return;
+    }
+    let begun = worker.send(Message::text(request.to_string())).await;
+    if begun.is_ok() {
         relay(portal, (asker.session, found.vnode), viewer, worker).await;
     }
 }
@@ -363,7 +367,10 @@ async fn login_ends(portal: &Portal, login: SecretHash, vnode: VnodeId) {
             holder(&frozen.state, login),
             frozen.state.vnodes.get(&vnode),
         );
-        !user.is_some_and(|user| vnode.is_none_or(|vnode| permit::owns(user, vnode.owner)))
+        let enters = |vnode: &Vnode, user: &User| {
+            permit::owns(user, vnode.owner) && !frozen.state.is_trashed(vnode.vcluster)
+        };
+        !user.is_some_and(|user| vnode.is_none_or(|vnode| enters(vnode, user)))
     });
     // The channel is closed only when this master stops.
     drop(ended.await);

@@ -32,19 +32,28 @@ impl Master {
     /// # Errors
     /// The disk failed.
     pub async fn trail_after(&self, after: u64, most: usize) -> Result<Page, RaftFault> {
-        let view = &self.inner.view;
-        view.flush().await?;
-        view.trail_after(after, most).await
+        self.trail_durable().await?;
+        self.inner.view.trail_after(after, most).await
     }
 
-    /// The last lines up to the record `upto`, `most` at most.
+    /// Comes back when all records so far can be read.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn trail_durable(&self) -> Result<(), RaftFault> {
+        let head = self.local().state.audit_head.unwrap_or_default();
+        if head.index > self.inner.view.durable() {
+            self.inner.view.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// The last lines up to the record `upto`, `most` at most, as far as checkpoints have them.
     ///
     /// # Errors
     /// The disk failed.
     pub async fn trail_upto(&self, upto: u64, most: usize) -> Result<Page, RaftFault> {
-        let view = &self.inner.view;
-        view.flush().await?;
-        view.trail_upto(upto, most).await
+        self.inner.view.trail_upto(upto, most).await
     }
 
     /// What this master gives another one that lacks it.

@@ -53,7 +53,10 @@ impl Idle {
                 for_ms: u64::try_from(quiet.as_millis()).unwrap_or(u64::MAX),
             })
             .collect();
-        let known = idle.iter().map(|report| (report.vnode, report.epoch)).collect();
+        let known = idle
+            .iter()
+            .map(|report| (report.vnode, report.epoch))
+            .collect();
         let late = ago(self.told_at).is_none_or(|ago| ago >= TELL_EVERY);
         if known == self.told && !late {
             return None;

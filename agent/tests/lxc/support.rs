@@ -177,7 +177,7 @@ impl Worker {
             fencing: Fencing::default(),
             drill: None,
             metering: docklet_control::assignment::Metering::default(),
-        tells_idle: false,
+            tells_idle: false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Lists in the model: what a master shows of ten thousand people with fifty thousand vnodes, to an admin and to one of them.
 //! Pure functions of a state in memory; nothing is started.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
@@ -80,13 +80,19 @@ fn state(users: u64, vnodes: u64, together: u64) -> anyhow::Result<State> {
             network: Network {
                 id: NetworkId(id),
                 owner: UserId(id),
-                subnet: format!("{}/26", Ipv4Addr::from(0x0a00_0000 + u32::try_from(id)? * 64)).parse()?,
+                subnet: format!(
+                    "{}/26",
+                    Ipv4Addr::from(0x0a00_0000 + u32::try_from(id)? * 64)
+                )
+                .parse()?,
                 addresses: Default::default(),
             },
         });
     }
     for id in 1..=WORKERS {
-        events.push(Event::WorkerJoined { worker: worker(id)? });
+        events.push(Event::WorkerJoined {
+            worker: worker(id)?,
+        });
     }
     for id in 1..=GROUPS {
         let members = (1..=users).filter(|user| user % GROUPS == id % GROUPS);
@@ -99,7 +105,7 @@ fn state(users: u64, vnodes: u64, together: u64) -> anyhow::Result<State> {
                 created_at: UnixMs(0),
                 managers: [UserId(1)].into_iter().collect(),
             },
-            left: std::collections::BTreeSet::new(),
+            left: BTreeSet::new(),
         }));
     }
     for id in 1..=vnodes.div_ceil(together) {
@@ -142,12 +148,7 @@ fn state(users: u64, vnodes: u64, together: u64) -> anyhow::Result<State> {
     Ok(events.iter().fold(State::default(), fold))
 }
 
-fn vnode(
-    vcluster: u64,
-    owner: UserId,
-    ordinal: u64,
-    together: u64,
-) -> anyhow::Result<Vec<Event>> {
+fn vnode(vcluster: u64, owner: UserId, ordinal: u64, together: u64) -> anyhow::Result<Vec<Event>> {
     let id = (vcluster - 1) * together + ordinal + 1;
     let vnode = Vnode {
         id: VnodeId(id),
@@ -178,7 +179,7 @@ fn vnode(
 }
 
 /// Milliseconds of each look, and how much was seen.
-fn looks(look: &dyn Fn() -> usize) -> (Vec<f64>, usize) {
+fn looks_of(look: &dyn Fn() -> usize) -> (Vec<f64>, usize) {
     let mut seen = 0;
     let taken = (0..TIMES).map(|_| {
         let begun = Instant::now();
@@ -193,33 +194,41 @@ fn main() -> anyhow::Result<()> {
     let state = state(users, vnodes, 4)?;
     anyhow::ensure!(state.vnodes.len() as u64 == vnodes, "all vnodes are there");
     let (admin, person) = (user(1)?, user(users / 2)?);
-    let mut lists: BTreeMap<&str, Box<dyn Fn() -> usize + '_>> = BTreeMap::new();
-    for (who, asker) in [("an admin", &admin), ("one of them", &person)] {
-        let mut add = |what: &'static str, look: Box<dyn Fn() -> usize + '_>| {
-            let text: &'static str = Box::leak(format!("{what}, for {who}").into_boxed_str());
-            lists.insert(text, look);
-        };
-        let state = &state;
-        add("vclusters", Box::new(move || view::vcluster::list(state, asker).len()));
-        add("accounts", Box::new(move || view::account::list(state, asker).len()));
-        add("quotas", Box::new(move || view::allowance::list(state, asker).len()));
-        add("groups", Box::new(move || view::group::list(state, asker).len()));
-        add("homes", Box::new(move || view::home::list(state, asker).len()));
-        add("images", Box::new(move || view::image::list(state, asker).len()));
-        add("ports", Box::new(move || view::port::list(state, asker).len()));
-        add("templates", Box::new(move || view::template::list(state, asker).len()));
-        add("trash", Box::new(move || view::trash::list(state, asker).len()));
-        add("moves", Box::new(move || view::moves::list(state, asker).len()));
-    }
-    lists.insert("workers", Box::new(|| view::worker::list(&state).len()));
-    let figures: Vec<Figure> = lists
+    let state = &state;
+    let lists = |asker: &'static str, who: &User| -> Vec<(String, Vec<f64>, usize)> {
+        let looks: [(&str, &dyn Fn() -> usize); 10] = [
+            ("vclusters", &|| view::vcluster::list(state, who).len()),
+            ("accounts", &|| view::account::list(state, who).len()),
+            ("quotas", &|| view::allowance::list(state, who).len()),
+            ("groups", &|| view::group::list(state, who).len()),
+            ("homes", &|| view::home::list(state, who).len()),
+            ("images", &|| view::image::list(state, who).len()),
+            ("ports", &|| view::port::list(state, who).len()),
+            ("templates", &|| view::template::list(state, who).len()),
+            ("trash", &|| view::trash::list(state, who).len()),
+            ("moves", &|| view::moves::list(state, who).len()),
+        ];
+        let measured = looks.into_iter().map(|(what, look)| {
+            let (taken, seen) = looks_of(look);
+            (format!("{what}, for {asker}"), taken, seen)
+        });
+        measured.collect()
+    };
+    let mut all = lists("an admin", &admin);
+    all.extend(lists("one of them", &person));
+    let (taken, seen) = looks_of(&|| view::worker::list(state).len());
+    all.push(("workers".to_owned(), taken, seen));
+    let figures: Vec<Figure> = all
         .iter()
-        .map(|(what, look)| {
-            let (taken, seen) = looks(look.as_ref());
+        .map(|(what, taken, seen)| {
             let worst = taken.iter().copied().fold(0.0, f64::max);
             let what = format!("{what} ({seen} shown, longest {worst:.1} ms)");
-            Figure::alone(&what, "ms", median(&taken), Goal::AtMost(20.0))
+            Figure::alone(&what, "ms", median(taken), Goal::AtMost(20.0))
         })
         .collect();
-    report::tell("lists", json!({ "users": users, "vnodes": vnodes }), &figures)
+    report::tell(
+        "lists",
+        json!({ "users": users, "vnodes": vnodes }),
+        &figures,
+    )
 }

@@ -204,12 +204,16 @@ impl<'s> About<'s> {
         }
     }
 
-    fn saved(&mut self, vnode: VnodeId, owner: UserId) {
-        self.owners.insert(owner);
+    pub(super) fn entered(&mut self, vnode: VnodeId) {
         let row = self.state.vnodes.get(&vnode);
         if let Some(about) = row.map(VnodeRef::from) {
             self.vnode(about);
         }
+    }
+
+    fn saved(&mut self, vnode: VnodeId, owner: UserId) {
+        self.owners.insert(owner);
+        self.entered(vnode);
     }
 
     fn snapshot(&mut self, event: &SnapshotEvent) {

@@ -11,11 +11,13 @@ pub mod record;
 
 use std::collections::BTreeMap;
 
-use crate::command::{Actor, Entry};
+use crate::account::command::AccountCommand;
+use crate::command::{Actor, Command, Entry};
 use crate::event::Event;
 use crate::id::LogIndex;
 use crate::model::audit::AuditHead;
 use crate::model::{ClusterVersion, Outcome};
+use crate::refusal::Refusal;
 use crate::state::State;
 
 use about::About;
@@ -64,10 +66,19 @@ fn record(
         about.add(event);
         *effects.entry(kind::of(event)).or_default() += 1;
     }
-    let (from, login) = match entry.actor {
+    let (mut from, login) = match entry.actor {
         Actor::Login { number, from, .. } => (Some(from), Some(number)),
         Actor::User(_) | Actor::Worker(_) | Actor::Door(_) | Actor::Duty => (None, None),
     };
+    if let Command::Account(AccountCommand::OpenLogin(new)) = &entry.command {
+        from = new.from.parse().ok();
+    }
+    if let (Command::Audit(entered), Outcome::Refused(Refusal::NotLoggedIn)) =
+        (&entry.command, outcome)
+    {
+        // They went in without a quorum, and their login ended before it was told.
+        about.entered(entered.vnode());
+    }
     let token = login.and_then(|number| state.login_numbered(number)?.token.as_ref());
     let (things, more_things, owners) = about.told();
     Record {

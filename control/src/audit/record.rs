@@ -116,8 +116,10 @@ impl Record {
             return None;
         }
         if self.owners.len() == 1 {
+            // Where one logged in from is one's own.
+            let by_door = matches!(self.who, Who::Master { .. });
             return Some(Self {
-                from: None,
+                from: self.from.filter(|_| by_door),
                 login: None,
                 token: None,
                 ..self

@@ -9,7 +9,7 @@ use crate::idle::command::{IdleCommand, IdleReport};
 use crate::idle::event::IdleEvent;
 use crate::idle::{due, limit_ms};
 use crate::model::idle::VnodeIdle;
-use crate::model::{Vnode, VnodeWanted};
+use crate::model::{Vnode, VnodeSeen, VnodeWanted};
 use crate::notice::news;
 
 pub(super) fn decide(ground: Ground<'_>, command: &IdleCommand) -> Decision {
@@ -26,9 +26,10 @@ fn report(ground: Ground<'_>, worker: WorkerId, idle: &[IdleReport]) -> Decision
     let news = state.vnodes_on(worker).filter_map(|vnode| {
         let epoch = vnode.placement?.epoch;
         let said = said.get(&vnode.id).filter(|said| said.epoch == epoch);
-        let runs = vnode.wanted == VnodeWanted::Running;
+        let runs = vnode.wanted == VnodeWanted::Running && vnode.seen == VnodeSeen::Running;
         let said = said.filter(|_| runs && limit_ms(state, vnode.owner).is_some());
-        let known = state.vnode_idles.contains_key(&vnode.id);
+        let known = state.vnode_idles.get(&vnode.id);
+        let known = known.is_some_and(|known| known.epoch == epoch);
         match said {
             Some(said) if !known => Some(rested(vnode, said, ground.entry.at)),
             None if known => Some(IdleEvent::Woke {
@@ -41,8 +42,8 @@ fn report(ground: Ground<'_>, worker: WorkerId, idle: &[IdleReport]) -> Decision
 }
 
 fn rested(vnode: &Vnode, said: &IdleReport, now: UnixMs) -> IdleEvent {
-    // Nothing rests longer than it has been there.
-    let since = now.0.saturating_sub(said.for_ms).max(vnode.created_at.0);
+    // Nothing rests longer than it has been running.
+    let since = now.0.saturating_sub(said.for_ms).max(vnode.seen_at.0);
     IdleEvent::Rested {
         about: VnodeRef::from(vnode),
         idle: VnodeIdle {

@@ -4,7 +4,7 @@ use super::{Decision, Ground, in_range, moves, port, snapshot, vcluster};
 use crate::event::{Event, VclusterRef};
 use crate::id::{UnixMs, VclusterId};
 use crate::model::receipt::Subject;
-use crate::model::trash::{ReleasePolicy, Rest, TrashPolicy, TrashWhy, Trashed};
+use crate::model::trash::{ReleasePolicy, TrashPolicy, TrashWhy, Trashed};
 use crate::model::{Port, Vcluster, VclusterWanted, VnodeWanted};
 use crate::name::Name;
 use crate::notice::news;
@@ -13,7 +13,7 @@ use crate::quota::{self, Amounts};
 use crate::refusal::Refusal;
 use crate::trash::command::TrashCommand;
 use crate::trash::event::TrashEvent;
-use crate::trash::{due, release_at, too_many};
+use crate::trash::{due, too_many};
 
 pub(super) fn decide(ground: Ground<'_>, command: &TrashCommand) -> Result<Decision, Refusal> {
     match command {
@@ -35,7 +35,11 @@ fn discard(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refusal> {
     let row = vcluster::changeable(ground, id)?;
     let keeps = ground.state.trash_policy().undo_ms();
     // GPUs would stay its own: it goes at once, as if there were no trashed.
-    if keeps == 0 || ground.state.has_gpus(id) {
+    // And what is a copy that was never made would keep its source.
+    let state = ground.state;
+    let mut live = state.live_vnodes_of(id).into_iter();
+    let is_copy = live.any(|vnode| state.snapshot_copies.contains_key(&vnode.id));
+    if keeps == 0 || state.has_gpus(id) || is_copy {
         return vcluster::delete(ground, id);
     }
     let by = permit::person(ground.state, ground.entry.actor)?.id;
@@ -125,6 +129,11 @@ fn ports_again(ground: Ground<'_>, trashed: &Trashed) -> Vec<Event> {
             && !state.ports.contains_key(&port.public)
     };
     let mut ports: Vec<Port> = trashed.ports.iter().filter(there).cloned().collect();
+    let open = state
+        .ports
+        .values()
+        .filter(|port| port.owner == trashed.owner);
+    ports.truncate(Port::PER_OWNER_MAX.saturating_sub(open.count()));
     let fits = |count: usize| {
         let more: Amounts = std::iter::repeat_n(Amounts::PORT, count).sum();
         quota::check(state, trashed.owner, &more).is_ok()
@@ -179,12 +188,13 @@ fn gone_for_good(ground: Ground<'_>, trashed: &Trashed) -> Vec<Event> {
 /// Who was started meanwhile is not told, and what is told already is not told again.
 fn warn(ground: Ground<'_>, vclusters: &[VclusterId]) -> Decision {
     let state = ground.state;
+    let Some(policy) = state.trash_policy().release else {
+        return Decision::quiet(Vec::new());
+    };
     let due = due::to_warn(state, ground.entry.at).filter(|id| vclusters.contains(id));
     let mut telling = ground.moment().telling();
     let warned = due.filter_map(|id| {
-        let rest = state.rests.get(&id)?;
-        let warned_at = Some(ground.entry.at);
-        let release_at = release_at(state, &Rest { warned_at, ..*rest })?;
+        let release_at = ground.entry.at.plus_ms(policy.grace_ms());
         let row = state.vclusters.get(&id)?;
         news::will_be_released(&mut telling, row, release_at);
         let about = VclusterRef::from(row);
@@ -203,13 +213,8 @@ fn release(ground: Ground<'_>, vclusters: &[VclusterId]) -> Decision {
     let until = ground.entry.at.plus_ms(policy.keep_ms());
     let due = due::to_release(state, ground.entry.at).filter(|id| vclusters.contains(id));
     let rows = due.filter_map(|id| state.vclusters.get(&id));
-    // Somebody's disk may be being made of it: the next look finds it again.
-    let free = rows.filter(|row| {
-        let live = state.live_vnodes_of(row.id);
-        snapshot::refuse_sources(state, live.into_iter()).is_ok()
-    });
     let mut telling = ground.moment().telling();
-    let released = free.flat_map(|row| {
+    let released = rows.flat_map(|row| {
         news::released(&mut telling, row, until);
         into_trash(ground, row, until, TrashWhy::Released)
     });

@@ -9,7 +9,17 @@ use crate::trash::event::TrashEvent;
 
 pub(super) fn evolve(state: &mut State, at: UnixMs, event: TrashEvent) {
     match event {
-        TrashEvent::PolicySet { policy } => state.trash_policy = Some(policy),
+        TrashEvent::PolicySet { policy } => {
+            state.trash_policy = Some(policy);
+            // Who was told of a policy that is none any more is told anew of the next.
+            if policy.release.is_none() {
+                let rests: Vec<Rest> = state.rests.values().copied().collect();
+                for rest in rests.into_iter().filter(|rest| rest.release_at.is_some()) {
+                    let release_at = None;
+                    state.put_rest(Rest { release_at, ..rest });
+                }
+            }
+        }
         TrashEvent::Discarded { trashed } => {
             state.remove_rest(&trashed.vcluster);
             state.put_trashed(trashed);
@@ -25,10 +35,10 @@ pub(super) fn evolve(state: &mut State, at: UnixMs, event: TrashEvent) {
                 }
             }
         }
-        TrashEvent::Warned { about, .. } => {
+        TrashEvent::Warned { about, release_at } => {
             if let Some(rest) = state.rests.get(&about.vcluster).copied() {
-                let warned_at = Some(at);
-                state.put_rest(Rest { warned_at, ..rest });
+                let release_at = Some(release_at);
+                state.put_rest(Rest { release_at, ..rest });
             }
         }
     }
@@ -49,11 +59,11 @@ pub(super) fn wanted_changed(
 
 fn rests(state: &mut State, since: UnixMs, vcluster: VclusterId) {
     if state.version() >= SINCE && !state.is_trashed(vcluster) {
-        let warned_at = None;
+        let release_at = None;
         state.put_rest(Rest {
             vcluster,
             since,
-            warned_at,
+            release_at,
         });
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn deleted(state: &mut State, id: VclusterId) {
 }
 
 pub(super) fn wanted_changed(state: &mut State, id: VclusterId, wanted: VclusterWanted) {
-    if let Some(vcluster) = state.vclusters.get_mut(&id) {
-        vcluster.wanted = wanted;
+    if let Some(vcluster) = state.vclusters.get(&id).cloned() {
+        state.put_vcluster(Vcluster { wanted, ..vcluster });
     }
 }

@@ -6,7 +6,7 @@ use super::command::{IdleCommand, IdleReport};
 use super::{SINCE, limit_ms};
 use crate::command::Command;
 use crate::id::{UnixMs, VclusterId, VnodeId, WorkerId};
-use crate::model::{Vcluster, VclusterWanted, Vnode};
+use crate::model::{Vcluster, VclusterWanted, Vnode, VnodeSeen, VnodeWanted};
 use crate::state::State;
 
 /// Vclusters of one entry at most; the rest follow in the next.
@@ -62,7 +62,9 @@ pub fn is_news(state: &State, worker: WorkerId, idle: &[IdleReport]) -> bool {
         let epoch = vnode.placement.map(|placement| placement.epoch);
         let said = said.get(&vnode.id);
         let said = said.is_some_and(|said| Some(said.epoch) == epoch);
-        let counts = said && limit_ms(state, vnode.owner).is_some();
-        counts != state.vnode_idles.contains_key(&vnode.id)
+        let runs = vnode.wanted == VnodeWanted::Running && vnode.seen == VnodeSeen::Running;
+        let counts = said && runs && limit_ms(state, vnode.owner).is_some();
+        let known = state.vnode_idles.get(&vnode.id);
+        counts != known.is_some_and(|known| Some(known.epoch) == epoch)
     })
 }

@@ -55,7 +55,7 @@ pub(super) fn rows_are_of_somebody(state: &State, broken: &mut Vec<String>) {
 pub(super) fn sums_are_right(state: &State, broken: &mut Vec<String>) {
     let mut counted: BTreeMap<UserId, Amounts> = BTreeMap::new();
     let vnodes = state.vnodes.values();
-    for vnode in vnodes.filter(|vnode| !state.is_trashed(vnode.vcluster)) {
+    for vnode in vnodes.filter(|vnode| state.is_counted(vnode.vcluster)) {
         let takes = Amounts::of_vnode(state.promised_to(vnode), state.wishes_of(vnode.id));
         let sum = counted.entry(vnode.owner).or_default();
         *sum = sum.plus(takes);

@@ -22,15 +22,11 @@ pub(super) fn rows_are_of_vclusters(state: &State, broken: &mut Vec<String>) {
         }
     }
     for owner in state.users.keys() {
-        let trashed = state.trashed.values();
-        let count = trashed
-            .filter(|trashed| trashed.owner == *owner && !state.is_going(trashed.vcluster))
+        let deleted = state.trashed.values().filter(|row| row.was_deleted());
+        let count = deleted
+            .filter(|row| row.owner == *owner && !state.is_going(row.vcluster))
             .count();
-        // Releasing asks nobody to let go of what they deleted themselves.
-        let released = state.trashed.values().filter(|trashed| {
-            trashed.owner == *owner && trashed.why == crate::model::trash::TrashWhy::Released
-        });
-        if count > Trashed::PER_OWNER_MAX + released.count() {
+        if count > Trashed::PER_OWNER_MAX {
             broken.push(format!("user {owner} has {count} vclusters in the trash"));
         }
     }

@@ -4,8 +4,8 @@ pub mod account;
 pub mod audit;
 pub mod autopilot;
 pub mod bandwidth;
-pub mod bug;
 pub mod bean;
+pub mod bug;
 pub mod drain;
 pub mod drill;
 pub mod group;
@@ -45,11 +45,11 @@ pub mod worker;
 pub use account::{Account, AccountPolicy, Application, Login};
 pub use autopilot::Autopilot;
 pub use bandwidth::{Bandwidth, KbitPerS};
-pub use bug::Bug;
 pub use bean::{
     BeanLine, BeanRequest, BeanSettings, BeanVerdict, Cost, LineOf, MicroBeans, Month, Purse,
     PurseOf, Rates, Tally, Used,
 };
+pub use bug::Bug;
 pub use drain::{Drain, DrainFailure, DrainStage};
 pub use drill::Drill;
 pub use group::Group;

@@ -23,8 +23,14 @@ pub struct Trashed {
 }
 
 impl Trashed {
-    /// Of one person; with one more the oldest goes for good.
+    /// Deleted by one person; with one more the oldest of these goes for good.
     pub const PER_OWNER_MAX: usize = 10;
+
+    /// Whether somebody deleted it; otherwise nobody started it.
+    #[must_use]
+    pub fn was_deleted(&self) -> bool {
+        matches!(self.why, TrashWhy::Deleted { .. })
+    }
 }
 
 /// Who put it there.
@@ -106,6 +112,6 @@ impl ReleasePolicy {
 pub struct Rest {
     pub vcluster: VclusterId,
     pub since: UnixMs,
-    /// When its owner was told that it will go.
-    pub warned_at: Option<UnixMs>,
+    /// When it goes, as its owner was told; none while they were not.
+    pub release_at: Option<UnixMs>,
 }

@@ -41,7 +41,9 @@ pub(crate) fn told_of(moment: Moment<'_>, events: &[Event]) -> Vec<Event> {
                 let text = Text {
                     severity: Severity::Warning,
                     title: format!("Vcluster {name} was stopped: no beans are left"),
-                    body: format!("Your balance is {balance}. What is on its disks is as it was. Ask for beans, and start it when you have some."),
+                    body: format!(
+                        "Your balance is {balance}. What is on its disks is as it was. Ask for beans, and start it when you have some."
+                    ),
                     link: LINK.to_owned(),
                 };
                 telling.tell(To::User(about.owner), text, true);
@@ -106,7 +108,12 @@ fn requested(
         body: request.reason.clone(),
         link: LINK.to_owned(),
     };
-    let is_admin = |id: &UserId| state.users.get(id).is_some_and(crate::model::User::is_admin);
+    let is_admin = |id: &UserId| {
+        state
+            .users
+            .get(id)
+            .is_some_and(crate::model::User::is_admin)
+    };
     for user in told.filter(|user| *user != request.user && !is_admin(user)) {
         telling.tell(To::User(user), text.clone(), true);
     }
@@ -119,7 +126,11 @@ fn verdict(telling: &mut Telling<'_>, state: &State, request: &BeanRequest) {
     };
     let (beans, word) = (
         request.beans,
-        if verdict.given { "are yours" } else { "were not given" },
+        if verdict.given {
+            "are yours"
+        } else {
+            "were not given"
+        },
     );
     let by = called(state, PurseOf::User(verdict.by));
     let text = Text {

@@ -159,8 +159,14 @@ pub(crate) fn will_be_released(telling: &mut Telling<'_>, vcluster: &Vcluster, a
 pub(crate) fn released(telling: &mut Telling<'_>, vcluster: &Vcluster, until: UnixMs) {
     let text = Text {
         severity: Severity::Warning,
-        title: format!("Vcluster {} was deleted, as nobody started it", vcluster.name),
-        body: format!("With all files it can be had back until {}: undo it on the page of vclusters.", day(until)),
+        title: format!(
+            "Vcluster {} was deleted, as nobody started it",
+            vcluster.name
+        ),
+        body: format!(
+            "With all files it can be had back until {}: undo it on the page of vclusters.",
+            day(until)
+        ),
         link: "/vclusters".to_owned(),
     };
     telling.tell(To::User(vcluster.owner), text, true);
@@ -171,7 +177,9 @@ pub(crate) fn stopped_idle(telling: &mut Telling<'_>, vcluster: &Vcluster, minut
     let text = Text {
         severity: Severity::Info,
         title: format!("Vcluster {} was stopped", vcluster.name),
-        body: format!("Its vnodes did nothing for {minutes} minutes, which is your quota's idle time. What is on their disks is as it was; start it when you need it."),
+        body: format!(
+            "Its vnodes did nothing for {minutes} minutes, which is your quota's idle time. What is on their disks is as it was; start it when you need it."
+        ),
         link: format!("/vclusters/{}", vcluster.name),
     };
     telling.tell(To::User(vcluster.owner), text, false);

@@ -10,7 +10,7 @@ use crate::model::setting::{SettingName, SettingValue};
 pub enum SettingCommand {
     /// It is this from now on.
     Set { value: SettingValue },
-    /// It is again what it was before its last change; which this is one of, so that undoing twice changes nothing.
+    /// It is again what it was before its last change. That is a change like others: undoing twice brings back what was undone.
     Undo { name: SettingName },
     /// It is again what it was after the change by that entry.
     Restore { name: SettingName, change: LogIndex },

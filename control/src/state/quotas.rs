@@ -89,7 +89,7 @@ impl State {
 
     fn taken_by(&self, id: VnodeId) -> Option<(UserId, Amounts)> {
         let vnode = self.vnodes.get(&id)?;
-        let vnode = Some(vnode).filter(|vnode| !self.is_trashed(vnode.vcluster))?;
+        let vnode = Some(vnode).filter(|vnode| self.is_counted(vnode.vcluster))?;
         let takes = Amounts::of_vnode(self.promised_to(vnode), self.wishes_of(id));
         Some((vnode.owner, takes))
     }

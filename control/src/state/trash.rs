@@ -32,26 +32,35 @@ impl State {
         vnodes.any(|vnode| self.wishes_of(vnode.id).gpus.count > 0)
     }
 
+    /// Whether its vnodes are a part of what their owner has: in the trash only once they go, until their workers say that
+    /// nothing is left.
+    pub(crate) fn is_counted(&self, vcluster: VclusterId) -> bool {
+        !self.is_trashed(vcluster) || self.is_going(vcluster)
+    }
+
     pub(crate) fn put_trashed(&mut self, trashed: Trashed) {
         let id = trashed.vcluster;
-        if !self.is_trashed(id) {
-            for vnode in self.ids_of_vnodes(id) {
-                self.uncount_vnode(vnode);
-            }
-        }
-        self.trashed.insert(id, trashed);
+        self.counting_anew(id, |state| {
+            state.trashed.insert(id, trashed);
+        });
     }
 
     pub(crate) fn remove_trashed(&mut self, id: &VclusterId) {
-        if self.trashed.remove(id).is_some() {
-            for vnode in self.ids_of_vnodes(*id) {
-                self.count_vnode(vnode);
-            }
-        }
+        self.counting_anew(*id, |state| {
+            state.trashed.remove(id);
+        });
     }
 
-    fn ids_of_vnodes(&self, vcluster: VclusterId) -> Vec<VnodeId> {
-        self.vnodes_of(vcluster).map(|vnode| vnode.id).collect()
+    /// Changes something by which vnodes of a vcluster may count, or not.
+    pub(super) fn counting_anew(&mut self, vcluster: VclusterId, change: impl FnOnce(&mut Self)) {
+        let vnodes: Vec<VnodeId> = self.vnodes_of(vcluster).map(|vnode| vnode.id).collect();
+        for vnode in &vnodes {
+            self.uncount_vnode(*vnode);
+        }
+        change(self);
+        for vnode in vnodes {
+            self.count_vnode(vnode);
+        }
     }
 
     pub(crate) fn put_rest(&mut self, rest: Rest) {

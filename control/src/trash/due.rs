@@ -40,19 +40,19 @@ pub(crate) fn over(state: &State, now: UnixMs) -> impl Iterator<Item = &Trashed>
 pub(crate) fn to_warn(state: &State, now: UnixMs) -> impl Iterator<Item = VclusterId> {
     resting(state, now, |state, rest, now| {
         let policy = state.trash_policy().release;
-        rest.warned_at.is_none()
+        rest.release_at.is_none()
             && policy.is_some_and(|policy| rest.since.plus_ms(policy.warn_after_ms()) <= now)
     })
 }
 
-/// Vclusters that go into the trash. Whoever was warned has the whole grace, also if the policy was another then.
+/// Vclusters that go into the trash, when their owners were told that they do.
 pub(crate) fn to_release(state: &State, now: UnixMs) -> impl Iterator<Item = VclusterId> {
     resting(state, now, |state, rest, now| {
-        super::release_at(state, rest).is_some_and(|at| at <= now)
+        state.trash_policy().release.is_some() && rest.release_at.is_some_and(|at| at <= now)
     })
 }
 
-/// What has GPUs is not released: they would stay its own in the trash.
+/// What has GPUs is not released: they would stay its own in the trash. Nor is that of which somebody's disk is being made.
 fn resting(
     state: &State,
     now: UnixMs,
@@ -66,6 +66,11 @@ fn resting(
             let row = state.vclusters.get(id);
             row.is_some_and(|row| row.wanted == VclusterWanted::Stopped)
         })
-        .filter(|id| !state.has_gpus(*id))
+        .filter(|id| !state.has_gpus(*id) && !is_source(state, *id))
         .take(VCLUSTERS_MAX)
+}
+
+fn is_source(state: &State, vcluster: VclusterId) -> bool {
+    let mut vnodes = state.vnodes_of(vcluster);
+    vnodes.any(|vnode| state.copies_from(vnode.id).next().is_some())
 }

@@ -5,8 +5,8 @@ pub mod command;
 pub mod due;
 pub mod event;
 
-use crate::id::{UnixMs, UserId};
-use crate::model::trash::{Rest, Trashed};
+use crate::id::UserId;
+use crate::model::trash::Trashed;
 use crate::model::{ClusterVersion, User};
 use crate::permit;
 use crate::state::State;
@@ -32,21 +32,15 @@ pub fn of<'s>(state: &'s State, asker: &User) -> Vec<&'s Trashed> {
     trashed
 }
 
-/// Those of one owner that must go for good so that one more has a place: the oldest.
+/// What one owner deleted that must go for good so that one more has a place: the oldest.
 pub(crate) fn too_many(state: &State, owner: UserId) -> Vec<&Trashed> {
     let trashed = state.trashed.values();
     let mut trashed: Vec<&Trashed> = trashed
-        .filter(|trashed| trashed.owner == owner && !state.is_going(trashed.vcluster))
+        .filter(|trashed| trashed.owner == owner && trashed.was_deleted())
+        .filter(|trashed| !state.is_going(trashed.vcluster))
         .collect();
     trashed.sort_by_key(|trashed| (trashed.at, trashed.vcluster));
     let excess = (trashed.len() + 1).saturating_sub(Trashed::PER_OWNER_MAX);
     trashed.truncate(excess);
     trashed
-}
-
-/// When a vcluster that stands still goes into the trash, once its owner was warned.
-#[must_use]
-pub fn release_at(state: &State, rest: &Rest) -> Option<UnixMs> {
-    let policy = state.trash_policy().release?;
-    Some(rest.warned_at?.plus_ms(policy.grace_ms()))
 }

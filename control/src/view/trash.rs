@@ -52,9 +52,3 @@ pub fn list(state: &State, asker: &User) -> Vec<TrashView> {
     });
     views.collect()
 }
-
-/// When a vcluster that stands still goes into the trash, if its owner was warned of it.
-#[must_use]
-pub fn release_at(state: &State, vcluster: VclusterId) -> Option<UnixMs> {
-    trash::release_at(state, state.rests.get(&vcluster)?)
-}

@@ -122,6 +122,8 @@ impl Own {
         own.add(Table::VclusterBandwidths, vclusters);
         let vclusters = state.vclusters_of(user).map(|v| v.id);
         own.add(Table::VclusterRules, vclusters);
+        let vclusters = state.vclusters_of(user).map(|v| v.id);
+        own.add(Table::Trashed, vclusters);
         own.add::<VnodeId>(Table::VnodeFences, vnodes().map(|vnode| vnode.id));
         own.add::<VnodeId>(Table::VnodeLosses, vnodes().map(|vnode| vnode.id));
         let lost = vnodes().filter_map(|vnode| state.vnode_losses.get(&vnode.id));

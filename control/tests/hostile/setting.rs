@@ -4,6 +4,7 @@ use docklet_control::amount::DiskMib;
 use docklet_control::id::{LogIndex, UserId};
 use docklet_control::model::account::AccountPolicy;
 use docklet_control::model::setting::{SettingName, SettingValue};
+use docklet_control::model::trash::TrashPolicy;
 use docklet_control::model::{
     Autopilot, Bandwidth, DiskOvercommit, HomeUsual, ImageQuota, KbitPerS, Quota, RebalancePolicy,
 };
@@ -56,6 +57,10 @@ fn value() -> BoxedStrategy<SettingValue> {
         })),
         any::<bool>()
             .prop_map(|registration| SettingValue::Registration(AccountPolicy { registration })),
+        (0_u32..20).prop_map(|undo_minutes| SettingValue::Trash(TrashPolicy {
+            undo_minutes,
+            release: None,
+        })),
     ]
     .boxed()
 }

@@ -25,13 +25,6 @@ const LIMIT_USUAL: usize = 100;
 const PART: usize = 1_000;
 const ACTION: &str = "export the audit trail";
 
-#[derive(Deserialize)]
-pub(crate) struct Asked {
-    #[serde(flatten)]
-    sought: Sought,
-    limit: Option<usize>,
-}
-
 /// Records, the newest first.
 #[derive(Serialize)]
 pub(crate) struct Shown {
@@ -44,10 +37,10 @@ pub(crate) struct Shown {
 pub(crate) async fn list(
     State(portal): State<Portal>,
     asker: Asker,
-    Query(query): Query<Asked>,
+    Query(sought): Query<Sought>,
 ) -> Result<Json<Shown>, Problem> {
-    let limit = query.limit.unwrap_or(LIMIT_USUAL).clamp(1, LIMIT_MAX);
-    let found = audit::find(&portal, &asker.user, &query.sought, limit).await?;
+    let limit = sought.limit.unwrap_or(LIMIT_USUAL).clamp(1, LIMIT_MAX);
+    let found = audit::find(&portal, &asker.user, &sought, limit).await?;
     Ok(Json(Shown {
         records: found.records,
         before: found.before,

@@ -3,8 +3,8 @@
 pub(crate) mod account;
 pub(crate) mod amount;
 pub(crate) mod audit;
-pub(crate) mod bell;
 pub(crate) mod bean;
+pub(crate) mod bell;
 pub(crate) mod berth;
 pub(crate) mod bug;
 pub(crate) mod drill;

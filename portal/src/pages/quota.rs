@@ -223,7 +223,7 @@ fn unit(item: QuotaItem) -> &'static str {
         QuotaItem::MemoryMib | QuotaItem::DiskMib | QuotaItem::HomeMib => "MiB",
         QuotaItem::ImageBytes => "bytes",
         QuotaItem::BandwidthKbitPerS => "kbit/s of each vnode",
-        QuotaItem::IdleMinutes => "minutes",
+        QuotaItem::IdleMinutes => "minutes without doing anything",
     }
 }
 

@@ -89,7 +89,7 @@ fn card(asker: &Asker, setting: &SettingView) -> Markup {
             (facts(&setting.value))
             @if let Some(last) = setting.changes.first() {
                 details {
-                    summary { "Changed " (setting.changes.len()) " times, last " (instant(last.at)) }
+                    summary { "Changed " @if setting.changes.len() == 1 { "once, " } @else { (setting.changes.len()) " times, last " } (instant(last.at)) }
                     (history(asker, setting))
                 }
             } @else { p.muted { "Never changed." } }

@@ -179,6 +179,11 @@ impl MachineView {
         self.off(move || rows.stamp(index)).await
     }
 
+    /// The entry that the last checkpoint reaches.
+    pub fn durable(&self) -> LogIndex {
+        self.progress.base().index
+    }
+
     /// Up to `most` lines of the audit trail after the record `after`, as far as checkpoints have them.
     ///
     /// # Errors

@@ -270,8 +270,8 @@ fn put(
     line: &str,
 ) -> Result<u64, RaftFault> {
     let before = table.insert(number, line)?;
-    let replaced = before.is_some();
-    Ok(if replaced { 0 } else { line.len() as u64 })
+    let was = before.map_or(0, |line| line.value().len());
+    Ok(line.len().saturating_sub(was) as u64)
 }
 
 fn begin(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Begin, RaftFault> {

@@ -83,6 +83,7 @@ fn bound(
 fn own_vnode<'e>(ground: Ground<'e>, asker: &User, id: VnodeId) -> Result<&'e Vnode, Refusal> {
     let vnode = ground.state.vnodes.get(&id);
     let vnode = vnode.filter(|vnode| permit::owns(asker, vnode.owner));
+    let vnode = vnode.filter(|vnode| !ground.state.is_trashed(vnode.vcluster));
     vnode.ok_or_else(|| Refusal::not_found("vnode", id))
 }
 

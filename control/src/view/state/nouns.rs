@@ -294,6 +294,14 @@ impl Shown<'_> {
                 .number("id", vcluster.id.0)
                 .text("owner", self.person(vcluster.owner))
                 .text("wanted", wanted)
+                .text(
+                    "trash",
+                    if state.is_trashed(vcluster.id) {
+                        "yes"
+                    } else {
+                        "no"
+                    },
+                )
                 .number("vnodes", u64::try_from(vnodes).unwrap_or(u64::MAX))
                 .text("image", &vcluster.image_name)
                 .text("image_digest", vcluster.image)
