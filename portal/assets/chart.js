@@ -16,14 +16,14 @@ const KIB = 1024;
 const WHOLE = [1, 2, 5].flatMap((step) => [...Array(7).keys()].map((place) => step * 10 ** place)).sort((one, other) => one - other);
 const BINARY = [...Array(50).keys()].map((place) => 2 ** place);
 
-// One measure a line; `unit` writes a value of the axis.
+// One measure a line; `unit` writes a value of the axis, which reaches to `least` at least: where nothing is used, too.
 const CHARTS = {
   cpu: { axis: "cores", unit: cores, lines: [["cpu_milli", "CPU"], ["cpu_milli_max", "highest second"]] },
   memory: { axis: "memory", steps: BINARY, unit: bytes, lines: [["memory_bytes", "memory"], ["memory_bytes_max", "highest second"]] },
   network: { axis: "per second", steps: BINARY, unit: rate, lines: [["received_bytes", "received"], ["sent_bytes", "sent"]] },
   disk: { axis: "per second", steps: BINARY, unit: rate, lines: [["read_bytes", "read"], ["written_bytes", "written"]] },
-  waiting: { axis: "of the time", unit: percent, lines: [["cpu_stall", "for CPU"], ["memory_stall", "for memory"], ["io_stall", "for disks"], ["throttled", "held by the CPU limit"]] },
-  gpu: { axis: "busy", unit: percent, lines: [["gpu", "of GPUs, 100 % for each"]] },
+  waiting: { axis: "of the time", least: 0.01, unit: percent, lines: [["cpu_stall", "for CPU"], ["memory_stall", "for memory"], ["io_stall", "for disks"], ["throttled", "held by the CPU limit"]] },
+  gpu: { axis: "busy", least: 0.01, unit: percent, lines: [["gpu", "of GPUs, 100 % for each"]] },
   "gpu-memory": { axis: "memory", steps: BINARY, unit: bytes, lines: [["gpu_memory_bytes", "on GPUs"]] },
   processes: { axis: "processes", steps: WHOLE, unit: (value) => String(Math.round(value)), lines: [["processes", "processes"]] },
 };
@@ -82,7 +82,7 @@ function options(chart) {
     height: HEIGHT,
     // Room for the half of the last time.
     padding: [12, 26, 0, 0],
-    scales: { y: { range: (_, low, high) => [0, Math.max(high ?? 0, 1e-9) * 1.08] } },
+    scales: { y: { range: (_, low, high) => [0, Math.max(high ?? 0, chart.least ?? 1) * 1.08] } },
     axes: [{ ...axis, values: TIMES }, { ...axis, label: chart.axis, ...(chart.steps && { incrs: chart.steps }), labelSize: 20, size: 76, values: (_, marks) => marks.map(chart.unit) }],
     series: [
       { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },

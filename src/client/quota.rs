@@ -90,7 +90,7 @@ pub struct Items {
     /// What each vnode may send, and as much receive, in Mbit/s
     #[arg(long, value_name = "MBIT|none|inherit", value_parser = mbit)]
     bandwidth_mbit: Option<Wish>,
-    /// How long a vnode may do nothing, as 24h or 90m; it is kept, and nothing is stopped for it yet
+    /// After how long a vcluster is stopped whose vnodes do nothing, as 24h or 90m
     #[arg(long, value_name = "TIME|none|inherit", value_parser = minutes)]
     idle: Option<Wish>,
 }

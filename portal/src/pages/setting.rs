@@ -124,7 +124,7 @@ fn text(value: &Value) -> String {
 fn history(asker: &Asker, setting: &SettingView) -> Markup {
     html! {
         table {
-            thead { tr { th { "When" } th { "By" } th { "From" } th { "To" } th { "" } } }
+            thead { tr { th { "When" } th { "By" } th { "From" } th { "To" } th { span.unseen { "Action" } } } }
             tbody {
                 @for (place, change) in setting.changes.iter().enumerate() {
                     tr data-change=(change.change) {

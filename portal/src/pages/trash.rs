@@ -24,7 +24,7 @@ pub(super) fn section(asker: &Asker) -> Markup {
                 h2 { "Deleted" }
                 p.hint { "With all files, until their time is over. They take nothing of your quota." }
                 table {
-                    thead { tr { th { "Name" } th { "Vnodes" } th { "Owner" } th { "Deleted" } th { "Gone for good" } th { "" } } }
+                    thead { tr { th { "Name" } th { "Vnodes" } th { "Owner" } th { "Deleted" } th { "Gone for good" } th { span.unseen { "Actions" } } } }
                     tbody { @for view in &views { (row(asker, view)) } }
                 }
             }

@@ -206,11 +206,11 @@ fn delete_form(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
     } else {
         "This cannot be undone.".to_owned()
     };
-    let count = live_count(view);
-    let sure = format!(
-        "Delete {} with all files of its {count} vnodes? {back}",
-        view.name
-    );
+    let whose = match live_count(view) {
+        1 => "its vnode".to_owned(),
+        count => format!("its {count} vnodes"),
+    };
+    let sure = format!("Delete {} with all files of {whose}? {back}", view.name);
     html! {
         form method="post" action={"/vclusters/" (name) "/delete"} data-confirm=(sure) {
             (csrf(asker))
