@@ -34,7 +34,7 @@ pub(super) fn decide(ground: Ground<'_>, command: &TrashCommand) -> Result<Decis
 fn discard(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refusal> {
     let row = vcluster::changeable(ground, id)?;
     let keeps = ground.state.trash_policy().undo_ms();
-    // GPUs would stay its own: it goes at once, as if there were no trashed.
+    // GPUs would stay its own: it goes at once, as if there were no trash.
     // And what is a copy that was never made would keep its source.
     let state = ground.state;
     let mut live = state.live_vnodes_of(id).into_iter();
@@ -44,7 +44,7 @@ fn discard(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refusal> {
     }
     let by = permit::person(ground.state, ground.entry.actor)?.id;
     let live = ground.state.live_vnodes_of(id);
-    snapshot::refuse_sources(ground.state, live.into_iter())?;
+    snapshot::refuse_sources(ground.state, live)?;
     let until = ground.entry.at.plus_ms(keeps);
     let mut events = Vec::new();
     for oldest in too_many(ground.state, row.owner) {

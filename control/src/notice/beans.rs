@@ -42,7 +42,8 @@ pub(crate) fn told_of(moment: Moment<'_>, events: &[Event]) -> Vec<Event> {
                     severity: Severity::Warning,
                     title: format!("Vcluster {name} was stopped: no beans are left"),
                     body: format!(
-                        "Your balance is {balance}. What is on its disks is as it was. Ask for beans, and start it when you have some."
+                        "Your balance is {}. What is on its disks is as it was. Ask for beans, and start it when you have some.",
+                        rounded(*balance)
                     ),
                     link: LINK.to_owned(),
                 };
@@ -84,7 +85,7 @@ fn ran_low(
         let text = Text {
             severity: Severity::Warning,
             title: format!("{whose} {threshold} beans left, or fewer"),
-            body: format!("The balance is {balance}. {next}"),
+            body: format!("The balance is {}. {next}", rounded(balance)),
             link: LINK.to_owned(),
         };
         telling.tell(To::User(user), text, true);
@@ -160,4 +161,18 @@ fn granted(telling: &mut Telling<'_>, state: &State, grant: &Grant) {
         link: LINK.to_owned(),
     };
     telling.tell(To::User(user), text, false);
+}
+
+/// In hundredths, towards zero: as precise as people care for.
+fn rounded(beans: MicroBeans) -> String {
+    let hundredths = beans.0.unsigned_abs() / 10_000;
+    let sign = if beans.0 < 0 && hundredths > 0 {
+        "-"
+    } else {
+        ""
+    };
+    match hundredths % 100 {
+        0 => format!("{sign}{}", hundredths / 100),
+        part => format!("{sign}{}.{part:02}", hundredths / 100),
+    }
 }

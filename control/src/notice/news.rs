@@ -174,11 +174,15 @@ pub(crate) fn released(telling: &mut Telling<'_>, vcluster: &Vcluster, until: Un
 
 /// All of its vnodes did nothing for so long.
 pub(crate) fn stopped_idle(telling: &mut Telling<'_>, vcluster: &Vcluster, minutes: u64) {
+    let span = match minutes {
+        1 => "a minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    };
     let text = Text {
         severity: Severity::Info,
         title: format!("Vcluster {} was stopped", vcluster.name),
         body: format!(
-            "Its vnodes did nothing for {minutes} minutes, which is your quota's idle time. What is on their disks is as it was; start it when you need it."
+            "Its vnodes did nothing for {span}, which is your quota's idle time. What is on their disks is as it was; start it when you need it."
         ),
         link: format!("/vclusters/{}", vcluster.name),
     };

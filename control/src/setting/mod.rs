@@ -76,6 +76,10 @@ pub fn command(value: SettingValue) -> Command {
 }
 
 /// The setting that an event is about.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever is new sets nothing for the whole cluster until it is said here"
+)]
 fn changed_by(event: &Event) -> Option<SettingName> {
     let name = match event {
         Event::AutopilotSet { .. } => SettingName::Autopilot,
