@@ -9,6 +9,7 @@ mod resizes;
 mod saves;
 mod sight;
 mod snapshots;
+mod sweep;
 mod tallies;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -310,25 +311,6 @@ impl<H: Host> Agent<H> {
             }
         }
         all
-    }
-
-    async fn sweep_when_idle(&mut self, plan: &Plan) {
-        if !self.busy.is_empty() || !plan.vnodes.is_empty() {
-            self.idle_since = None;
-            return;
-        }
-        let since = *self.idle_since.get_or_insert_with(Instant::now);
-        if since.elapsed() >= SWEEP_AFTER {
-            self.sweep(plan).await;
-        }
-    }
-
-    async fn sweep(&self, plan: &Plan) {
-        for act in &plan.sweep {
-            if let Err((step, fault)) = perform(self.host.clone(), act.clone()).await {
-                tracing::warn!(step, fault, "act failed, it is tried again");
-            }
-        }
     }
 
     /// Begins the acts of every vnode that is neither busy nor waiting after a failure.

@@ -3,6 +3,8 @@
 mod bean;
 mod events;
 mod notices;
+mod template;
+mod trash;
 
 use crate::account::command::AccountCommand;
 use crate::account::scope;
@@ -26,8 +28,6 @@ use crate::refusal::Refusal;
 use crate::schedule::command::ScheduleCommand;
 use crate::snapshot::command::{SnapshotCommand, SnapshotOf};
 use crate::state::State;
-use crate::template::command::TemplateCommand;
-use crate::trash::command::TrashCommand;
 
 /// What refusals say of what takes an operator: they are kept, and before there were operators they said something else.
 fn operator_role(state: &State) -> &'static str {
@@ -120,7 +120,7 @@ fn needs(command: &Command) -> Needs<'_> {
         Command::RemovePort { public } => Needs::OwnerOfPort(*public),
         Command::LimitBandwidth { .. } | Command::SetDiskOvercommit { .. } => Needs::Admin,
         Command::Group(command) => group_needs(command),
-        Command::Template(command) => template_needs(command),
+        Command::Template(command) => template::needs(command),
         Command::Notice(command) => notices::needs(command),
         Command::Drill(command) => drill_needs(command),
         Command::Image(command) => image_needs(command),
@@ -138,7 +138,7 @@ fn needs(command: &Command) -> Needs<'_> {
         }
         Command::Quota(command) => quota_needs(command),
         Command::Account(command) => account_needs(command),
-        Command::Trash(command) => trash_needs(command),
+        Command::Trash(command) => trash::needs(command),
         Command::Idle(IdleCommand::Report { worker, .. }) => Needs::ThisWorker(*worker),
         Command::Idle(IdleCommand::Stop { .. }) => Needs::Duty,
         Command::Audit(command) => Needs::OwnerOfVnode(command.vnode()),
@@ -169,35 +169,7 @@ fn account_needs(command: &AccountCommand) -> Needs<'_> {
     }
 }
 
-/// Whose what is in the trash is, decide asks: to everybody else it is as if it were gone.
-fn trash_needs(command: &TrashCommand) -> Needs<'_> {
-    match command {
-        TrashCommand::Discard { vcluster } => Needs::OwnerOf(*vcluster),
-        TrashCommand::Undelete { .. } | TrashCommand::Purge { .. } => Needs::Person,
-        TrashCommand::SetPolicy { .. } => Needs::Admin,
-        TrashCommand::Empty | TrashCommand::Warn { .. } | TrashCommand::Release { .. } => {
-            Needs::Duty
-        }
-    }
-}
-
 /// Who manages a group is for admins to say: nobody passes on what was given to them.
-/// Whether one may be withdrawn, decide asks: whose it is, is said only to who may know of it.
-fn template_needs(command: &TemplateCommand) -> Needs<'_> {
-    match command {
-        TemplateCommand::Publish { group: None, .. } => Needs::Operator,
-        TemplateCommand::Publish {
-            group: Some(group), ..
-        } => Needs::ManagerOf(group),
-        TemplateCommand::Clone {
-            whom: Some(whom), ..
-        } => Needs::ManagerOf(&whom.group),
-        TemplateCommand::Withdraw { .. } | TemplateCommand::Clone { whom: None, .. } => {
-            Needs::Person
-        }
-    }
-}
-
 fn group_needs(command: &GroupCommand) -> Needs<'_> {
     match command {
         GroupCommand::Create { .. }
