@@ -24,7 +24,7 @@ test("every setting says what it is, and what was never changed has no history",
   const settings = cluster.json("setting", "list");
   assert.deepEqual(
     settings.map(({ name }) => name),
-    ["registration", "usual-quota", "image-quota", "usual-home", "bandwidth", "bandwidth-ceiling", "disk-overcommit", "rebalance", "autopilot"],
+    ["registration", "usual-quota", "image-quota", "usual-home", "trash", "bandwidth", "bandwidth-ceiling", "disk-overcommit", "rebalance", "autopilot"],
   );
   assert.deepEqual(cluster.json("setting", "history", "autopilot").changes, []);
   cluster.refused(["setting", "undo", "autopilot"], /no change that could be undone of the setting "autopilot"/);
