@@ -127,9 +127,15 @@ mod tests {
 
     #[test]
     fn cpu_and_network_each_wake_it() {
-        assert_eq!(quiet_after(&[(0, 0), (300_000, 0), (300_000, 0)]), SPAN);
-        assert_eq!(quiet_after(&[(0, 0), (0, 9_000), (0, 9_000)]), SPAN);
-        assert_eq!(quiet_after(&[(0, 0), (0, 0), (0, 9_000)]), Duration::ZERO);
+        assert_eq!(quiet_after(&[(9, 0), (300_000, 0), (300_000, 0)]), SPAN);
+        assert_eq!(quiet_after(&[(9, 0), (9, 9_000), (9, 9_000)]), SPAN);
+        assert_eq!(quiet_after(&[(9, 0), (9, 0), (9, 9_000)]), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_does_not_run_begins_to_rest_when_it_does() {
+        let stopped_for_long = [(90, 0), (90, 0), (0, 0), (0, 0), (0, 0), (50, 0)];
+        assert_eq!(quiet_after(&stopped_for_long), SPAN);
     }
 
     #[test]
@@ -144,8 +150,16 @@ mod tests {
     fn who_is_not_known_is_busy_and_who_is_touched_too() {
         let activity = Activity::default();
         assert_eq!(activity.quiet(VNODE, Instant::now()), Duration::ZERO);
+        let totals = Totals {
+            cpu_us: 9,
+            ..Totals::default()
+        };
+        let usage = Usage {
+            totals,
+            ..Usage::default()
+        };
         let live = Live {
-            vnodes: vec![(VNODE, Usage::default())],
+            vnodes: vec![(VNODE, usage)],
             ..Live::default()
         };
         let then = Instant::now();

@@ -192,10 +192,15 @@ impl Asker {
                 length,
             )
         };
-        if sent < 0 {
-            return Err(io::Error::last_os_error());
+        if sent >= 0 {
+            return Ok(());
         }
-        Ok(())
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            // A device that goes down at this moment takes nothing: who waits asks again.
+            Some(libc::ENOBUFS | libc::ENETDOWN) => Ok(()),
+            _ => Err(error),
+        }
     }
 }
 

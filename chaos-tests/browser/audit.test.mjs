@@ -44,11 +44,11 @@ test("a person sees what they did, page by page, and finds things; without JavaS
   await page.getByRole("link", { name: "Older" }).click();
   const older = await numbers();
   assert.ok(Math.max(...older) < Math.min(...newest));
-  await page.fill("#thing", "ada/lab-7");
-  await page.fill("#command", "delete");
+  await page.fill("#thing", "ada/lab-29");
+  await page.fill("#command", "discard");
   await page.getByRole("button", { name: "Find" }).click();
   assert.equal(await page.locator("tr[data-record]").count(), 1);
-  await page.getByText("vcluster ada/lab-7").waitFor();
+  await page.getByText("vcluster ada/lab-29").waitFor();
   await page.fill("#command", "fly");
   await page.getByRole("button", { name: "Find" }).click();
   await page.getByText("None fits.").waitFor();

@@ -115,6 +115,19 @@ test("a schedule is set and taken away", async () => {
   await schedule.getByText("None are taken by themselves.").waitFor();
 });
 
+test("what somebody has begun to fill in stays when something is drawn anew", async () => {
+  const page = await open();
+  const schedule = page.locator("#snapshot-schedule");
+  await schedule.getByText("None are taken by themselves.").waitFor();
+  await page.selectOption("#snapshot-every", { label: "Every 15 minutes" });
+  await page.fill("#snapshot-keep", "5");
+  cluster.run("snapshot", "schedule", "lab", "--every", "1d", "--keep", "2");
+  await schedule.getByText(/The next of all vnodes are taken/).waitFor();
+  assert.deepEqual([await page.inputValue("#snapshot-every"), await page.inputValue("#snapshot-keep")], ["900000", "5"]);
+  cluster.run("snapshot", "schedule", "lab", "--off");
+  await schedule.getByText("None are taken by themselves.").waitFor();
+});
+
 test("a vcluster is made of a snapshot by the link beside it, and says what it is made of", async () => {
   shell("lab/host-0", "echo template > /root/kept && sync");
   cluster.run("snapshot", "create", "lab/host-0@template", "--wait");

@@ -23,8 +23,29 @@ function place({ id, html }) {
   const focused = old.contains(document.activeElement) && twin(document.activeElement);
   tellTimes(fresh);
   tellUsage(fresh);
+  keepInput(old, fresh);
   old.replaceWith(fresh);
   if (focused) fresh.querySelector(focused)?.focus();
+}
+
+// What somebody has begun to fill in stays as they have it.
+function keepInput(old, fresh) {
+  for (const field of old.querySelectorAll("input:not([type=hidden]), select, textarea")) {
+    if (!isEdited(field)) continue;
+    const form = field.form ? `form[action="${CSS.escape(field.form.getAttribute("action") ?? "")}"] ` : "";
+    const same = fresh.querySelector(field.id ? `#${CSS.escape(field.id)}` : `${form}[name="${CSS.escape(field.name)}"]`);
+    if (!same || same.type !== field.type) continue;
+    if (field.type === "checkbox" || field.type === "radio") same.checked = field.checked;
+    else if (same.options && ![...same.options].some((option) => option.value === field.value)) continue;
+    else same.value = field.value;
+  }
+}
+
+function isEdited(field) {
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  if (!field.options) return field.value !== field.defaultValue;
+  const usual = [...field.options].find((option) => option.defaultSelected) ?? field.options[0];
+  return field.value !== usual?.value;
 }
 
 // How the same element can be found in the fresh part.
