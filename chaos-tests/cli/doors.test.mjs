@@ -9,7 +9,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { Cluster, program, until } from "../harness.mjs";
 
-const cluster = new Cluster(23);
+const cluster = new Cluster(50);
 let scratch;
 
 before(() => {

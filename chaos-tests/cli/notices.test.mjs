@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { Cluster, until } from "../harness.mjs";
 import { MailServer, certificate, header } from "../mail.mjs";
 
-const cluster = new Cluster(25);
+const cluster = new Cluster(49);
 const PORT = 12_525;
 const SECRET = "xyzzy-of-the-mail-server";
 let dir, server, good, wrong;

@@ -6,7 +6,7 @@ import https from "node:https";
 import { after, before, test } from "node:test";
 import { Cluster, until } from "../harness.mjs";
 
-const cluster = new Cluster(21);
+const cluster = new Cluster(51);
 const small = ["--cpu-milli", "50", "--memory-mib", "16", "--pids-max", "64", "--disk", "64MiB"];
 let dir;
 let ada, bob, op;
