@@ -69,7 +69,8 @@ sim-many: sim-binary ## Simulate many clusters: make sim-many N=2000, from FIRST
 	$(SIM) many $(FIRST) $(N)
 
 test-cli: build ## The whole by command line, on a cluster of its own
-	node --test --test-concurrency=1 chaos-tests/cli/*.test.mjs
+	@# Two at a time: they wait for vnodes and elections most of the time, and each has a cluster of its own.
+	node --test --test-concurrency=2 chaos-tests/cli/*.test.mjs
 
 .PHONY: test-jupyter
 test-jupyter: build ## The jupyter recipe: built twice, booted, asked over HTTP (minutes; no part of `make test`)
