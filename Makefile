@@ -7,7 +7,7 @@ DOCKLET := target/debug/docklet
 ASSETS := portal/assets/dist/style.css
 CARGO_DENY := 0.20.2
 
-.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos test-sim sim sim-many sim-binary lint bless measured bench-start bench-workers bench-store bench-failover bench-follow bench-network bench-moves clean
+.PHONY: help setup assets build up down status test test-rust test-browser test-cli test-chaos chaos test-sim sim sim-many sim-binary lint bless measured bench-start bench-workers bench-store bench-failover bench-follow bench-network bench-proxy bench-moves bench-lists bench-portal clean
 
 help: ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -15,7 +15,7 @@ help: ## List the tasks
 setup: ## Install what this machine lacks (Debian 12 or 13, as root)
 	@scripts/setup
 
-$(ASSETS): portal/assets/package-lock.json $(wildcard portal/assets/*.mjs portal/assets/*.js portal/assets/*.css)
+$(ASSETS): portal/assets/package-lock.json $(wildcard portal/assets/*.mjs portal/assets/*.js portal/assets/terminal/*.js portal/assets/*.css)
 	cd portal/assets && npm ci --no-audit --no-fund --loglevel=error && node build.mjs
 
 assets: $(ASSETS) ## Bundle the portal's scripts and style sheet
@@ -81,12 +81,40 @@ test-browser: build ## The whole in a real Chromium, on a cluster of its own; sc
 	@# In a network of their own: Chromium drops what it loads when an interface comes or goes anywhere.
 	unshare --net -- $(SHELL) -c 'ip link set lo up && exec node --test --test-concurrency=1 chaos-tests/browser/*.test.mjs'
 
-lint: $(ASSETS) ## Formatting and clippy; room arrows are in test-rust and deny
+.PHONY: test-defences
+PATTERN ?= .
+test-defences: $(ASSETS) ## Take each defence away and see that its test misses it: PATTERN=oidc for some (an hour; no part of `make test`)
+	node chaos-tests/defences/run.mjs '$(PATTERN)'
+
+.PHONY: test-files-large
+test-files-large: build ## 5 GiB to a vnode and back, hashed at both ends (minutes, and 6 GiB of disk; no part of `make test`)
+	FILES_LARGE=1 node --test --test-concurrency=1 chaos-tests/cli/files.test.mjs
+
+.PHONY: test-debian
+SUITES ?= bookworm trixie
+FILES ?= first_light day network moves
+test-debian: build criu ## Debian machines with their own kernels, systemd and cgroup 2 only, in qemu: a worker's tests, and some by command line (hours; no part of `make test`)
+	tests=$$(cargo test --locked -p docklet-agent --test lxc --no-run --message-format json | sed -n 's|.*"executable":"\([^"]*/lxc-[^"]*\)".*|\1|p'); \
+	for suite in $(SUITES); do \
+	  chaos-tests/debian/machine $$suite worker.sh "$$tests"; \
+	  chaos-tests/debian/machine $$suite cluster.sh $(FILES); \
+	done
+
+lint: $(ASSETS) ## Formatting, clippy, and whether each listed defence is in its source; room arrows are in test-rust and deny
+	node --test chaos-tests/defences/list.test.mjs
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 bless: ## Rewrite the expected parts of the story files
 	BLESS=1 cargo test --locked -p docklet-control --test stories
+
+.PHONY: bless-openapi
+bless-openapi: $(ASSETS) ## Record the document of the HTTP interface; read in the diff what changes for programs
+	BLESS=1 cargo test --locked -p docklet-portal --lib openapi
+
+.PHONY: man
+man: build ## Write manual pages of all commands to target/man
+	$(DOCKLET) man target/man
 
 bench-start: measured ## Time from `vc create --wait` to running, beside lxc-start and incus launch of the same rootfs
 	PARTS=create node chaos-tests/bench/workers.mjs
@@ -108,9 +136,18 @@ test-shared-home: build ## The shared home on a real GlusterFS volume of two bri
 bench-meters: measured ## CPU and memory of an agent that measures a hundred vnodes (VNODES=100 SECONDS=30)
 	node chaos-tests/bench/meters.mjs
 
+.PHONY: bench-logins
+bench-logins: measured ## Logins and pages with all masters on one core (LOGINS=200 SECONDS=60 PAGES_PER_S=20)
+	node chaos-tests/bench/logins.mjs
+
 .PHONY: test-lost
-test-lost: build ## Workers lost and masters troubled at random, with a recorder in the vnodes (LOST_FAULTS=100 LOST_SEED=1; half an hour)
+test-lost: build ## Workers lost and masters troubled, each kind of fault once and then at random, with a recorder in the vnodes (LOST_FAULTS=100 LOST_SEED=1; half an hour)
 	LOST_FAULTS=$${LOST_FAULTS:-100} node --test chaos-tests/cli/lost.test.mjs
+
+.PHONY: test-moves-crash
+test-moves-crash: build criu ## Moves while something dies: every event of every way with every death, every step of a checkpoint (half an hour; `make test` draws a sample, MOVES_CRASH_SEED=1)
+	MOVES_CRASH=all cargo test --locked -p docklet-agent --test lxc checkpoint::crash -- --nocapture
+	MOVES_CRASH=all node --test chaos-tests/cli/moves-crash.test.mjs
 
 .PHONY: golden
 golden: ## Record what the present cluster version writes, once, beside the recordings of those before
@@ -134,13 +171,24 @@ bench-moves: measured criu ## Moves between workers, as a peer sees them, emptyi
 	target/measure/bench_place
 	node chaos-tests/bench/moves.mjs
 
+bench-portal: measured ## The portal: echo of keys, changes seen, a page of 1,000 vnodes, first load, open pages (PARTS=load,echo,live,page,streams)
+	cd chaos-tests/bench && npm ci --no-audit --no-fund --loglevel=error
+	node chaos-tests/bench/portal.mjs
+
+bench-lists: measured ## Lists of 10,000 people and 50,000 vnodes, a page at a time (USERS=10000 VNODES=50000)
+	target/measure/bench_lists
+
+bench-proxy: measured ## The proxy beside nginx and configurable-http-proxy (PAIRS=5 SECONDS=5)
+	scripts/setup-bench proxies
+	node chaos-tests/bench/proxy.mjs
+
 bench-network: measured ## Throughput between vnodes on two workers, beside plain veth (PAIRS=7 SECONDS=3)
 	scripts/setup-bench iperf3
 	node chaos-tests/bench/network.mjs
 
 clean: ## Delete what was built
 	cargo clean
-	rm -rf portal/assets/dist portal/assets/node_modules chaos-tests/browser/node_modules
+	rm -rf portal/assets/dist portal/assets/node_modules chaos-tests/browser/node_modules chaos-tests/bench/node_modules
 
 .PHONY: deny advisories cargo-deny
 cargo-deny:

@@ -11,6 +11,24 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "
 const profile = process.env.DOCKLET_PROFILE ?? "debug";
 export const program = path.join(root, "target", profile, "docklet");
 
+// Whether any thread of a process has not ended; the first one's end waits until somebody asks for it.
+function lives(pid) {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length > 1 || !/^\d+ \(.*\) [ZX] /s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+// The file behind a loop device; none of any other device, and of one that was just detached.
+function backing(device) {
+  try {
+    return [readFileSync(`/sys/block/${device}/loop/backing_file`, "utf8").trim()];
+  } catch {
+    return [];
+  }
+}
+
 // A dev cluster with its own directory, ports and names.
 export class Cluster {
   constructor(instance) {
@@ -63,8 +81,9 @@ export class Cluster {
     return `${this.dir}/admin-password`;
   }
 
-  password() {
-    return readFileSync(this.passwordFile(), "utf8").trim();
+  // The admin's, or that of somebody whom `person` made.
+  password(name = "admin") {
+    return name === "admin" ? readFileSync(this.passwordFile(), "utf8").trim() : `${name}'s long password`;
   }
 
   // Names and pids of its processes.
@@ -80,7 +99,7 @@ export class Cluster {
   // The same cluster, as somebody else whom the admin makes; `dir` keeps the password and the login.
   person(name, dir) {
     const file = `${dir}/${name}-password`;
-    writeFileSync(file, `${name}'s long password\n`);
+    writeFileSync(file, `${this.password(name)}\n`);
     this.run("user", "create", name, "--password-file", file);
     const other = new Cluster(this.instance);
     other.env = { ...other.env, DOCKLET_CONTEXT: `${dir}/${name}.toml` };
@@ -96,9 +115,12 @@ export class Cluster {
     return stderr;
   }
 
+  // They are dead, and their sockets closed, when this returns.
   kill(...names) {
-    const pids = this.processes();
-    names.forEach((name) => process.kill(pids[name], "SIGKILL"));
+    const all = this.processes();
+    const pids = names.map((name) => all[name]);
+    for (const pid of pids) process.kill(pid, "SIGKILL");
+    while (pids.some(lives)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
   }
 
   // Acts the moment that the log says that a vnode is at this step of its move; answers what ends looking for it.
@@ -128,10 +150,13 @@ export class Cluster {
     const lines = (text, pattern) => text.split("\n").filter((line) => pattern.test(line)).sort();
     const mounts = readFileSync("/proc/self/mountinfo", "utf8");
     const files = (dir) => (existsSync(dir) ? readdirSync(dir) : []);
+    const loops = files("/sys/block").flatMap(backing);
     const cgroups = ["/sys/fs/cgroup", ...files("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}`)];
     return [1, 2].map((n) => ({
       links: lines(inside(n, "ip", "-o", "link"), /dk[bxhcngu]\d/).map((line) => line.split(":")[1].trim()),
       nft: inside(n, "nft", "list", "tables"),
+      ports: [...inside(n, "nft", "list", "map", "ip", "docklet", "tcp_ports").matchAll(/(\d+) : [0-9.]+/g)].map(([, port]) => Number(port)),
+      loops: loops.filter((file) => file.startsWith(`${this.dir}/w${n}/`)).sort(),
       mounts: lines(mounts, new RegExp(`${this.dir}/w${n}/`)).map((line) => line.split(" ")[4]),
       vnodes: files(`${this.dir}/w${n}/state/vnodes`),
       containers: files(`${this.dir}/w${n}/state/lxc`),

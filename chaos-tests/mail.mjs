@@ -1,6 +1,8 @@
 // A real SMTP server beside a test: its certificates, what it is told to do, and what it was sent.
 
 import { execFileSync, spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { isIP } from "node:net";
 import path from "node:path";
 import readline from "node:readline";
 import { until, root } from "./harness.mjs";
@@ -8,13 +10,13 @@ import { until, root } from "./harness.mjs";
 // Debian's python3, for which Debian's aiosmtpd is.
 const PYTHON = "/usr/bin/python3";
 
-// A certificate of its own authority, for 127.0.0.1 or for another address.
+// A certificate of its own authority, for 127.0.0.1, for another address or for a name.
 export function certificate(dir, name, address = "127.0.0.1") {
   const [ca, caKey, pem, key, request, extensions] = ["ca.pem", "ca.key", "pem", "key", "csr", "ext"].map((ending) => `${dir}/${name}.${ending}`);
   const openssl = (...args) => execFileSync("openssl", args, { stdio: "pipe" });
   openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", `/CN=${name} authority`, "-keyout", caKey, "-out", ca);
   openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", `/CN=${name}`, "-keyout", key, "-out", request);
-  execFileSync("sh", ["-c", 'printf "subjectAltName=IP:%s\\nbasicConstraints=CA:FALSE\\n" "$1" > "$2"', "sh", address, extensions]);
+  writeFileSync(extensions, `subjectAltName=${isIP(address) ? "IP" : "DNS"}:${address}\nbasicConstraints=CA:FALSE\n`);
   openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", caKey, "-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", pem);
   return { ca, pem, key };
 }

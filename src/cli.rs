@@ -6,14 +6,30 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use docklet_control::model::ClusterVersion;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::client::output::Format;
 use crate::{client, dev, image, role};
 
+const EXIT_CODES: &str = "\
+Exit codes:
+  1  something broke, or something was found to do
+  2  the request is wrong in itself
+  3  there is no such thing
+  4  the state does not allow it now
+  5  not logged in, or not allowed
+  6  no master or no quorum answers
+  7  --wait ran out of time; what was asked for stands
+  8  this machine's master was removed from its cluster
+  9  this program is too old to be a master of its cluster";
+
 /// Private clusters on shared machines.
 #[derive(Parser)]
-#[command(name = "docklet", version, about, propagate_version = true)]
+#[command(name = "docklet", version, about, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
+    /// Which cluster is meant: a name that `context list` shows, else that of DOCKLET_CONTEXT, else the one that is used
+    #[arg(long, global = true, value_name = "NAME")]
+    context: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -25,6 +41,9 @@ enum Command {
     Dev(dev::Command),
     /// Log in to a cluster and remember it
     Login(client::login::Login),
+    /// Clusters that one is logged in to, by names of one's own
+    #[command(subcommand)]
+    Context(client::contexts::Command),
     /// Show how the cluster is
     Status(Print),
     /// Vclusters
@@ -35,6 +54,13 @@ enum Command {
     Vnode(client::vnode::Command),
     /// Run a program in a vnode
     Exec(client::exec::Exec),
+    /// Copy files between this machine and a vnode
+    Cp(client::files::copy::Copy),
+    /// Log in to a vnode by ssh, through the cluster
+    Ssh(client::ssh::Ssh),
+    /// Files of vnodes: list, move, delete; `cp` copies them
+    #[command(subcommand)]
+    Files(client::files::Command),
     /// Tell why vnodes are where they are, or wait, and what would help
     Explain(client::explain::Explain),
     /// Tell what would come of something, without doing it
@@ -50,6 +76,11 @@ enum Command {
     /// Ports of vnodes: open to the outside, list, close
     #[command(subcommand)]
     Port(client::port::Command),
+    /// Services of vnodes, which browsers open: add, list, share, remove
+    #[command(subcommand)]
+    Service(client::service::Command),
+    /// Connect to ports of a vnode from here, through the cluster's public port
+    PortForward(client::forward::PortForward),
     /// How much vnodes may send and receive
     #[command(subcommand)]
     Bandwidth(client::port::BandwidthCommand),
@@ -66,18 +97,24 @@ enum Command {
     #[command(subcommand)]
     Worker(client::machine::WorkerCommand),
     /// Invitations for machines
-    #[command(subcommand)]
+    #[command(subcommand, visible_alias = "join-token")]
     Token(client::machine::TokenCommand),
     /// Ask for an account, where a cluster lets strangers do so
     Register(client::account::Register),
     /// Accounts: yours, and for admins everybody's and requests for them
     #[command(subcommand)]
     User(client::account::Command),
+    /// Logging in by an OpenID provider: set it, show it, let go of connections
+    #[command(subcommand)]
+    Oidc(client::identity::OidcCommand),
+    /// Logging in by the PAM of the masters' machines; for admins
+    #[command(subcommand)]
+    Pam(client::identity::PamCommand),
     /// Where you are logged in: list, end
     #[command(subcommand)]
     Session(client::access::SessionCommand),
     /// Tokens for programs that work for you: make, list, revoke
-    #[command(subcommand)]
+    #[command(subcommand, visible_alias = "api-token")]
     AccessToken(client::access::TokenCommand),
     /// Groups of people: what they may have, and with whom images can be shared
     #[command(subcommand)]
@@ -88,6 +125,9 @@ enum Command {
     /// Mails: the server by which they go, and those that wait; for admins
     #[command(subcommand)]
     Mail(client::mail::Command),
+    /// Certificates of the public listeners; for admins
+    #[command(subcommand)]
+    Tls(client::tls::Command),
     /// What you found wrong: tell it, and what was said to it
     #[command(subcommand)]
     Bug(client::bug::Command),
@@ -117,12 +157,21 @@ enum Command {
     /// What was deleted: list, restore, delete for good
     #[command(subcommand)]
     Trash(client::trash::Command),
+    /// Terminals that are shared by a link: list, revoke
+    #[command(subcommand)]
+    Share(client::share::Command),
+    /// Tell how the cluster is, and what to do about what is not well; for operators and admins
+    Doctor(client::health::Doctor),
     /// Follow what happens
     Events(client::events::Events),
     /// Break something on purpose, within bounds, and see what it costs
     #[command(subcommand)]
     Drill(client::drill::Command),
-    /// Print a completion script for a shell
+    /// Write a manual page for each command into a directory
+    Man { directory: PathBuf },
+    /// Print the document of the HTTP interface (OpenAPI), which masters also serve at /api/v1/openapi.json
+    Api,
+    /// Print a script by which a shell completes words; names come from the cluster: source <(docklet completion bash)
     Completion { shell: clap_complete::Shell },
 }
 
@@ -185,20 +234,43 @@ impl Cli {
                 | Command::Agent(role::agent::Command::Run(_))
         )
     }
+
+    /// What runs the command. One that asks a master and is done with it is done sooner without threads.
+    ///
+    /// # Errors
+    /// The machine has no room for it.
+    pub fn runtime(&self) -> std::io::Result<Runtime> {
+        let brief = matches!(
+            self.command,
+            Command::Status(_) | Command::Vc(_) | Command::Vnode(_) | Command::Exec(_)
+        );
+        if brief {
+            Builder::new_current_thread().enable_all().build()
+        } else {
+            Runtime::new()
+        }
+    }
 }
 
 /// Runs the command.
 pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
+    client::context::choose(cli.context)?;
     match cli.command {
+        Command::Context(command) => client::contexts::run(command),
+        Command::Ssh(ask) => client::ssh::run(ask).await,
         Command::Dev(command) => dev::run(command).await,
         Command::Login(login) => client::login::run(login).await,
         Command::Status(print) => client::machine::status(print).await,
         Command::Vc(command) => client::vc::run(command).await,
         Command::Vnode(command) => client::vnode::run(command).await,
         Command::Exec(exec) => client::exec::run(exec).await,
+        Command::Cp(copy) => client::files::copy::run(copy).await,
+        Command::Files(command) => client::files::run(command).await,
         Command::Shell(shell) => client::shell::run(shell).await,
         Command::Snapshot(command) => client::snapshot::run(command).await,
         Command::Port(command) => client::port::run(command).await,
+        Command::Service(command) => client::service::run(command).await,
+        Command::PortForward(ask) => client::forward::run(ask).await,
         Command::Bandwidth(command) => client::port::bandwidth(command).await,
         Command::Home(command) => client::home::run(command).await,
         Command::Master(command) => role::master::run(command, knows).await,
@@ -207,6 +279,8 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Token(command) => client::machine::token(command).await,
         Command::Register(ask) => client::account::register(ask).await,
         Command::User(command) => client::account::run(command).await,
+        Command::Oidc(command) => client::identity::oidc(command).await,
+        Command::Pam(command) => client::identity::pam(command).await,
         Command::Session(command) => client::access::session(command).await,
         Command::AccessToken(command) => client::access::token(command).await,
         Command::Group(command) => client::group::run(command).await,
@@ -214,9 +288,11 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Template(command) => client::template::run(command).await,
         Command::Audit(command) => client::audit::run(command).await,
         Command::Trash(command) => client::trash::run(command).await,
+        Command::Share(command) => client::share::run(command).await,
         Command::Setting(command) => client::setting::run(command).await,
         Command::Notice(command) => client::notice::run(command).await,
         Command::Mail(command) => client::mail::run(command).await,
+        Command::Tls(command) => client::tls::run(command).await,
         Command::Bug(command) => client::bug::run(command).await,
         Command::Explain(explain) => client::explain::run(explain).await,
         Command::WhatIf(command) => client::what_if::run(command).await,
@@ -226,12 +302,20 @@ pub async fn run(cli: Cli, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Command::Backup(command) => client::backup::run(command).await,
         Command::Restore(ask) => role::anew::restore(ask).await,
         Command::State(state) => client::state::run(state).await,
+        Command::Doctor(ask) => client::health::run(ask).await,
         Command::Events(events) => client::events::run(events).await,
         Command::Drill(command) => client::drill::run(command).await,
+        Command::Man { directory } => {
+            std::fs::create_dir_all(&directory)?;
+            clap_mangen::generate_to(Cli::command(), &directory)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Api => {
+            client::output::line(docklet_portal::openapi_document().trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Completion { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "docklet", &mut script);
-            client::output::line(String::from_utf8_lossy(&script).trim_end());
+            client::output::line(client::names::script(shell)?.trim_end());
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::client::output::plain;
+
 /// What kind of failure a command ended with; 2 is clap's for a wrong command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -50,9 +52,30 @@ impl Failure {
     reason = "this is where a command's error is told"
 )]
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("docklet: {error:#}");
+    eprintln!("{}", told(error));
     let class = error
         .downcast_ref::<Failure>()
         .map_or(Class::Fault, |failure| failure.class);
     ExitCode::from(class as u8)
+}
+
+/// As it is told. A server has a say in it: nothing of that steers the terminal.
+fn told(error: &anyhow::Error) -> String {
+    let text = format!("docklet: {error:#}");
+    let lines: Vec<String> = text.lines().map(plain).collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_error_of_a_server_steers_the_terminal() {
+        let said = "no \x1b]52;c;cm0=\x07such\u{9b}2J thing\r\nsecond \u{202e}line";
+        let error = Failure::new(Class::NotFound, said);
+        let error = anyhow::Error::new(error).context("ask");
+        let wanted = "docklet: ask: no ]52;c;cm0=such2J thing\nsecond line";
+        assert_eq!(told(&error), wanted);
+    }
 }

@@ -9,7 +9,7 @@ mod role;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use docklet_control::model::ClusterVersion;
 
 /// Runs the program, whose masters know cluster versions up to `knows`. Only tests of upgrades hand over another than
@@ -29,11 +29,19 @@ pub fn run(knows: ClusterVersion) -> ExitCode {
     if let Some(code) = docklet_raft::drill_helper(&arguments) {
         return code;
     }
+    // Or the one that asks PAM about one password.
+    if let Some(code) = role::pam::dispatch(&arguments) {
+        return code;
+    }
+    // Or a shell asks what words could become.
+    if let Some(code) = client::names::dispatch(cli::Cli::command) {
+        return code;
+    }
     let cli = cli::Cli::parse();
     start_logging(&cli);
     // Fails only if a provider is installed already, and then there is one.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match cli.runtime() {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&error.into()),
     };

@@ -9,15 +9,17 @@ use docklet_control::assignment::{AssignedImage, AssignedVnode};
 use docklet_control::id::VnodeId;
 use docklet_control::model::{ImageRun, ImageSpec};
 
+use crate::apparmor;
 use crate::container_config::{BindKind, BindMount, ContainerConfig};
 use crate::door::images;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
 use crate::limits::{DEVICES, DeviceRule, Limits, Word};
-use crate::lxc::helper::{self, Helper};
-use crate::lxc::{HelperRequest, StartRequest, StopRequest};
-use crate::network::names;
-use crate::network::plug::plug;
+use crate::lxc::helpers::Helper;
+use crate::lxc::{HelperRequest, InPlace, StartRequest, StopRequest};
+use crate::network::pair::Pair;
+use crate::network::plug::{make_way, plug};
+use crate::network::{guard, names};
 use crate::snapshot::copy;
 use crate::surroundings::Surroundings;
 use crate::vnode_dir::{container_name, make_dir};
@@ -69,7 +71,7 @@ pub(crate) fn prepare(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), Age
     if begins {
         copy::forget_the_other(host, vnode)?;
     }
-    rootfs::mount_rootfs(&host.state, vnode, &image_root, &host.config.helper)?;
+    rootfs::mount_rootfs(&host.state, vnode, &image_root, &host.config.helpers)?;
     if begins {
         copy::be_oneself(host, vnode)?;
     }
@@ -102,11 +104,22 @@ pub(crate) fn start(
     refuse_stale(host, vnode)?;
     checkpoint::forget(&host.state, vnode.id)?;
     let answer = host.state.answer(&format!("start-{}", vnode.id));
+    let in_place = in_place(host, vnode);
     let started = bring_up(
         host,
         vnode,
-        || Helper::spawn(&host.config.helper, answer),
-        || start_request(host, vnode, spec, run).map(HelperRequest::Start),
+        || host.config.helpers.helper(answer),
+        || match &in_place {
+            Some(_) => host.making_way.run(vnode.clone(), make_way),
+            None => host.plugging.run(vnode.clone(), plug),
+        },
+        || {
+            let request = start_request(host, vnode, spec, run)?;
+            Ok(HelperRequest::Start(StartRequest {
+                in_place: in_place.clone(),
+                ..request
+            }))
+        },
     );
     if started.is_err() {
         // What did not come up must not look as if it had. The reason is worth more than what this may find.
@@ -115,19 +128,33 @@ pub(crate) fn start(
     started
 }
 
+/// Its network, if nothing but the pair of devices has to be there before the vnode begins.
+fn in_place(host: &LinuxHost, vnode: &AssignedVnode) -> Option<InPlace> {
+    let limited = vnode.bandwidth.sent.or(vnode.bandwidth.received);
+    limited.is_none().then(|| InPlace {
+        pair: Pair::of(vnode),
+        pipe: host.state.vnode(vnode.id).join("network"),
+        reader: vnode.uid_base,
+    })
+}
+
 /// Plugs the vnode in, lets a helper make its processes, and waits until its network answers.
 pub(crate) fn bring_up(
     host: &LinuxHost,
     vnode: &AssignedVnode,
     helper: impl FnOnce() -> Result<Helper, AgentFault>,
+    plug_in: impl FnOnce() -> Result<(), AgentFault>,
     request: impl FnOnce() -> Result<HelperRequest, AgentFault>,
 ) -> Result<(), AgentFault> {
     // What a container without a monitor left running looks stopped to liblxc, and starting it would make a second
     // copy on the same files.
     host.cgroups.clear(vnode.id)?;
-    // It takes a while until it listens, and plugging in waits for other programs.
+    // One that is executed takes a while until it listens, and plugging in waits for other programs.
     let waiting = helper()?;
-    host.plugging.run(vnode.clone(), plug)?;
+    plug_in()?;
+    if checkpoint::is_used(&host.state, vnode.id) {
+        guard::hold(vnode.id)?;
+    }
     let request = request()?;
     waiting
         .ask(&request)
@@ -163,6 +190,7 @@ pub(crate) fn start_request(
         kernel_objects: per_vnode::limits(),
         ends_ms,
         announces: comes.then_some((vnode.mac, vnode.address)),
+        in_place: None,
     })
 }
 
@@ -213,6 +241,7 @@ fn container_config(
         },
         log: log_file(host, vnode.id),
         empty: host.state.empty(),
+        apparmor: apparmor::profile(),
     })
 }
 
@@ -256,6 +285,6 @@ pub(crate) fn stop(host: &LinuxHost, id: VnodeId, timeout_ms: u32) -> Result<(),
         timeout_ms,
     });
     let answer = host.state.answer(&format!("stop-{id}"));
-    helper::ask(&host.config.helper, &request, answer)?;
+    host.config.helpers.ask(&request, answer)?;
     host.cgroups.clear(id)
 }

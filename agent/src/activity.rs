@@ -1,4 +1,5 @@
-//! Which vnodes do nothing, and since when: no CPU to speak of, no network, nobody types and nothing is run. Counted over
+//! Which vnodes do nothing, and since when: no CPU to speak of, no network, nobody types, opens a service or a file, and nothing
+//! is run. Counted over
 //! short spans, so that what a quiet system does of itself does not count; an agent that begins takes all for busy.
 
 use std::collections::BTreeMap;

@@ -24,6 +24,7 @@ use docklet_control::report::{Reported, SnapshotReport, VnodeReport};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
+use crate::certificate::Renewal;
 use crate::config::AgentConfig;
 use crate::drill::Drills;
 use crate::fault::AgentFault;
@@ -82,6 +83,7 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
         tell: receive_tell,
         known: known.clone(),
         drills: Drills::default(),
+        renewal: Renewal::new(config.credentials.clone()),
         config: config.clone(),
     };
     let departures = Departures::default();

@@ -36,9 +36,12 @@ impl Coming {
     fn look(&mut self) -> Copied {
         let now = self.progress.as_ref().map(|progress| *progress.borrow());
         if let Some(now) = now {
-            if let Stage::Round(round) = now.stage {
-                self.copied.round = round;
+            match now.stage {
+                Stage::Round(round) => self.copied.round = round,
+                Stage::Memory(round) => self.copied.memory_rounds = round,
+                Stage::Begun | Stage::Snapshot(_) | Stage::Rest | Stage::Whole => {}
             }
+            self.copied.memory_bytes = now.memory_bytes;
             self.copied.done_bytes = now.done_bytes;
             self.copied.all_bytes = now.all_bytes;
             self.copied.sent_bytes = now.came_bytes;
@@ -156,6 +159,7 @@ async fn begun(host: &LinuxHost, arrival: &AssignedArrival) -> Result<Arrival, A
         snapshots: arrival.snapshots.iter().copied().collect(),
         disk_bytes_max: disk::bytes(arrival.disk_mib),
         checkpoint_bytes_max: CHECKPOINT_BYTES_MAX,
+        live: arrival.live,
     };
     Arrival::begin(host.state.clone(), host.config.dialer(), source, moving).await
 }

@@ -1,5 +1,6 @@
 //! Cgroups of vnodes: what runs in them, and their end. Both versions, and machines that have some of each.
 
+pub mod favour;
 mod live;
 
 use std::fs;
@@ -111,6 +112,21 @@ impl Cgroups {
             }
         }
         Ok(false)
+    }
+
+    /// The one process of a container that is about to begin.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn first_process(&self, id: VnodeId) -> Result<Pid, AgentFault> {
+        let below = self.of_payload(id);
+        let below = below.trim_start_matches('/');
+        let roots = self.hierarchies()?.into_iter();
+        let found = roots.flat_map(|root| own_processes(&root.join(below)));
+        // One of another namespace of processes has no number here.
+        let mut found = found.filter(|pid| pid.as_raw() > 0);
+        let none = || AgentFault::NotReady("its first process ended at once".to_owned());
+        found.next().ok_or_else(none)
     }
 
     /// Whether a vnode has a cgroup.

@@ -5,19 +5,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use docklet_control::model::WorkerCapacity;
-use docklet_link::{Credentials, Dialer, Gate};
+use docklet_link::{Dialer, Gate, Own};
 
 use crate::gpu::GpuSettings;
 use crate::home::Homes;
 use crate::limits::IoLimit;
+use crate::lxc::Helpers;
 
 /// Settings of one agent.
 #[derive(Clone)]
 pub struct AgentConfig {
     /// Holds everything: images, vnodes' files, the last assignment. Absolute, without spaces.
     pub state_dir: PathBuf,
-    /// Who this agent is.
-    pub credentials: Credentials,
+    /// Who this agent is. Its certificate is renewed while it runs.
+    pub credentials: Own,
     /// Cluster listeners of masters to begin with; the assignment names them all.
     pub masters: Vec<String>,
     /// Where terminals, exec and images are served.
@@ -34,14 +35,16 @@ pub struct AgentConfig {
     pub vnode_io: IoLimit,
     /// A terminal at which nobody has looked for so long is ended.
     pub terminal_alone: Duration,
+    /// What is left of an upload with which nobody went on for so long is deleted.
+    pub uploads_kept: Duration,
     /// Bytes a second that files of vnodes may have on their way to other workers, all together, as long as the vnodes run.
     pub move_bytes_per_s: Option<u64>,
     /// Where users' shared homes are.
     pub homes: Homes,
     /// Where its GPUs' driver is.
     pub gpus: GpuSettings,
-    /// The program that re-executes itself as helper, normally this one.
-    pub helper: PathBuf,
+    /// How it comes by helpers: of a program that can be one, normally this one.
+    pub helpers: Helpers,
     /// Shut while this worker looks lost for a drill. All its connections to masters and other workers go through it.
     pub gate: Gate,
 }

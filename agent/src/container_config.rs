@@ -31,14 +31,15 @@ pub const DROPPED_CAPABILITIES: [&str; 11] = [
 
 /// Files that tell of the worker or rule it. Nothing is written there from another user namespace in any case; hidden,
 /// they are not read either. Root of the vnode may take the covers off, and then stands before the kernel's own checks.
-const MASKED_FILES: [&str; 9] = [
+/// `proc/sysrq-trigger` is not among them: liblxc has it read-only, and CRIU cannot restore a second mount over that where the
+/// worker's /dev is `nosuid`.
+const MASKED_FILES: [&str; 8] = [
     "proc/kcore",
     "proc/keys",
     "proc/key-users",
     "proc/kallsyms",
     "proc/kmsg",
     "proc/sched_debug",
-    "proc/sysrq-trigger",
     "proc/timer_list",
     "proc/interrupts",
 ];
@@ -110,6 +111,8 @@ pub struct ContainerConfig {
     /// Where [`make_empty`] has made directories of the worker with nothing in them. File systems of the vnode's own would do
     /// as well, but CRIU packs and unpacks each.
     pub empty: PathBuf,
+    /// The profile of AppArmor, where the kernel has it.
+    pub apparmor: Option<&'static str>,
 }
 
 impl ContainerConfig {
@@ -206,6 +209,9 @@ impl ContainerConfig {
             // What is told above that costs thousands of lines and a third of the start.
             ("lxc.log.level", "WARN".to_owned()),
         ]);
+        if let Some(profile) = self.apparmor {
+            items.push(("lxc.apparmor.profile".to_owned(), profile.to_owned()));
+        }
         for (limit, value) in of_processes() {
             items.push((format!("lxc.prlimit.{limit}"), value));
         }

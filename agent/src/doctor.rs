@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cgroup::Cgroups;
+use crate::cgroup::{Cgroups, favour};
 use crate::checkpoint::criu;
 use crate::command::run;
 use crate::disk::grow;
 use crate::fault::AgentFault;
-use crate::lxc::{HelperRequest, MountRequest, helper};
+use crate::lxc::{HelperRequest, Helpers, MountRequest};
 use crate::rootfs::unmount;
 use crate::vnode_dir::make_dir;
 use crate::{lxc, lxcfs};
@@ -52,6 +52,7 @@ pub fn examine(program: &Path) -> Vec<Finding> {
     ];
     let optional = [
         ("disks that grow while mounted", growing()),
+        ("quick moves between cgroups", quick_moves()),
         ("lxcfs", truths()),
         ("moves of vnodes that run", moves()),
         ("copying memory ahead of a move", ahead()),
@@ -114,11 +115,13 @@ fn seccomp() -> Looked {
 }
 
 fn file_system(name: &str) -> Looked {
-    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    if known
-        .lines()
-        .any(|line| line.split_whitespace().last() == Some(name))
-    {
+    let knows = || {
+        let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        let mut known = known.lines().map(|line| line.split_whitespace().last());
+        known.any(|known| known == Some(name))
+    };
+    // A module is loaded when something of it is mounted, which may be later: what counts is whether it can be.
+    if knows() || (run("modprobe", &[name], "").is_ok() && knows()) {
         return Ok("the kernel knows it".to_owned());
     }
     Err(format!(
@@ -126,9 +129,10 @@ fn file_system(name: &str) -> Looked {
     ))
 }
 
-/// Mounts a directory with shifted ids, as images are: user namespaces are tried out by it, too.
+/// Mounts a directory with shifted ids, as images are: user namespaces are tried out by it, too. It is one of a file system on
+/// disk, as an agent's are; /run would not do before Linux 6.3.
 fn idmapped(program: &Path) -> Looked {
-    let dir = PathBuf::from(format!("/run/docklet-doctor-{}", std::process::id()));
+    let dir = PathBuf::from(format!("/var/lib/docklet-doctor-{}", std::process::id()));
     let tried = try_idmapped(program, &dir);
     // What is left behind is said, if nothing else is.
     let gone =
@@ -141,7 +145,7 @@ fn try_idmapped(program: &Path, dir: &Path) -> Result<(), String> {
     let told = |fault: AgentFault| {
         let why = fault.full_text();
         format!(
-            "{why}: Linux 5.19 or newer is needed, with user namespaces, and a file system below /run that can be mounted so"
+            "{why}: Linux 5.19 or newer is needed, with user namespaces, and a file system at /var/lib that can be mounted so"
         )
     };
     let (source, target) = (dir.join("source"), dir.join("target"));
@@ -153,7 +157,8 @@ fn try_idmapped(program: &Path, dir: &Path) -> Result<(), String> {
         target,
         uid_base: UID_BASE,
     });
-    helper::ask(program, &request, dir.join("answer")).map_err(told)
+    let helpers = Helpers::executed(program);
+    helpers.ask(&request, dir.join("answer")).map_err(told)
 }
 
 fn loop_devices() -> Looked {
@@ -202,11 +207,27 @@ fn growing() -> Looked {
     )
 }
 
+fn quick_moves() -> Looked {
+    if favour::is_favoured() {
+        return Ok("favordynmods is set".to_owned());
+    }
+    Err(
+        "without favordynmods starting a vnode and exec wait some milliseconds more: an agent sets it when it starts, on Linux 6.0 or newer with a hierarchy of version 2"
+            .to_owned(),
+    )
+}
+
 fn truths() -> Looked {
     let files = lxcfs::files().map_err(|fault| fault.full_text())?;
     if files.is_empty() {
         return Err(
             "it does not run: vnodes see the worker's memory and processors; start the service lxcfs"
+                .to_owned(),
+        );
+    }
+    if !lxcfs::shows_own_cores() {
+        return Err(
+            "vnodes see all of the worker's processors: start lxcfs with `--enable-cfs` (docs/limits.md says how)"
                 .to_owned(),
         );
     }
@@ -219,9 +240,7 @@ fn moves() -> Looked {
 
 fn ahead() -> Looked {
     if criu::ability()?.tracks_memory {
-        return Ok(
-            "the kernel tracks what is written to; Docklet makes no use of it yet".to_owned(),
-        );
+        return Ok("the kernel tracks what is written to".to_owned());
     }
     Err(
         "the kernel was built without CONFIG_MEM_SOFT_DIRTY: vnodes stand still while all their memory is copied"

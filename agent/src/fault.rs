@@ -58,6 +58,10 @@ pub enum AgentFault {
     NotHere(u64),
     #[error("vnode {0} does not run")]
     NotRunning(u64),
+    #[error(
+        "the shell that was shared has ended, or whoever shared it has not come back to it since the vnode moved"
+    )]
+    NotShared,
     #[error("all {0} terminals that a vnode may have are in use: close one first")]
     TooManyTerminals(usize),
     #[error("{0} is not understood")]

@@ -2,16 +2,18 @@
 //!
 //! The loop in [`agent`] receives an assignment, observes the [`host`], plans the difference in [`plan`], lets the
 //! host act, and reports what is now true. Containers outlive this process; a restarted agent adopts them. The
-//! [`door`] is the data port: terminals, exec, images, [`meter`]s and the files of
-//! vnodes on their way to other workers ([`transfer`]).
+//! [`door`] is the data port: terminals, exec, images, [`meter`]s, [`files`] and vnodes
+//! on their way to other workers ([`transfer`]).
 
 pub mod act;
 pub mod activity;
 mod agent;
+mod apparmor;
 pub mod archive;
 mod arp;
 mod arriving;
 mod boot;
+pub mod certificate;
 pub mod cgroup;
 pub mod checkpoint;
 pub mod command;
@@ -22,6 +24,7 @@ pub mod doctor;
 pub mod door;
 mod drill;
 pub mod fault;
+pub mod files;
 pub mod gpu;
 pub mod home;
 pub mod host;

@@ -1,5 +1,6 @@
 //! lxcfs, where it runs: files of /proc and /sys that tell what the vnode has, not what the worker has.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::fault::AgentFault;
@@ -33,4 +34,19 @@ pub(crate) fn files() -> Result<Vec<(PathBuf, &'static str)>, AgentFault> {
     }
     let all = FILES.iter().map(|name| (root.join(name), *name));
     Ok(all.filter(|(path, _)| path.exists()).collect())
+}
+
+/// Whether what runs shows vnodes as many cores as their quota of CPU is worth: it does only if it is told to.
+pub(crate) fn shows_own_cores() -> bool {
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return false;
+    };
+    let named = |path: &Path, file: &str| fs::read(path.join(file)).unwrap_or_default();
+    let mut processes = processes.flatten().map(|entry| entry.path());
+    processes.any(|path| {
+        named(&path, "comm") == b"lxcfs\n"
+            && named(&path, "cmdline")
+                .split(|byte| *byte == 0)
+                .any(|argument| argument == b"--enable-cfs")
+    })
 }

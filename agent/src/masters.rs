@@ -19,7 +19,9 @@ use docklet_link::tls::Expect;
 use docklet_link::{Dialer, LinkFault, Purpose};
 use rand::seq::SliceRandom;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
+use crate::certificate::Renewal;
 use crate::config::AgentConfig;
 use crate::drill::Drills;
 use crate::fault::AgentFault;
@@ -29,8 +31,10 @@ use crate::members::Members;
 
 /// A heartbeat this often.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// A master that says nothing for so long is given up.
-const SILENCE_MAX: Duration = Duration::from_secs(4);
+/// A master that says nothing for so long is given up: another is to hear of the worker before it counts as lost.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// With a certificate that has ended, masters are dialled this often.
+const ENDED_PAUSE_MS: u64 = 10_000;
 
 /// What the loop tells the link.
 #[derive(Clone, Debug)]
@@ -83,31 +87,39 @@ pub struct MasterLink {
     pub known: Option<Assignment>,
     /// What it has to do with drills.
     pub(crate) drills: Drills,
+    /// Its own certificate.
+    pub(crate) renewal: Renewal,
 }
 
 impl MasterLink {
     /// Keeps a connection to some master until the loop is gone.
     pub async fn run(mut self) {
         let dialer = self.config.dialer();
+        let mut left = String::new();
         while !self.told.is_closed() {
-            for addr in self.addresses() {
+            for addr in self.addresses(&left) {
                 match self.follow(&dialer, &addr).await {
                     Ok(()) => return,
                     Err(fault) => tracing::info!(%addr, %fault, "link to master ended"),
                 }
+                left = addr;
             }
-            let pause_ms = rand::random_range(100..600);
+            let ended = self.renewal.tell();
+            // Masters that refuse it are asked now and then: it may be their clocks that are wrong.
+            let longest_ms = if ended { ENDED_PAUSE_MS } else { 600 };
+            let pause_ms = rand::random_range(longest_ms / 6..longest_ms);
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         }
     }
 
-    /// All masters that are known, in an order of its own, so that agents spread over them.
-    fn addresses(&self) -> Vec<String> {
+    /// All masters that are known, in an order of its own, so that agents spread over them; the one that was left is the last.
+    fn addresses(&self, left: &str) -> Vec<String> {
         let known = self.known.iter().flat_map(|known| known.masters.clone());
         let mut addresses: Vec<String> = known.chain(self.config.masters.clone()).collect();
         addresses.sort();
         addresses.dedup();
         addresses.shuffle(&mut rand::rng());
+        addresses.sort_by_key(|addr| addr == left);
         addresses
     }
 
@@ -135,14 +147,21 @@ impl MasterLink {
         if self.told.send(Told::Connected).await.is_err() {
             return Ok(());
         }
-        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        let mut second = tokio::time::interval(HEARTBEAT);
+        let mut silent_at = Instant::now() + SILENCE_MAX;
         let mut number = 0;
         let mut renewals = Renewals::new(self.lease.clone());
         let lease = self.lease.clone();
         loop {
             tokio::select! {
-                message = recv_in_time(&mut channel) => {
+                message = recv_by(silent_at, &mut channel) => {
                     let message = message?;
+                    silent_at = Instant::now() + SILENCE_MAX;
+                    if message == ToAgent::Alive
+                        && let Some(late) = renewals.heard()?
+                    {
+                        channel.send(&late).await?;
+                    }
                     if let ToAgent::Lease { number } = message
                         && !renewals.granted(number, &self.told).await
                     {
@@ -161,7 +180,12 @@ impl MasterLink {
                 (drill, fault) = self.drills.done() => {
                     channel.send(&FromAgent::DrillDone { drill, fault }).await?;
                 }
-                _ = heartbeat.tick() => channel.send(&renewals.heartbeat()?).await?,
+                () = self.renewal.due() => channel.send(&self.renewal.ask()?).await?,
+                _ = second.tick() => {
+                    if let Some(heartbeat) = renewals.due()? {
+                        channel.send(&heartbeat).await?;
+                    }
+                }
                 tell = self.tell.recv() => match tell {
                     None => return Ok(()),
                     Some(Tell::Reports(reports)) => {
@@ -210,6 +234,10 @@ impl MasterLink {
                 self.known = Some((*assignment).clone());
                 Ok(self.told.send(Told::Assignment(assignment)).await.is_ok())
             }
+            ToAgent::Certificate(answer) => {
+                self.renewal.take(answer).await;
+                Ok(true)
+            }
             ToAgent::Assignment(_)
             | ToAgent::Recorded { .. }
             | ToAgent::Alive
@@ -224,10 +252,10 @@ impl MasterLink {
     }
 }
 
-async fn recv_in_time(channel: &mut Dialled) -> Result<ToAgent, LinkFault> {
-    tokio::time::timeout(SILENCE_MAX, channel.recv())
+async fn recv_by(silent_at: Instant, channel: &mut Dialled) -> Result<ToAgent, LinkFault> {
+    tokio::time::timeout_at(silent_at, channel.recv())
         .await
-        .map_err(|_| LinkFault::Deadline(4_000))?
+        .map_err(|_| LinkFault::Deadline(3_000))?
 }
 
 /// Keeps an assignment for a start without masters.

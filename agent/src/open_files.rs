@@ -8,13 +8,14 @@ use crate::fault::AgentFault;
 /// What programs expect that use `select`, or close all that might be open.
 const EXPECTED: u64 = 1_024;
 
-/// Lets this process open as many as root allows it.
+/// Lets this process open as many as root allows it; answers how many that are.
 ///
 /// # Errors
 /// The kernel refuses.
-pub fn raise() -> Result<(), AgentFault> {
+pub fn raise() -> Result<u64, AgentFault> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(std::io::Error::from)?;
-    set(hard, hard)
+    set(hard, hard)?;
+    Ok(hard)
 }
 
 /// What this process starts may open as many as programs expect; it may ask for more.

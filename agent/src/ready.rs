@@ -9,7 +9,7 @@ use docklet_control::assignment::AssignedVnode;
 use crate::arp::Asked;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
-use crate::lxc::Container;
+use crate::lxc::{Container, alive};
 use crate::network::names;
 use crate::vnode_dir::container_name;
 
@@ -39,12 +39,19 @@ impl LinuxHost {
         self.wait_network(vnode, init)
     }
 
-    /// Whether the first process is the image's program: until then it is liblxc's child, with our own program.
+    /// Whether the first process is the image's program: until then it is a copy of its parent, liblxc's monitor, which is one of
+    /// the helper. What has the helper's name by now may be a newer program.
     fn became_itself(&self, init: i32) -> Result<bool, AgentFault> {
         let ended = |_| AgentFault::NotReady("its first process ended at once".to_owned());
         let program = fs::metadata(format!("/proc/{init}/exe")).map_err(ended)?;
-        let helper = &self.config.helper;
-        let ours = fs::metadata(helper).map_err(AgentFault::file("look at", helper))?;
+        let monitor = alive::monitor_of(init).map(|pid| fs::metadata(format!("/proc/{pid}/exe")));
+        let ours = match monitor {
+            Some(Ok(ours)) => ours,
+            Some(Err(_)) | None => {
+                let helper = self.config.helpers.program();
+                fs::metadata(helper).map_err(AgentFault::file("look at", helper))?
+            }
+        };
         Ok((program.dev(), program.ino()) != (ours.dev(), ours.ino()))
     }
 

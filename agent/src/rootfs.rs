@@ -1,7 +1,6 @@
 //! A vnode's root file system: the image, ids shifted, below; its own layer, on its own disk, above; joined by overlayfs.
 //! Every step may be repeated, and whatever a crash left half done is finished or undone by the next call.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, Statx, StatxAttributes, StatxFlags, statx};
 use rustix::io::Errno;
 
 use crate::fault::AgentFault;
-use crate::lxc::{HelperRequest, MountRequest, helper};
+use crate::lxc::{HelperRequest, Helpers, MountRequest};
 use crate::vnode_dir::{StateDir, make_dir, remove_dir};
 use crate::{disk, snapshot};
 
@@ -28,14 +27,14 @@ pub fn mount_rootfs(
     state: &StateDir,
     vnode: &AssignedVnode,
     image_root: &Path,
-    helper: &Path,
+    helpers: &Helpers,
 ) -> Result<(), AgentFault> {
     let layer = disk::mount_disk(state, vnode.id, vnode.disk_mib, vnode.uid_base)?;
     let rootfs = state.rootfs(vnode.id);
     if is_mounted(&rootfs)? {
         return Ok(());
     }
-    let lower = mount_lower(state, vnode, image_root, helper)?;
+    let lower = mount_lower(state, vnode, image_root, helpers)?;
     make_dir(&rootfs, 0o755)?;
     let options = format!(
         "lowerdir={},upperdir={},workdir={}",
@@ -58,7 +57,7 @@ fn mount_lower(
     state: &StateDir,
     vnode: &AssignedVnode,
     image_root: &Path,
-    helper: &Path,
+    helpers: &Helpers,
 ) -> Result<PathBuf, AgentFault> {
     let target = state.lower(vnode.image, vnode.uid_base);
     // Two vnodes of one user may need it at the same moment, and it must not be mounted twice.
@@ -71,7 +70,7 @@ fn mount_lower(
             uid_base: vnode.uid_base,
         });
         let answer = state.answer(&format!("mount-{}", vnode.id));
-        helper::ask(helper, &request, answer)?;
+        helpers.ask(&request, answer)?;
     }
     Ok(target)
 }
@@ -150,17 +149,6 @@ pub fn unmount(path: &Path) -> Result<(), AgentFault> {
 /// The path cannot be looked at.
 pub fn is_mounted(path: &Path) -> Result<bool, AgentFault> {
     look(path).map(|found| found.is_some())
-}
-
-/// Where anything is mounted.
-///
-/// # Errors
-/// `/proc` cannot be read.
-pub(crate) fn mount_points() -> Result<BTreeSet<PathBuf>, AgentFault> {
-    let table = Path::new("/proc/self/mountinfo");
-    let mounts = fs::read_to_string(table).map_err(AgentFault::file("read", table))?;
-    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
-    Ok(points.map(PathBuf::from).collect())
 }
 
 /// The block device that is mounted right there; none if nothing is.

@@ -107,24 +107,51 @@ client.wait_for_ready(timeout=30)
 client.execute_interactive(sys.argv[2], timeout=30)
 `;
 
+// As a page does it, which sends back what its cookie says.
+const BEGIN = `
+import http.cookiejar, json, urllib.request
+jar = http.cookiejar.CookieJar()
+opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+opener.open("http://127.0.0.1:8888/lab").read()
+said = {cookie.name: cookie.value for cookie in jar}
+asked = urllib.request.Request("http://127.0.0.1:8888/api/kernels", b"{}", {"X-XSRFToken": said["_xsrf"]})
+print(json.load(opener.open(asked))["id"])
+`;
+
+// The image's server listens where its peers do not come.
+const RELAY = `
+import asyncio
+async def pass_on(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+async def serve(reader, writer):
+    there = await asyncio.open_connection("127.0.0.1", 8888)
+    await asyncio.gather(pass_on(reader, there[1]), pass_on(there[0], writer))
+async def main():
+    server = await asyncio.start_server(serve, "0.0.0.0", 8889)
+    await server.serve_forever()
+asyncio.run(main())
+`;
+
 // What is in a kernel's memory is there afterwards, and who asks the server by HTTP keeps the connection.
 async function jupyter() {
   const built = cluster.try(["image", "build", "jupyter"], { timeout: 1_200_000 });
   if (built.code !== 0) throw new Error(built.stderr);
   cluster.run("vc", "create", "j", "--image", "jupyter", "--vnodes", "2", ...SIZE, "--wait");
   sh("j/host-0", `cat > /root/kernel.py <<'END'\n${KERNEL}\nEND`);
-  const listed = await until("a server", () => /token=([0-9a-f]+)/.exec(sh("j/host-0", "/opt/jupyter/bin/jupyter server list")), 60_000);
-  const path = (rest) => `/api/${rest}?token=${listed[1]}`;
-  const post = `import urllib.request as r; print(r.urlopen(r.Request('http://127.0.0.1:8888${path("kernels")}', b'{}')).read().decode())`;
+  sh("j/host-0", `cat > /root/relay.py <<'END'\n${RELAY}\nEND\npython3 /root/relay.py </dev/null >/dev/null 2>&1 &`);
+  sh("j/host-0", `cat > /root/begin.py <<'END'\n${BEGIN}\nEND`);
   const kernel = await until("a kernel", () => {
-    const { code, stdout } = cluster.try(["exec", "j/host-0", "--", "python3", "-c", post]);
-    return code === 0 && JSON.parse(stdout).id;
+    const { code, stdout } = cluster.try(["exec", "j/host-0", "--", "python3", "/root/begin.py"]);
+    return code === 0 && stdout.trim();
   }, 60_000);
   const file = `/root/.local/share/jupyter/runtime/kernel-${kernel}.json`;
   const execute = (code) => sh("j/host-0", `/opt/jupyter/bin/python /root/kernel.py ${file} '${code}'`);
   await until("the kernel's answer", () => cluster.try(["exec", "j/host-0", "--", "test", "-e", file]).code === 0, 30_000);
   execute("held = bytearray(40 << 20); held[7] = 41");
-  const all = await toAndFro("j", ({ address }) => ["ask", address, "8888", path(`kernels/${kernel}`)], "--live");
+  const all = await toAndFro("j", ({ address }) => ["ask", address, "8889", `/api/kernels/${kernel}`], "--live");
   const said = execute("print(len(held), held[7] + 1)");
   if (said.trim() !== `${40 << 20} 42`) throw new Error(`the kernel has forgotten: ${said}`);
   cluster.run("vc", "delete", "--now", "j", "--wait");

@@ -1,5 +1,5 @@
 // Workers beside bare LXC and Incus, on the same root file system, in the same run, pairs interleaved. Prints a table and
-// writes target/bench/workers.json. PARTS picks among create, exec, scale, agent, hold; PAIRS sets how often.
+// writes target/bench/workers.json. Agents set favordynmods for the whole machine (ADR 0049): peers that run beside them have it, too. PARTS picks among create, exec, scale, agent, hold; PAIRS sets how often.
 
 import { execFile } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";

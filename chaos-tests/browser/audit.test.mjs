@@ -1,7 +1,7 @@
 // The audit trail and the settings in a real Chromium.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { Cluster, until } from "../harness.mjs";
 import { Pages, shoot } from "./pages.mjs";
@@ -31,11 +31,10 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-const password = (name) => readFileSync(`${dir}/${name}-password`, "utf8").trim();
 
 test("a person sees what they did, page by page, and finds things; without JavaScript too", async () => {
   const page = await pages.newPage({ javaScriptEnabled: false });
-  await pages.logIn(page, "ada", password("ada"));
+  await pages.logIn(page, "ada");
   await page.getByRole("link", { name: "Audit", exact: true }).click();
   const numbers = async () => (await page.locator("tr[data-record]").evaluateAll((rows) => rows.map((row) => Number(row.dataset.record))));
   const newest = await numbers();

@@ -1,10 +1,10 @@
 // Beans in a real Chromium: turned on by an admin, asked for by a person, given by a manager of their group.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { Cluster, until } from "../harness.mjs";
-import { Pages, shoot } from "./pages.mjs";
+import { Pages, barriers, shoot } from "./pages.mjs";
 
 const cluster = new Cluster(28);
 const pages = new Pages(cluster);
@@ -27,7 +27,6 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-const password = (name) => readFileSync(`${dir}/${name}-password`, "utf8").trim();
 
 test("an admin turns beans on, without JavaScript too, and everybody has some", async () => {
   const page = await pages.newPage({ javaScriptEnabled: false });
@@ -51,19 +50,39 @@ test("an admin turns beans on, without JavaScript too, and everybody has some", 
   await page.locator('tr[data-purse="course"]').getByText("1000").first().waitFor();
 });
 
+test("the first page has one's beans and the newest notices, which come by themselves", async () => {
+  const page = await pages.newPage();
+  await pages.logIn(page, "bob");
+  await page.getByRole("region", { name: "Your beans" }).locator("[data-balance]").waitFor();
+  const notices = page.getByRole("region", { name: "Newest notices" });
+  cluster.run("notice", "announce", "Please clean up", "--user", "bob", "--link", "/vclusters");
+  await notices.locator("li").first().getByRole("link", { name: "Please clean up" }).waitFor();
+  await notices.getByText(/, \d+ unread/).waitFor();
+  await shoot(page, "home-with-beans", { fullPage: true });
+  assert.deepEqual(await barriers(page), []);
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
 test("a person sees what theirs were spent on, and asks for more", async () => {
   cluster.run("beans", "set", "--every", "1s");
   bob.run("vc", "create", "lab", "--cpu-milli", "200", "--memory-mib", "32", "--pids-max", "64", "--disk", "64MiB", "--wait");
   bob.run("exec", "lab/host-0", "--", "sh", "-c", "timeout 60 sh -c 'while :; do :; done' >/dev/null 2>&1 & echo begun");
   await until("a charge", () => bob.json("beans", "statement").lines.some(({ cost }) => cost.cpu > 2_000));
   const page = await pages.newPage();
-  await pages.logIn(page, "bob", password("bob"));
+  await pages.logIn(page, "bob");
   await page.locator("header [data-beans]").click();
   const line = page.locator('tr[data-line="lab/host-0"]');
   assert.match(await line.textContent(), /lab\/host-0.*< 0\.01/);
   assert.match(await page.locator("caption").textContent(), /It began with 0 beans/);
   const csv = await page.request.get(await page.getByRole("link", { name: "As a table (CSV)" }).getAttribute("href"));
   assert.match(await csv.text(), /^month,purse,line,.*\n.*credits.*\n.*lab\/host-0/);
+  const [{ day, spent_micro: spent }] = bob.json("beans", "statement").days.slice(-1);
+  assert.ok(spent > 0);
+  const bar = page.getByRole("img", { name: new RegExp(`^${day}: [\\d.]+ beans$`) });
+  await bar.locator("rect.bar").waitFor();
+  await page.getByText("As a table", { exact: true }).click();
+  assert.match(await page.locator(`tr[data-day="${day}"]`).textContent(), /150/, "what was given");
   assert.equal(await page.getByText("Purses").count(), 0);
   await page.fill("#wanted", "500");
   await page.fill("#why", "homework <3>");
@@ -75,7 +94,7 @@ test("a person sees what theirs were spent on, and asks for more", async () => {
 
 test("a manager of the group decides, once, and the balance is in the head of the page", async () => {
   const page = await pages.newPage({ javaScriptEnabled: false });
-  await pages.logIn(page, "ada", password("ada"));
+  await pages.logIn(page, "ada");
   await page.locator("header [data-beans]").click();
   await page.getByText("bob asks for 500").waitFor();
   await page.getByText("“homework <3>”").waitFor();
@@ -85,7 +104,7 @@ test("a manager of the group decides, once, and the balance is in the head of th
   await page.getByText("Nobody whom you look after asks for beans.").waitFor();
   assert.match(await page.locator('tr[data-purse="course"]').textContent(), /500/);
   const bobs = await pages.newPage();
-  await pages.logIn(bobs, "bob", password("bob"));
+  await pages.logIn(bobs, "bob");
   await bobs.getByRole("link", { name: /^6\d\d(\.\d+)? beans$/ }).click();
   await bobs.getByText("approved by ada").waitFor();
 });

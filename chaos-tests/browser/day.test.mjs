@@ -1,10 +1,10 @@
-// A day in the life of somebody new, by clicking: she in one browser, an admin in another, one scene after the other. That what
-// does nothing is stopped by itself, and that what stands still for days is released, takes a minute and a week: these two
-// scenes are the command line's (chaos-tests/cli/day.test.mjs).
+// A day in the life of somebody new, by clicking: she in one browser, an admin in another, one scene after the other. Days pass
+// where libfaketime is installed.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { DAY_MS, clocks, pass, upWithClocks } from "../clocks.mjs";
 import { Cluster, until } from "../harness.mjs";
 import { Pages, barriers, shoot } from "./pages.mjs";
 
@@ -15,7 +15,7 @@ let dir, admin, eve;
 
 before(async () => {
   dir = mkdtempSync("/var/tmp/docklet-day-pages-");
-  cluster.up();
+  upWithClocks(cluster);
   await until("third version", () => cluster.json("status").cluster_version >= 3);
   // A second of one core is a bean, so that one sees them go. Beans are turned on by a click.
   cluster.run("beans", "rates", "set", "--cpu", "1", "--whole-hours", "false");
@@ -44,7 +44,7 @@ const phase = (page, word) => page.locator(`tr[data-vnode="host-0"][data-phase="
 async function told(page, unread) {
   await bell(page, unread).click({ timeout: 60_000 });
   await page.waitForURL(/\/notices/);
-  const titles = await page.locator("section.told.unread h2").allTextContents();
+  const titles = await page.locator("article.told.unread h2").allTextContents();
   await press(page, "Mark all as read");
   await bell(page, 0).waitFor();
   return titles.map((title) => title.trim());
@@ -95,7 +95,7 @@ test("she makes her first vcluster and meets her quota, which says by how much",
   await admin.selectOption("#quota-item", "vnodes");
   await admin.fill("#quota-most", "2");
   await press(admin, "Set");
-  await admin.locator('tr[data-user="eve"]').getByText("0 of 2").waitFor();
+  await admin.locator('tr[data-user="eve"]').locator("[data-label=vnodes]").getByText("0 of 2").waitFor();
   await scene(admin, "3-quota");
   assert.deepEqual(await told(eve, 1), ["Your quota was changed"]);
   await eve.goto("/");
@@ -165,14 +165,75 @@ test("she stops it and starts it again", async () => {
   await phase(eve, "running");
 });
 
+test("what does nothing for as long as her quota says is stopped by itself, and the page says why", async () => {
+  await admin.goto("/quotas");
+  await admin.getByText("Set a quota").click();
+  await admin.fill("#quota-user", "eve");
+  await admin.selectOption("#quota-item", "idle_minutes");
+  await admin.fill("#quota-most", "1");
+  await press(admin, "Set");
+  assert.deepEqual(await told(eve, 1), ["Your quota was changed"]);
+  await eve.goto("/vclusters/lab");
+  await phase(eve, "running");
+  // The open page does not keep it, and shows its end.
+  await eve.locator('tr[data-vnode="host-0"][data-phase="stopped"]').waitFor({ timeout: 150_000 });
+  await scene(eve, "7-rests");
+  await bell(eve, 1).click();
+  await eve.getByText("Its vnodes did nothing for a minute, which is your quota's idle time.").waitFor();
+  await scene(eve, "7-why");
+  await eve.getByRole("link", { name: "Vcluster lab was stopped" }).click();
+  await eve.waitForURL(/\/vclusters\/lab/);
+  await press(eve, "Start");
+  await phase(eve, "running");
+  assert.deepEqual(await told(eve, 1), ["Vcluster lab was stopped"]);
+});
+
+test("what stands still for days is going to be released: she is warned, and where it would go", { skip: !clocks && "there is no libfaketime" }, async () => {
+  cluster.run("setting", "set", "trash", '{"undo_minutes":10,"release":{"warn_after_days":7,"grace_days":7,"keep_days":30}}');
+  await eve.goto("/vclusters/lab");
+  await press(eve, "Stop");
+  await phase(eve, "stopped");
+  pass(cluster, 8);
+  await until("the warning", () => cluster.json("audit", "list", "--command", "WarnOfRelease").records.length > 0, 60_000);
+  // Their logins have ended meanwhile.
+  for (const [page, name, password] of [[eve, "eve", PASSWORD], [admin, "admin", cluster.password()]]) await pages.logIn(page, name, password);
+  await bell(eve, 1).click();
+  const card = eve.locator("article.told.unread");
+  const title = (await card.locator("h2").textContent()).trim();
+  const goes = Date.parse(/^warning Vcluster lab goes on (\d{4}-\d\d-\d\d)$/.exec(title)[1]);
+  assert.ok(goes > Date.now() + 13 * DAY_MS && goes < Date.now() + 16 * DAY_MS, title);
+  await card.getByText("Start it once to keep it").waitFor();
+  await scene(eve, "8-goes");
+  assert.equal((await told(eve, 1)).length, 1);
+  eve.complaints.splice(0);
+  admin.complaints.splice(0);
+});
+
+test("it goes when that day comes, she is told, and has it back from below the list", { skip: !clocks && "there is no libfaketime" }, async () => {
+  pass(cluster, 16);
+  await until("its release", () => cluster.json("audit", "list", "--command", "ReleaseVclusters").records.length > 0, 60_000);
+  for (const [page, name, password] of [[eve, "eve", PASSWORD], [admin, "admin", cluster.password()]]) await pages.logIn(page, name, password);
+  assert.deepEqual(await told(eve, 1), ["warning Vcluster lab was deleted, as nobody started it"]);
+  await eve.goto("/vclusters");
+  await eve.locator("tr[data-trashed]").waitFor();
+  await scene(eve, "8-released");
+  await press(eve, "Undo deleting lab");
+  await eve.locator("tr[data-trashed]").waitFor({ state: "detached" });
+  await eve.getByRole("link", { name: "lab", exact: true }).click();
+  await press(eve, "Start");
+  await phase(eve, "running");
+  eve.complaints.splice(0);
+  admin.complaints.splice(0);
+});
+
 test("she deletes it, thinks better of it, and has everything back", async () => {
   await press(eve, "Delete");
   const sure = eve.locator("dialog");
   await sure.getByText("Delete lab with all files of its vnode? You can undo it for 10 minutes.").waitFor();
-  await scene(eve, "7-sure", false);
+  await scene(eve, "9-sure", false);
   await sure.getByRole("button", { name: "Delete", exact: true }).click();
   await eve.locator("tr[data-trashed]").waitFor();
-  await scene(eve, "7-deleted");
+  await scene(eve, "9-deleted");
   await press(eve, "Undo deleting lab");
   await eve.locator("tr[data-trashed]").waitFor({ state: "detached" });
   await eve.getByRole("link", { name: "lab", exact: true }).click();
@@ -184,7 +245,7 @@ test("she deletes it, thinks better of it, and has everything back", async () =>
 test("her statement is what the events say: the page names the command that verifies it", async () => {
   await eve.locator("header [data-beans]").click();
   await eve.locator('tr[data-line="lab/host-0"]').waitFor();
-  await scene(eve, "8-statement");
+  await scene(eve, "10-statement");
   const [, ...words] = (await eve.locator(".by-command code", { hasText: "statement" }).first().textContent()).split(" ");
   writeFileSync(`${dir}/password`, `${PASSWORD}\n`);
   const herself = new Cluster(cluster.instance);
@@ -199,7 +260,8 @@ test("her statement is what the events say: the page names the command that veri
 test("the audit tells her the whole day in order, and an admin's copy of it holds", async () => {
   await eve.getByRole("link", { name: "Audit", exact: true }).click();
   const rows = await eve.locator("tr[data-record]").evaluateAll((rows) => rows.map((row) => ["Who", "What"].map((label) => row.querySelector(`[data-label="${label}"]`).textContent.trim())));
-  const beside = ["OpenLogin", "OpenPurses", "PlaceVnodes", "ReadAllNotices"];
+  const released = [["eve", "StopVcluster"], ["the cluster", "WarnOfRelease"], ["the cluster", "ReleaseVclusters"], ["eve", "UndeleteVcluster"], ["eve", "StartVcluster"]];
+  const beside = ["ForgetExpired", "OpenLogin", "OpenPurses", "PlaceVnodes", "ReadAllNotices"];
   assert.deepEqual(rows.filter(([, what]) => !beside.includes(what)).toReversed(), [
     ["admin", "ApproveAccount"],
     ["admin", "SetQuotaOfUser"],
@@ -209,11 +271,15 @@ test("the audit tells her the whole day in order, and an admin's copy of it hold
     ["admin", "ApproveBeans"],
     ["eve", "StopVcluster"],
     ["eve", "StartVcluster"],
+    ["admin", "SetQuotaOfUser"],
+    ["the cluster", "StopIdle"],
+    ["eve", "StartVcluster"],
+    ...(clocks ? released : []),
     ["eve", "DiscardVcluster"],
     ["eve", "UndeleteVcluster"],
     ["admin", "RunProgram"],
   ]);
-  await scene(eve, "9-audit");
+  await scene(eve, "11-audit");
   await admin.getByRole("link", { name: "Audit", exact: true }).click();
   const copy = await admin.request.get(await admin.getByRole("link", { name: "Export the whole trail" }).getAttribute("href"));
   writeFileSync(`${dir}/trail.ndjson`, await copy.body());

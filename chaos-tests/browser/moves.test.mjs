@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { Cluster, until } from "../harness.mjs";
 import { Pages, barriers, shoot } from "./pages.mjs";
+import { shows, text } from "./terminal.mjs";
 
 const cluster = new Cluster(44);
 const pages = new Pages(cluster);
@@ -41,8 +42,6 @@ function move(name, to) {
   const { worker } = cluster.json("vc", "show", vcluster).vnodes.find(({ name }) => name === host);
   if (worker !== to) cluster.run("vc", "move", name, "--to", to, "--refresh", "--wait");
 }
-const text = (page) => page.evaluate(() => window.dockletTerminal?.text() ?? "");
-const shows = (page, pattern) => until(`terminal text ${pattern}`, async () => pattern.test(await text(page)));
 const status = (page, words) => page.locator("#terminal-status", { hasText: words }).waitFor();
 
 test("a vnode is moved by its page, and the terminal that is open says so and has a shell there", async () => {
@@ -99,6 +98,33 @@ test("while its vnode is on its way a terminal says so, and takes nothing that i
   await shell.keyboard.type("echo here-$((40+2))\n");
   await shows(shell, /^here-42$/m);
   assert.doesNotMatch(await text(shell), /lost-/);
+});
+
+test("while a disk is being copied the bar says how far it is", async () => {
+  const { worker: from } = vnode();
+  const to = other(from);
+  cluster.run("exec", "lab/host-0", "--", "sh", "-c", "head -c 150000000 /dev/urandom > /root/much");
+  const page = await open("vclusters/lab/vnodes/host-0/explain");
+  const bar = page.getByRole("progressbar", { name: "Copied of this round" });
+  assert.equal(await bar.count(), 0);
+  const pid = cluster.processes()[to];
+  const end = cluster.atMove("Copied", () => process.kill(pid, "SIGSTOP"));
+  try {
+    await page.selectOption("#move-to", to);
+    await page.selectOption("#move-way", "refresh");
+    await page.getByRole("button", { name: "Move", exact: true }).click();
+    await bar.waitFor();
+    await until("some of it", () => bar.evaluate(({ value }) => value > 0 && value <= 1000));
+    await shoot(page, "move-progress", { fullPage: true });
+    assert.deepEqual(await barriers(page), []);
+  } finally {
+    end();
+    process.kill(pid, "SIGCONT");
+  }
+  await page.locator('#last-move[data-stage="moved"]').waitFor({ timeout: 60_000 });
+  assert.equal(await bar.count(), 0);
+  cluster.run("exec", "lab/host-0", "--", "rm", "/root/much");
+  assert.deepEqual(page.complaints, []);
 });
 
 test("a worker is emptied and filled again by its buttons, and says how far it is", async () => {

@@ -2,7 +2,7 @@
 // without JavaScript, and bug reports are told and answered.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { Cluster, until } from "../harness.mjs";
 import { Pages, barriers, shoot } from "./pages.mjs";
@@ -27,12 +27,11 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-const password = (name) => readFileSync(`${dir}/${name}-password`, "utf8").trim();
 const bell = (page, label) => page.getByRole("link", { name: label, exact: true }).waitFor();
 
 test("the bell counts on every open page, and what is read on one is read on all", async () => {
   const first = await pages.newPage();
-  await pages.logIn(first, "bob", password("bob"));
+  await pages.logIn(first, "bob");
   await bell(first, "Notices, nothing new");
   const second = await first.context().newPage();
   await second.goto("/images");
@@ -44,13 +43,13 @@ test("the bell counts on every open page, and what is read on one is read on all
   await first.getByRole("heading", { name: "warning Workers restart on <i>Sunday</i>" }).waitFor();
   await first.bringToFront();
   await shoot(first, "notices-unread", { fullPage: true });
-  await first.locator("section", { hasText: "Please clean up" }).getByRole("button", { name: "Mark as read" }).click();
+  await first.locator("article", { hasText: "Please clean up" }).getByRole("button", { name: "Mark as read" }).click();
   for (const page of [first, second]) await bell(page, "Notices, 1 unread");
   await first.getByRole("button", { name: "Mark all as read" }).click();
   for (const page of [first, second]) await bell(page, "Notices, nothing new");
   await first.getByText("You have read all of it.").waitFor();
   await first.getByRole("button", { name: "Remove" }).click();
-  await first.getByText("Please clean up").waitFor({ state: "detached" });
+  await first.locator("article", { hasText: "Please clean up" }).waitFor({ state: "detached" });
   await first.getByLabel("Mail me, too").selectOption("of all");
   await first.getByRole("button", { name: "Set" }).click();
   await until("the wish", () => first.getByLabel("Mail me, too").inputValue().then((value) => value === "all"));
@@ -60,7 +59,7 @@ test("the bell counts on every open page, and what is read on one is read on all
 
 test("a manager tells the group something and takes it back, without JavaScript too", async () => {
   const page = await pages.newPage({ javaScriptEnabled: false });
-  await pages.logIn(page, "ada", password("ada"));
+  await pages.logIn(page, "ada");
   await bell(page, "Notices, 1 unread");
   await page.goto("/notices");
   await page.getByText("Tell others something").click();
@@ -74,12 +73,21 @@ test("a manager tells the group something and takes it back, without JavaScript 
   await shoot(page, "notices-announced", { fullPage: true });
   assert.deepEqual(await barriers(await quiet(page)), []);
   await page.getByRole("button", { name: "Withdraw The first sheet is out" }).click();
+  await page.locator("tr[data-kind=notice]").waitFor();
+  assert.equal(await page.getByRole("heading", { name: "The first sheet is out" }).count(), 0);
+  await shoot(page, "notices-withdrawn", { fullPage: true });
+  assert.deepEqual(await barriers(await quiet(page)), []);
+  await page.getByRole("button", { name: "Undo deleting The first sheet is out" }).click();
+  await page.getByRole("heading", { name: "The first sheet is out" }).waitFor();
+  await page.getByRole("button", { name: "Withdraw The first sheet is out" }).click();
+  await page.getByRole("button", { name: "Delete The first sheet is out for good" }).click();
+  await page.locator("tr[data-kind=notice]").waitFor({ state: "detached" });
   assert.equal(await page.getByText("The first sheet is out").count(), 0);
 });
 
 test("what somebody found wrong is told, answered, and read", async () => {
   const page = await pages.newPage();
-  await pages.logIn(page, "bob", password("bob"));
+  await pages.logIn(page, "bob");
   await page.goto("/notices");
   await page.getByRole("link", { name: "Found something wrong?" }).click();
   await page.getByText("Nothing yet.").waitFor();

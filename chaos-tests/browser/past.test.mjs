@@ -53,7 +53,7 @@ test("a moment is shown as it was, and what differs until another", async () => 
 
 test("who looks sees what is their own", async () => {
   const page = await pages.newPage();
-  await pages.logIn(page, "ada");
+  await pages.logIn(page, "ada", cluster.password());
   await page.goto("/past?at=-0s");
   await page.locator("h2", { hasText: /After entry/ }).waitFor();
   assert.deepEqual(await named(page, "users"), ["ada"]);

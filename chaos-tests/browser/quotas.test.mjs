@@ -1,7 +1,7 @@
 // Quotas in a real Chromium: one's own on the first page, and the page on which admins and managers say how much others may have.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { Cluster, until } from "../harness.mjs";
 import { Pages, barriers, shoot } from "./pages.mjs";
@@ -29,11 +29,10 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-const password = (name) => readFileSync(`${dir}/${name}-password`, "utf8").trim();
 
 test("the first page tells what one has and may have", async () => {
   const page = await pages.newPage();
-  await pages.logIn(page, "ada", password("ada"));
+  await pages.logIn(page, "ada");
   const vnodes = page.locator('[data-item="vnodes"]');
   assert.match(await vnodes.textContent(), /vnodes2 of 8 usual/);
   await page.locator('[data-item="memory_mib"] meter').waitFor();
@@ -47,7 +46,7 @@ test("the first page tells what one has and may have", async () => {
 
 test("a manager divides what the group gives, without JavaScript too", async () => {
   const page = await pages.newPage({ javaScriptEnabled: false });
-  await pages.logIn(page, "ada", password("ada"));
+  await pages.logIn(page, "ada");
   await page.getByRole("link", { name: "Quotas" }).click();
   assert.equal(await page.locator("tr[data-user]").count(), 2);
   await page.getByText("Set a quota").click();
@@ -66,7 +65,7 @@ test("a manager divides what the group gives, without JavaScript too", async () 
 
 test("whoever looks after nobody has no such page to go to, and an empty one behind it", async () => {
   const page = await pages.newPage();
-  await pages.logIn(page, "bob", password("bob"));
+  await pages.logIn(page, "bob");
   assert.equal(await page.getByRole("link", { name: "Quotas" }).count(), 0);
   await page.goto("/quotas");
   await page.getByText("You look after nobody else").waitFor();

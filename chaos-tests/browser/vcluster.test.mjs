@@ -128,6 +128,70 @@ test("what somebody has begun to fill in stays when something is drawn anew", as
   await schedule.getByText("None are taken by themselves.").waitFor();
 });
 
+test("the focus, marked text and what is scrolled stay when parts are drawn anew, which come by one stream", async () => {
+  cluster.run("port", "add", "lab/host-0", "81");
+  cluster.run("port", "add", "lab/host-0", "82");
+  const page = await pages.newPage({ viewport: { width: 1280, height: 420 } });
+  const streams = [];
+  page.on("request", (request) => request.url().includes("/live/vclusters/lab") && streams.push(request.url()));
+  await pages.logIn(page);
+  await page.goto("/vclusters/lab");
+  const host2 = page.locator('tr[data-vnode="host-2"]');
+  const seen = () =>
+    page.evaluate(() => ({ focus: document.activeElement.getAttribute("aria-label"), same: document.activeElement === globalThis.focused, marked: String(getSelection()), scrolled: scrollY }));
+  const mark = (selector) =>
+    page.evaluate((selector) => {
+      getSelection().selectAllChildren(document.querySelector(selector));
+      scrollTo(0, 150);
+      globalThis.focused = document.activeElement;
+    }, selector);
+  const [gone, stays] = await page.locator("#ports tr[data-port]").evaluateAll((rows) => rows.map((row) => row.dataset.port));
+
+  // A button of a row that moves up, and text in another part.
+  await page.getByRole("button", { name: `Close port ${stays}` }).focus();
+  await mark('tr[data-vnode="host-1"] td[data-label="Address"]');
+  const before = await seen();
+  assert.deepEqual([before.focus, before.same, before.scrolled], [`Close port ${stays}`, true, 150]);
+  assert.match(before.marked, /^\d+\.\d+\.\d+\.\d+$/);
+  cluster.run("port", "remove", gone.split("/")[0]);
+  await page.locator(`tr[data-port="${gone}"]`).waitFor({ state: "detached" });
+  assert.deepEqual(await seen(), before);
+
+  // A link in the part that changes, and text in it.
+  await page.getByRole("link", { name: "Files of host-1" }).focus();
+  await mark('tr[data-vnode="host-1"] td[data-label="Address"]');
+  const inside = await seen();
+  cluster.run("vc", "scale", "lab", "3");
+  await host2.waitFor();
+  assert.deepEqual(await seen(), inside);
+  assert.equal(inside.focus, "Files of host-1");
+  cluster.run("vc", "scale", "lab", "2", "--wait");
+  await host2.waitFor({ state: "detached" });
+  assert.deepEqual(await seen(), inside);
+  // A field in which somebody types, with text marked outside of the part that changes.
+  await page.fill("#snapshot-keep", "5");
+  await page.evaluate(() => (globalThis.focused = document.activeElement));
+  cluster.run("snapshot", "schedule", "lab", "--every", "1d", "--keep", "2");
+  await page.locator("#snapshot-schedule", { hasText: "The next of all vnodes are taken" }).waitFor();
+  assert.deepEqual([(await seen()).same, await page.inputValue("#snapshot-keep")], [true, "5"]);
+  cluster.run("snapshot", "schedule", "lab", "--off");
+  await page.locator("#snapshot-schedule", { hasText: "None are taken by themselves." }).waitFor();
+  assert.equal(streams.length, 1, streams.join(" "));
+  cluster.run("port", "remove", stays.split("/")[0]);
+  await page.context().close();
+});
+
+test("a page that is one of too many says so, and that it does not follow", async () => {
+  const page = await pages.newPage();
+  await pages.logIn(page);
+  await page.route("**/live/**", (route) => route.fulfill({ status: 429, contentType: "application/problem+json", body: "{}" }));
+  await page.goto("/vclusters/lab");
+  await page.locator("#connection", { hasText: "Too many pages are open: this one does not follow what happens until you close others." }).waitFor();
+  await shoot(page, "too-many-pages");
+  assert.deepEqual(await barriers(page), []);
+  await page.context().close();
+});
+
 test("a vcluster is made of a snapshot by the link beside it, and says what it is made of", async () => {
   shell("lab/host-0", "echo template > /root/kept && sync");
   cluster.run("snapshot", "create", "lab/host-0@template", "--wait");
@@ -235,6 +299,30 @@ test("the chart is drawn after some seconds, says the same in words and in a tab
   await page.waitForURL(/usage\?span=10m&of=host-1/);
   await page.locator("tbody tr").first().waitFor();
   assert.match(await page.locator("tbody tr").first().textContent(), /\d [KM]iB/);
+});
+
+test("of many vnodes a hundred are shown, the others on the next page, and one is found by its name", async () => {
+  for (const worker of ["w1", "w2"]) cluster.run("worker", "cordon", worker);
+  cluster.run("vc", "create", "many", "--vnodes", "130", "--cpu-milli", "10", "--memory-mib", "16");
+  const page = await open("vclusters/many");
+  const names = () => page.locator("#vnodes tr[data-vnode]").evaluateAll((rows) => rows.map((row) => row.dataset.vnode));
+  assert.deepEqual([(await names()).length, (await names())[99]], [100, "host-99"]);
+  await page.getByText("1 to 100 of 130").waitFor();
+  await page.locator("#vnodes").getByRole("link", { name: "Next" }).click();
+  await page.getByText("101 to 130 of 130").waitFor();
+  assert.equal((await names())[0], "host-100");
+  // What is pushed is the part that is shown.
+  cluster.run("vc", "scale", "many", "125");
+  await page.getByText("101 to 125 of 125").or(page.locator('tr[data-vnode="host-129"][data-phase="removing"]')).first().waitFor();
+  assert.equal((await names())[0], "host-100");
+  await page.getByLabel("Find vnodes by name").fill("host-12");
+  await page.getByRole("button", { name: "Find" }).click();
+  await page.locator('tr[data-vnode="host-12"]').waitFor();
+  assert.ok((await names()).every((name) => name.includes("host-12")));
+  assert.deepEqual(await barriers(page), []);
+  await shoot(page, "vcluster-many", { fullPage: true });
+  cluster.run("vc", "delete", "--now", "many");
+  for (const worker of ["w1", "w2"]) cluster.run("worker", "uncordon", worker);
 });
 
 test("its pages are fine in light and dark, wide and narrow", async () => {

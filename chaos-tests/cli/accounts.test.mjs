@@ -160,6 +160,10 @@ test("with a second factor a login needs a code, and each code works once", asyn
   assert.match(told, /FactorConfirmed/);
   const seen = told + JSON.stringify(cluster.json("state"));
   assert.ok(!seen.includes(begun.secret) && !seen.includes("argon2"), "nothing that people see has it");
+  // Whose account it is learns that somebody with the password tried codes.
+  const records = () => eve.json("audit", "list", "--limit", "200").records;
+  const noted = await until("a record of wrong codes", () => records().find(({ command, refused }) => command === "show a code" && refused === "code_wrong"), 130_000);
+  assert.deepEqual([noted.things, noted.who], [["user eve"], { master: { name: "m1" } }]);
 });
 
 test("a token does what its scopes say and nothing with accounts", async () => {
@@ -197,13 +201,12 @@ test("a token does what its scopes say and nothing with accounts", async () => {
   await until("its use to be noted", () => eve.json("access-token", "list").find(({ name }) => name === "reader").used_day > 20_000);
 });
 
-test("what is revoked through one master ends on all of them within two seconds", async () => {
-  const eve = somebody("eve");
-  const token = eve.run("access-token", "create", "shell", "--scope", "read", "--scope", "terminals").trim();
+// What a token holds open at all masters ends within two seconds of what ends it.
+async function endsEverywhere(token, end) {
   const open = [0, 1, 2].map((master) => ({ stream: follow(master, token), shell: terminal(master, token) }));
   await until("all of them to be open", () => open.every(({ stream, shell }) => stream.status === 200 && shell.open));
   const begun = performance.now();
-  eve.run("access-token", "revoke", "shell");
+  end();
   for (const { stream, shell } of open) {
     for (const end of [stream.ended, shell.ended]) {
       const late = new Promise((_, reject) => setTimeout(() => reject(new Error("still open")), 4_000));
@@ -213,6 +216,33 @@ test("what is revoked through one master ends on all of them within two seconds"
     assert.match(stream.text, /the login has ended/);
   }
   for (const master of [0, 1, 2]) assert.equal((await ask(master, "GET", "/api/v1/vclusters", token)).status, 401);
+}
+
+test("what is revoked through one master ends on all of them within two seconds", async () => {
+  const eve = somebody("eve");
+  const token = eve.run("access-token", "create", "shell", "--scope", "read", "--scope", "terminals").trim();
+  await endsEverywhere(token, () => eve.run("access-token", "revoke", "shell"));
+});
+
+test("so does what a login holds open: when it is ended, at a new password, and at a lock", async () => {
+  const [eve, phone] = [somebody("eve"), somebody("phone")];
+  // By the phone's own secret, as it keeps it.
+  const secret = (password) => {
+    const { code, stderr } = logIn(phone, "eve", password);
+    assert.equal(code, 0, stderr);
+    return readFileSync(`${dir}/phone.toml`, "utf8").match(/^token = "([0-9a-f]{64})"$/m)[1];
+  };
+  const ended = secret(EVE);
+  const [{ number }] = eve.json("session", "list").filter(({ this: own }) => !own).toSorted((one, other) => other.number - one.number);
+  await endsEverywhere(ended, () => eve.run("session", "end", String(number)));
+  const next = file("next", "eve's next long password");
+  const old = file("old", EVE);
+  await endsEverywhere(secret(EVE), () => eve.run("user", "passwd", "--current-password-file", old, "--password-file", next));
+  await endsEverywhere(secret("eve's next long password"), () => cluster.run("user", "lock", "eve", "--reason", "a stolen phone"));
+  cluster.run("user", "unlock", "eve");
+  assert.equal(logIn(eve, "eve", "eve's next long password").code, 0);
+  eve.run("user", "passwd", "--current-password-file", next, "--password-file", old);
+  assert.equal(logIn(eve, "eve", EVE).code, 0);
 });
 
 test("one login is ended by its number, all others with the tokens at once", async () => {
@@ -249,7 +279,48 @@ test("a lock ends everything and says why; a deletion takes what is owned along,
   assert.match(logIn(eve, "eve", EVE).stderr, /do not match/);
   assert.equal(logIn(eve, "eve", "another long password").code, 0);
   cluster.refused(["user", "delete", "eve"], /has 1 vclusters and 0 images: nothing was changed/);
-  cluster.run("user", "delete", "eve", "--with-data", "--wait");
+  cluster.run("user", "delete", "eve", "--with-data", "--now", "--wait");
   assert.ok(!cluster.json("user", "list").some(({ name }) => name === "eve"));
   assert.match(logIn(eve, "eve", "another long password").stderr, /do not match/);
+});
+
+test("a deleted account comes back with what went with it, and nobody comes in meanwhile", async () => {
+  const DAN = "dan's long password";
+  cluster.run("user", "create", "dan", "--password-file", file("dan-password", DAN));
+  const dan = somebody("dan");
+  assert.equal(logIn(dan, "dan", DAN).code, 0);
+  const token = dan.run("access-token", "create", "shell", "--scope", "read", "--scope", "terminals").trim();
+  dan.run("vc", "create", "lab", "--vnodes", "1", "--wait");
+  dan.run("port", "add", "lab/host-0", "80", "--public", "20080");
+  dan.run("exec", "lab/host-0", "--", "sh", "-c", "echo mine > /root/kept");
+  cluster.run("group", "create", "crew", "--description", "");
+  cluster.run("group", "add", "crew", "dan");
+  const open = [0, 1, 2].map((master) => follow(master, token));
+  await until("all of them to be open", () => open.every((stream) => stream.status === 200));
+  const begun = performance.now();
+  const deleted = cluster.try(["user", "delete", "dan", "--with-data"]);
+  assert.equal(deleted.code, 0, deleted.stderr);
+  assert.match(deleted.stderr, /until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC it can be undone: docklet trash restore dan --kind account/);
+  for (const stream of open) {
+    const after = (await stream.ended) - begun;
+    assert.ok(after < 2_000, `${after} ms`);
+  }
+  assert.match(logIn(dan, "dan", DAN).stderr, /the account "dan" was deleted/);
+  assert.match(logIn(dan, "dan", "wrong password").stderr, /do not match/);
+  assert.ok(!cluster.json("vc", "list").some(({ owner }) => owner === "dan"));
+  cluster.refused(["user", "create", "dan", "--password-file", `${dir}/dan-password`], /a user named "dan" exists already/);
+  assert.deepEqual(cluster.json("trash", "list").map(({ kind, name, about }) => [kind, name, about]), [["account", "dan", "1 vcluster"]]);
+  cluster.run("trash", "restore", "dan", "--kind", "account");
+  assert.equal(logIn(dan, "dan", DAN).code, 0);
+  assert.equal((await ask(1, "GET", "/api/v1/vclusters", token)).status, 401, "its tokens are gone");
+  await until("what ran to run", () => dan.json("vc", "list").find(({ name, running }) => name === "lab" && running === 1));
+  assert.equal(dan.run("exec", "lab/host-0", "--", "cat", "/root/kept"), "mine\n");
+  assert.match(dan.run("port", "list"), /20080/);
+  assert.deepEqual(cluster.json("group", "show", "crew").members, ["dan"]);
+  const told = dan.json("audit", "list").records.map(({ command }) => command);
+  assert.ok(told.includes("DiscardUser") && told.includes("RecoverDeleted"), "who is back sees what was done");
+  cluster.run("user", "delete", "dan", "--with-data");
+  cluster.run("trash", "purge", "dan", "--kind", "account");
+  await until("it to be gone", () => !cluster.json("user", "list").some(({ name }) => name === "dan"), 60_000);
+  cluster.refused(["trash", "restore", "dan"], /nothing "dan" in the trash/);
 });

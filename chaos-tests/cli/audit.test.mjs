@@ -48,6 +48,19 @@ test("whose something is sees who touched it, also by going in; from where is fo
   assert.ok(!cluster.run("audit", "export").includes("a secret of ada's"), "arguments are not told");
 });
 
+test("who was refused something of somebody's is noted for them, and for nobody who tried", async () => {
+  for (let times = 0; times < 3; times++) bob.refused(["exec", "1/host-0", "--", "true"], /no vcluster "1"/);
+  bob.refused(["exec", "99/host-0", "--", "true"], /no vcluster "99"/);
+  bob.refused(["user", "role", "bob", "admin"], /needs the role admin/);
+  const tried = await until("a record of it", () => list(ada, "--thing", "ada/lab").find(({ refused }) => refused === "not_found"), 120_000);
+  assert.deepEqual([tried.who.user.name, tried.things, tried.from], ["bob", ["vcluster ada/lab"], undefined]);
+  assert.match(tried.command, /\/vclusters\/\{name\}\/vnodes\/\{vnode\}/);
+  assert.ok(!list(bob).some(({ effects }) => effects["Audit.Refused"]), "whoever was refused learns nothing");
+  const all = list(cluster, "--who", "bob").filter(({ effects }) => effects["Audit.Refused"]);
+  assert.ok(all.some(({ refused }) => refused === "not_permitted"));
+  assert.ok(all.every(({ from }) => from === "127.0.0.1"));
+});
+
 test("what a program did with a token names the token", async () => {
   const token = ada.run("access-token", "create", "nightly", "--scope", "vclusters").trim();
   const status = await new Promise((resolve, reject) => {

@@ -1,35 +1,22 @@
 // A day in the life of somebody new, from the first request to the last line of the audit: one scene after the other on one
-// cluster. Days pass where libfaketime is installed: each process reads from a file of its own how far its clock is ahead.
+// cluster. Days pass where libfaketime is installed.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { Cluster, program, until } from "../harness.mjs";
+import { DAY_MS, clocks, pass, upWithClocks } from "../clocks.mjs";
+import { Cluster, until } from "../harness.mjs";
 
 const cluster = new Cluster(45);
 const eve = new Cluster(cluster.instance);
 const SMALL = ["--cpu-milli", "1000", "--memory-mib", "32", "--pids-max", "64", "--disk", "64MiB"];
-const DAY_MS = 24 * 3_600_000;
 let dir;
-
-const FAKER = readdirSync("/usr/lib").map((arch) => `/usr/lib/${arch}/faketime/libfaketime.so.1`).find((path) => existsSync(path));
-const clocks = FAKER !== undefined;
-// Clocks that nobody sets go on as they do, and without its file that of the wall, too.
-const faked = { LD_PRELOAD: FAKER, FAKETIME_TIMESTAMP_FILE: "/proc/self/cwd/clock", FAKETIME_CACHE_DURATION: "1", FAKETIME_DONT_FAKE_MONOTONIC: "1", DONT_FAKE_MONOTONIC: "1" };
-
-// All machines have come so far.
-function pass(days) {
-  for (const name of Object.keys(cluster.processes())) writeFileSync(`${cluster.dir}/${name}/clock`, `+${(days * DAY_MS) / 1_000}\n`);
-}
 
 before(async () => {
   dir = mkdtempSync("/var/tmp/docklet-day-test-");
   writeFileSync(`${dir}/password`, "eve's long password\n");
   eve.env = { ...eve.env, DOCKLET_CONTEXT: `${dir}/eve.toml` };
-  cluster.down();
-  execFileSync(program, ["dev", "up"], { env: clocks ? { ...cluster.env, ...faked } : cluster.env, stdio: "pipe" });
-  cluster.login();
+  upWithClocks(cluster);
   await until("third version", () => cluster.json("status").cluster_version >= 3);
   // A second of one core is a bean, so that one sees them go.
   cluster.run("beans", "rates", "set", "--cpu", "1", "--whole-hours", "false");
@@ -101,11 +88,23 @@ test("what does nothing for as long as her quota says is stopped by itself, and 
 test("what stands still for days is going to be released, and she is warned", { skip: !clocks && "there is no libfaketime" }, async () => {
   cluster.run("setting", "set", "trash", '{"undo_minutes":10,"release":{"warn_after_days":7,"grace_days":7,"keep_days":30}}');
   eve.run("vc", "stop", "lab", "--wait");
-  pass(8);
+  pass(cluster, 8);
   const told = await until("a warning", () => eve.json("notice", "list").notices.find(({ title }) => /^Vcluster lab goes on \d{4}-\d\d-\d\d$/.test(title)));
   const goes = Date.parse(told.title.split(" ").at(-1));
   assert.ok(goes > Date.now() + 13 * DAY_MS && goes < Date.now() + 16 * DAY_MS, told.title);
   assert.match(told.body, /Start it once to keep it/);
+});
+
+test("it goes when that day comes, and she has it back from the trash", { skip: !clocks && "there is no libfaketime" }, async () => {
+  pass(cluster, 16);
+  await until("it to be gone", () => eve.json("vc", "list").length === 0);
+  assert.equal(titles(eve)[0], "Vcluster lab was deleted, as nobody started it");
+  const [kept] = eve.json("trash", "list");
+  assert.deepEqual([kept.kind, kept.name], ["vcluster", "lab"]);
+  eve.run("trash", "restore", "lab");
+  eve.run("vc", "start", "lab", "--wait");
+  assert.equal(inside("cat", "/root/homework"), "the first sheet\n");
+  assert.deepEqual(eve.json("trash", "list"), []);
 });
 
 test("she deletes it, thinks better of it, and has everything back", () => {
@@ -139,7 +138,7 @@ test("the audit tells her the whole day in order, and holds", () => {
   const who = (record) => record.who.user?.name ?? (record.who === "cluster" ? "the cluster" : "a master");
   const beside = ["OpenLogin", "OpenPurses", "PlaceVnodes", "RunProgram"];
   const told = records.filter(({ command }) => !beside.includes(command));
-  const released = [["eve", "StopVcluster"], ["the cluster", "WarnOfRelease"]];
+  const released = [["eve", "StopVcluster"], ["the cluster", "WarnOfRelease"], ["the cluster", "ReleaseVclusters"], ["eve", "UndeleteVcluster"], ["eve", "StartVcluster"]];
   assert.deepEqual(told.map((record) => [who(record), record.command]), [
     ["admin", "ApproveAccount"],
     ["admin", "SetQuotaOfUser"],
@@ -155,12 +154,13 @@ test("the audit tells her the whole day in order, and holds", () => {
     ["eve", "StartVcluster"],
   ]);
   const programs = records.filter(({ command }) => command === "RunProgram").map(({ things }) => things[1]);
-  assert.deepEqual(programs, ["sh", "sh", "touch", "cat", "cat"].map((name) => `program ${name}`));
+  assert.deepEqual(programs, ["sh", "sh", "touch", "cat", ...(clocks ? ["cat"] : []), "cat"].map((name) => `program ${name}`));
   const times = records.map(({ at }) => at);
   assert.deepEqual(times, times.toSorted((one, other) => one - other));
   if (clocks) {
-    const [stopped, warned] = released.map(([, wanted]) => records.find(({ command }) => command === wanted).at);
+    const [stopped, warned, gone] = released.map(([, wanted]) => records.find(({ command }) => command === wanted).at);
     assert.ok(warned - stopped > 7 * DAY_MS && warned - stopped < 9 * DAY_MS);
+    assert.ok(gone - warned > 7 * DAY_MS && gone - warned < 9 * DAY_MS);
   }
   assert.match(cluster.run("audit", "verify"), /and the cluster has the same/);
 });

@@ -28,6 +28,10 @@ test("two hosts of the built image have python, sshd and ip, and see each other 
 
   assert.equal(inside("host-0", "python3", "-c", "print(6 * 7)"), "42\n");
   assert.match(inside("host-0", "ip", "-brief", "address", "show", "eth0"), new RegExp(`^eth0\\S* +UP +${view.vnodes[0].address}/22`));
+  // Both count what the vnode may use, and not what the worker has.
+  const { cpu_milli, memory_mib } = cluster.json("vc", "show", "deb").size;
+  assert.equal(inside("host-0", "nproc"), `${Math.ceil(cpu_milli / 1000)}\n`);
+  assert.match(inside("host-0", "free", "-k"), new RegExp(`^Mem: +${memory_mib * 1024} `, "m"));
   // Each host makes its keys first.
   await until("sshd on both", () => ["host-0", "host-1"].every((vnode) => cluster.try(["exec", `deb/${vnode}`, "--", "pgrep", "-x", "sshd"]).code === 0));
   assert.match(inside("host-0", "ps", "-p", "1", "-o", "args="), /^\/usr\/bin\/tini /);

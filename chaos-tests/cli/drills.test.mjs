@@ -140,10 +140,22 @@ test("a master killed while it tries a backup out: the drill fails, ends by itse
   for (const master of ["m1", "m2", "m3"]) assert.ok(!existsSync(`${cluster.dir}/${master}/rehearsal`), "nothing is left of either");
 });
 
+test("a worker's loss is told to everybody before anything happens, and can be called off until then", async () => {
+  cluster.run("drill", "worker-loss", "--worker", "w2", "--for", "10s", "--announce", "60s", "--yes");
+  const [{ id, stage }] = drills();
+  assert.equal(stage, "announced");
+  assert.equal(cluster.json("status").notice.text, "A drill is announced: worker w2 lets nothing in or out for up to 10 s, as if it was lost. Its vnodes cannot be reached meanwhile, and go on.");
+  cluster.run("drill", "abort", String(id));
+  const end = await ended(id);
+  assert.equal(end.verdict, "aborted");
+  assert.deepEqual([end.loss.down_ms, end.loss.held_ms, end.loss.vnodes], [null, null, []]);
+  assert.equal(cluster.json("status").notice, null);
+});
+
 test("a worker that looks lost: what is to begin anew elsewhere does, the rest waits, all runs afterwards", async () => {
   cluster.run("vc", "create", "waits", "--vnodes", "2", "--wait");
   cluster.run("vc", "create", "moves", "--vnodes", "2", "--on-lost", "restart", "--wait");
-  const ask = ["drill", "worker-loss", "--worker", "w2", "--announce", "0s", "--yes"];
+  const ask = ["drill", "worker-loss", "--worker", "w2", "--announce", "2s", "--yes"];
   const dear = await until("a promise of the worker to end it", () => {
     const ran = cluster.try([...ask, "--max-gap", "3s", "--for", "20s"]);
     if (ran.code === 0) cluster.run("drill", "abort", String(drills()[0].id));
@@ -166,6 +178,13 @@ test("a worker that looks lost: what is to begin anew elsewhere does, the rest w
   assert.equal(seen["waits/host-1"].again_ms, null);
   assert.ok(seen["waits/host-1"].unreached_ms > 15_000, "nobody reached it");
   assert.equal(cluster.run("exec", "waits/host-1", "--", "hostname").trim(), "host-1", "and it went on");
+  const ordered = ran.view.steps.find(({ text }) => text.startsWith("fault ordered")).at;
+  assert.ok(ordered - ran.view.announced_at >= 2_000, "announced as long as was said");
+  // All of it is kept, whoever is asked afterwards.
+  cluster.kill("m1", "m2", "m3");
+  cluster.run("dev", "up");
+  assert.deepEqual(cluster.json("drill", "show", String(ran.view.id)), ran.view);
+  assert.match(cluster.run("drill", "list"), new RegExp(`${ran.view.id} +worker-loss .* passed`));
 });
 
 test("a worker's loss that is aborted is over at once", async () => {

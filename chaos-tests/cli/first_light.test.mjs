@@ -41,7 +41,7 @@ test("create, exec, lose the leader, scale, delete: as many traces after as befo
   cluster.run("vc", "stop", "lab", "--wait");
   cluster.run("vc", "start", "lab", "--wait");
   cluster.run("vc", "delete", "--now", "lab", "--wait");
-  await until("clean workers", () => JSON.stringify(cluster.traces()) === JSON.stringify(before), 10_000).catch(() => {
+  await until("clean workers", () => JSON.stringify(cluster.traces()) === JSON.stringify(before)).catch(() => {
     assert.deepEqual(cluster.traces(), before);
   });
 });

@@ -71,11 +71,22 @@ test("a card is one vnode's, the third waits for one and says so, and what is de
   const lost = cluster.try(["exec", "none/host-0", "--", "mknod", "/tmp/card", "c", "10", "229"]);
   assert.notEqual(lost.code, 0);
 
+  // In the trash it keeps its card, and comes back with it, for as long as nobody waits for one.
+  const card = holders().indexOf("admin/one/host-0");
+  cluster.run("exec", "one/host-0", "--", "sh", "-c", "echo mine > /root/kept");
+  cluster.run("vc", "delete", "one", "--wait");
+  assert.deepEqual(cluster.json("trash", "list").map(({ name }) => name), ["one"]);
+  cluster.run("trash", "restore", "one");
+  await until("it to run", () => cluster.json("vc", "show", "one").phase === "running");
+  assert.equal(cluster.run("exec", "one/host-0", "--", "cat", "/root/kept"), "mine\n");
+  await until("the same card", () => holders().indexOf("admin/one/host-0") === card);
   cluster.run("vc", "create", "three", "--gpus", "1");
   await until("an obstacle", () => /GPU/.test(cluster.run("vc", "show", "three")));
-  cluster.run("vc", "delete", "--now", "one", "--wait");
+  assert.deepEqual(cluster.json("trash", "list"), []);
+  cluster.run("vc", "delete", "one", "--wait");
   await until("a card for it", () => holders().includes("admin/three/host-0"));
   assert.ok(!holders().includes("admin/one/host-0"));
+  assert.deepEqual(cluster.json("trash", "list"), [], "it went for good, for the card");
 });
 
 // What Prometheus is told, with the token that `docklet login` stored.

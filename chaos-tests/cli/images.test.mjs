@@ -80,7 +80,7 @@ test("a tar of a system becomes an image that only its owner sees, until it is s
   ada.run("image", "rename", "mine", "tools");
   assert.equal(image("tools", ada).description, "the first");
   for (const [as, name] of [[ada, "first"], [ada, "third"], [bob, "second"]]) as.run("vc", "delete", "--now", name, "--wait");
-  ada.run("image", "delete", "tools");
+  ada.run("image", "delete", "tools", "--now");
   assert.equal(image("tools", ada), undefined);
 });
 
@@ -97,7 +97,7 @@ test("an image is kept by two workers where there are two, and by none when noth
     utimesSync(path.join(store, digest, "blob.tar.zst"), 0, 0);
   }
   cluster.run("image", "pull", "kept", "--all");
-  cluster.run("image", "delete", "kept");
+  cluster.run("image", "delete", "kept", "--now");
   await until("both stores without it", () => stores.every((store) => !readdirSync(store).includes(digest)));
 });
 

@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import net from "node:net";
 import { after, before, test } from "node:test";
-import { Cluster, until } from "../harness.mjs";
+import { Cluster, program, until } from "../harness.mjs";
 
 const cluster = new Cluster(32);
 const SMALL = ["--cpu-milli", "100", "--memory-mib", "64", "--pids-max", "64"];
@@ -77,6 +77,56 @@ test("a vnode is refreshed on another worker with its files, snapshots, address 
   cluster.run("port", "remove", "20090");
 });
 
+test("its history comes along, and a home on a worker's own disk stays there", async () => {
+  const measured = () => {
+    const { times, columns } = cluster.json("vnode", "stats", "lab/host-0");
+    return times.filter((_, slot) => columns.memory_bytes[slot] > 0);
+  };
+  sh("echo marked > ~/nfs/mark");
+  const before = await until("some seconds", () => measured().length > 5 && measured());
+  const from = vnode().worker;
+  cluster.run("vc", "move", "lab/host-0", "--refresh", "--wait");
+  assert.equal(vnode().worker, other(from));
+  const after = await until("more of them", () => measured().at(-1) > before.at(-1) && measured());
+  // What is ten minutes old goes meanwhile.
+  const kept = before.filter((time) => time >= after[0]);
+  assert.ok(kept.length > 2, `${kept.length} of ${before.length}`);
+  assert.deepEqual(kept.filter((time) => !after.includes(time)), []);
+  assert.equal(sh("ls -A ~/nfs"), "");
+  cluster.run("vc", "move", "lab/host-0", "--refresh", "--wait");
+  assert.equal(sh("cat ~/nfs/mark; rm ~/nfs/mark"), "marked\n");
+});
+
+test("a worker without CRIU says so, and nothing that runs moves to it live", async () => {
+  // In a mount namespace of its own; what is mounted there is seen nowhere else.
+  const hidden = (...args) => spawnSync("unshare", ["--mount", "sh", "-c", 'mount -t tmpfs none /usr/libexec/docklet && exec "$@"', "sh", program, ...args], { env: cluster.env, encoding: "utf8" });
+  const ability = (findings) => findings.find(({ what }) => what === "moves of vnodes that run");
+  const there = ability(cluster.json("worker", "doctor"));
+  assert.equal(there.there, true, there.says);
+  assert.match(there.says, /^CRIU \d/);
+  const missing = ability(JSON.parse(hidden("worker", "doctor", "--format", "json").stdout));
+  assert.equal(missing.there, false);
+  assert.match(missing.says, /^CRIU is not at \/usr\/libexec\/docklet\/criu: .*scripts\/setup-criu/);
+  assert.equal(missing.required, false);
+
+  const to = other(vnode().worker);
+  const live = ["vc", "move", "lab/host-0", "--to", to, "--live"];
+  cluster.kill(to);
+  try {
+    const begun = hidden("dev", "up");
+    assert.equal(begun.status, 0, begun.stderr);
+    await until("its word", () => JSON.parse(cluster.try(["doctor", "--format", "json"]).stdout).workers.find(({ name, status }) => name === to && status === "up")?.moves?.Err);
+    cluster.refused(live, new RegExp(`${to} cannot checkpoint \\(CRIU is not at /usr/libexec/docklet/criu`));
+    assert.equal(vnode().phase, "running");
+  } finally {
+    cluster.kill(to);
+    cluster.run("dev", "up");
+  }
+  await until("it can again", () => cluster.try(live).code === 0);
+  const ended = await until("an end", () => !vnode().moving.is_open && vnode());
+  assert.deepEqual([ended.worker, ended.moving.stage], [to, "moved"]);
+});
+
 test("one that stands still moves too, and a cold one stands still for all of it", () => {
   cluster.run("vc", "create", "still", ...SMALL, "--wait");
   cluster.run("exec", "still/host-0", "--", "sh", "-c", "echo kept > /root/f");
@@ -90,6 +140,66 @@ test("one that stands still moves too, and a cold one stands still for all of it
   cluster.run("vc", "start", "still", "--wait");
   assert.equal(cluster.run("exec", "still/host-0", "--", "cat", "/root/f"), "kept\n");
   cluster.run("vc", "delete", "--now", "still", "--wait");
+});
+
+// Numbers from one on, each in a line of a file, until there is a file that ends it.
+const counting = (file) => `i=0; until [ -e ${file}.end ]; do i=$((i+1)); echo $i >> ${file}; sleep 0.02; done`;
+const lines = (file, name) => sh(`cat ${file}`, name).trim().split("\n");
+const upTo = (count) => Array.from({ length: count }, (_, at) => String(at + 1));
+
+test("what runs goes along: what exec and a terminal left behind, its numbers and its connections", async () => {
+  sh(`(${counting("/root/by-exec")}) </dev/null >/dev/null 2>&1 & nc -ll -p 9000 -e /bin/cat </dev/null >/dev/null 2>&1 &`);
+  sh(`cat > /root/counting.sh <<'END'\ntrap '' HUP\n${counting("/root/by-shell")}\nEND`);
+  const typed = "sh /root/counting.sh </dev/null >/dev/null 2>&1 & exit 5\n";
+  const shell = spawnSync("script", ["--quiet", "--return", "--command", `${program} shell lab/host-0`, "/dev/null"], { env: cluster.env, input: typed, encoding: "utf8", timeout: 30_000 });
+  assert.equal(shell.status, 5, shell.stdout);
+  const client = `${counting("/root/asked")} & tail -f /root/asked | nc host-0 9000 > /root/answered &`;
+  sh(`: > /root/asked; (${client}) </dev/null >/dev/null 2>&1`, "lab/host-1");
+  const heard = () => Number(lines("/root/answered", "lab/host-1").at(-1));
+  await until("an answer", () => heard() > 0);
+  for (const turn of [1, 2]) {
+    const { worker: from, address, epoch } = vnode();
+    const told = cluster.try(["vc", "move", "lab/host-0", "--to", other(from), "--live", "--wait"]);
+    assert.equal(told.code, 0, told.stderr + cluster.logs());
+    assert.match(told.stdout, /lab\/host-0 came from w[12] to w[12] \(live, \d+ ms down\)\./);
+    const moved = vnode();
+    assert.deepEqual([moved.worker, moved.address, moved.epoch > epoch], [other(from), address, true], `turn ${turn}`);
+    const before = heard();
+    await until("answers on the same connection", () => heard() > before);
+  }
+  sh("touch /root/asked.end", "lab/host-1");
+  const asked = await until("the last answer", () => {
+    const all = lines("/root/asked", "lab/host-1");
+    return heard() === all.length && all;
+  });
+  assert.deepEqual(asked, upTo(asked.length));
+  assert.deepEqual(lines("/root/answered", "lab/host-1"), asked, "each number came back once");
+  sh("touch /root/by-exec.end /root/by-shell.end");
+  for (const file of ["/root/by-exec", "/root/by-shell"]) {
+    const counted = lines(file, "lab/host-0");
+    assert.deepEqual(counted, upTo(counted.length), `${file} goes on where it was`);
+  }
+  sh("killall nc tail", "lab/host-1");
+  sh("killall nc");
+});
+
+test("what cannot go along while it runs is named, and refreshed if nobody insists", () => {
+  cluster.run("vc", "create", "odd", ...SMALL, "--wait");
+  const inside = (script) => sh(script, "odd/host-0");
+  inside("unshare -u sleep 1000 </dev/null >/dev/null 2>&1 & until pidof sleep; do sleep 0.1; done");
+  const { worker } = vnode("host-0", "odd");
+  const insisted = cluster.try(["vc", "move", "odd/host-0", "--live", "--wait"]);
+  const cause = /program sleep \(process \d+ of the worker\): it has made itself a namespace within the vnode's/;
+  assert.notEqual(insisted.code, 0);
+  assert.match(insisted.stderr, cause);
+  assert.equal(vnode("host-0", "odd").worker, worker);
+  assert.match(inside("pidof sleep"), /^\d+\n$/, "it runs on");
+  const told = cluster.try(["vc", "move", "odd/host-0", "--wait"]);
+  assert.equal(told.code, 0, told.stderr + cluster.logs());
+  assert.match(told.stdout, /odd\/host-0 came from w[12] to w[12] \(refresh, \d+ ms down\)\./);
+  assert.match(told.stdout + told.stderr, cause);
+  assert.equal(vnode("host-0", "odd").worker, other(worker));
+  cluster.run("vc", "delete", "--now", "odd", "--wait");
 });
 
 test("moves that cannot be are refused with the reason, and other people's vnodes are not there", () => {

@@ -60,6 +60,23 @@ test("operators tell everybody, managers their group, and each reads their own",
   assert.match(teacher.run("notice", "list", "--announced"), /The first sheet is out/);
   teacher.run("notice", "withdraw", sheet.id);
   assert.deepEqual(titles(ada), ["Workers restart on Sunday"]);
+  // It can be had back by who may take it back, and who had read it has.
+  assert.deepEqual(ada.json("trash", "list"), []);
+  const [gone] = teacher.json("trash", "list");
+  assert.deepEqual([gone.kind, gone.name, gone.about], ["notice", `notice-${sheet.id}`, "The first sheet is out"]);
+  ada.refused(["trash", "restore", gone.name], /nothing "notice-\d+" in the trash/);
+  teacher.refused(["trash", "restore", gone.name, "--as", "other"], /a notice has none/);
+  teacher.run("trash", "restore", gone.name);
+  assert.deepEqual([titles(ada), unread(ada)], [["Workers restart on Sunday", "The first sheet is out"], 0]);
+  teacher.run("notice", "withdraw", sheet.id, "--now");
+  assert.deepEqual([titles(ada), teacher.json("trash", "list")], [["Workers restart on Sunday"], []]);
+  // What is to oneself one drops, and nobody else finds it.
+  cluster.run("notice", "announce", "Please look at the sheets", "--user", "teacher");
+  const own = teacher.json("notice", "list").notices.find(({ title }) => title === "Please look at the sheets");
+  teacher.run("notice", "withdraw", own.id);
+  assert.deepEqual(cluster.json("trash", "list"), []);
+  teacher.run("trash", "restore", "--kind", "notice", `notice-${own.id}`.replace(".", "-"));
+  assert.ok(titles(teacher).includes(own.title));
 });
 
 test("what admins do to an account is told", () => {
@@ -159,6 +176,7 @@ test("a request for an account is mailed to admins, and the answer to whoever ha
   cluster.run("register", "--server", cluster.masters[0], "--ca", `${cluster.dir}/ca.pem`, "--user", "eve", "--password-file", `${dir}/eve`, "--real-name", "Eve", "--mail", "eve@example.org", "--reason", "networks");
   await server.delivered("eve asks for an account");
   const [{ id }] = cluster.json("user", "requests");
+  assert.match(server.accepted("eve asks for an account")[0].text, new RegExp(`cloud\\.example\\.org/requests/${id}\\b`), "it leads to the form");
   cluster.run("user", "decline", String(id), "--reason", "ask your group first");
   await server.delivered("ask your group first");
   assert.deepEqual(server.accepted("ask your group first")[0].to, ["eve@example.org"]);

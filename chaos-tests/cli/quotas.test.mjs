@@ -1,6 +1,7 @@
 // Roles, managers of groups, and how much people may have: through three masters at once, by command line and API.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import https from "node:https";
 import { after, before, test } from "node:test";
@@ -103,6 +104,44 @@ test("ports and sizes count, and a lower limit takes nothing away", () => {
     [[], /nothing is to change/],
   ]) cluster.refused(["quota", "set", "--user", "ada", ...args], pattern);
   assert.equal(cluster.try(["quota", "set", "--vnodes", "1"]).code, 2, "of whom");
+});
+
+test("the bandwidth of a quota is what workers hold each vnode of that person to", async () => {
+  const tc = (worker) => execFileSync("ip", ["netns", "exec", `dkdev${cluster.instance}-${worker}`, "tc", "qdisc", "show"], { encoding: "utf8" });
+  // What one vnode sends and receives at most, by where its device is; all of them together, as their devices have no names that are told.
+  const rates = () => ["w1", "w2"].flatMap((worker) => [...tc(worker).matchAll(/tbf.*rate (\S+)bit/g)].map(([, rate]) => rate)).sort().join(" ");
+  const hold = (what, expected) => until(`${what}, ${expected}`, () => rates() === expected, 20_000).catch((error) => assert.fail(`${error.message}: ${rates()}`));
+  const limit = (mbit, ...of) => cluster.run("quota", "set", ...(of.length ? of : ["--user", "ada"]), "--bandwidth-mbit", mbit);
+  const six = (rate) => Array(6).fill(rate).join(" ");
+  assert.equal(ada.json("vc", "list").reduce((all, { vnodes }) => all + vnodes.length, 0), 3);
+  cluster.run("vc", "create", "of-an-admin", "--vnodes", "1", ...small, "--wait");
+  assert.equal(rates(), "", "nobody is held to anything");
+  limit("12");
+  await hold("three vnodes, both ways", six("12M"));
+  assert.deepEqual(ada.json("vc", "show", "again").vnodes[0].bandwidth, { sent: 12_000, received: 12_000 });
+  ada.refused(["vc", "resize", "again", "--bandwidth-mbit", "20"], /20000 kbit\/s is more than each vnode of "ada" may have, 12000 kbit\/s \(own\)/);
+  ada.run("vc", "resize", "again", "--bandwidth-mbit", "10", "--wait");
+  assert.equal(rates(), `10M 10M ${Array(4).fill("12M").join(" ")}`, "--wait said that it holds");
+  // The least of what holds does: the site's ceiling each way, the quota, the wish, which stays when the quota falls below it.
+  cluster.run("bandwidth", "ceiling", "--sent", "11");
+  await hold("the site's ceiling", "10M 10M 11M 11M 11M 12M 12M");
+  cluster.run("bandwidth", "ceiling", "--none");
+  limit("3");
+  await hold("less than what is wished", six("3M"));
+  // A vnode that starts later begins with it.
+  ada.run("vc", "stop", "again", "--wait");
+  ada.run("vc", "start", "again", "--wait");
+  assert.equal(rates(), six("3M"), "it runs, and is held to it");
+  cluster.run("group", "create", "narrow");
+  cluster.run("group", "add", "narrow", "ada");
+  limit("7", "--group", "narrow");
+  limit("inherit");
+  await hold("what a group gives", six("7M"));
+  cluster.run("group", "delete", "narrow", "--now");
+  await hold("the wish only", "10M 10M");
+  ada.run("vc", "resize", "again", "--bandwidth-mbit", "site", "--wait");
+  assert.equal(rates(), "");
+  cluster.run("vc", "delete", "--now", "of-an-admin", "--wait");
 });
 
 test("a manager divides what a group gives, and nothing else", () => {

@@ -1,7 +1,7 @@
 // Settings of the whole cluster: what they were, and going back.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { Cluster, until } from "../harness.mjs";
 
@@ -24,7 +24,7 @@ test("every setting says what it is, and what was never changed has no history",
   const settings = cluster.json("setting", "list");
   assert.deepEqual(
     settings.map(({ name }) => name),
-    ["registration", "usual-quota", "image-quota", "usual-home", "trash", "bandwidth", "bandwidth-ceiling", "disk-overcommit", "rebalance", "autopilot"],
+    ["registration", "oidc", "pam", "usual-quota", "image-quota", "usual-home", "trash", "bandwidth", "bandwidth-ceiling", "disk-overcommit", "rebalance", "autopilot", "beans", "mail", "acme"],
   );
   assert.deepEqual(cluster.json("setting", "history", "autopilot").changes, []);
   cluster.refused(["setting", "undo", "autopilot"], /no change that could be undone of the setting "autopilot"/);
@@ -57,6 +57,26 @@ test("what its own command sets is in the history, and what that refuses cannot 
   cluster.refused(["setting", "set", "disk-overcommit", '{"per":1}'], /disk-overcommit is not valid/);
   cluster.refused(["setting", "set", "disk-overcommit", "150%"], /is no JSON/);
   cluster.refused(["setting", "set", "speed", "1"], /no setting "speed"/);
+});
+
+test("beans, mails and certificates are gone back to as well, and no secret is shown", () => {
+  cluster.run("beans", "set", "--on", "--birth", "150", "--thresholds", "100,0");
+  cluster.run("beans", "set", "--thresholds", "50,0");
+  cluster.run("setting", "undo", "beans");
+  assert.deepEqual(value("beans").thresholds, [100, 0]);
+  writeFileSync(`${dir}/secret`, "hush-hush");
+  const server = (host) => cluster.run("mail", "set", "--host", host, "--tls", "tls", "--user", "docklet", "--secret-file", `${dir}/secret`, "--from", "docklet@example.org");
+  server("one.example.org");
+  server("two.example.org");
+  cluster.run("setting", "undo", "mail");
+  assert.equal(value("mail").host, "one.example.org");
+  const { changes } = cluster.json("setting", "history", "mail");
+  assert.deepEqual([changes[0].before.host, changes[0].after.host], ["two.example.org", "one.example.org"]);
+  assert.ok(!JSON.stringify(cluster.json("setting", "list")).includes("hush-hush"));
+  cluster.run("mail", "off");
+  cluster.run("setting", "undo", "mail");
+  assert.equal(value("mail").secret, "(secret)");
+  cluster.refused(["setting", "set", "acme", "{}"], /docklet tls acme/);
 });
 
 test("settings are for admins", () => {

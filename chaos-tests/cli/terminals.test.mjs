@@ -85,6 +85,13 @@ for (const way of ["refresh", "cold", "live"]) {
   });
 }
 
+test("a shell's end is told, though what it left behind has its terminal open", async () => {
+  const shell = await begun();
+  shell.type("(trap '' HUP; until [ -e /tmp/end ]; do sleep 0.1; done) & exit 7\r");
+  assert.equal(await shell.code, 7);
+  cluster.run("exec", "lab/host-0", "--", "touch", "/tmp/end");
+});
+
 test("a move that is cancelled while it copies leaves the terminal as it is", async () => {
   const shell = await begun();
   const pid = cluster.processes()[other(vnode().worker)];

@@ -51,12 +51,12 @@ test("a name that is taken by now is told, and another one does", async () => {
   assert.equal(ada.run("exec", "old/host-1", "--", "cat", "/root/kept"), "of value\n");
   const bob = cluster.person("bob", dir);
   ada.run("vc", "delete", "old");
-  bob.refused(["trash", "restore", String(ada.json("trash", "list")[0].id)], /no deleted vcluster/);
+  bob.refused(["trash", "restore", String(ada.json("trash", "list")[0].id)], /nothing "[0-9]+" in the trash/);
 });
 
 test("what goes for good leaves nothing, whether by itself, by its owner or at once", async () => {
   ada.run("trash", "purge", "old");
-  ada.refused(["trash", "restore", "old"], /no deleted vcluster "old"/);
+  ada.refused(["trash", "restore", "old"], /nothing "old" in the trash/);
   ada.run("vc", "create", "short", ...SMALL, "--wait");
   ada.run("vc", "delete", "short", "--now", "--wait");
   assert.deepEqual(ada.json("trash", "list"), []);

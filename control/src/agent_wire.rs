@@ -54,6 +54,9 @@ pub enum FromAgent {
     Readings(Vec<Reading>),
     /// Vnodes that do nothing, these and no others. Only to masters whose assignment asks for it.
     Idle(Vec<IdleReport>),
+    /// Wants the next certificate, for the key of this signing request: the name in it is of no matter. Answered by
+    /// [`ToAgent::Certificate`], or with the reason why there is none.
+    Certify { csr_pem: String },
 }
 
 /// To the agent.
@@ -74,4 +77,48 @@ pub enum ToAgent {
     Lease { number: u64 },
     /// Why the drill that was asked about must end; none if it may go on.
     DrillPulse { stop: Option<String> },
+    /// The certificate that was asked for, as PEM; or why there is none.
+    Certificate(Result<String, String>),
+}
+
+/// What came of a connection to a port of a vnode, as one byte of the data port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    Yes,
+    /// Nothing listens there.
+    Closed,
+    /// Something is there that does not answer.
+    Silent,
+    /// The vnode is not there by that placement, or does not run.
+    Absent,
+    /// The vnode has as many connections as it may have.
+    Busy,
+}
+
+impl Reached {
+    const ALL: [Self; 5] = [
+        Self::Yes,
+        Self::Closed,
+        Self::Silent,
+        Self::Absent,
+        Self::Busy,
+    ];
+
+    /// As it is sent.
+    #[must_use]
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Yes => 0,
+            Self::Closed => 1,
+            Self::Silent => 2,
+            Self::Absent => 3,
+            Self::Busy => 4,
+        }
+    }
+
+    /// What that byte says.
+    #[must_use]
+    pub fn of_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.byte() == byte)
+    }
 }

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::account::command::AccountCommand;
+use crate::acme::command::AcmeCommand;
 use crate::amount::{DiskMib, VnodeSize};
 use crate::audit::command::AuditCommand;
 use crate::bean::command::BeanCommand;
+use crate::certificate::command::CertificateCommand;
 use crate::drain::command::DrainCommand;
 use crate::drill::command::DrillCommand;
 use crate::group::command::GroupCommand;
@@ -15,6 +17,7 @@ use crate::id::{
     Digest, LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId,
     WorkerId,
 };
+use crate::identity::command::IdentityCommand;
 use crate::idle::command::IdleCommand;
 use crate::image::command::ImageCommand;
 use crate::limit::command::LimitCommand;
@@ -31,16 +34,18 @@ use crate::quota::command::QuotaCommand;
 use crate::rebalance::command::RebalanceCommand;
 use crate::report::VnodeReport;
 use crate::schedule::command::ScheduleCommand;
+use crate::service::command::ServiceCommand;
 use crate::setting::command::SettingCommand;
 use crate::snapshot::command::SnapshotCommand;
 use crate::template::command::TemplateCommand;
+use crate::terminal::command::TerminalCommand;
 use crate::trash::command::TrashCommand;
 
 /// Version of the entries of a cluster whose version has not risen yet; entries of all versions decode for ever.
 pub const ENTRY_VERSION: u16 = ClusterVersion::FIRST.0;
 
 /// Who asks. Doors establish it; the fold trusts it and asks [`crate::permit`] what it may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Actor {
     /// A person with a valid session.
@@ -304,10 +309,21 @@ pub enum Command {
     Notice(NoticeCommand),
     /// About what vnodes cost. Since version 3.
     Bean(BeanCommand),
+    /// About services of vnodes, and opening them. Since version 3.
+    Service(ServiceCommand),
+    /// About terminals that are shared by a link. Since version 3.
+    Terminal(TerminalCommand),
+    /// About who else says who people are. Since version 3.
+    Identity(IdentityCommand),
+    /// About public certificates that the cluster gets itself. Since version 3.
+    Acme(AcmeCommand),
+    /// About certificates between masters and workers. Since version 3.
+    Certificate(CertificateCommand),
 }
 
 /// What is wanted of a new vcluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "VclusterOfImage")]
 pub struct NewVcluster {
     pub name: String,
     pub image: String,
@@ -418,6 +434,11 @@ impl Command {
             Self::Idle(command) => command.name(),
             Self::Notice(command) => command.name(),
             Self::Bean(command) => command.name(),
+            Self::Service(command) => command.name(),
+            Self::Terminal(command) => command.name(),
+            Self::Identity(command) => command.name(),
+            Self::Acme(command) => command.name(),
+            Self::Certificate(command) => command.name(),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::place::{Batch, Board, Obstacle};
 use crate::rebalance;
 use crate::snapshot::schedule;
 use crate::state::State;
+use crate::terminal;
 use crate::trash;
 use crate::version;
 
@@ -128,6 +129,7 @@ pub fn due(state: &State, soft: &Soft, now: UnixMs, steady: SteadyMs) -> Vec<Com
     commands.extend(idle::due::due(state, now));
     commands.extend(notice::due::due(state, now));
     commands.extend(bean::due::due(state, now));
+    commands.extend(terminal::due::due(state, now));
     if soft.looks_at_balance {
         commands.extend(rebalance::due::due(state, now));
     }

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::account::event::AccountEvent;
+use crate::acme::event::AcmeEvent;
 use crate::audit::event::AuditEvent;
 use crate::bean::event::BeanEvent;
+use crate::certificate::event::CertificateEvent;
 use crate::command::Actor;
 use crate::drain::event::DrainEvent;
 use crate::drill::event::DrillEvent;
@@ -14,6 +16,7 @@ use crate::group::event::GroupEvent;
 use crate::id::{
     Digest, LogIndex, MasterId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
+use crate::identity::event::IdentityEvent;
 use crate::idle::event::IdleEvent;
 use crate::image::event::ImageEvent;
 use crate::limit::event::LimitEvent;
@@ -30,8 +33,10 @@ use crate::place::Obstacle;
 use crate::quota::event::QuotaEvent;
 use crate::rebalance::event::RebalanceEvent;
 use crate::schedule::event::ScheduleEvent;
+use crate::service::event::ServiceEvent;
 use crate::snapshot::event::SnapshotEvent;
 use crate::template::event::TemplateEvent;
+use crate::terminal::event::TerminalEvent;
 use crate::trash::event::TrashEvent;
 
 /// One fact. It carries every chosen value, so that replay never chooses again.
@@ -216,6 +221,11 @@ pub enum Event {
     Idle(IdleEvent),
     Notice(NoticeEvent),
     Bean(BeanEvent),
+    Service(ServiceEvent),
+    Terminal(TerminalEvent),
+    Identity(IdentityEvent),
+    Acme(AcmeEvent),
+    Certificate(CertificateEvent),
 }
 
 /// Which vcluster an event is about, and whose it is: enough to show it to the right people after it is gone.

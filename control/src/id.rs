@@ -10,6 +10,7 @@ macro_rules! number_id {
         $(#[$doc])*
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+            schemars::JsonSchema,
         )]
         #[serde(transparent)]
         pub struct $name(pub u64);
@@ -67,13 +68,28 @@ number_id!(
     GroupId
 );
 number_id!(
+    /// A service of a vnode: from the log index of the entry that made it.
+    ServiceId
+);
+number_id!(
     /// Placement counter of a vnode: each placement has a higher one, and only the latest may run.
     Epoch
 );
 
 /// Milliseconds since 1970-01-01T00:00:00Z, stamped by the leader, never read inside the fold.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Default,
+    schemars::JsonSchema,
 )]
 #[serde(transparent)]
 pub struct UnixMs(pub u64);
@@ -83,6 +99,12 @@ impl UnixMs {
     #[must_use]
     pub fn plus_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
+    }
+
+    /// This much before; not before 1970.
+    #[must_use]
+    pub fn minus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_sub(ms))
     }
 
     /// Milliseconds since `earlier`; zero if that is in the future.
@@ -104,12 +126,12 @@ impl SteadyMs {
     }
 }
 
-/// Declares 32 opaque bytes that print as 64 hexadecimal digits and travel so in JSON.
-macro_rules! bytes32 {
-    ($(#[$doc:meta])* $name:ident) => {
+/// Declares so many opaque bytes that print as hexadecimal digits and travel so in JSON.
+macro_rules! opaque {
+    ($(#[$doc:meta])* $name:ident, $length:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(pub [u8; 32]);
+        pub struct $name(pub [u8; $length]);
 
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,7 +149,7 @@ macro_rules! bytes32 {
             type Err = hex::FromHexError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                let mut bytes = [0; 32];
+                let mut bytes = [0; $length];
                 hex::decode_to_slice(text, &mut bytes)?;
                 Ok(Self(bytes))
             }
@@ -149,27 +171,53 @@ macro_rules! bytes32 {
                     let text = String::deserialize(deserializer)?;
                     text.parse().map_err(serde::de::Error::custom)
                 } else {
-                    <[u8; 32]>::deserialize(deserializer).map(Self)
+                    <[u8; $length]>::deserialize(deserializer).map(Self)
                 }
             }
         }
+
+        crate::schema::text!($name, concat!("^([0-9a-f]{2}){", stringify!($length), "}$"));
     };
 }
 
-bytes32!(
+opaque!(
     /// SHA-256 of an image's blob: what the image is, whatever it is called.
-    Digest
+    Digest,
+    32
 );
-bytes32!(
+opaque!(
+    /// SHA-256 of an OpenID issuer and what it calls somebody: that person of that provider.
+    IdentityId,
+    32
+);
+opaque!(
     /// SHA-256 of a secret (a session's or a join token's): what the log keeps instead of it.
-    SecretHash
+    SecretHash,
+    32
+);
+
+opaque!(
+    /// By which a worker finds one terminal of a vnode. It opens nothing for whoever may not go into the vnode.
+    TerminalSession,
+    16
 );
 
 /// Chosen by whoever asks; the same id asks for the same effect once. The upper half is the newest entry that the
 /// asker knew when it first asked, the lower is random: so a request that comes back after its receipt was forgotten
 /// is known for what it is. An id that is random as a whole is good for retries within seconds only.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Default,
+    schemars::JsonSchema,
 )]
 #[serde(transparent)]
 pub struct RequestId(pub u128);
@@ -247,6 +295,8 @@ macro_rules! part_id {
                 }
             }
         }
+
+        crate::schema::text!($name, "^[0-9]+(\\.[0-9]+)?$");
     };
 }
 

@@ -2,18 +2,24 @@
 //! after each entry.
 
 mod accounts;
+mod acme;
 mod beans;
+mod certificates;
 mod drills;
+mod identities;
 mod idles;
 mod images;
+mod kept;
 mod lost;
 mod moves;
 mod notices;
 mod quotas;
 mod rebalance;
+mod services;
 mod settings;
 mod snapshots;
 mod templates;
+mod terminals;
 mod trash;
 
 use std::collections::BTreeSet;
@@ -47,15 +53,22 @@ pub fn broken(state: &State) -> Vec<String> {
     rebalance::row_is_sound(state, &mut broken);
     quotas::rows_are_of_somebody(state, &mut broken);
     templates::templates_are_sound(state, &mut broken);
+    terminals::shares_are_sound(state, &mut broken);
     settings::histories_lead_here(state, &mut broken);
     trash::rows_are_of_vclusters(state, &mut broken);
+    kept::rows_are_sound(state, &mut broken);
     idles::rows_are_of_vnodes(state, &mut broken);
     notices::rows_are_sound(state, &mut broken);
+    services::services_are_sound(state, &mut broken);
+    acme::row_is_sound(state, &mut broken);
+    certificates::rows_are_of_workers(state, &mut broken);
     beans::balances_are_right(state, &mut broken);
+    beans::days_are_as_lines(state, &mut broken);
     beans::rows_are_of_somebody(state, &mut broken);
     quotas::sums_are_right(state, &mut broken);
     quotas::an_admin_remains(state, &mut broken);
     accounts::accounts_are_sound(state, &mut broken);
+    identities::identities_are_of_somebody(state, &mut broken);
     masters_remain(state, &mut broken);
     drills::drills_are_sound(state, &mut broken);
     programs_know_enough(state, &mut broken);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::VnodeSize;
@@ -10,7 +11,9 @@ use crate::id::{UnixMs, VnodeId};
 use crate::model::Gpu;
 
 /// One thing that is measured. The order is that of the agents' files: what is new goes to the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Thousandths of a core in use.
@@ -212,8 +215,25 @@ impl<'de> Deserialize<'de> for Values {
     }
 }
 
+impl JsonSchema for Values {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Values".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let number = || serde_json::json!({"type": "number"});
+        let known = Measure::ALL.map(|measure| (measure.word().to_owned(), number()));
+        let known: serde_json::Map<_, _> = known.into_iter().collect();
+        schemars::json_schema!({"type": "object", "properties": known})
+    }
+}
+
 /// Amounts since the vnode started, or since the worker did; they begin anew when it does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     pub cpu_us: u64,
     pub throttled_us: u64,
@@ -228,7 +248,7 @@ pub struct Totals {
 }
 
 /// What one vnode or a worker uses now.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Over the last second.
     #[serde(flatten)]
@@ -237,7 +257,7 @@ pub struct Usage {
 }
 
 /// What a worker and all vnodes on it use now.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Live {
     /// By the worker's clock.
     pub at: UnixMs,
@@ -247,12 +267,13 @@ pub struct Live {
     #[serde(default)]
     pub gpus: Vec<GpuNow>,
     /// What is wrong with the driver of its GPUs.
-    #[serde(default)]
     pub gpu_problem: Option<String>,
+    /// Whether vnodes are told by lxcfs what they have; none of an agent that does not say.
+    pub lxcfs: Option<bool>,
 }
 
 /// One GPU of a worker, now. What the driver does not tell is none.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GpuNow {
     pub gpu: Gpu,
     /// Why the worker offers it to nobody; none if it is well.
@@ -267,7 +288,7 @@ pub struct GpuNow {
 }
 
 /// The GPUs of one worker, as an admin sees them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerGpus {
     pub worker: String,
     /// What is wrong with all of them; also that the worker does not answer.
@@ -276,7 +297,7 @@ pub struct WorkerGpus {
 }
 
 /// One of them, and who has it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldGpu {
     #[serde(flatten)]
     pub now: GpuNow,
@@ -285,7 +306,7 @@ pub struct HeldGpu {
 }
 
 /// What one vnode uses, as its owner sees it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VnodeUsage {
     pub id: VnodeId,
     /// `host-0`, `host-1`, …
@@ -299,7 +320,7 @@ pub struct VnodeUsage {
 }
 
 /// Measured values over time, and who could not be asked for the rest.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct History {
     #[serde(flatten)]
     pub series: Series,
@@ -308,7 +329,7 @@ pub struct History {
 }
 
 /// How far back, and how finely.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Span {
     #[serde(rename = "10m")]
     TenMinutes,
@@ -404,7 +425,7 @@ pub enum MeterQuestion {
 }
 
 /// Measured values over time, a column for each measure.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Series {
     /// Seconds of one value.
     pub step_s: u32,
@@ -452,69 +473,4 @@ impl Series {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn series(times: &[u64], cpu: &[Option<f32>], stall: &[Option<f32>]) -> Series {
-        Series {
-            step_s: 1,
-            times: times.to_vec(),
-            columns: BTreeMap::from([
-                (Measure::CpuMilli, cpu.to_vec()),
-                (Measure::CpuStall, stall.to_vec()),
-            ]),
-        }
-    }
-
-    #[test]
-    fn each_measure_stands_where_its_number_says_and_has_a_name_of_its_own() {
-        for (place, measure) in Measure::ALL.into_iter().enumerate() {
-            assert_eq!(measure as usize, place);
-            assert_eq!(Measure::named(measure.word()), Some(measure));
-            let json = serde_json::to_value(measure).expect("JSON");
-            assert_eq!(json, measure.word());
-        }
-        for span in Span::ALL {
-            assert_eq!(Span::named(span.word()), Some(span));
-            assert_eq!(serde_json::to_value(span).expect("JSON"), span.word());
-        }
-    }
-
-    #[test]
-    fn two_workers_parts_are_summed_where_both_measured_and_kept_where_one_did() {
-        let here = series(
-            &[10, 11, 12],
-            &[Some(1.0), None, Some(3.0)],
-            &[Some(0.2); 3],
-        );
-        let there = series(
-            &[11, 12, 13],
-            &[Some(5.0), Some(7.0), None],
-            &[Some(0.5); 3],
-        );
-        let both = here.joined(there);
-        assert_eq!(both.times, [10, 11, 12, 13]);
-        assert_eq!(
-            both.columns[&Measure::CpuMilli],
-            [Some(1.0), Some(5.0), Some(10.0), None],
-            "amounts add up"
-        );
-        assert_eq!(
-            both.columns[&Measure::CpuStall],
-            [Some(0.2), Some(0.5), Some(0.5), Some(0.5)],
-            "parts do not"
-        );
-    }
-
-    #[test]
-    fn what_was_not_measured_is_left_out_and_what_is_unknown_is_ignored() {
-        let mut values = Values::default();
-        values.set(Measure::Processes, 3.0);
-        let text = serde_json::to_string(&values).expect("JSON");
-        assert_eq!(text, r#"{"processes":3.0}"#);
-        let newer = r#"{"processes":4.0,"angels_on_a_pin":7.0}"#;
-        let read: Values = serde_json::from_str(newer).expect("read");
-        assert_eq!(read.get(Measure::Processes), Some(4.0));
-        assert_eq!(read.get(Measure::CpuMilli), None);
-    }
-}
+mod tests;

@@ -56,6 +56,8 @@ fn printable(text: &str) -> String {
     }
 }
 
+crate::schema::text!(Name, "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$");
+
 impl fmt::Display for Name {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)

@@ -1,9 +1,14 @@
 //! Who may ask for what and see what: the one table that every door asks, by way of decide and the views.
 
+mod acme;
 mod bean;
+mod certificate;
 mod events;
+mod identity;
 mod notices;
+mod service;
 mod template;
+mod terminal;
 mod trash;
 
 use crate::account::command::AccountCommand;
@@ -120,6 +125,8 @@ fn needs(command: &Command) -> Needs<'_> {
         Command::RemovePort { public } => Needs::OwnerOfPort(*public),
         Command::LimitBandwidth { .. } | Command::SetDiskOvercommit { .. } => Needs::Admin,
         Command::Group(command) => group_needs(command),
+        Command::Acme(command) => acme::needs(command),
+        Command::Certificate(command) => certificate::needs(command),
         Command::Template(command) => template::needs(command),
         Command::Notice(command) => notices::needs(command),
         Command::Drill(command) => drill_needs(command),
@@ -141,8 +148,11 @@ fn needs(command: &Command) -> Needs<'_> {
         Command::Trash(command) => trash::needs(command),
         Command::Idle(IdleCommand::Report { worker, .. }) => Needs::ThisWorker(*worker),
         Command::Idle(IdleCommand::Stop { .. }) => Needs::Duty,
-        Command::Audit(command) => Needs::OwnerOfVnode(command.vnode()),
+        Command::Audit(command) => command.vnode().map_or(Needs::Door, Needs::OwnerOfVnode),
         Command::Bean(command) => bean::needs(command),
+        Command::Service(command) => service::needs(command),
+        Command::Terminal(command) => terminal::needs(command),
+        Command::Identity(command) => identity::needs(command),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::state::State;
 pub const VOTERS_MAX: usize = 5;
 
 /// One member of the group, as the leader sees it at a moment. Stamped into entries that are decided by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Seat {
     pub master: MasterId,
     /// Whether it counts for the quorum; else it is a learner.

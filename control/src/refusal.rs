@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::refusal::AccountRefusal;
 use crate::bean::refusal::BeanRefusal;
+use crate::certificate::refusal::CertificateRefusal;
 use crate::drill::refusal::DrillRefusal;
+use crate::identity::refusal::IdentityRefusal;
 use crate::limit::refusal::LimitRefusal;
 use crate::moves::refusal::MoveRefusal;
 use crate::notice::refusal::NoticeRefusal;
@@ -13,7 +15,9 @@ use crate::rebalance::refusal::RebalanceRefusal;
 use crate::snapshot::refusal::SnapshotRefusal;
 
 /// Why a request was refused. Nothing of it took effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     #[error(
@@ -21,7 +25,8 @@ pub enum Refusal {
     )]
     NameInvalid { kind: String, given: String },
     #[error(
-        "a {kind} named \"{name}\" exists already: choose another name or delete that one first"
+        "{} named \"{name}\" exists already: choose another name or delete that one first",
+        with_article(.kind)
     )]
     NameTaken { kind: String, name: String },
     #[error("there is no {kind} \"{name}\" that you can see: list them and check the spelling")]
@@ -171,6 +176,20 @@ pub enum Refusal {
     Notice(#[from] NoticeRefusal),
     #[error(transparent)]
     Bean(#[from] BeanRefusal),
+    #[error(
+        "this link leads to no shared terminal, or its time is over: check that it is whole, or ask whoever gave it to you for another"
+    )]
+    LinkWorthless,
+    #[error(transparent)]
+    Identity(#[from] IdentityRefusal),
+    #[error(transparent)]
+    Certificate(#[from] CertificateRefusal),
+}
+
+/// A noun as it is said for one of its kind: "an image", but "a user".
+fn with_article(noun: &str) -> String {
+    let vowel = noun.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']);
+    format!("{} {noun}", if vowel { "an" } else { "a" })
 }
 
 /// Bytes as people read them.
@@ -248,6 +267,9 @@ impl Refusal {
             Self::Account(refusal) => refusal.code(),
             Self::Notice(refusal) => refusal.code(),
             Self::Bean(refusal) => refusal.code(),
+            Self::LinkWorthless => "link_worthless",
+            Self::Identity(refusal) => refusal.code(),
+            Self::Certificate(refusal) => refusal.code(),
             Self::ImagesTooLarge { .. } => "images_too_large",
             Self::VersionCurrent { .. } => "version_current",
         }
@@ -265,7 +287,7 @@ impl Refusal {
                 RefusalClass::Unauthenticated
             }
             Self::NotPermitted { .. } => RefusalClass::Forbidden,
-            Self::NotFound { .. } => RefusalClass::NotFound,
+            Self::NotFound { .. } | Self::LinkWorthless => RefusalClass::NotFound,
             Self::NameTaken { .. }
             | Self::BeingDeleted { .. }
             | Self::ImageNotHeld { .. }
@@ -299,6 +321,8 @@ impl Refusal {
             Self::Account(refusal) => refusal.class(),
             Self::Notice(refusal) => refusal.class(),
             Self::Bean(refusal) => refusal.class(),
+            Self::Identity(refusal) => refusal.class(),
+            Self::Certificate(refusal) => refusal.class(),
         }
     }
 
@@ -308,6 +332,27 @@ impl Refusal {
         Self::NotFound {
             kind: kind.to_owned(),
             name: name.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_name_is_said_of_one_of_its_kind() {
+        let said = |kind: &str| {
+            let (kind, name) = (kind.to_owned(), "x".to_owned());
+            Refusal::NameTaken { kind, name }.to_string()
+        };
+        for (kind, with) in [
+            ("image", "an image"),
+            ("user", "a user"),
+            ("vcluster", "a vcluster"),
+            ("API token", "an API token"),
+        ] {
+            assert!(said(kind).starts_with(&format!("{with} named")), "{kind}");
         }
     }
 }

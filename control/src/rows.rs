@@ -15,8 +15,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::id::{
-    BugId, Digest, DrillId, Epoch, GroupId, LogIndex, MailId, MasterId, NetworkId, NoticeId,
-    SecretHash, UserId, VclusterId, VnodeId, WorkerId,
+    BugId, Digest, DrillId, Epoch, GroupId, IdentityId, LogIndex, MailId, MasterId, NetworkId,
+    NoticeId, SecretHash, ServiceId, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::model::setting::SettingName;
 use crate::model::{Counters, LineOf, Month, PublicPort, PurseOf};

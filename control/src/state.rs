@@ -6,20 +6,25 @@ mod accounts;
 mod beans;
 mod drains;
 mod groups;
+mod identities;
 mod idles;
 mod images;
+mod kept;
 mod limits;
 mod lost;
 mod machines;
 mod moves;
 mod notices;
 mod people;
+mod ports;
 mod quotas;
 mod rebalance;
 mod scheduling;
+mod services;
 mod settings;
 mod snapshots;
 mod templates;
+mod terminals;
 mod trash;
 mod wishes;
 
@@ -28,24 +33,27 @@ use std::ops::{Bound, RangeBounds};
 use imbl::{OrdMap, OrdSet};
 
 use crate::id::{
-    BugId, Digest, DrillId, Epoch, GroupId, LogIndex, MailId, MasterId, NetworkId, NoticeId,
-    RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
+    BugId, Digest, DrillId, Epoch, GroupId, IdentityId, LogIndex, MailId, MasterId, NetworkId,
+    NoticeId, RequestId, SecretHash, ServiceId, UnixMs, UserId, VclusterId, VnodeId, WorkerId,
 };
 use crate::image::copies;
 use crate::model::audit::AuditHead;
+use crate::model::identity::{Identity, LoginDoors};
 use crate::model::idle::VnodeIdle;
+use crate::model::kept::Kept;
 use crate::model::setting::{SettingHistory, SettingName};
 use crate::model::trash::{Rest, TrashPolicy, Trashed};
 use crate::model::{
-    Account, AccountPolicy, Agreed, Application, Autopilot, Bandwidth, BeanLine, BeanRequest,
-    BeanSettings, Bug, Checkpointing, ClusterVersion, Counters, DiskOvercommit, Drain, Drill,
-    Group, GroupQuota, GroupShare, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota,
+    Account, AccountPolicy, Acme, Agreed, Application, Autopilot, Bandwidth, BeanDays, BeanLine,
+    BeanRequest, BeanSettings, Bug, Checkpointing, ClusterVersion, Counters, DiskOvercommit, Drain,
+    Drill, Group, GroupQuota, GroupShare, HomeUsual, Image, ImageCopies, ImageGroups, ImageQuota,
     ImageRun, ImageSave, ImageSaveBound, ImageTitle, JoinToken, LastBackup, LineOf, Lineage, Login,
     Mail, MailServer, Master, Month, Move, Network, Notice, Port, Program, PublicPort, Purse,
-    PurseOf, Quota, Reader, Rebalance, Receipt, Replacement, Session, Settings, Snapshot,
-    SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, Tally, Template, User, UserHome,
-    UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules, VclusterWishes, Vnode,
-    VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes, Worker, WorkerLoss, WorkerTraits,
+    PurseOf, Quota, Reader, Rebalance, Receipt, Replacement, Service, Session, Settings, Share,
+    Snapshot, SnapshotCopy, SnapshotRestore, SnapshotSave, SnapshotSchedule, Tally, Template, User,
+    UserHome, UserImageQuota, UserQuota, Vcluster, VclusterBandwidth, VclusterRules,
+    VclusterWishes, Visit, Vnode, VnodeFence, VnodeLoss, VnodeResize, VnodeWanted, VnodeWishes,
+    Worker, WorkerCertificate, WorkerLoss, WorkerTraits,
 };
 use crate::name::Name;
 use crate::quota::Amounts;
@@ -87,6 +95,8 @@ pub struct State {
     pub trash_policy: Option<TrashPolicy>,
     /// None until an admin says how beans are used.
     pub bean_settings: Option<BeanSettings>,
+    /// None while people log in with passwords of this cluster only.
+    pub login_doors: Option<LoginDoors>,
     /// Masters that shall go when another has come, by the one that goes.
     pub replacements: RowMap<MasterId, Replacement>,
     pub join_tokens: RowMap<SecretHash, JoinToken>,
@@ -165,6 +175,7 @@ pub struct State {
     pub setting_histories: RowMap<SettingName, SettingHistory>,
     /// What was deleted and can be had back.
     pub trashed: RowMap<VclusterId, Trashed>,
+    pub kept: RowMap<LogIndex, Kept>,
     /// Vclusters that are to stand still.
     pub rests: RowMap<VclusterId, Rest>,
     /// Vnodes that do nothing, of owners who have an idle time.
@@ -177,14 +188,27 @@ pub struct State {
     pub bugs: RowMap<BugId, Bug>,
     /// None while no mails are sent.
     pub mail_server: Option<MailServer>,
+    /// None while the cluster gets itself no public certificates.
+    pub acme: Option<Acme>,
     /// What people and groups have to spend.
     pub purses: RowMap<PurseOf, Purse>,
     /// What placements of vnodes have used, until their workers have told the last of it.
     pub tallies: RowMap<(VnodeId, Epoch), Tally>,
     /// What was spent and given, by month.
     pub bean_lines: RowMap<(PurseOf, Month, LineOf), BeanLine>,
+    /// The same day by day, for the last months.
+    pub bean_days: RowMap<(PurseOf, Month), BeanDays>,
     /// The last request of each who asked for beans.
     pub bean_requests: RowMap<UserId, BeanRequest>,
+    /// What is opened in browsers.
+    pub services: RowMap<ServiceId, Service>,
+    /// By which browsers may use services, and tickets for that.
+    pub visits: RowMap<SecretHash, Visit>,
+    /// Links by which terminals are looked at.
+    pub shares: RowMap<LogIndex, Share>,
+    /// As whom providers know people.
+    pub identities: RowMap<IdentityId, Identity>,
+    pub worker_certificates: RowMap<WorkerId, WorkerCertificate>,
     /// Look-up tables derived from the above.
     lookup: Lookup,
 }
@@ -195,6 +219,10 @@ struct Lookup {
     accounts: accounts::Lookup,
     notices: notices::Lookup,
     beans: beans::Lookup,
+    services: services::Lookup,
+    terminals: terminals::Lookup,
+    identities: identities::Lookup,
+    kept: kept::Lookup,
     user_by_name: OrdMap<Name, UserId>,
     group_by_name: OrdMap<Name, GroupId>,
     groups_by_member: OrdSet<(UserId, GroupId)>,
@@ -342,15 +370,6 @@ impl State {
             .filter_map(|id| self.vnodes.get(id))
     }
 
-    /// Open ports of a vnode.
-    pub fn ports_of(&self, vnode: VnodeId) -> impl Iterator<Item = &Port> {
-        let range = (vnode, PublicPort::LEAST)..=(vnode, PublicPort::GREATEST);
-        self.lookup
-            .ports_by_vnode
-            .range(range)
-            .filter_map(|(_, public)| self.ports.get(public))
-    }
-
     /// Vclusters of one owner, by name; those in the trash, too.
     pub fn vclusters_of(&self, owner: UserId) -> impl Iterator<Item = &Vcluster> {
         let from = (owner, Name::LEAST, VclusterId(0));
@@ -451,20 +470,6 @@ impl State {
         self.lookup.vnodes_by_worker.remove(&(worker, id));
         if !self.vnodes_on(worker).any(|other| other.image == image) {
             self.lookup.workers_by_image.remove(&(image, worker));
-        }
-    }
-
-    pub(crate) fn put_port(&mut self, port: Port) {
-        self.remove_port(&port.public);
-        self.lookup.ports_by_vnode.insert((port.vnode, port.public));
-        self.count_port(port.owner);
-        self.ports.insert(port.public, port);
-    }
-
-    pub(crate) fn remove_port(&mut self, public: &PublicPort) {
-        if let Some(port) = self.ports.remove(public) {
-            self.lookup.ports_by_vnode.remove(&(port.vnode, *public));
-            self.uncount_port(port.owner);
         }
     }
 

@@ -6,6 +6,7 @@ mod moves;
 mod notices;
 mod people;
 mod quotas;
+mod services;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +77,7 @@ pub fn touched(before: &State, after: &State) -> Touched {
     tracing.limits();
     tracing.rules();
     tracing.ports();
+    tracing.services();
     tracing.snapshots();
     tracing.moves();
     tracing.losses();
@@ -165,6 +167,8 @@ impl<'s> Tracing<'s> {
             || before.drains != after.drains
             || before.rebalance != after.rebalance
             || before.account_policy != after.account_policy
+            || before.acme != after.acme
+            || before.worker_certificates != after.worker_certificates
             || before.templates != after.templates
             || before.setting_histories != after.setting_histories
             || before.trash_policy != after.trash_policy;
@@ -178,6 +182,17 @@ impl<'s> Tracing<'s> {
                     self.machine(worker);
                 }
                 self.all_with_gateways();
+            }
+        }
+        // Whoever shows one that is refused now is cut off.
+        let rows = (
+            &self.before.worker_certificates,
+            &self.after.worker_certificates,
+        );
+        for pair in differing(rows.0, rows.1) {
+            if differs(pair, |row| row.since) {
+                let workers = both(pair).map(|row| row.worker);
+                self.touched.workers.extend(workers);
             }
         }
     }

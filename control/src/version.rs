@@ -32,7 +32,12 @@ pub fn needed(command: &Command) -> ClusterVersion {
         | Command::Trash(_)
         | Command::Idle(_)
         | Command::Notice(_)
-        | Command::Bean(_) => ClusterVersion(3),
+        | Command::Bean(_)
+        | Command::Service(_)
+        | Command::Terminal(_)
+        | Command::Identity(_)
+        | Command::Acme(_)
+        | Command::Certificate(_) => ClusterVersion(3),
         Command::CreateUser {
             role: Role::Operator,
             ..

@@ -6,7 +6,8 @@ use crate::command::{Actor, Command, Entry, NewVcluster};
 use crate::decide::decide;
 use crate::evolve::evolve;
 use crate::id::{LogIndex, RequestId, UnixMs, UserId, VnodeId, WorkerId};
-use crate::model::{QuotaItem, User, Vnode, VnodeWanted};
+use crate::model::{QuotaItem, User, Vnode, VnodeWanted, Worker, WorkerStatus};
+use crate::moves::refusal::MoveRefusal;
 use crate::place::{Batch, Board};
 use crate::quota;
 use crate::quota::command::QuotaCommand;
@@ -28,7 +29,7 @@ pub enum Supposed {
 }
 
 /// What would come of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Outlook {
     /// Vnodes that would be somewhere, and where.
     pub placed: Vec<Move>,
@@ -43,7 +44,7 @@ pub struct Outlook {
 }
 
 /// Somebody who would have more of something than they may. They keep it, and get no more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OverQuota {
     pub user: String,
     pub item: QuotaItem,
@@ -54,7 +55,7 @@ pub struct OverQuota {
 }
 
 /// One vnode that would be elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Move {
     /// As who asks calls it.
     pub vnode: String,
@@ -64,7 +65,7 @@ pub struct Move {
 }
 
 /// One vnode that would have no worker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Pending {
     pub vnode: String,
     pub from: Option<String>,
@@ -86,7 +87,12 @@ impl Outlook {
 /// It would be refused.
 pub fn outlook(state: &State, asker: &User, supposed: &Supposed) -> Result<Outlook, Refusal> {
     match supposed {
-        Supposed::Drain(worker) | Supposed::Loss(worker) => {
+        Supposed::Drain(worker) => {
+            let there = state.workers.get(worker);
+            let there = there.ok_or_else(|| Refusal::not_found("worker", worker))?;
+            Ok(drained(state, asker, there))
+        }
+        Supposed::Loss(worker) => {
             if !state.workers.contains_key(worker) {
                 return Err(Refusal::not_found("worker", worker));
             }
@@ -113,12 +119,61 @@ pub fn outlook(state: &State, asker: &User, supposed: &Supposed) -> Result<Outlo
     }
 }
 
+/// Vnodes of a worker that are there to stay.
+fn there(state: &State, worker: WorkerId) -> Vec<Vnode> {
+    let there = state.vnodes_on(worker);
+    let stay = there.filter(|vnode| vnode.wanted != VnodeWanted::Removed);
+    stay.cloned().collect()
+}
+
+/// As a drain does it (`drain::due`): one after the other, in the same order, each to the best of the other workers while those
+/// after it are still there. What is on its way already arrives.
+fn drained(state: &State, asker: &User, worker: &Worker) -> Outlook {
+    let there = there(state, worker.id);
+    if worker.status != WorkerStatus::Up {
+        return Outlook {
+            pending: there
+                .iter()
+                .map(|vnode| lost(state, asker, vnode))
+                .collect(),
+            ..Outlook::default()
+        };
+    }
+    let mut board = Board::of(state);
+    let mut batch = Batch::default();
+    for vnode in &there {
+        if let Some(moving) = state.open_move(vnode.id) {
+            batch.placed.push((vnode.id, moving.to));
+        } else if let Some(to) = board.best_other(vnode) {
+            board.take_off(vnode.id);
+            board.put(vnode.id, to);
+            batch.placed.push((vnode.id, to));
+        } else {
+            batch.unplaced.push((vnode.id, board.others_lack(vnode)));
+        }
+    }
+    told(state, asker, batch)
+}
+
+/// Nothing can be copied from where it is.
+fn lost(state: &State, asker: &User, vnode: &Vnode) -> Pending {
+    let from = vnode
+        .placement
+        .map(|placed| state.worker_called(placed.worker));
+    let refusal = MoveRefusal::WorkerLost {
+        vnode: vnode.hostname(),
+        worker: from.clone().unwrap_or_default(),
+    };
+    Pending {
+        vnode: explain::called(state, asker, vnode),
+        from,
+        why: refusal.to_string(),
+    }
+}
+
 /// With the worker out of the way.
 fn without(state: &State, asker: &User, worker: WorkerId) -> Outlook {
-    let there = state
-        .vnodes_on(worker)
-        .filter(|vnode| vnode.wanted != VnodeWanted::Removed);
-    let there: Vec<Vnode> = there.cloned().collect();
+    let there = there(state, worker);
     let mut board = Board::of(state);
     for vnode in &there {
         board.take_off(vnode.id);
@@ -182,7 +237,11 @@ fn told(state: &State, asker: &User, batch: Batch) -> Outlook {
     let pending = batch.unplaced.into_iter().map(|(id, obstacles)| Pending {
         vnode: called(id),
         from: from(id),
-        why: explain::words::no_worker(state, &obstacles),
+        why: if obstacles.is_empty() && !state.workers.is_empty() {
+            "there is no other worker".to_owned()
+        } else {
+            explain::words::no_worker(state, &obstacles)
+        },
     });
     Outlook {
         placed: placed.collect(),

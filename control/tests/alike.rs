@@ -1,8 +1,14 @@
 //! What is forbidden and what is absent look alike: whoever asks about somebody else's thing by its number or name is told the
 //! same as about one that is not there, whatever they ask for.
 
+#[path = "alike/groups.rs"]
+mod groups;
 #[path = "alike/notices.rs"]
 mod notices;
+#[path = "alike/services.rs"]
+mod services;
+#[path = "alike/terminals.rs"]
+mod terminals;
 
 use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::bean::command::{BeanCommand, Receiver, SettingsChange};
@@ -23,8 +29,10 @@ use docklet_control::moves::command::MoveCommand;
 use docklet_control::quota::command::QuotaCommand;
 use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::snapshot::command::{SnapshotCommand, SnapshotOf};
+use docklet_control::trash::command::{Thing, TrashCommand};
 use docklet_control::view::{allowance, group};
 use docklet_control::{Actor, Command, Entry, Refusal, State, apply};
+use groups::of_group;
 use notices::{announce, of_notice};
 
 const ADMIN: Actor = Actor::User(UserId(1));
@@ -108,7 +116,7 @@ impl Site {
                 digest: Digest([1; 32]),
                 blob_bytes: 1,
                 spec: ImageSpec::default(),
-                environment: Vec::new(),
+                environment: vec!["DOCKLET_SERVICES=lab:8888".to_owned()],
                 directory: String::new(),
                 description: None,
                 label: String::new(),
@@ -237,6 +245,7 @@ fn of_vcluster(id: u64) -> Vec<Command> {
             ttl_ms: None,
         }),
         Command::Snapshot(SnapshotCommand::Delete { of, name: name() }),
+        keep(Thing::Snapshots { of, name: name() }),
         Command::Snapshot(SnapshotCommand::Restore { of, name: name() }),
         Command::Snapshot(SnapshotCommand::SetSchedule {
             vcluster,
@@ -264,6 +273,7 @@ fn of_vnode(id: u64) -> Vec<Command> {
             ttl_ms: None,
         }),
         Command::Snapshot(SnapshotCommand::Delete { of, name: name() }),
+        keep(Thing::Snapshots { of, name: name() }),
         Command::Snapshot(SnapshotCommand::Restore { of, name: name() }),
         Command::Snapshot(SnapshotCommand::Save {
             vnode,
@@ -282,6 +292,10 @@ fn of_vnode(id: u64) -> Vec<Command> {
             rules: Rules::default(),
         }),
     ]
+}
+
+fn keep(thing: Thing) -> Command {
+    Command::Trash(TrashCommand::Keep { thing })
 }
 
 fn moves_of(id: u64) -> Vec<Command> {
@@ -354,52 +368,14 @@ fn of_image(image: &str) -> Vec<Command> {
     commands
         .map(Command::Image)
         .into_iter()
-        .chain([made_of])
+        .chain([made_of, keep(Thing::Image { image: image() })])
         .collect()
-}
-
-fn of_group(group: &str) -> Vec<Command> {
-    let (group, users) = (|| group.to_owned(), || vec!["bob".to_owned()]);
-    let change = [(QuotaItem::Vnodes, Some(Bound::AtMost(1)))].into();
-    let give = BeanCommand::Grant {
-        to: Receiver::User("bob".to_owned()),
-        beans: 1,
-        reason: String::new(),
-        from: Some(group()),
-    };
-    let approve = BeanCommand::Approve {
-        request: LogIndex(1),
-        from: Some(group()),
-        reason: String::new(),
-    };
-    vec![
-        Command::Bean(give),
-        Command::Bean(approve),
-        Command::Group(GroupCommand::Add {
-            group: group(),
-            users: users(),
-        }),
-        Command::Group(GroupCommand::Remove {
-            group: group(),
-            users: users(),
-        }),
-        Command::Group(GroupCommand::AddManagers {
-            group: group(),
-            users: users(),
-        }),
-        Command::Group(GroupCommand::Delete { group: group() }),
-        announce(&group()),
-        Command::Quota(QuotaCommand::SetShare {
-            group: group(),
-            user: "ada".to_owned(),
-            change,
-        }),
-    ]
 }
 
 fn of_request(number: u64) -> Vec<Command> {
     let (request, reason) = (LogIndex(number), String::new());
-    vec![Command::Bean(BeanCommand::Decline { request, reason })]
+    let decline = Command::Bean(BeanCommand::Decline { request, reason });
+    vec![decline, Command::Bean(BeanCommand::Withdraw { request })]
 }
 
 /// One thing that is there and one that is not, with all that is asked of them.
@@ -430,6 +406,7 @@ fn what_is_forbidden_and_what_is_absent_look_alike() {
             ("\"1\"", of_vnode(1)),
             ("\"77\"", of_vnode(77)),
         );
+        services::alike_too(&site, actor);
         alike(
             &site,
             actor,
@@ -506,9 +483,6 @@ fn an_operator_moves_what_they_may_not_enter_or_change() {
     let site = Site::begun();
     for command in moves_of(1) {
         let refusal = site.refused(OPERATOR, command);
-        assert!(
-            matches!(refusal, Refusal::Move(_)),
-            "it is there, and nowhere to be moved from: {refusal}"
-        );
+        assert!(matches!(refusal, Refusal::Move(_)), "{refusal}");
     }
 }

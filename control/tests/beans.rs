@@ -93,7 +93,7 @@ const WORKER: WorkerId = WorkerId(5);
 #[derive(Clone, Debug)]
 enum Step {
     /// Somebody asks for something, mostly about beans.
-    Ask(Actor, Command),
+    Ask(Actor, Box<Command>),
     /// A worker tells of one of the tallies that there are: so much more than is known.
     Read(usize, Used, bool),
     /// A worker says that what is to be gone is gone.
@@ -121,7 +121,7 @@ fn step() -> BoxedStrategy<Step> {
     });
     let worker = prop::sample::select(vec![5, 6]).prop_map(WorkerId);
     prop_oneof![
-        4 => asked.prop_map(|(who, command)| Step::Ask(who, command)),
+        4 => asked.prop_map(|(who, command)| Step::Ask(who, Box::new(command))),
         5 => (0..8_usize, more, any::<bool>()).prop_map(|(which, more, ended)| Step::Read(which, more, ended)),
         1 => worker.prop_map(Step::Report),
         2 => Just(Step::Due),
@@ -212,14 +212,17 @@ impl Site {
                 let (state, at) = (&self.log.state, self.log.index.0);
                 hostile::bean::aim(&mut command, state);
                 hostile::trash::aim(&mut command, state);
+                hostile::service::aim(&mut command, state, self.log.index);
                 hostile::idle::aim(&mut command, state);
+                hostile::terminal::aim(&mut command, state);
                 hostile::notice::aim(&mut command, state);
                 hostile::snapshot::aim(&mut command, state);
                 hostile::limit::aim(&mut command, state);
                 hostile::moves::aim(&mut command, state);
                 hostile::drill::aim(&mut command, DrillId(0));
+                hostile::identity::aim(&mut command, state, self.now, at);
                 hostile::account::aim(&mut who, &mut command, state, at);
-                self.enter(who, command)
+                self.enter(who, *command)
             }
             Step::Read(which, more, ended) => {
                 let tallies = &self.log.state.tallies;
@@ -374,7 +377,12 @@ impl Site {
                         .into_iter()
                         .for_each(|from| self.add(from, -beans));
                 }
+                BeanEvent::TakenBack { taken, .. } => {
+                    let beans = i64::try_from(taken.beans).map_err(|fault| fault.to_string())?;
+                    self.add(taken.of, -beans * MicroBeans::ONE);
+                }
                 BeanEvent::Set { .. }
+                | BeanEvent::Withdrawn { .. }
                 | BeanEvent::RanLow { .. }
                 | BeanEvent::Requested { .. }
                 | BeanEvent::Decided { .. }

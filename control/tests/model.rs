@@ -4,9 +4,13 @@
 
 mod check;
 mod hostile;
+#[allow(dead_code, reason = "recordings count the rest")]
+#[path = "golden/kinds.rs"]
+mod kinds;
 mod rank;
 
 use check::Log;
+use docklet_control::account::command::AccountCommand;
 use docklet_control::bean::command::{BeanCommand, Receiver, SettingsChange};
 use docklet_control::command::InitCluster;
 use docklet_control::duties::{self, Soft};
@@ -14,6 +18,7 @@ use docklet_control::group::command::GroupCommand;
 use docklet_control::id::{
     DrillId, LogIndex, MasterId, RequestId, SecretHash, SteadyMs, UnixMs, UserId, WorkerId,
 };
+use docklet_control::model::account::Scope;
 use docklet_control::model::{
     Bound, ClusterVersion, JoinRole, Program, QuotaItem, Role, Vnode, VnodeFence, VnodeSeen,
     VnodeWanted, WorkerCapacity, WorkerFacts,
@@ -24,8 +29,10 @@ use docklet_control::report::{Reported, VnodeReport};
 use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::{Actor, Command, Entry, Event, apply, permit};
 use hostile::{asked, beginning, sound_beginning};
+use kinds::{Kinds, Seen};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{RngSeed, TestRunner};
 use rank::Standing;
 
 /// What happens next.
@@ -108,16 +115,40 @@ proptest! {
         let mut model = Model::begun(sound_beginning()).map_err(TestCaseError::fail)?;
         model.upgrade().map_err(TestCaseError::fail)?;
         model.cast().map_err(TestCaseError::fail)?;
-        for (who, mut command) in asked {
+        for (mut who, mut command) in asked {
             model.aim(&mut command);
+            let at = model.log.index.0;
+            hostile::account::aim(&mut who, &mut command, &model.log.state, at);
+            let asker = match who {
+                Actor::User(asker) | Actor::Login { user: asker, .. } => asker,
+                Actor::Worker(_) | Actor::Door(_) | Actor::Duty => continue,
+            };
+            let by_token = model.is_token(who);
             let said = format!("{who:?}: {command:?}");
             let before = Standing::of(&model.log.state);
             model.ask(who, command);
-            let Actor::User(asker) = who else { continue };
-            let risen = before.risen_to(&Standing::of(&model.log.state), asker);
+            let after = Standing::of(&model.log.state);
+            let risen = before.risen_to(&after, asker);
+            prop_assert!(risen.is_none(), "{:?}, by {}", risen, said);
+            let risen = before.risen_by_token(&after).filter(|_| by_token);
             prop_assert!(risen.is_none(), "{:?}, by {}", risen, said);
         }
     }
+}
+
+/// Commands of every kind are among what is asked, or nobody would see what they break.
+#[test]
+fn every_kind_of_command_is_drawn() {
+    let mut runner = TestRunner::deterministic();
+    let asked = asked();
+    let mut seen = Seen::default();
+    for _ in 0..20_000 {
+        let drawn = asked.new_tree(&mut runner).expect("a command");
+        seen.command(&drawn.current().1);
+    }
+    let mut missing = seen.missing(&Kinds::of_this_code());
+    missing.retain(|line| line.contains("commands, seen are"));
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
 /// A cluster and its clock.
@@ -170,7 +201,17 @@ impl Model {
         self.due()
     }
 
-    /// Ada manages a group that gives more than is usual, and another that gives less; bob is in the first.
+    /// Whether somebody asks with a token of a program.
+    fn is_token(&self, who: Actor) -> bool {
+        let Actor::Login { number, .. } = who else {
+            return false;
+        };
+        let login = self.log.state.login_numbered(number);
+        login.is_some_and(|login| login.token.is_some())
+    }
+
+    /// Ada manages a group that gives more than is usual, and another that gives less; bob is in the first. All have tokens: the
+    /// admin's do what anybody's may.
     fn cast(&mut self) -> Result<(), String> {
         let admin = Actor::User(UserId(1));
         self.enter(admin, None, new_user("carl"))?;
@@ -206,7 +247,21 @@ impl Model {
         self.enter(Actor::Duty, None, Command::Bean(BeanCommand::OpenPurses))?;
         let (group, users) = ("course".to_owned(), vec!["bob".to_owned()]);
         let add = GroupCommand::Add { group, users };
-        self.enter(Actor::User(UserId(2)), None, Command::Group(add))
+        self.enter(Actor::User(UserId(2)), None, Command::Group(add))?;
+        for (user, byte) in [1, 2, 3, 4, 5].into_iter().zip(60..) {
+            let above = [Scope::Admin, Scope::Metrics];
+            let scopes = Scope::ALL
+                .into_iter()
+                .filter(|scope| !above.contains(scope));
+            let make = AccountCommand::CreateToken {
+                id: SecretHash([byte; 32]),
+                name: "shell".to_owned(),
+                scopes: scopes.collect(),
+                ttl_ms: 3_600_000,
+            };
+            self.enter(Actor::User(UserId(user)), None, Command::Account(make))?;
+        }
+        Ok(())
     }
 
     /// Without the checks of each entry: they hold of the same commands above, and here only what comes of many matters.
@@ -231,6 +286,7 @@ impl Model {
                     let mut who = who;
                     self.aim(&mut command);
                     let at = self.log.index.0;
+                    hostile::identity::aim(&mut command, &self.log.state, self.now, at);
                     hostile::account::aim(&mut who, &mut command, &self.log.state, at);
                     self.enter(who, None, command)?;
                 }
@@ -266,8 +322,10 @@ impl Model {
         hostile::moves::aim(command, &self.log.state);
         hostile::trash::aim(command, &self.log.state);
         hostile::idle::aim(command, &self.log.state);
+        hostile::terminal::aim(command, &self.log.state);
         hostile::notice::aim(command, &self.log.state);
         hostile::bean::aim(command, &self.log.state);
+        hostile::service::aim(command, &self.log.state, self.log.index);
     }
 
     fn due(&mut self) -> Result<(), String> {

@@ -58,6 +58,17 @@ impl Credentials {
         write_private(&dir.join("own.key"), own_key_pem.as_bytes())
     }
 
+    /// Writes the next certificate and its key, so that a crash leaves the old pair or the new one: both are one file. That
+    /// of the certificate is for people, and for programs from before.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn store_next(dir: &Path, own_pem: &str, own_key_pem: &str) -> Result<(), LinkFault> {
+        let both = format!("{}\n{}\n", own_key_pem.trim_end(), own_pem.trim_end());
+        write_private(&dir.join("own.key"), both.as_bytes())?;
+        write_private(&dir.join("own.pem"), own_pem.as_bytes())
+    }
+
     /// Deletes the private keys: whoever was removed from a cluster keeps no way to speak for it.
     ///
     /// # Errors
@@ -75,29 +86,52 @@ impl Credentials {
         Ok(())
     }
 
-    /// When the certificate ends, in milliseconds since 1970; none if it says nothing that can be read.
-    #[must_use]
-    pub fn expires_at_ms(&self) -> Option<u64> {
-        let (_, parsed) = X509Certificate::from_der(&self.certificate).ok()?;
-        let seconds = parsed.validity().not_after.timestamp();
-        u64::try_from(seconds).ok()?.checked_mul(1_000)
-    }
-
-    /// Reads a directory that [`Self::store`] wrote.
+    /// Reads a directory that [`Self::store`] or [`Self::store_next`] wrote.
     ///
     /// # Errors
     /// A file is missing, unreadable or no PEM, or the certificate has no identity.
     pub fn load(dir: &Path) -> Result<Self, LinkFault> {
-        let certificate = certificate(&dir.join("own.pem"))?;
         let key_path = dir.join("own.key");
-        let key = PrivateKeyDer::from_pem_slice(&read(&key_path)?)
-            .map_err(|_| LinkFault::Pem { path: key_path })?;
+        let held = read(&key_path)?;
+        let own = match CertificateDer::from_pem_slice(&held) {
+            Ok(own) => own,
+            Err(_) => certificate(&dir.join("own.pem"))?,
+        };
+        let key = PrivateKeyDer::from_pem_slice(&held);
+        Ok(Self {
+            identity: Identity::of_certificate(&own)?,
+            ca: certificate(&dir.join("ca.pem"))?,
+            certificate: own,
+            key: key.map_err(|_| LinkFault::Pem { path: key_path })?,
+        })
+    }
+
+    /// The same process with another certificate and key.
+    ///
+    /// # Errors
+    /// One is no PEM, or the certificate has no identity.
+    pub fn with(&self, own: &str, own_key: &str) -> Result<Self, LinkFault> {
+        let certificate = parsed(Path::new("own.pem"), own.as_bytes())?;
+        let path = PathBuf::from("own.key");
+        let key = PrivateKeyDer::from_pem_slice(own_key.as_bytes());
         Ok(Self {
             identity: Identity::of_certificate(&certificate)?,
-            ca: self::certificate(&dir.join("ca.pem"))?,
+            ca: self.ca.clone(),
             certificate,
-            key,
+            key: key.map_err(|_| LinkFault::Pem { path })?,
         })
+    }
+
+    /// Whether the authority has signed the certificate.
+    ///
+    /// # Errors
+    /// It has not.
+    pub fn check_authority(&self) -> Result<(), LinkFault> {
+        let unfit = |_| LinkFault::Identity("not a certificate".to_owned());
+        let (_, ca) = X509Certificate::from_der(&self.ca).map_err(unfit)?;
+        let (_, own) = X509Certificate::from_der(&self.certificate).map_err(unfit)?;
+        let signed = own.verify_signature(Some(ca.public_key()));
+        signed.map_err(|_| LinkFault::Identity("signed by another authority".to_owned()))
     }
 
     /// What [`Self::load`] would read if these were the files.

@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::credentials::Credentials;
 use crate::fault::LinkFault;
 use crate::frame::{Channel, Hello, Purpose, WIRE_VERSION};
 use crate::gate::{Gate, Gated};
 use crate::identity::Identity;
+use crate::own::Own;
 use crate::tls::{self, Expect};
 
 /// How long reaching another process may take.
@@ -26,16 +26,16 @@ pub type Dialled = Channel<TlsStream<Gated<TcpStream>>>;
 /// Dials with this process's certificate.
 #[derive(Clone, Debug)]
 pub struct Dialer {
-    own: Credentials,
+    own: Own,
     gate: Gate,
 }
 
 impl Dialer {
-    /// A dialer that proves to be `own`.
+    /// A dialer that proves to be `own`, by what is current whenever it dials.
     #[must_use]
-    pub fn new(own: Credentials) -> Self {
+    pub fn new(own: impl Into<Own>) -> Self {
         Self {
-            own,
+            own: own.into(),
             gate: Gate::default(),
         }
     }

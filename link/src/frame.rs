@@ -74,6 +74,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         Framed::from_parts(self.framed.into_parts())
     }
 
+    /// The stream below, to look at.
+    pub(crate) fn stream(&self) -> &S {
+        self.framed.get_ref()
+    }
+
     /// Sends one message.
     ///
     /// # Errors

@@ -6,10 +6,13 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
+
+use crate::ahead::ReadAhead;
 
 /// Which ways are barred.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,16 +50,22 @@ enum Way {
 }
 
 /// The gate; clones are the same one. Open unless somebody holds it shut.
-#[derive(Clone, Debug)]
-pub struct Gate {
-    barred: Arc<watch::Sender<Barred>>,
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<Bars>);
+
+#[derive(Debug, Default)]
+struct Bars {
+    barred: watch::Sender<Barred>,
+    /// Whether any way is; it changes with the other, and is all that most of those who pass have to look at.
+    any: AtomicBool,
 }
 
-impl Default for Gate {
-    fn default() -> Self {
-        Self {
-            barred: Arc::new(watch::Sender::new(Barred::NEITHER)),
-        }
+impl Bars {
+    fn set(&self, barred: Barred) {
+        self.barred.send_modify(|now| {
+            *now = barred;
+            self.any.store(barred != Barred::NEITHER, Ordering::Release);
+        });
     }
 }
 
@@ -67,21 +76,24 @@ pub struct HeldShut(Gate);
 
 impl Drop for HeldShut {
     fn drop(&mut self) {
-        self.0.barred.send_replace(Barred::NEITHER);
+        self.0.0.set(Barred::NEITHER);
     }
 }
 
 impl Gate {
     /// Shuts the gate in these directions until the answer is dropped.
     pub fn shut(&self, barred: Barred) -> HeldShut {
-        self.barred.send_replace(barred);
+        self.0.set(barred);
         HeldShut(self.clone())
     }
 
     /// Which ways are barred now.
     #[must_use]
     pub fn barred(&self) -> Barred {
-        *self.barred.borrow()
+        if !self.0.any.load(Ordering::Acquire) {
+            return Barred::NEITHER;
+        }
+        *self.0.barred.borrow()
     }
 
     /// Waits until both ways are open.
@@ -90,7 +102,7 @@ impl Gate {
     }
 
     async fn wait(&self, until: impl Fn(Barred) -> bool) {
-        let mut barred = self.barred.subscribe();
+        let mut barred = self.0.barred.subscribe();
         // The sender lives in this very gate: waiting can't fail.
         let _ = barred.wait_for(|barred| until(*barred)).await;
     }
@@ -98,7 +110,7 @@ impl Gate {
     /// Lets a stream through the gate from now on.
     pub fn through<S>(&self, stream: S) -> Gated<S> {
         Gated {
-            stream,
+            stream: ReadAhead::new(stream),
             gate: self.clone(),
             reading: None,
             writing: None,
@@ -110,7 +122,7 @@ type Waiting = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 /// A stream that goes through a gate.
 pub struct Gated<S> {
-    stream: S,
+    stream: ReadAhead<S>,
     gate: Gate,
     /// There while the gate was found shut; costs nothing otherwise.
     reading: Option<Waiting>,
@@ -166,6 +178,25 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gated<S> {
             context
         ));
         Pin::new(&mut this.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        ready!(poll_open(
+            &this.gate,
+            Way::Outward,
+            &mut this.writing,
+            context
+        ));
+        Pin::new(&mut this.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

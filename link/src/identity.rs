@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::authority::{self, CLOCK_SLACK};
 use crate::fault::LinkFault;
 
 /// What a certificate lets its holder be. Checked for each purpose, never for a listener as a whole.
@@ -95,5 +97,61 @@ impl Identity {
             (Some(identity), None) => Ok(identity),
             _ => Err(unfit("not exactly one identity")),
         }
+    }
+}
+
+/// What a certificate says beside its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    pub identity: Identity,
+    /// The entry by which it was issued; 0 if no entry says so.
+    pub number: u64,
+    /// Milliseconds since 1970.
+    pub begins_ms: u64,
+    pub ends_ms: u64,
+}
+
+impl Proof {
+    /// Reads it. The signature must have been checked by TLS before.
+    ///
+    /// # Errors
+    /// As [`Identity::of_certificate`].
+    pub fn of_certificate(certificate: &CertificateDer<'_>) -> Result<Self, LinkFault> {
+        let identity = Identity::of_certificate(certificate)?;
+        let unfit = || LinkFault::Identity("not a certificate".to_owned());
+        let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| unfit())?;
+        let (begins_ms, ends_ms) = authority::validity_of(&parsed);
+        Ok(Self {
+            identity,
+            number: authority::number_of(parsed.raw_serial()),
+            begins_ms,
+            ends_ms,
+        })
+    }
+
+    /// When it was issued: that is a little later than it begins.
+    #[must_use]
+    pub fn issued_ms(&self) -> u64 {
+        let life = u64::try_from(self.life().as_millis()).unwrap_or(u64::MAX);
+        self.ends_ms.saturating_sub(life)
+    }
+
+    /// How long it is good for, from when it was issued.
+    #[must_use]
+    pub fn life(&self) -> Duration {
+        let whole = Duration::from_millis(self.ends_ms.saturating_sub(self.begins_ms));
+        whole.saturating_sub(CLOCK_SLACK)
+    }
+
+    /// From when on the next one is asked for: when two thirds of its life have passed, or so much before.
+    #[must_use]
+    pub fn due_ms(&self, before: Duration) -> u64 {
+        self.left_ms(self.life() / 3 + before)
+    }
+
+    /// When so much of it is left.
+    fn left_ms(&self, left: Duration) -> u64 {
+        let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        self.ends_ms.saturating_sub(left)
     }
 }

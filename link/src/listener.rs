@@ -15,11 +15,12 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::credentials::Credentials;
 use crate::fault::LinkFault;
 use crate::frame::{Channel, Hello, Purpose, WIRE_VERSION};
 use crate::gate::{Gate, Gated};
-use crate::identity::Identity;
+use crate::identity::{Identity, Proof};
+use crate::own::Own;
+use crate::strangers::{STRANGERS_MAX, Stranger, Strangers};
 use crate::tls;
 
 /// Handshake and hello together may take this long.
@@ -29,6 +30,17 @@ const HANDSHAKES_MAX: usize = 64;
 
 /// What an accepted connection looks like.
 pub type Accepted = Channel<TlsStream<Gated<TcpStream>>>;
+
+impl Accepted {
+    /// What the other side proved by its certificate; none if it showed none.
+    #[must_use]
+    pub fn proof(&self) -> Option<Proof> {
+        let (_, connection) = self.stream().get_ref();
+        let chain = connection.peer_certificates()?;
+        Proof::of_certificate(chain.first()?).ok()
+    }
+}
+
 /// Serves one accepted connection to its end.
 pub type Handler = Arc<
     dyn Fn(Option<Identity>, Accepted) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync,
@@ -83,6 +95,7 @@ pub struct ClusterListener {
     tcp: TcpListener,
     tls: Arc<ServerConfig>,
     gate: Gate,
+    strangers_max: u32,
 }
 
 impl ClusterListener {
@@ -90,7 +103,8 @@ impl ClusterListener {
     ///
     /// # Errors
     /// The address is taken or not this machine's, or the certificate is unfit.
-    pub async fn bind(addr: &str, own: &Credentials) -> Result<Self, LinkFault> {
+    pub async fn bind(addr: &str, own: impl Into<Own>) -> Result<Self, LinkFault> {
+        let tls = tls::server_config(own)?;
         let tcp = TcpListener::bind(addr)
             .await
             .map_err(|source| LinkFault::Connect {
@@ -99,8 +113,9 @@ impl ClusterListener {
             })?;
         Ok(Self {
             tcp,
-            tls: tls::server_config(own)?,
+            tls,
             gate: Gate::default(),
+            strangers_max: STRANGERS_MAX,
         })
     }
 
@@ -108,6 +123,15 @@ impl ClusterListener {
     #[must_use]
     pub fn through(self, gate: Gate) -> Self {
         Self { gate, ..self }
+    }
+
+    /// The same, with so many connections from one address that have not said what they come for.
+    #[must_use]
+    pub fn strangers(self, most: u32) -> Self {
+        Self {
+            strangers_max: most,
+            ..self
+        }
     }
 
     /// Where it listens.
@@ -127,13 +151,17 @@ impl ClusterListener {
             handshakes: Semaphore::new(HANDSHAKES_MAX),
             deny,
         });
+        let strangers = Strangers::default();
         let mut connections = JoinSet::new();
         loop {
             while connections.try_join_next().is_some() {}
             match self.tcp.accept().await {
-                Ok((tcp, _)) => {
-                    connections.spawn(doors.clone().connection(tcp));
-                }
+                Ok((tcp, from)) => match strangers.come(from.ip(), self.strangers_max) {
+                    Some(stranger) => {
+                        connections.spawn(doors.clone().connection(tcp, stranger));
+                    }
+                    None => tracing::debug!(%from, "too many connections from there"),
+                },
                 Err(error) => {
                     // Out of file descriptors, most likely: others must close before it helps to go on.
                     tracing::warn!(%error, "accept failed");
@@ -154,8 +182,10 @@ struct Doors {
 }
 
 impl Doors {
-    async fn connection(self: Arc<Self>, tcp: TcpStream) {
-        let (peer, purpose, channel) = match self.admit(tcp).await {
+    async fn connection(self: Arc<Self>, tcp: TcpStream, stranger: Stranger) {
+        let admitted = self.admit(tcp).await;
+        drop(stranger);
+        let (peer, purpose, channel) = match admitted {
             Ok(admitted) => admitted,
             Err(fault) => return tracing::debug!(%fault, "connection refused"),
         };

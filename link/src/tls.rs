@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
-use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
-    SignatureScheme,
+    CertificateError, CipherSuite, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
+    ServerConfig, SignatureScheme, SupportedCipherSuite,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::authority::fingerprint;
-use crate::credentials::Credentials;
 use crate::fault::LinkFault;
 use crate::identity::{Identity, PeerRole};
+use crate::own::Own;
 
 /// Whom a connection must reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,20 +26,24 @@ pub enum Expect {
     Role(PeerRole),
 }
 
-/// Server side. A client without a certificate gets through the handshake, and then only to the join door.
+/// Server side. A client without a certificate gets through the handshake, and then only to the join door. Nobody comes back
+/// by a ticket: who a client is, and that its certificate has not ended, is proved at each connection.
 ///
 /// # Errors
 /// Key and certificate do not fit together.
-pub fn server_config(own: &Credentials) -> Result<Arc<ServerConfig>, LinkFault> {
+pub fn server_config(own: impl Into<Own>) -> Result<Arc<ServerConfig>, LinkFault> {
+    let own = own.into();
+    own.check()?;
     let verifier = WebPkiClientVerifier::builder_with_provider(roots(&own.ca)?, provider())
         .allow_unauthenticated()
         .build()
         .map_err(|error| Error::General(error.to_string()))?;
-    let chain = vec![own.certificate.clone(), own.ca.clone()];
-    let config = ServerConfig::builder_with_provider(provider())
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, own.key())?;
+        .with_cert_resolver(Arc::new(own));
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
 }
 
@@ -47,15 +51,16 @@ pub fn server_config(own: &Credentials) -> Result<Arc<ServerConfig>, LinkFault> 
 ///
 /// # Errors
 /// Key and certificate do not fit together.
-pub fn client_config(own: &Credentials, expect: Expect) -> Result<Arc<ClientConfig>, LinkFault> {
+pub fn client_config(own: &Own, expect: Expect) -> Result<Arc<ClientConfig>, LinkFault> {
+    own.check()?;
     let verifier = PeerVerifier {
         trust: Trust::Authority(roots(&own.ca)?),
         expect,
         cluster: Some(own.identity.cluster),
         algorithms: provider().signature_verification_algorithms,
     };
-    let chain = vec![own.certificate.clone(), own.ca.clone()];
-    let config = builder(verifier)?.with_client_auth_cert(chain, own.key())?;
+    let mut config = builder(verifier)?.with_client_cert_resolver(Arc::new(own.clone()));
+    config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }
 
@@ -82,8 +87,14 @@ fn builder(
         .with_custom_certificate_verifier(Arc::new(verifier)))
 }
 
+/// AES with keys of 128 bits first, where the client has the choice: both ends are this program, and everything that people read
+/// and write in vnodes goes through it twice.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
+    let mut provider = ring::default_provider();
+    let is_first =
+        |suite: &SupportedCipherSuite| suite.suite() == CipherSuite::TLS13_AES_128_GCM_SHA256;
+    provider.cipher_suites.sort_by_key(|suite| !is_first(suite));
+    Arc::new(provider)
 }
 
 fn roots(ca: &CertificateDer<'static>) -> Result<Arc<RootCertStore>, LinkFault> {

@@ -12,7 +12,10 @@ use docklet_link::rpc::{self, Caller};
 use docklet_link::tls::Expect;
 use docklet_link::{Authority, Credentials, Dialer, LinkFault, Purpose, authority, dial};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 const CLUSTER: [u8; 16] = [4; 16];
 
@@ -237,4 +240,67 @@ async fn calls_begin_in_the_order_in_which_they_were_sent() {
         assert_eq!(&call.answer().await.expect("answered")[..], &body[..]);
     }
     assert_eq!(*begun.lock().expect("no panic"), bodies);
+}
+
+/// Opens so many connections from this address and says nothing; answers those that are left when the others were closed,
+/// which is before a handshake would have to be there.
+async fn silent(addr: &str, from: [u8; 4], opened: usize, closed: usize) -> Vec<JoinHandle<()>> {
+    let (told, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let mut all = Vec::new();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(4);
+    for nth in 0..opened {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((from, 0).into()).expect("an address");
+        let mut tcp = socket
+            .connect(addr.parse().expect("one"))
+            .await
+            .expect("there");
+        let told = told.clone();
+        all.push(tokio::spawn(async move {
+            let ended = tcp.read(&mut [0; 1]).await;
+            drop(ended);
+            told.send(nth).expect("somebody counts");
+        }));
+    }
+    for _ in 0..closed {
+        let ended = tokio::time::timeout_at(deadline, ends.recv()).await;
+        ended.expect("what is too much is closed at once");
+    }
+    assert!(ends.try_recv().is_err(), "no more than that");
+    all
+}
+
+#[tokio::test]
+async fn one_address_has_so_many_connections_that_say_nothing() {
+    let ca = Authority::create(CLUSTER).expect("an authority");
+    let own = signed(&ca, identity(PeerRole::Master, 1));
+    let listener = ClusterListener::bind("127.0.0.1:0", &own)
+        .await
+        .expect("bound")
+        .strangers(5);
+    let addr = listener.local_addr().expect("an address").to_string();
+    let deny = Deny::new(watch::Sender::new(()).subscribe(), |_| false);
+    tokio::spawn(listener.serve([(Purpose::Raft, echo())].into(), deny));
+    let here = silent(&addr, [127, 0, 0, 1], 8, 3).await;
+    let there = silent(&addr, [127, 0, 0, 2], 6, 1).await;
+    for held in here.into_iter().chain(there) {
+        held.abort();
+    }
+    // Whoever says what they come for is no stranger: as many as like come in.
+    let (any, own) = (
+        Expect::Role(PeerRole::Master),
+        signed(&ca, identity(PeerRole::Master, 2)),
+    );
+    let mut callers = Vec::new();
+    while callers.len() < 8 {
+        let dialled = Dialer::new(own.clone())
+            .dial(&addr, any, Purpose::Raft)
+            .await;
+        // Those that were given up make room a moment later.
+        let Ok(channel) = dialled else { continue };
+        let caller = Caller::new(channel);
+        if caller.call(1, b"x", Duration::from_secs(5)).await.is_ok() {
+            callers.push(caller);
+        }
+    }
 }

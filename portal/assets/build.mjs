@@ -2,7 +2,7 @@
 import { build } from "esbuild";
 
 await build({
-  entryPoints: ["live.js", "terminal.js", "chart.js", "style.css"],
+  entryPoints: ["live.js", "terminal.js", "chart.js", "files.js", "style.css"],
   outdir: "dist",
   bundle: true,
   minify: true,

@@ -21,6 +21,7 @@ const CHARTS = {
   cpu: { axis: "cores", unit: cores, lines: [["cpu_milli", "CPU"], ["cpu_milli_max", "highest second"]] },
   memory: { axis: "memory", steps: BINARY, unit: bytes, lines: [["memory_bytes", "memory"], ["memory_bytes_max", "highest second"]] },
   network: { axis: "per second", steps: BINARY, unit: rate, lines: [["received_bytes", "received"], ["sent_bytes", "sent"]] },
+  space: { axis: "on disks", steps: BINARY, unit: bytes, lines: [["disk_bytes", "in use"]] },
   disk: { axis: "per second", steps: BINARY, unit: rate, lines: [["read_bytes", "read"], ["written_bytes", "written"]] },
   waiting: { axis: "of the time", least: 0.01, unit: percent, lines: [["cpu_stall", "for CPU"], ["memory_stall", "for memory"], ["io_stall", "for disks"], ["throttled", "held by the CPU limit"]] },
   gpu: { axis: "busy", least: 0.01, unit: percent, lines: [["gpu", "of GPUs, 100 % for each"]] },
@@ -67,6 +68,8 @@ let plot = null;
 let drawn = "";
 let asked = 0;
 let timer = 0;
+// Whether the chart is where the reader looks.
+let inSight = true;
 
 function colours() {
   const style = getComputedStyle(document.documentElement);
@@ -100,10 +103,10 @@ function options(chart) {
 }
 
 function path(measures) {
-  const name = encodeURIComponent(section.dataset.chart);
-  const vnode = choice("of").value;
-  const of = vnode ? `/vnodes/${encodeURIComponent(vnode)}` : "";
-  return `/api/v1/vclusters/${name}${of}/history?span=${choice("span").value}&measures=${measures}`;
+  const part = choice("of")?.value;
+  const { history, historyEach } = section.dataset;
+  const of = part ? historyEach.replace("{}", encodeURIComponent(part)) : history;
+  return `${of}?span=${choice("span").value}&measures=${measures}`;
 }
 
 // The picture in words, for who does not see it: what each line was last, and between what.
@@ -116,12 +119,13 @@ function inWords(chart, data) {
     const most = known.reduce((one, other) => Math.max(one, other));
     return `${label} ${chart.unit(known.at(-1))} last, from ${chart.unit(least)} to ${chart.unit(most)}`;
   });
-  return `${chosen("what")} of ${chosen("of")} in the last ${chosen("span")}, in ${chart.axis}: ${lines.join("; ")}. The table says the same.`;
+  const of = choice("of") ? ` of ${chosen("of")}` : "";
+  return `${chosen("what")}${of} in the last ${chosen("span")}, in ${chart.axis}: ${lines.join("; ")}. The table says the same.`;
 }
 
 function tableFits() {
   const query = new URLSearchParams({ span: choice("span").value });
-  if (choice("of").value) query.set("of", choice("of").value);
+  if (choice("of")?.value) query.set("of", choice("of").value);
   table.search = query;
 }
 
@@ -153,7 +157,7 @@ async function draw() {
   } catch (error) {
     if (turn === asked) remark.textContent = `The figures did not come (${error.message}); trying again.`;
   }
-  if (turn === asked && !document.hidden) timer = setTimeout(draw, refresh * 1000);
+  if (turn === asked && !document.hidden && inSight) timer = setTimeout(draw, refresh * 1000);
 }
 
 function anew() {
@@ -163,8 +167,13 @@ function anew() {
 }
 
 document.getElementById("usage-controls").hidden = false;
-for (const name of ["what", "of", "span"]) choice(name).addEventListener("change", draw);
+for (const name of ["what", "of", "span"]) choice(name)?.addEventListener("change", draw);
 dark.addEventListener("change", anew);
 document.addEventListener("visibilitychange", () => !document.hidden && draw());
+new IntersectionObserver((entries) => {
+  const before = inSight;
+  inSight = entries.at(-1).isIntersecting;
+  if (inSight && !before) draw();
+}).observe(plotPlace);
 new ResizeObserver(() => plot?.setSize({ width: plotPlace.clientWidth, height: HEIGHT })).observe(plotPlace);
 draw();

@@ -2,8 +2,11 @@
 // without it, by reloading.
 
 import "./import.js";
+import { morph } from "./morph.js";
+import { Watch } from "./watch.js";
 
 const BACKOFF_MS_MAX = 2000;
+const REFUSED_MS = 20_000;
 const banner = document.getElementById("connection");
 let bannerTimer = 0;
 
@@ -15,44 +18,28 @@ function say(text, lasting) {
   if (!lasting) bannerTimer = setTimeout(() => (banner.hidden = true), 8000);
 }
 
-// Replaces one element, and keeps the focus where it was.
+// Brings one element to what it is now.
 function place({ id, html }) {
   const old = document.getElementById(id);
   const fresh = new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
   if (!old || !fresh) return;
-  const focused = old.contains(document.activeElement) && twin(document.activeElement);
   tellTimes(fresh);
   tellUsage(fresh);
-  keepInput(old, fresh);
-  old.replaceWith(fresh);
-  if (focused) fresh.querySelector(focused)?.focus();
+  morph(old, document.adoptNode(fresh));
 }
 
-// What somebody has begun to fill in stays as they have it.
-function keepInput(old, fresh) {
-  for (const field of old.querySelectorAll("input:not([type=hidden]), select, textarea")) {
-    if (!isEdited(field)) continue;
-    const form = field.form ? `form[action="${CSS.escape(field.form.getAttribute("action") ?? "")}"] ` : "";
-    const same = fresh.querySelector(field.id ? `#${CSS.escape(field.id)}` : `${form}[name="${CSS.escape(field.name)}"]`);
-    if (!same || same.type !== field.type) continue;
-    if (field.type === "checkbox" || field.type === "radio") same.checked = field.checked;
-    else if (same.options && ![...same.options].some((option) => option.value === field.value)) continue;
-    else same.value = field.value;
-  }
-}
+// Rows of a list of what happens come one by one and stand on top; each once, however often the stream begins anew.
+const ROWS_MAX = 500;
 
-function isEdited(field) {
-  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
-  if (!field.options) return field.value !== field.defaultValue;
-  const usual = [...field.options].find((option) => option.defaultSelected) ?? field.options[0];
-  return field.value !== usual?.value;
-}
-
-// How the same element can be found in the fresh part.
-function twin(element) {
-  if (element.id) return `#${CSS.escape(element.id)}`;
-  const [name, value] = element.hasAttribute("href") ? ["href", element.getAttribute("href")] : ["type", element.getAttribute("type")];
-  return value === null ? null : `${element.localName}[${name}="${CSS.escape(value)}"]`;
+function addRow({ id, html }) {
+  const list = document.getElementById(id);
+  const fresh = new DOMParser().parseFromString(`<table><tbody>${html}</tbody></table>`, "text/html").querySelector("tr");
+  if (!list || !fresh || document.getElementById(fresh.id)) return;
+  tellTimes(fresh);
+  list.prepend(fresh);
+  list.closest("table").hidden = false;
+  document.getElementById(`${id}-none`)?.remove();
+  while (list.rows.length > ROWS_MAX) list.lastElementChild.remove();
 }
 
 // What vnodes use now, by their number: written beside each, also beside those that were drawn anew.
@@ -68,6 +55,8 @@ function tellUsage(root) {
 // Times in the reader's own words and zone; the exact one is a touch away.
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const date = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const STEPS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30]];
 
 function tellTimes(root) {
@@ -84,7 +73,7 @@ function tellTimes(root) {
       amount /= size;
     }
     const near = unit === "second" && amount <= 0 && amount > -45;
-    const text = unit === "month" ? exact.format(at) : near ? "just now" : relative.format(Math.round(amount), unit);
+    const text = "clock" in time.dataset ? clock.format(at) : unit === "month" ? date.format(at) : near ? "just now" : relative.format(Math.round(amount), unit);
     if (time.textContent !== text) time.textContent = text;
   }
 }
@@ -102,6 +91,15 @@ const pulse = {
     this.tell("entry", index);
   },
 };
+
+// A stream does not say why it was refused. This page is one of too many, perhaps: then it waits until others are closed.
+async function tooMany(url) {
+  const given = new AbortController();
+  const answer = await fetch(url, { signal: given.signal }).catch(() => null);
+  const refused = answer?.status === 429;
+  given.abort();
+  return refused && "Too many pages are open: this one does not follow what happens until you close others.";
+}
 
 function follow(url) {
   let backoff = 200;
@@ -123,27 +121,48 @@ function follow(url) {
     pulse.leader(now ? `${now} leads · ` : "election under way · ");
   }
 
+  // A stream that begins anew goes on after the last row that came.
+  let seen = null;
+  const again = () => (seen ? `${url}${url.includes("?") ? "&" : "?"}seen=${seen}` : url);
+
+  let source = null;
+  const watch = new Watch(() => lost());
+
+  async function lost() {
+    watch.end();
+    const refused = source.readyState === EventSource.CLOSED && (await tooMany(again()));
+    source.close();
+    if (!lostAt) lostAt = performance.now();
+    say(refused || "The connection to the master was lost; trying another. Your vnodes go on.", true);
+    setTimeout(open, refused ? REFUSED_MS : backoff);
+    backoff = Math.min(backoff * 2, BACKOFF_MS_MAX);
+  }
+
   function open() {
-    const source = new EventSource(url);
+    source = new EventSource(again());
+    watch.begin();
+    for (const kind of ["open", "pulse", "fragment", "row", "usage", "hello"]) source.addEventListener(kind, () => watch.heard());
     source.addEventListener("open", () => (backoff = 200));
     source.addEventListener("fragment", (event) => {
       pulse.entry(event.lastEventId);
       place(JSON.parse(event.data));
+    });
+    source.addEventListener("row", (event) => {
+      seen = event.lastEventId;
+      pulse.entry(seen);
+      addRow(JSON.parse(event.data));
     });
     source.addEventListener("usage", (event) => {
       used = JSON.parse(event.data);
       tellUsage(document);
     });
     source.addEventListener("hello", (event) => hello(JSON.parse(event.data)));
-    source.addEventListener("error", () => {
-      source.close();
-      if (!lostAt) lostAt = performance.now();
-      say("The connection to the master was lost; trying another. Your vnodes go on.", true);
-      setTimeout(open, backoff);
-      backoff = Math.min(backoff * 2, BACKOFF_MS_MAX);
-    });
-    addEventListener("pagehide", () => source.close(), { once: true });
+    source.addEventListener("error", lost);
   }
+  addEventListener("pagehide", () => {
+    watch.end();
+    source.close();
+  });
   open();
 }
 
@@ -187,6 +206,15 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   ask(form);
 });
+
+// What is shown once can be copied at once.
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.textContent = "Copied";
+  });
+}
 tellTimes(document);
 setInterval(() => tellTimes(document), 20_000);
 const main = document.querySelector("main[data-live]");

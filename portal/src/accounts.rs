@@ -41,7 +41,9 @@ pub(crate) async fn new_password(
         password_hash,
     };
     permit::check(&asker.frozen.state, asker.actor(), &command(String::new()))?;
-    Ok(command(password::hash_in_turn(password).await?))
+    Ok(command(
+        password::hash_in_turn(password, asker.address()).await?,
+    ))
 }
 
 /// A token's text, and what makes it one.

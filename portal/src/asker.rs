@@ -1,21 +1,25 @@
 //! Who asks: a person with a session, by cookie or by bearer token, or a program of theirs with a token of its own.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use docklet_control::account::scope;
-use docklet_control::id::{LogIndex, RequestId, SecretHash, UnixMs};
+use docklet_control::id::{LogIndex, RequestId, SecretHash, UnixMs, UserId};
 use docklet_control::model::User;
 use docklet_control::model::account::Scope;
 use docklet_control::{Actor, Command, Refusal, State};
 use docklet_raft::Frozen;
-use sha2::{Digest, Sha256};
 
+use crate::attend::attention_of;
+use crate::bounds::{self, Lasting, Lease};
+use crate::csrf::Csrf;
 use crate::login;
 use crate::problem::Problem;
+use crate::receipt::{self, Receipt};
 use crate::serve::Portal;
 
 /// Bound to this host, to HTTPS and to the whole site by its name.
@@ -33,13 +37,16 @@ pub(crate) struct Asker {
     actor: Actor,
     pub(crate) session: SecretHash,
     /// Guards forms: derived from the session's secret, never stored.
-    pub(crate) csrf: String,
+    pub(crate) csrf: Csrf,
     /// At least as new as what this client has seen before.
     pub(crate) frozen: Frozen,
     /// The entry of the client's own last write, if it says so.
     pub(crate) after: Option<LogIndex>,
+    /// What came of that write, for a page.
+    pub(crate) receipt: Option<Arc<Receipt>>,
     /// Chosen by a client that may ask again, through another master even; else by this master.
     request: RequestId,
+    from: bounds::From,
 }
 
 impl Asker {
@@ -47,8 +54,21 @@ impl Asker {
         self.actor
     }
 
+    /// Where they ask from.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.from.address
+    }
+
     pub(crate) fn request(&self) -> RequestId {
         self.request
+    }
+
+    /// Counts one more of what lasts, of this person and from where they ask.
+    ///
+    /// # Errors
+    /// There are as many as there may be.
+    pub(crate) fn hold(&self, portal: &Portal, lasting: Lasting) -> Result<Lease, Problem> {
+        portal.holdings.hold(lasting, self.user.id, &self.from)
     }
 }
 
@@ -60,7 +80,10 @@ impl FromRequestParts<Portal> for Asker {
         if by_cookie && !parts.method.is_safe() {
             refuse_foreign(&parts.headers)?;
         }
-        let after = seen_index(parts);
+        // As the router has it: what somebody calls a vcluster is no part of it.
+        let route = parts.extensions.get::<MatchedPath>();
+        let route = route.map(MatchedPath::as_str).unwrap_or_default();
+        let after = seen_index(parts, route);
         let mut frozen = match after {
             Some(index) => {
                 portal
@@ -76,19 +99,25 @@ impl FromRequestParts<Portal> for Asker {
             frozen = portal.master.read(OWN_WRITE_DEADLINE).await?;
         }
         let (actor, user) = scope::bearer(&frozen.state, id, client(parts), now())?;
-        let wanted = wanted(parts);
-        if let Some((scope, what)) = wanted {
+        if let Some((scope, what)) = wanted(route, &parts.method) {
             scope::check_look(&frozen.state, actor, scope, what)?;
         }
         login::note_use(portal, &frozen.state, actor);
+        let seen = (&*frozen.state, user);
+        let receipt = Receipt::of_page(portal, parts, route, seen).await;
         Ok(Self {
             user: user.clone(),
             actor,
             session: id,
-            csrf: csrf_of(&secret),
+            csrf: Csrf::of(&secret),
             request: request_id(&parts.headers, frozen.index),
+            from: bounds::From {
+                address: client(parts),
+                attention: attention_of(&parts.extensions),
+            },
             frozen,
             after,
+            receipt: receipt.map(Arc::new),
         })
     }
 }
@@ -115,20 +144,35 @@ pub(crate) fn holder(state: &State, id: SecretHash) -> Option<&User> {
     bearer.ok().map(|(_, user)| user)
 }
 
+/// Who shows a secret that opens something; none if nobody does.
+pub(crate) fn who(state: &State, headers: &HeaderMap) -> Option<UserId> {
+    let (secret, _) = secret(headers)?;
+    holder(state, login::hash_of(&secret)).map(|user| user.id)
+}
+
 /// The scope that a program's token must have to get in here at all, and for what. What changes something is decided with
 /// the command.
-fn wanted(parts: &Parts) -> Option<(Scope, &'static str)> {
-    // As the router has it: what somebody calls a vcluster is no part of it.
-    let route = parts.extensions.get::<MatchedPath>();
-    let route = route.map(MatchedPath::as_str).unwrap_or_default();
+pub(crate) fn wanted(route: &str, method: &Method) -> Option<(Scope, &'static str)> {
     match route {
         "/api/v1/vclusters/{name}/vnodes/{vnode}/exec"
         | "/api/v1/vclusters/{name}/vnodes/{vnode}/terminal"
-        | "/terminal/ws" => Some((Scope::Terminals, "run programs in vnodes")),
+        | "/api/v1/vclusters/{name}/vnodes/{vnode}/terminals"
+        | "/api/v1/vclusters/{name}/vnodes/{vnode}/connect"
+        | "/terminal/ws"
+        | "/shared/{link}/ws" => Some((Scope::Terminals, "run programs in vnodes")),
+        _ if route.starts_with("/api/v1/vclusters/{name}/vnodes/{vnode}/files")
+            || route.starts_with("/vclusters/{name}/vnodes/{vnode}/files") =>
+        {
+            Some(if method.is_safe() {
+                (Scope::ReadFiles, "look at files of vnodes")
+            } else {
+                (Scope::WriteFiles, "change files of vnodes")
+            })
+        }
         "/metrics" => Some((Scope::Metrics, "read metrics")),
         // They change nothing, and their questions are too long for an address.
         "/api/v1/what-if" | "/api/v1/drills/forecast" => Some((Scope::Read, "look at anything")),
-        _ if parts.method.is_safe() => Some((Scope::Read, "look at anything")),
+        _ if method.is_safe() => Some((Scope::Read, "look at anything")),
         _ => None,
     }
 }
@@ -185,23 +229,16 @@ pub(crate) fn refuse_foreign(headers: &HeaderMap) -> Result<(), Problem> {
     .into())
 }
 
-/// The token that every form carries.
-pub(crate) fn csrf_of(secret: &str) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(b"docklet csrf ");
-    hasher.update(secret.as_bytes());
-    hex::encode(hasher.finalize())
-}
-
-/// The entry up to which the client has seen the state: a header of programs, a query of redirects.
-fn seen_index(parts: &Parts) -> Option<LogIndex> {
+/// The entry up to which the client has seen the state: a header of programs, a query of redirects and of streams.
+fn seen_index(parts: &Parts, route: &str) -> Option<LogIndex> {
     let header = parts
         .headers
         .get("docklet-index")
         .and_then(|value| value.to_str().ok());
     let query = parts.uri.query().unwrap_or_default().split('&');
     let query = query.filter_map(|pair| pair.strip_prefix("after=")).next();
-    let index = header.or(query.filter(|_| parts.method == Method::GET))?;
+    let says_so = receipt::has_receipts(route) || route.starts_with("/live/");
+    let index = header.or(query.filter(|_| says_so && parts.method == Method::GET))?;
     index.parse().ok()
 }
 

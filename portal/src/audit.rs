@@ -8,7 +8,7 @@ use docklet_control::audit::SINCE;
 use docklet_control::audit::chain;
 use docklet_control::audit::command::AuditCommand;
 use docklet_control::audit::record::Record;
-use docklet_control::id::RequestId;
+use docklet_control::id::{LogIndex, RequestId};
 use docklet_control::model::User;
 use docklet_raft::{ProposeFault, RaftFault};
 use serde::Deserialize;
@@ -38,21 +38,41 @@ pub(crate) async fn note(
     asker: &Asker,
     command: AuditCommand,
 ) -> Result<(), Problem> {
+    tell(portal, asker, Command::Audit(command)).await
+}
+
+/// The same of what more than the trail is to have.
+///
+/// # Errors
+/// They may not.
+pub(crate) async fn tell(portal: &Portal, asker: &Asker, command: Command) -> Result<(), Problem> {
+    noted(portal, asker, command).await.map(drop)
+}
+
+/// The same; answers the entry, if there is one by now.
+///
+/// # Errors
+/// They may not.
+pub(crate) async fn noted(
+    portal: &Portal,
+    asker: &Asker,
+    command: Command,
+) -> Result<Option<LogIndex>, Problem> {
     if portal.master.local().state.version() < SINCE {
-        return Ok(());
+        return Ok(None);
     }
     let request = RequestId::issued(portal.master.local().index, rand::random());
-    let (actor, command) = (asker.actor(), Command::Audit(command));
+    let actor = asker.actor();
     let told = portal
         .master
         .propose(actor, request, command.clone(), NOTE_DEADLINE);
     match told.await {
-        Ok(_) => Ok(()),
+        Ok(receipt) => Ok(Some(receipt.index)),
         Err(ProposeFault::Refused(refusal)) => Err(refusal.into()),
         Err(ProposeFault::Unknown(fault)) => {
             let Ok(turn) = LATER.try_acquire() else {
                 tracing::error!(%fault, ?actor, "the audit trail does not have it: too much waits to be told");
-                return Ok(());
+                return Ok(None);
             };
             tracing::warn!(%fault, ?actor, command = command.name(), "the audit trail hears of it later");
             let master = portal.master.clone();
@@ -63,13 +83,13 @@ pub(crate) async fn note(
                     tracing::error!(%fault, ?actor, "the audit trail does not have it");
                 }
             });
-            Ok(())
+            Ok(None)
         }
     }
 }
 
 /// What somebody looks for.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub(crate) struct Sought {
     /// Name of the person who asked, or `cluster`.
@@ -105,6 +125,8 @@ pub(crate) struct Found {
     pub(crate) records: Vec<Record>,
     /// Others may be before this one; none if this was all.
     pub(crate) before: Option<u64>,
+    /// The newest record that there is.
+    pub(crate) head: u64,
 }
 
 /// Looks for records that `asker` may see, back from the newest.
@@ -138,6 +160,7 @@ pub(crate) async fn find(
                 return Ok(Found {
                     records,
                     before: (upto > 0).then_some(upto + 1),
+                    head: newest,
                 });
             }
         }
@@ -145,6 +168,7 @@ pub(crate) async fn find(
             return Ok(Found {
                 records,
                 before: None,
+                head: newest,
             });
         }
         upto = after;
@@ -152,5 +176,38 @@ pub(crate) async fn find(
     Ok(Found {
         records,
         before: (upto > 0).then_some(upto + 1),
+        head: newest,
     })
+}
+
+/// Records that come while somebody looks.
+pub(crate) struct Coming {
+    sought: Sought,
+    /// All up to this one have come.
+    head: u64,
+}
+
+impl Coming {
+    pub(crate) fn after(head: u64, sought: Sought) -> Self {
+        Self { sought, head }
+    }
+
+    /// Those that have come since, the oldest first; none if the disk failed: then they come with the next look.
+    pub(crate) async fn next(&mut self, portal: &Portal, asker: &User) -> Vec<Record> {
+        let head = portal.master.local().state.audit_head.unwrap_or_default();
+        let newest = head.records;
+        if newest <= self.head || portal.master.trail_durable().await.is_err() {
+            return Vec::new();
+        }
+        let missed = usize::try_from(newest - self.head).unwrap_or(PAGE);
+        let Ok(page) = portal.master.trail_upto(newest, missed.min(PAGE)).await else {
+            return Vec::new();
+        };
+        let records = page.lines.iter().filter_map(|line| chain::read(line).ok());
+        let records = records.filter(|record| record.number > self.head);
+        let shown = records.filter_map(|record| record.shown_to(asker));
+        let shown = shown.filter(|record| self.sought.fits(record)).collect();
+        self.head = newest;
+        shown
+    }
 }

@@ -22,7 +22,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::asker::{Asker, holder};
+use crate::bounds::{Lasting, Lease};
 use crate::dispatch::Waking;
+use crate::problem::Problem;
 use crate::serve::Portal;
 
 /// A quiet stream says this often how far it has come.
@@ -31,7 +33,7 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(2);
 const READ_MAX: Duration = Duration::from_secs(30);
 
 /// From where to follow.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 pub(crate) struct From {
     /// The first entry to show; everything kept if absent.
     from: Option<u64>,
@@ -40,7 +42,7 @@ pub(crate) struct From {
     gap: Gap,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Gap {
     #[default]
@@ -55,7 +57,8 @@ pub(crate) async fn stream(
     asker: Asker,
     headers: HeaderMap,
     Query(query): Query<From>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let lease = asker.hold(&portal, Lasting::Stream)?;
     let seen = headers
         .get("last-event-id")
         .and_then(|value| value.to_str().ok());
@@ -74,6 +77,7 @@ pub(crate) async fn stream(
         asker,
         told: after,
         given_at: None,
+        _lease: lease,
     };
     let events = futures_util::stream::unfold(Some(viewer), |viewer| async move {
         let mut viewer = viewer?;
@@ -82,7 +86,7 @@ pub(crate) async fn stream(
         let (Told::On(event) | Told::Last(event)) = event;
         Some((Ok(event), goes_on.then_some(viewer)))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(BOOKMARK_EVERY))
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(BOOKMARK_EVERY)))
 }
 
 /// An event, and whether others come.
@@ -101,6 +105,7 @@ struct Viewer {
     told: LogIndex,
     /// When the last event was handed over.
     given_at: Option<Instant>,
+    _lease: Lease,
 }
 
 /// What comes with an event that is no change.

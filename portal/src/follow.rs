@@ -13,6 +13,7 @@ use docklet_control::view::vcluster::show_vnode;
 use futures_util::{Sink, SinkExt};
 
 use crate::serve::Portal;
+use crate::terminal::{PULSE_EVERY, pulse};
 use crate::worker::{Located, find_vnode};
 
 /// Whether a shell ended by itself is told after this even if no quorum answers.
@@ -37,10 +38,16 @@ pub(crate) fn coming(
     again: bool,
 ) -> Option<VnodeId> {
     let state = portal.master.local().state;
-    let vnode = find_vnode(&state, asker, vcluster, hostname).ok()?;
-    let moves = state.open_move(vnode.id).is_some();
-    let comes = matches!(standing(&state, vnode.id), Standing::Coming(_));
-    (comes && (moves || again)).then_some(vnode.id)
+    let vnode = find_vnode(&state, asker, vcluster, hostname).ok()?.id;
+    coming_to(portal, vnode, again)
+}
+
+/// The same of a vnode of which somebody was asked already whether they may go in.
+pub(crate) fn coming_to(portal: &Portal, vnode: VnodeId, again: bool) -> Option<VnodeId> {
+    let state = portal.master.local().state;
+    let moves = state.open_move(vnode).is_some();
+    let comes = matches!(standing(&state, vnode), Standing::Coming(_));
+    (comes && (moves || again)).then_some(vnode)
 }
 
 /// Ends when the vnode is placed anew: what was found is no more then.
@@ -97,6 +104,7 @@ async fn tell<E>(
     to_viewer: &mut (impl Sink<ws::Message, Error = E> + Unpin),
 ) -> Option<()> {
     let mut states = portal.master.watch();
+    let mut beat = tokio::time::interval(PULSE_EVERY);
     let mut told = None;
     loop {
         let standing = standing(&states.borrow_and_update().state, vnode);
@@ -117,7 +125,12 @@ async fn tell<E>(
             let message = ws::Message::text(message.to_string());
             to_viewer.send(message).await.ok()?;
         }
-        states.changed().await.ok()?;
+        loop {
+            tokio::select! {
+                changed = states.changed() => break changed.ok()?,
+                _ = beat.tick() => to_viewer.send(pulse()).await.ok()?,
+            }
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Bringing images to a worker. What is brought passes through; no master stores it.
 
+use std::fmt::Display;
+use std::time::Duration;
+
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use docklet_control::decide::decide;
@@ -12,29 +15,35 @@ use docklet_control::image::quota;
 use docklet_control::model::{ImageSpec, Receipt, Visibility, Worker, WorkerStatus};
 use docklet_control::name::Name;
 use docklet_control::{Command, Entry, Refusal};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, Stream, StreamExt};
 use serde::Deserialize;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::asker::{Asker, OWN_WRITE_DEADLINE, propose};
+use crate::bounds::Lasting;
 use crate::problem::Problem;
 use crate::serve::Portal;
 use crate::worker::{self, WorkerSocket};
 
+/// Somebody who sends nothing for so long has gone.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
 /// What is said of a blob, beside its bytes.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 pub(crate) struct Upload {
     digest: Digest,
     /// How many there are, if who brings it knows.
     bytes: Option<u64>,
     /// [`ImageSpec`] as JSON.
     spec: String,
+    /// Variables of the first process as a JSON list; none if absent.
+    environment: Option<String>,
     #[serde(flatten)]
     said: Said,
 }
 
 /// What is said of whatever is brought.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 pub(crate) struct Said {
     description: Option<String>,
     /// What people call this version.
@@ -44,12 +53,24 @@ pub(crate) struct Said {
 }
 
 /// What is said of an upload of any kind.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 pub(crate) struct Import {
     /// Arguments of the first process as a JSON list; what the upload says itself if absent.
     init: Option<String>,
     #[serde(flatten)]
     said: Said,
+}
+
+impl Import {
+    /// Of which nothing but that is said.
+    pub(crate) fn described(description: Option<String>) -> Self {
+        let said = Said {
+            description,
+            label: String::new(),
+            visibility: None,
+        };
+        Self { init: None, said }
+    }
 }
 
 /// Brings a blob to the worker with the largest disk that is up, then adds it.
@@ -60,22 +81,32 @@ pub(crate) async fn upload(
     Query(upload): Query<Upload>,
     body: Body,
 ) -> Result<Json<Receipt>, Problem> {
+    let _lease = asker.hold(&portal, Lasting::Transfer)?;
     asker.frozen = portal.master.read(OWN_WRITE_DEADLINE).await?;
     let spec: ImageSpec = serde_json::from_str(&upload.spec)
         .map_err(|error| Problem::malformed("image spec", error))?;
+    let environment = upload.environment.as_deref().map(serde_json::from_str);
+    let environment: Option<Vec<String>> = environment
+        .transpose()
+        .map_err(|error| Problem::malformed("environment", error))?;
     let worker = best_worker(&asker)?;
     let new = AddImage {
         digest: upload.digest,
         spec,
+        environment: environment.unwrap_or_default(),
         ..added(name, upload.said, worker)
     };
     check(&asker, &new, upload.bytes)?;
     let room = room(&asker, &new);
     let path = format!("/images/{}?put=1", upload.digest);
     let socket = worker::open(&portal, worker, &path).await?;
-    let (blob_bytes, answer) = send(socket, body, |bytes| within(&asker, room, bytes)).await?;
+    let (blob_bytes, answer) = send(socket, body.into_data_stream(), |bytes| {
+        within(&asker, room, bytes)
+    })
+    .await?;
     let new = AddImage { blob_bytes, ..new };
-    add(&portal, &asker, worker, new, answer.arrival).await
+    let added = add(&portal, &asker, worker, new, answer.arrival).await;
+    Ok(Json(added?))
 }
 
 /// Adds what was brought. What is refused does not stay with the worker either.
@@ -85,14 +116,14 @@ async fn add(
     worker: &Worker,
     new: AddImage,
     arrival: Option<u64>,
-) -> Result<Json<Receipt>, Problem> {
+) -> Result<Receipt, Problem> {
     let digest = new.digest;
     let added = propose(portal, asker, added_command(asker, new)).await;
     // Of what may have come to pass in spite of it nothing is taken away.
     if matches!(&added, Err(problem) if problem.status != StatusCode::SERVICE_UNAVAILABLE) {
         let_go(portal, worker, digest, arrival).await;
     }
-    Ok(Json(added?))
+    added
 }
 
 /// What was brought is not wanted after all. It goes some minutes later where this does not arrive.
@@ -130,11 +161,25 @@ fn room(asker: &Asker, new: &AddImage) -> Option<u64> {
 /// Brings an upload of any kind to a worker, which makes an image of it; then adds that.
 pub(crate) async fn import(
     State(portal): State<Portal>,
-    mut asker: Asker,
+    asker: Asker,
     Path(name): Path<String>,
     Query(import): Query<Import>,
     body: Body,
 ) -> Result<Json<Receipt>, Problem> {
+    let stream = body.into_data_stream();
+    let added = bring(portal, asker, name, import, stream).await;
+    Ok(Json(added?))
+}
+
+/// The same of whatever comes piece by piece.
+pub(crate) async fn bring<E: Display>(
+    portal: Portal,
+    mut asker: Asker,
+    name: String,
+    import: Import,
+    pieces: impl Stream<Item = Result<Bytes, E>> + Unpin,
+) -> Result<Receipt, Problem> {
+    let _lease = asker.hold(&portal, Lasting::Transfer)?;
     asker.frozen = portal.master.read(OWN_WRITE_DEADLINE).await?;
     let init: Option<Vec<String>> = import
         .init
@@ -151,7 +196,7 @@ pub(crate) async fn import(
     };
     let socket = worker::open(&portal, worker, &path).await?;
     // What comes may be larger than what is packed of it: the worker says when that is too large.
-    let (_, answer) = send(socket, body, |_| Ok(())).await?;
+    let (_, answer) = send(socket, pieces, |_| Ok(())).await?;
     if let Some(bytes) = answer.too_large {
         within(&asker, room, bytes)?;
     }
@@ -249,19 +294,16 @@ fn best_worker(asker: &Asker) -> Result<&Worker, Refusal> {
     })
 }
 
-/// Passes the body on for as long as its length is `fine`; answers that, and what the worker says once it has verified
+/// Passes the pieces on for as long as its length is `fine`; answers that, and what the worker says once it has verified
 /// it.
-async fn send(
+async fn send<E: Display>(
     mut socket: WorkerSocket,
-    body: Body,
+    mut pieces: impl Stream<Item = Result<Bytes, E>> + Unpin,
     fine: impl Fn(u64) -> Result<(), Problem>,
 ) -> Result<(u64, Answer), Problem> {
-    let lost = |error: &dyn std::fmt::Display| {
-        Problem::worker(format!("the image did not arrive: {error}"))
-    };
-    let mut stream = body.into_data_stream();
+    let lost = |error: &dyn Display| Problem::worker(format!("the image did not arrive: {error}"));
     let mut bytes = 0;
-    while let Some(chunk) = stream.next().await {
+    while let Some(chunk) = next_of(&mut pieces, SILENCE_MAX).await? {
         let chunk = chunk.map_err(|error| Problem::malformed("upload", error))?;
         bytes += chunk.len() as u64;
         fine(bytes)?;
@@ -289,6 +331,22 @@ async fn send(
     Err(lost(&"the worker closed the connection"))
 }
 
+/// What comes next of what somebody brings; whoever brings nothing for too long has gone.
+async fn next_of<S: Stream + Unpin>(
+    stream: &mut S,
+    silence_max: Duration,
+) -> Result<Option<S::Item>, Problem> {
+    let next = tokio::time::timeout(silence_max, stream.next()).await;
+    next.map_err(|_| Problem {
+        status: StatusCode::REQUEST_TIMEOUT,
+        code: "too_slow",
+        detail: format!(
+            "nothing of the image came for {} s: bring it again",
+            silence_max.as_secs()
+        ),
+    })
+}
+
 /// The worker's last word: it holds the image unless it refuses. The rest it says of an import.
 #[derive(Deserialize)]
 struct Answer {
@@ -309,4 +367,20 @@ struct Answer {
 #[derive(Deserialize)]
 struct Refused {
     cause: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_brings_nothing_more_is_not_waited_for() {
+        let (silence_max, long) = (Duration::from_millis(50), Duration::from_secs(20));
+        let mut chunks = futures_util::stream::iter([1]).chain(futures_util::stream::pending());
+        let first = next_of(&mut chunks, long).await;
+        assert_eq!(first.expect("in time"), Some(1));
+        let waited = tokio::time::timeout(long, next_of(&mut chunks, silence_max)).await;
+        let problem = waited.expect("an end").expect_err("nothing came");
+        assert_eq!(problem.status, StatusCode::REQUEST_TIMEOUT);
+    }
 }

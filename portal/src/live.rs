@@ -6,33 +6,49 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State as Held};
+use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use docklet_control::id::VnodeId;
-use docklet_control::model::{Vcluster, Worker};
+use docklet_control::State;
+use docklet_control::id::{LogIndex, VnodeId};
+use docklet_control::model::{Vcluster, Worker, WorkerStatus};
+use docklet_control::view::happened::Wish;
 use futures_util::Stream;
 use maud::Markup;
+use serde::Deserialize;
 
 use crate::asker::{Asker, holder};
+use crate::audit::{self, Coming};
+use crate::bounds::{Lasting, Lease};
 use crate::dispatch::Waking;
+use crate::happened::Sought;
 use crate::meters::{self, Feed};
+use crate::pages::files::watched::Watched;
 use crate::pages::{
-    bell, bug, drill, explain, home, image, mail, master, notice, notices, people, usage, vcluster,
-    worker,
+    account, audit as audit_page, bean, bell, bug, drill, explain, files, group, health, home,
+    image, machine, mail, master, notice, notices, people, quota, receipt, setting, share,
+    template, usage, vcluster, worker, workspace,
 };
+use crate::part::Asked;
+use crate::problem::Problem;
+use crate::receipt::Following;
+use crate::rows::{Rows, row_event};
 use crate::serve::Portal;
-use crate::worker::find_vcluster;
+use crate::worker::{find_vcluster, find_watched};
 
 /// Changes that come within this time are shown together.
 const GATHER: Duration = Duration::from_millis(40);
 /// What is no part of the state, as who leads, is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_millis(700);
+/// A quiet stream says so often that its master lives: pages go to another that has been silent for longer (`live.js`).
+const PULSE_EVERY: Duration = Duration::from_secs(2);
 
 /// One open page.
 struct Viewer {
     portal: Portal,
     asker: Asker,
     page: String,
+    which: Which,
     touched: Waking,
     /// Whether parts may look different now.
     stale: bool,
@@ -43,28 +59,64 @@ struct Viewer {
     /// What the workers of the shown vnodes tell, as long as somebody looks.
     feeds: Vec<Arc<Feed>>,
     used: String,
+    /// What happened since the page came, if it shows that.
+    told: Option<Rows>,
+    /// The same of the audit trail.
+    records: Option<Coming>,
+    /// The directory that the page shows, if it shows one.
+    watched: Option<Watched>,
+    /// What comes of what was asked for, if the page has a receipt.
+    receipt: Option<Following>,
+    _lease: Lease,
+}
+
+/// Which part of a page.
+struct Which {
+    /// Of a long list.
+    asked: Asked,
+    beans: bean::page::Wanted,
 }
 
 /// The parts of a page, by the id of the element that they replace.
-fn fragments(portal: &Portal, asker: &Asker, page: &str) -> Vec<(String, Markup)> {
-    let mut parts = parts(portal, asker, page);
+async fn fragments(
+    portal: &Portal,
+    asker: &Asker,
+    page: &str,
+    which: &Which,
+) -> Vec<(String, Markup)> {
+    let mut parts = match page {
+        "quotas" => quota::fragments(asker, &which.asked).await,
+        _ => parts(portal, asker, page, which),
+    };
     parts.push(("notice".to_owned(), notice::banner(asker)));
     parts.push((bell::ID.to_owned(), bell::bell(asker)));
     parts
 }
 
-fn parts(portal: &Portal, asker: &Asker, page: &str) -> Vec<(String, Markup)> {
+fn parts(portal: &Portal, asker: &Asker, page: &str, which: &Which) -> Vec<(String, Markup)> {
+    let asked = &which.asked;
     match page.split('/').collect::<Vec<_>>()[..] {
         ["home"] => home::fragments(asker),
-        ["vclusters"] => vcluster::list_fragments(asker),
-        ["vclusters", name] => vcluster::show_fragments(asker, name),
+        ["vclusters"] => vcluster::list_fragments(asker, asked),
+        ["vclusters", name] => vcluster::show_fragments(portal, asker, name, asked),
         ["vclusters", name, "vnodes", vnode, "explain"] => explain::fragments(asker, name, vnode),
+        ["workspace"] => workspace::fragments(portal, asker),
         ["masters"] => master::fragments(portal, asker),
+        ["health"] => health::fragments(portal, asker),
         ["drills"] => drill::list_fragments(portal, asker),
         ["drills", id] => drill::show_fragments(portal, asker, id),
-        ["workers"] => worker::fragments(asker),
+        ["workers"] => worker::fragments(asker, asked),
+        ["workers", name] => machine::fragments(asker, name),
+        ["groups"] => group::list_fragments(asker),
+        ["groups", name] => group::show_fragments(asker, name),
         ["people"] => people::fragments(asker),
         ["images"] => image::fragments(asker),
+        ["images", owner, name] => image::show_fragments(asker, owner, name),
+        ["templates"] => template::fragments(asker),
+        ["beans"] => bean::page::fragments(asker, &which.beans),
+        ["settings"] => setting::fragments(portal, asker),
+        ["account"] => account::fragments(asker),
+        ["terminal", vcluster, vnode, "share"] => share::fragments(asker, vcluster, vnode),
         ["notices"] => notices::fragments(asker),
         ["bugs"] => bug::fragments(asker),
         ["mail"] => mail::fragments(asker),
@@ -72,28 +124,68 @@ fn parts(portal: &Portal, asker: &Asker, page: &str) -> Vec<(String, Markup)> {
     }
 }
 
+/// What else a stream is told of its page.
+#[derive(Deserialize)]
+pub(crate) struct Of {
+    /// The entry that the page has a receipt of.
+    receipt: Option<LogIndex>,
+    /// The newest record of the audit trail that the page knows.
+    head: Option<u64>,
+}
+
 pub(crate) async fn stream(
-    State(portal): State<Portal>,
+    Held(portal): Held<Portal>,
     asker: Asker,
     Path(page): Path<String>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    (Query(asked), Query(sought), Query(of)): (Query<Asked>, Query<Sought>, Query<Of>),
+    (Query(beans), Query(trail), Query(shown)): (
+        Query<bean::page::Wanted>,
+        Query<audit::Sought>,
+        Query<files::Shown>,
+    ),
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let lease = asker.hold(&portal, Lasting::Stream)?;
+    let wish = wish_of(&asker, &page, &sought);
+    let told = wish.map(|wish| Rows::after(&portal, &sought, wish, &headers));
+    let watched = Watched::of(&portal, &asker, &page, (shown, sought.after))?;
+    let head = of.head.filter(|_| page == "audit");
     let viewer = Viewer {
+        told,
+        watched,
+        records: head.map(|head| Coming::after(head, trail)),
+        receipt: of.receipt.map(|index| Following::of(&portal, index)),
         touched: portal.dispatcher.person(&asker.user),
         portal,
         asker,
         page,
+        which: Which { asked, beans },
         stale: true,
         sent: HashMap::new(),
         queue: Vec::new(),
         greeted: None,
         feeds: Vec::new(),
         used: String::new(),
+        _lease: lease,
     };
     let events = futures_util::stream::unfold(viewer, |mut viewer| async move {
         let event = viewer.next().await?;
         Some((Ok(event), viewer))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(2)))
+    let pulse = Event::default().event("pulse").data("");
+    let pulse = KeepAlive::new().interval(PULSE_EVERY).event(pulse);
+    Ok(Sse::new(events).keep_alive(pulse))
+}
+
+/// What of all that happens a page shows in rows, if it shows any.
+fn wish_of(asker: &Asker, page: &str, sought: &Sought) -> Option<Wish> {
+    if page == "events" {
+        return Some(sought.wish());
+    }
+    let state = &asker.frozen.state;
+    let shown = find_watched(state, &asker.user, page.strip_prefix("vclusters/")?).ok()?;
+    let owner = &state.users.get(&shown.owner)?.name;
+    Some(Wish::of_vcluster(owner.as_str(), shown.name.as_str()))
 }
 
 impl Viewer {
@@ -110,10 +202,12 @@ impl Viewer {
             self.asker.user = holder(&frozen.state, self.asker.session)?.clone();
             self.asker.frozen = frozen;
             if std::mem::take(&mut self.stale) {
-                self.look();
+                self.look().await;
                 self.follow_workers();
             }
             self.tell_usage();
+            self.tell_files().await;
+            self.tell_rows().await;
             self.greet();
         }
     }
@@ -128,19 +222,22 @@ impl Viewer {
             tokio::time::sleep(GATHER).await;
         }
         // How the group is doing, and how a drill, is no part of the state.
-        self.stale |= self.page == "masters" || self.page.starts_with("drills");
+        self.stale |=
+            self.page == "masters" || self.page == "health" || self.page.starts_with("drills");
     }
 
-    fn look(&mut self) {
-        let index = self.asker.frozen.index.to_string();
-        for (id, markup) in fragments(&self.portal, &self.asker, &self.page) {
-            let html = markup.into_string();
-            if self.sent.get(&id) != Some(&html) {
-                let data = serde_json::json!({"id": id, "html": html});
-                let event = Event::default().event("fragment").id(index.clone());
-                self.queue.push(event.data(data.to_string()));
-                self.sent.insert(id, html);
-            }
+    async fn look(&mut self) {
+        let index = self.asker.frozen.index;
+        let mut parts = fragments(&self.portal, &self.asker, &self.page, &self.which).await;
+        if let Some(following) = &mut self.receipt {
+            let (state, user) = (&self.asker.frozen.state, &self.asker.user);
+            let course = following.look(state, user).await;
+            parts.extend(
+                course.map(|course| (receipt::STAGES.to_owned(), receipt::stages(&course))),
+            );
+        }
+        for (id, markup) in parts {
+            self.push(index, id, markup.into_string());
         }
     }
 
@@ -152,32 +249,82 @@ impl Viewer {
 
     fn follow_workers(&mut self) {
         let state = &self.asker.frozen.state;
-        let workers = self
-            .vcluster()
-            .map(|shown| meters::workers_of(state, shown));
-        let workers = workers.unwrap_or_default().into_iter();
+        let workers = match self.vcluster() {
+            Some(shown) => meters::workers_of(state, shown),
+            None if self.worker().is_some() => self.worker().into_iter().collect(),
+            None if self.page == "health" && self.asker.user.operates() => up(state),
+            None => Vec::new(),
+        };
+        let workers = workers.into_iter();
         let follow = |worker: &Worker| self.portal.meters.follow(&self.portal, worker.id);
         self.feeds = workers.map(follow).collect();
     }
 
+    /// The worker that the page shows, if it shows one and the asker may look at it.
+    fn worker(&self) -> Option<&Worker> {
+        let name = self.page.strip_prefix("workers/")?;
+        let state = &self.asker.frozen.state;
+        let found = meters::worker_named(state, name).ok();
+        found.filter(|_| self.asker.user.operates())
+    }
+
     /// Sends what each vnode uses now, if it reads differently.
     fn tell_usage(&mut self) {
-        let Some(shown) = self.vcluster() else {
-            return;
-        };
+        let state = &self.asker.frozen.state;
         let live = self.feeds.iter();
         let live = live.filter_map(|feed| Some((feed.worker, feed.now()?)));
         let live = live.collect();
-        let words: BTreeMap<VnodeId, String> =
-            meters::usage(&self.asker.frozen.state, shown, &live)
+        let words: BTreeMap<VnodeId, String> = match (self.vcluster(), self.worker()) {
+            (Some(shown), _) => meters::usage(state, shown, &live)
                 .into_iter()
                 .filter_map(|vnode| Some((vnode.id, usage::words(&vnode.usage?, vnode.size))))
-                .collect();
+                .collect(),
+            (None, Some(worker)) => meters::at_worker(state, worker, &live)
+                .map(|(vnode, used)| (vnode.id, usage::words(&used, vnode.size)))
+                .collect(),
+            (None, None) => return,
+        };
         let data = serde_json::json!(words).to_string();
         if data != self.used {
             let event = Event::default().event("usage").data(data.clone());
             self.queue.push(event);
             self.used = data;
+        }
+    }
+
+    async fn tell_files(&mut self) {
+        let Some(watched) = &mut self.watched else {
+            return;
+        };
+        if let Some(listing) = watched.next(&self.portal, &self.asker).await {
+            let index = self.asker.frozen.index;
+            self.push(index, files::LISTING.to_owned(), listing.into_string());
+        }
+    }
+
+    /// Sends a part if it looks different from the last that was sent.
+    fn push(&mut self, index: LogIndex, id: String, html: String) {
+        if self.sent.get(&id) != Some(&html) {
+            let data = serde_json::json!({"id": id, "html": html});
+            let event = Event::default().event("fragment").id(index.to_string());
+            self.queue.push(event.data(data.to_string()));
+            self.sent.insert(id, html);
+        }
+    }
+
+    /// Sends what happened, a row for each entry, the oldest first: the last of the queue goes first.
+    async fn tell_rows(&mut self) {
+        if let Some(told) = &mut self.told {
+            let rows = told.next(&self.asker).await;
+            self.queue.extend(rows.into_iter().rev());
+        }
+        if let Some(coming) = &mut self.records {
+            let records = coming.next(&self.portal, &self.asker.user).await;
+            let rows = records.iter().map(|record| {
+                let row = audit_page::row(record);
+                row_event(record.index, audit_page::ROWS, &row)
+            });
+            self.queue.extend(rows.rev());
         }
     }
 
@@ -189,6 +336,12 @@ impl Viewer {
             self.greeted = Some(hello);
         }
     }
+}
+
+fn up(state: &State) -> Vec<&Worker> {
+    let workers = state.workers.values();
+    let up = workers.filter(|worker| worker.status == WorkerStatus::Up);
+    up.collect()
 }
 
 /// Which master serves this page and which one leads, so that the page can say what happened.

@@ -1,16 +1,19 @@
 //! Logging in: name and password, and a code where the account has a second factor.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use docklet_control::account::command::{AccountCommand, NewLogin, Proof};
+use docklet_control::account::likeness::is_reserved;
 use docklet_control::account::refusal::AccountRefusal;
 use docklet_control::account::scope;
 use docklet_control::account::standing::admit;
 use docklet_control::id::{LogIndex, RequestId, SecretHash, UserId};
+use docklet_control::identity::command::{IdentityCommand, Wish, Witness};
 use docklet_control::model::account::{Application, LoginWay, SecondFactor};
+use docklet_control::model::receipt::Subject;
 use docklet_control::model::{Receipt, SessionKind, User};
 use docklet_control::name::Name;
 use docklet_control::{Actor, Command, Refusal, State, version};
@@ -18,16 +21,18 @@ use sha2::{Digest, Sha256};
 
 use crate::asker::{OWN_WRITE_DEADLINE, WRITE_DEADLINE, now};
 use crate::brake::Attempt;
-use crate::password;
 use crate::problem::Problem;
 use crate::serve::Portal;
-use crate::totp;
+use crate::{pam, password, totp};
 
 /// A login by browser lasts this long, one by command line longer.
 const BROWSER_TTL: Duration = Duration::from_secs(12 * 3_600);
 const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// So long a login waits for its code.
 const UNPROVEN_TTL: Duration = Duration::from_secs(300);
+/// Where PAM is asked, a login that fails takes so long at least: how long its modules take for whom they know, for whom they do
+/// not, and for whom nobody asks them, is told to nobody.
+const FAILED_BY_PAM: Duration = Duration::from_secs(3);
 const DAY_MS: u64 = 24 * 3_600_000;
 
 /// A fresh session: its secret and when it ends.
@@ -55,18 +60,30 @@ pub(crate) async fn log_in(
     kind: SessionKind,
 ) -> Result<Opened, Problem> {
     let attempt = attempt(portal, &given.name, client).await?;
-    let state = portal.master.read(OWN_WRITE_DEADLINE).await?.state;
+    let begun = Instant::now();
+    let mut state = portal.master.read(OWN_WRITE_DEADLINE).await?.state;
     let found = Found::of(&state, &given.name);
-    let hash = found.as_ref().map(|found| found.hash().to_owned());
-    let fits = password::verify(given.password.clone(), hash).await?;
-    let Some(found) = found.filter(|_| fits) else {
-        attempt.failed(Instant::now());
+    let checker = Checker::of(&state, found.as_ref(), &given.name);
+    let by_pam = matches!(checker, Checker::Pam { .. });
+    if !checker.fits(portal, client, given.password.clone()).await? {
+        attempt.failed();
+        let wrong = Problem::from(Refusal::CredentialsWrong);
+        portal.refused.login(&state, &given.name, client, &wrong);
+        if state.pam().is_some() {
+            tokio::time::sleep_until((begun + FAILED_BY_PAM).into()).await;
+        }
         return Err(Refusal::CredentialsWrong.into());
-    };
+    }
     attempt.passed();
     let user = match found {
-        Found::User(user) => user.clone(),
-        Found::Application(application) => return Err(standing_of(application).into()),
+        Some(Found::User(user)) => user.clone(),
+        Some(Found::Application(application)) => return Err(standing_of(application).into()),
+        None => {
+            let user = welcome(portal, &given.name).await?;
+            state = portal.master.read(OWN_WRITE_DEADLINE).await?.state;
+            let user = state.users.get(&user).cloned();
+            user.ok_or(Refusal::CredentialsWrong)?
+        }
     };
     // Only who knows the password is told.
     admit(&state, user.id).map_err(Refusal::from)?;
@@ -76,12 +93,13 @@ pub(crate) async fn log_in(
         kind,
         proof,
         after: None,
+        by: by_pam.then_some(Witness::Pam),
     };
     let code = given.code.filter(|code| !code.trim().is_empty());
     let opened = match (account.confirmed_factor(), code) {
         (None, _) => open(portal, client, new(kind, Proof::Nothing)).await?,
         (Some(factor), Some(code)) => {
-            let proof = prove(portal, &user, factor, &code).await?;
+            let proof = prove(portal, client, &user, factor, &code).await?;
             open(portal, client, new(kind, proof)).await?
         }
         (Some(_), None) if kind == SessionKind::Browser => {
@@ -89,8 +107,8 @@ pub(crate) async fn log_in(
         }
         (Some(_), None) => return Err(Refusal::from(AccountRefusal::CodeNeeded).into()),
     };
-    if password::is_outdated(&user.password_hash) {
-        tokio::spawn(upgrade(portal.clone(), user, given.password));
+    if !by_pam && password::is_outdated(&user.password_hash) {
+        tokio::spawn(upgrade(portal.clone(), client, user, given.password));
     }
     Ok(opened)
 }
@@ -111,7 +129,7 @@ pub(crate) async fn go_on(
     let user = user.ok_or(Refusal::NotLoggedIn)?;
     let account = state.account_of(user.id);
     let proof = match account.confirmed_factor() {
-        Some(factor) => prove(portal, user, factor, code).await?,
+        Some(factor) => prove(portal, client, user, factor, code).await?,
         // It was removed meanwhile.
         None => Proof::Nothing,
     };
@@ -120,8 +138,43 @@ pub(crate) async fn go_on(
         kind: SessionKind::Browser,
         proof,
         after: Some(id),
+        by: None,
     };
     open(portal, client, opening).await
+}
+
+/// Opens a login by another's word, without a code.
+pub(crate) async fn open_by(
+    portal: &Portal,
+    client: IpAddr,
+    user: UserId,
+    kind: SessionKind,
+    by: Witness,
+) -> Result<Opened, Problem> {
+    let opening = Opening {
+        user,
+        kind,
+        proof: Proof::Nothing,
+        after: None,
+        by: Some(by),
+    };
+    open(portal, client, opening).await
+}
+
+/// PAM knows somebody whom nobody here does.
+async fn welcome(portal: &Portal, name: &str) -> Result<UserId, Problem> {
+    let command = Command::Identity(IdentityCommand::Welcome {
+        by: Witness::Pam,
+        wish: Wish {
+            name: name.to_owned(),
+            real_name: String::new(),
+        },
+    });
+    let receipt = propose(portal, command).await?;
+    match receipt.accepted() {
+        Ok(Subject::User(user)) => Ok(*user),
+        _ => Err(Refusal::from(AccountRefusal::ApplicationWaits).into()),
+    }
 }
 
 /// Whether it is the password of somebody who is logged in already, with the code if there is a second factor: for what a
@@ -136,15 +189,23 @@ pub(crate) async fn confirm(
     let attempt = attempt(portal, user.name.as_str(), client).await?;
     let state = portal.master.read(OWN_WRITE_DEADLINE).await?.state;
     let current = state.users.get(&user.id).ok_or(Refusal::NotLoggedIn)?;
-    if !password::verify(password, Some(current.password_hash.clone())).await? {
-        attempt.failed(Instant::now());
-        return Err(Refusal::CredentialsWrong.into());
+    let account = state.account_of(user.id);
+    // Whoever has no password here shows a code, if there is one to show.
+    if account.way != LoginWay::Oidc {
+        let found = Found::User(current);
+        let checker = Checker::of(&state, Some(&found), current.name.as_str());
+        if !checker.fits(portal, client, password).await? {
+            attempt.failed();
+            let wrong = Problem::from(Refusal::CredentialsWrong);
+            let name = current.name.as_str();
+            portal.refused.login(&state, name, client, &wrong);
+            return Err(wrong);
+        }
     }
     attempt.passed();
-    let account = state.account_of(user.id);
     match (account.confirmed_factor(), code) {
         (None, _) => Ok(Proof::Nothing),
-        (Some(factor), Some(code)) => prove(portal, user, factor, code).await,
+        (Some(factor), Some(code)) => prove(portal, client, user, factor, code).await,
         (Some(_), None) => Err(Refusal::from(AccountRefusal::CodeNeeded).into()),
     }
 }
@@ -157,22 +218,23 @@ async fn attempt(portal: &Portal, name: &str, client: IpAddr) -> Result<Attempt,
     Ok(attempt)
 }
 
-/// What a code proves. Whoever is here knows the password: guesses are counted by account alone, wherever they come from.
+/// What a code proves. Whoever is here knows the password.
 async fn prove(
     portal: &Portal,
+    client: IpAddr,
     user: &User,
     factor: &SecondFactor,
     code: &str,
 ) -> Result<Proof, Problem> {
-    let anywhere = Ipv4Addr::UNSPECIFIED.into();
-    let attempt = portal
-        .code_brake
-        .attempt(user.name.as_str(), anywhere, Instant::now());
+    let name = user.name.as_str();
+    let attempt = portal.code_brake.attempt(name, client, Instant::now());
     let attempt = attempt.ok_or_else(Problem::too_many_logins)?;
     tokio::time::sleep(attempt.wait).await;
     let Some(proof) = totp::proof(factor, code, now()) else {
-        attempt.failed(Instant::now());
-        return Err(Refusal::from(AccountRefusal::CodeWrong).into());
+        attempt.failed();
+        let wrong = Problem::from(Refusal::from(AccountRefusal::CodeWrong));
+        portal.refused.code(user.id, client, &wrong);
+        return Err(wrong);
     };
     attempt.passed();
     Ok(proof)
@@ -188,19 +250,72 @@ enum Found<'s> {
 impl<'s> Found<'s> {
     fn of(state: &'s State, name: &str) -> Option<Self> {
         let name = Name::parse("user", name).ok()?;
-        let user = state
-            .user_named(&name)
-            .filter(|user| match state.account_of(user.id).way {
-                LoginWay::Local => true,
-            });
+        let user = state.user_named(&name);
         let application = || state.application_named(&name).map(Self::Application);
         user.map(Self::User).or_else(application)
+    }
+
+    fn way(&self, state: &State) -> LoginWay {
+        match self {
+            Self::User(user) => state.account_of(user.id).way,
+            Self::Application(application) => application.way,
+        }
     }
 
     fn hash(&self) -> &str {
         match self {
             Self::User(user) => &user.password_hash,
             Self::Application(application) => &application.password_hash,
+        }
+    }
+}
+
+/// Who knows whether a password is right.
+enum Checker {
+    /// Without a hash it takes as long, and is wrong.
+    Hash(Option<String>),
+    Pam {
+        service: String,
+        name: Name,
+    },
+}
+
+impl Checker {
+    /// Of whom nobody knows PAM is asked, if it is at all; but for names that nobody can have here.
+    fn of(state: &State, found: Option<&Found<'_>>, name: &str) -> Self {
+        let way = found.map(|found| found.way(state));
+        let asked = match way {
+            Some(LoginWay::Local) => {
+                let hash = found.map(|found| found.hash().to_owned());
+                return Self::Hash(hash.filter(|hash| !hash.is_empty()));
+            }
+            Some(LoginWay::Oidc) => None,
+            Some(LoginWay::Pam) => Name::parse("user", name).ok(),
+            None => {
+                let name = Name::parse("user", name).ok();
+                name.filter(|name| !is_reserved(name))
+            }
+        };
+        match (state.pam(), asked) {
+            (Some(pam), Some(name)) => Self::Pam {
+                service: pam.service.clone(),
+                name,
+            },
+            (None, _) | (_, None) => Self::Hash(None),
+        }
+    }
+
+    async fn fits(
+        self,
+        portal: &Portal,
+        client: IpAddr,
+        password: String,
+    ) -> Result<bool, Problem> {
+        match self {
+            Self::Hash(hash) => password::verify(password, hash, client).await,
+            Self::Pam { service, name } => {
+                pam::check(portal, &service, &name, password, client).await
+            }
         }
     }
 }
@@ -220,6 +335,8 @@ struct Opening {
     kind: SessionKind,
     proof: Proof,
     after: Option<SecretHash>,
+    /// Whose word it is, if it is not that of a password of this cluster.
+    by: Option<Witness>,
 }
 
 async fn open(portal: &Portal, client: IpAddr, opening: Opening) -> Result<Opened, Problem> {
@@ -245,10 +362,18 @@ async fn open(portal: &Portal, client: IpAddr, opening: Opening) -> Result<Opene
         kind,
         ttl_ms: new.ttl_ms,
     };
-    let command = Command::Account(AccountCommand::OpenLogin(new));
+    let command = match opening.by {
+        Some(by) => Command::Identity(IdentityCommand::OpenLogin { by, login: new }),
+        None => Command::Account(AccountCommand::OpenLogin(new)),
+    };
     // What the cluster has not come to yet is left out.
     let known = version::check(&portal.master.local().state, &command).is_ok();
-    let receipt = propose(portal, if known { command } else { plain }).await?;
+    let proposed = propose(portal, if known { command } else { plain }).await;
+    let receipt = proposed.inspect_err(|problem| {
+        if problem.code == AccountRefusal::CodeWrong.code() {
+            portal.refused.code(opening.user, client, problem);
+        }
+    })?;
     Ok(Opened {
         secret,
         index: receipt.index,
@@ -258,8 +383,8 @@ async fn open(portal: &Portal, client: IpAddr, opening: Opening) -> Result<Opene
 }
 
 /// The same password under a stronger hash. Nothing is lost if it fails: the next login tries again.
-async fn upgrade(portal: Portal, user: User, password: String) {
-    let Ok(password_hash) = password::hash_in_turn(password).await else {
+async fn upgrade(portal: Portal, client: IpAddr, user: User, password: String) {
+    let Ok(password_hash) = password::hash_in_turn(password, client).await else {
         return;
     };
     let command = Command::Account(AccountCommand::UpgradeHash {

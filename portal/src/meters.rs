@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use docklet_control::id::{VnodeId, WorkerId};
 use docklet_control::meter::{
-    GpuNow, HeldGpu, History, Live, Measure, MeterQuestion, Series, Span, Subject, VnodeUsage,
+    GpuNow, HeldGpu, History, Live, Measure, MeterQuestion, Series, Span, Subject, Usage,
+    VnodeUsage,
 };
 use docklet_control::model::{Vcluster, Vnode, Worker};
 use docklet_control::{Refusal, State};
@@ -72,7 +73,7 @@ impl Meters {
     }
 
     /// What is followed already.
-    fn followed(&self, id: WorkerId) -> Option<Arc<Live>> {
+    pub(crate) fn followed(&self, id: WorkerId) -> Option<Arc<Live>> {
         let feeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         feeds.get(&id).and_then(Weak::upgrade)?.now()
     }
@@ -200,6 +201,17 @@ pub(crate) fn usage(
         .into_iter()
         .map(show)
         .collect()
+}
+
+/// The vnodes on a worker that it tells of, with what they use.
+pub(crate) fn at_worker<'s>(
+    state: &'s State,
+    worker: &Worker,
+    live: &BTreeMap<WorkerId, Arc<Live>>,
+) -> impl Iterator<Item = (&'s Vnode, Usage)> {
+    let told = live.get(&worker.id).into_iter();
+    let told = told.flat_map(|live| live.vnodes.clone());
+    told.filter_map(|(id, usage)| Some((state.vnodes.get(&id)?, usage)))
 }
 
 /// A GPU with the full name of the vnode that has it.

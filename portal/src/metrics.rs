@@ -3,6 +3,8 @@
 //! Each master tells of itself, and of the whole cluster as far as it knows it; so each may be scraped, and a query
 //! takes the highest of what they agree on. Amounts that only grow are counters, as Prometheus wants them.
 
+mod certificates;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -28,6 +30,8 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Result<R
     scope::check_scrape(state, asker.actor(), "read metrics")?;
     let mut text = Text::default();
     master(&mut text, &portal);
+    certificates::public(&mut text, &portal);
+    certificates::between(&mut text, &portal, state);
     population(&mut text, state);
     let workers = state.workers.values();
     let up = workers.filter(|worker| worker.status == WorkerStatus::Up);
@@ -82,6 +86,19 @@ fn master(text: &mut Text, portal: &Portal) {
         "Last entry in this master's state.",
         &own,
         status.applied,
+    );
+    let (open, refused) = portal.holdings.connections();
+    text.gauge(
+        "docklet_master_connections",
+        "Connections of clients that are open.",
+        &own,
+        open,
+    );
+    text.counter(
+        "docklet_master_connections_refused_total",
+        "Connections that were closed at once, as there were too many.",
+        &own,
+        refused,
     );
 }
 

@@ -1,6 +1,7 @@
 //! Passwords: argon2id. Few hashes at once and few that wait, so that a flood of logins takes neither all cores from Raft nor
 //! all memory.
 
+use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use argon2::password_hash::rand_core::OsRng;
@@ -9,6 +10,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Versio
 use docklet_control::Refusal;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::places::{Place, Places};
 use crate::problem::Problem;
 
 /// What a hash costs, for whoever guesses and for the master: memory in KiB, passes over it, lanes. OWASP's equal to RFC 9106
@@ -19,7 +21,7 @@ const COST: (u32, u32, u32) = (32 * 1_024, 2, 1);
 /// Hashes computed at once.
 static TURNS: Semaphore = Semaphore::const_new(2);
 /// Those that are computed or wait. Beyond it whoever comes is sent away, to come again.
-static WAITING: Semaphore = Semaphore::const_new(40);
+static WAITING: LazyLock<Places> = LazyLock::new(|| Places::new(64, 16));
 
 /// Shortest and longest password accepted, in bytes.
 const LEN: std::ops::RangeInclusive<usize> = 8..=1_024;
@@ -66,17 +68,21 @@ fn check_length(password: &str) -> Result<(), Refusal> {
 }
 
 /// The same, when it is its turn.
-pub(crate) async fn hash_in_turn(password: String) -> Result<String, Problem> {
+pub(crate) async fn hash_in_turn(password: String, client: IpAddr) -> Result<String, Problem> {
     check_length(&password)?;
-    let _turn = turn().await?;
+    let _turn = turn(client).await?;
     let hashed = tokio::task::spawn_blocking(move || hash(&password)).await;
     let hashed = hashed.map_err(|error| Problem::malformed("password", error))?;
     Ok(hashed?)
 }
 
 /// Whether this is the password of that hash; without a hash, takes as long and says no.
-pub(crate) async fn verify(password: String, hash: Option<String>) -> Result<bool, Problem> {
-    let _turn = turn().await?;
+pub(crate) async fn verify(
+    password: String,
+    hash: Option<String>,
+    client: IpAddr,
+) -> Result<bool, Problem> {
+    let _turn = turn(client).await?;
     let check = move || {
         let known = hash.is_some();
         let text = hash.unwrap_or_else(|| NOBODY.clone());
@@ -102,13 +108,13 @@ pub(crate) fn is_outdated(hash: &str) -> bool {
     params != Some(COST)
 }
 
-async fn turn() -> Result<[SemaphorePermit<'static>; 2], Problem> {
-    let place = WAITING.try_acquire();
-    let place = place.map_err(|_| Problem::logins_under_way())?;
+async fn turn(client: IpAddr) -> Result<(Place, SemaphorePermit<'static>), Problem> {
+    let place = WAITING.take(client);
+    let place = place.ok_or_else(Problem::logins_under_way)?;
     // It is never closed.
     let turn = TURNS.acquire().await;
     let turn = turn.map_err(|_| Problem::logins_under_way())?;
-    Ok([place, turn])
+    Ok((place, turn))
 }
 
 #[cfg(test)]
@@ -121,7 +127,8 @@ mod tests {
         assert!(!is_outdated(&hashed));
         assert!(!is_outdated(&NOBODY));
         let fits = async |password: &str, hash: &str| {
-            let verified = verify(password.to_owned(), Some(hash.to_owned())).await;
+            let here = std::net::Ipv4Addr::LOCALHOST.into();
+            let verified = verify(password.to_owned(), Some(hash.to_owned()), here).await;
             verified.expect("nobody else is here")
         };
         assert!(fits("correct horse", &hashed).await);

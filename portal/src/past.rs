@@ -12,7 +12,7 @@ use docklet_control::view::state::{self, NameDiff, Noun, StateDiff, StateView};
 use docklet_raft::Master;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::asker::Asker;
+use crate::asker::{Asker, now};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
@@ -87,7 +87,7 @@ pub(crate) struct Past {
 }
 
 /// How far back the history of this master reaches.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Serialize, schemars::JsonSchema)]
 pub(crate) struct Oldest {
     /// The oldest entry after which the state can be shown.
     pub(crate) index: LogIndex,
@@ -164,11 +164,6 @@ async fn index_of(master: &Master, moment: Moment) -> Result<LogIndex, Problem> 
             oldest(master).await?,
         )),
     }
-}
-
-fn now() -> UnixMs {
-    let ms = jiff::Timestamp::now().as_millisecond();
-    UnixMs(u64::try_from(ms).unwrap_or(0))
 }
 
 /// Whether a field of this name is milliseconds since 1970.

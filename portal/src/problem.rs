@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use docklet_control::{Refusal, RefusalClass};
 use docklet_raft::{ProposeFault, RaftFault};
 
+use crate::files;
+
 /// An answer that is no success.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
@@ -60,6 +62,18 @@ impl Problem {
         }
     }
 
+    pub(crate) const TOO_MANY_OPEN: &'static str = "too_many_open";
+    pub(crate) const SERVICE_UNREADY: &'static str = "service_not_ready";
+
+    /// A service does not answer, or not yet.
+    pub(crate) fn service_unready(detail: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: Self::SERVICE_UNREADY,
+            detail: detail.into(),
+        }
+    }
+
     /// This master sends as many backups as it can at once.
     pub(crate) fn backups_under_way() -> Self {
         Self {
@@ -75,7 +89,7 @@ impl Problem {
         Self {
             status: StatusCode::TOO_MANY_REQUESTS,
             code: "too_many_logins",
-            detail: "too many logins to this account from your address wait already: try again in a minute"
+            detail: "too many logins from your address wait already: try again in a minute"
                 .to_owned(),
         }
     }
@@ -140,6 +154,35 @@ pub(crate) async fn tell_all(response: Response) -> Response {
 
 /// The framework's own words are short.
 const TEXT_BYTES_MAX: usize = 4 << 10;
+
+/// Codes of problems that are no refusals, by status. The document has them, and the running server is held against it.
+pub(crate) fn own_codes() -> impl Iterator<Item = (u16, &'static str)> {
+    let own = [
+        (400, "malformed"),
+        (401, "pam_account_refused"),
+        (403, "pam_account_refused"),
+        (404, "not_yet"),
+        (405, "method_not_allowed"),
+        (408, "too_slow"),
+        (409, "port_closed"),
+        (409, "port_silent"),
+        (409, "port_busy"),
+        (410, "no_longer_kept"),
+        (413, "too_long"),
+        (426, "malformed"),
+        (429, "too_many_logins"),
+        (429, Problem::TOO_MANY_OPEN),
+        (500, "fault"),
+        (502, "worker"),
+        (503, "no_quorum"),
+        (503, "pam_failed"),
+        (503, "looks_under_way"),
+        (503, "files_under_way"),
+        (503, "backups_under_way"),
+        (503, "logins_under_way"),
+    ];
+    own.into_iter().chain(files::codes())
+}
 
 fn is_page(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE);

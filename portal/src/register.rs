@@ -16,7 +16,7 @@ use crate::serve::Portal;
 use crate::{login, password};
 
 /// What they say.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wish {
     pub(crate) name: String,
@@ -43,7 +43,7 @@ pub(crate) async fn register(portal: &Portal, client: IpAddr, wish: Wish) -> Res
     let attempt = portal.register_brake.attempt("", client, Instant::now());
     let attempt = attempt.ok_or_else(Problem::too_many_logins)?;
     tokio::time::sleep(attempt.wait).await;
-    attempt.failed(Instant::now());
+    attempt.failed();
     let state = portal.master.read(OWN_WRITE_DEADLINE).await?.state;
     // A closed door hashes nothing.
     if !state.account_policy.unwrap_or_default().registration {
@@ -52,7 +52,7 @@ pub(crate) async fn register(portal: &Portal, client: IpAddr, wish: Wish) -> Res
     let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let apply = AccountCommand::Apply {
         name: wish.name.trim().to_owned(),
-        password_hash: password::hash_in_turn(wish.password).await?,
+        password_hash: password::hash_in_turn(wish.password, client).await?,
         profile: Profile {
             real_name: line(&wish.real_name),
             mail: wish.mail.trim().to_owned(),

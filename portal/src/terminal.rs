@@ -2,9 +2,11 @@
 //! lives at the worker, so another master can go on where this one dies.
 //!
 //! A terminal goes on where its vnode does: when its shell ended because of a move, or it comes while there is one, its
-//! viewer hears `{"moving":{"to":"w2"}}`, and the connection ends when the vnode runs again ([`follow`]).
+//! viewer hears `{"moving":{"to":"w2"}}`, and the connection ends when the vnode runs again ([`follow`]). A viewer who hears
+//! nothing else hears `{"pulse":true}` every [`PULSE_EVERY`]: if not even that, its master stands still, and it goes to another.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::time::Duration;
 
 use axum::extract::ws::{self, WebSocket, WebSocketUpgrade};
@@ -12,15 +14,15 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use docklet_control::audit::command::AuditCommand;
-use docklet_control::id::{SecretHash, VnodeId};
-use docklet_control::model::{User, Vnode};
-use docklet_control::permit;
+use docklet_control::id::{SecretHash, UserId, VnodeId};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::asker::{Asker, holder, refuse_foreign};
+use crate::asker::{Asker, refuse_foreign};
 use crate::audit;
+use crate::bounds::{Lasting, Lease, short};
 use crate::follow;
+use crate::looks::{Looks, login_ends};
 use crate::problem::Problem;
 use crate::serve::Portal;
 use crate::worker::{self, Located, WorkerSocket};
@@ -59,7 +61,7 @@ pub(crate) async fn program(
 }
 
 /// Cookies travel with requests that other sites make; bearer tokens do not.
-fn refuse_cookie(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn refuse_cookie(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get(axum::http::header::AUTHORIZATION) {
         Some(_) => Ok(()),
         None => refuse_foreign(headers),
@@ -73,37 +75,89 @@ async fn attach(
     query: &HashMap<String, String>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
-    let wish = Wish::parse(query)?;
-    let login = asker.session;
-    let found = match worker::locate(&portal, asker, vcluster, vnode).await {
+    let wish = Wish {
+        person: Some(asker.user.id),
+        ..Wish::parse(query)?
+    };
+    let lease = asker.hold(&portal, Lasting::Terminal)?;
+    let looks = Looks::into_vnode(asker.session);
+    let found = worker::locate(&portal, asker, vcluster, vnode).await;
+    let again = !wish.is_first();
+    let coming = || follow::coming(&portal, &asker.user, (vcluster, vnode), again);
+    let told = |vnode| audit::note(&portal, asker, AuditCommand::OpenTerminal { vnode });
+    attach_to((&portal, looks, &wish), lease, found, coming, told, upgrade).await
+}
+
+/// Shows what is there to somebody who may look, or keeps them company while it is on its way.
+pub(crate) async fn attach_to<T: Future<Output = Result<(), Problem>>>(
+    (portal, looks, wish): (&Portal, Looks, &Wish<'_>),
+    lease: Lease,
+    found: Result<Located, Problem>,
+    coming: impl FnOnce() -> Option<VnodeId>,
+    tell: impl FnOnce(VnodeId) -> T,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
+    let held = portal.clone();
+    let found = match found {
         Ok(found) => found,
         Err(problem) => {
-            let again = wish.from > 0;
-            let coming = follow::coming(&portal, &asker.user, (vcluster, vnode), again);
-            let coming = coming.ok_or(problem)?;
-            return Ok(upgrade.on_upgrade(move |viewer| wait_for_it(portal, login, viewer, coming)));
+            let coming = coming().ok_or(problem)?;
+            return Ok(short(upgrade).on_upgrade(async move |viewer| {
+                wait_for_it(held, looks, viewer, coming).await;
+                drop(lease);
+            }));
         }
     };
-    let (path, again) = (wish.path(&found), wish.from > 0);
-    let vnode = found.vnode;
-    let told = audit::note(&portal, asker, AuditCommand::OpenTerminal { vnode });
-    let (told, socket) = tokio::join!(told, worker::open(&portal, &found.worker, &path));
+    let (path, again) = (wish.path(&found), !wish.is_first());
+    let told = tell(found.vnode);
+    let (told, socket) = tokio::join!(told, worker::open(portal, &found.worker, &path));
     told?;
     let socket = socket?;
-    Ok(upgrade.on_upgrade(move |viewer| show(portal, login, viewer, socket, (found, again))))
+    Ok(short(upgrade).on_upgrade(async move |viewer| {
+        show(held, looks, viewer, socket, (found, again)).await;
+        drop(lease);
+    }))
 }
 
 /// What a viewer asks for.
-struct Wish<'q> {
+pub(crate) struct Wish<'q> {
     session: &'q str,
     /// The shell that it knows, and how far it has read what that printed.
     shell: &'q str,
     from: u64,
     cols: u64,
     rows: u64,
+    /// By which a viewer comes back who says how far it has read; empty if it does not.
+    viewer: &'q str,
+    /// What its worker is told of guests.
+    guest: &'static str,
+    /// Whose the shell is if it begins one.
+    person: Option<UserId>,
 }
 
 impl<'q> Wish<'q> {
+    /// Of somebody who came by a link. Nobody waits for who only watches.
+    pub(crate) fn of_guest(
+        query: &'q HashMap<String, String>,
+        watches: bool,
+    ) -> Result<Self, Problem> {
+        let wish = Self::parse(query)?;
+        let (viewer, guest) = match watches {
+            true => ("", "&guest=1&watch=1"),
+            false => (wish.viewer, "&guest=1"),
+        };
+        Ok(Self {
+            viewer,
+            guest,
+            ..wish
+        })
+    }
+
+    /// It has not read anything yet.
+    pub(crate) fn is_first(&self) -> bool {
+        self.from == 0
+    }
+
     fn parse(query: &'q HashMap<String, String>) -> Result<Self, Problem> {
         let text = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
         let hex = |name: &'static str, digits: usize| {
@@ -114,6 +168,10 @@ impl<'q> Wish<'q> {
                 .then_some(text)
                 .ok_or_else(|| Problem::malformed(name, why))
         };
+        let perhaps = |name: &'static str| match text(name) {
+            "" => Ok(""),
+            _ => hex(name, 16),
+        };
         let number = |name: &str, default: u64| match query.get(name) {
             Some(text) => text
                 .parse()
@@ -122,10 +180,10 @@ impl<'q> Wish<'q> {
         };
         Ok(Self {
             session: hex("session", 32)?,
-            shell: match text("shell") {
-                "" => "",
-                _ => hex("shell", 16)?,
-            },
+            shell: perhaps("shell")?,
+            viewer: perhaps("viewer")?,
+            guest: "",
+            person: None,
             from: number("from", 0)?,
             cols: number("cols", 80)?.clamp(2, 1_000),
             rows: number("rows", 24)?.clamp(2, 1_000),
@@ -140,18 +198,26 @@ impl<'q> Wish<'q> {
             from,
             cols,
             rows,
+            viewer,
+            guest,
+            person,
         } = self;
+        let place = format!("vnode={}&epoch={}", found.vnode, found.epoch);
+        let acknowledging = match *viewer {
+            "" => String::new(),
+            name => format!("&viewer={name}"),
+        };
+        let person = person.map_or_else(String::new, |person| format!("&person={person}"));
         format!(
-            "/terminal/{session}?vnode={}&epoch={}&shell={shell}&from={from}&cols={cols}&rows={rows}",
-            found.vnode, found.epoch,
+            "/terminal/{session}?{place}&shell={shell}&from={from}&cols={cols}&rows={rows}{acknowledging}{guest}{person}"
         )
     }
 }
 
-/// Passes messages both ways until the viewer leaves, the login ends, or the shell does: then the viewer is told why.
+/// Passes messages both ways until the viewer leaves, may no longer look, or the shell ends: then the viewer is told why.
 async fn show(
     portal: Portal,
-    login: SecretHash,
+    looks: Looks,
     viewer: WebSocket,
     worker: WorkerSocket,
     (found, again): (Located, bool),
@@ -165,10 +231,10 @@ async fn show(
         return;
     }
     let last = tokio::select! {
-        () = pump_to_end(&mut from_viewer, to_worker) => return,
+        () = pump_to_end(&mut from_viewer, to_worker, looks) => return,
         last = pump_to_last(&mut from_worker, &mut to_viewer) => last,
         () = follow::placed_anew(&portal, &found) => None,
-        () = login_ends(&portal, login, found.vnode) => return,
+        () = looks.end(&portal, found.vnode) => return looks.tell_over(&portal, &mut to_viewer).await,
     };
     let explained = async {
         let absent = last.as_ref().is_some_and(|last| last.absent);
@@ -178,28 +244,42 @@ async fn show(
             drop(to_viewer.send(ws::Message::text(last.text)).await);
         }
         if absent {
-            tokio::time::sleep(BREATH).await;
+            let breath = match looks.is_guest() {
+                true => GUESTS_BREATH,
+                false => BREATH,
+            };
+            tokio::time::sleep(breath).await;
         }
         drop(to_viewer.close().await);
     };
     tokio::select! {
         () = explained => {}
         () = ignore(&mut from_viewer) => {}
-        () = login_ends(&portal, login, found.vnode) => {}
+        () = looks.end(&portal, found.vnode) => {}
     }
 }
 
 /// A worker may not know yet what this master does, or this master what has become of the vnode there: a viewer who comes
 /// back to a terminal tries again after this.
 const BREATH: Duration = Duration::from_millis(200);
+/// The same for a guest, who waits for somebody who begins a shell.
+const GUESTS_BREATH: Duration = Duration::from_secs(1);
+
+/// What a viewer hears so often at least.
+pub(crate) const PULSE_EVERY: Duration = Duration::from_secs(2);
+
+/// That the master lives.
+pub(crate) fn pulse() -> ws::Message {
+    ws::Message::text(r#"{"pulse":true}"#)
+}
 
 /// Keeps a viewer company who came while the vnode is on its way.
-async fn wait_for_it(portal: Portal, login: SecretHash, viewer: WebSocket, coming: VnodeId) {
+async fn wait_for_it(portal: Portal, looks: Looks, viewer: WebSocket, coming: VnodeId) {
     let (mut to_viewer, mut from_viewer) = viewer.split();
     tokio::select! {
         () = follow::until_it_runs(&portal, coming, &mut to_viewer) => drop(to_viewer.close().await),
         () = ignore(&mut from_viewer) => {}
-        () = login_ends(&portal, login, coming) => {}
+        () = looks.end(&portal, coming) => {}
     }
 }
 
@@ -231,7 +311,13 @@ async fn pump_to_last<E, F>(
     from_worker: &mut (impl Stream<Item = Result<Message, E>> + Unpin),
     to_viewer: &mut (impl Sink<ws::Message, Error = F> + Unpin),
 ) -> Option<Last> {
-    while let Some(Ok(message)) = from_worker.next().await {
+    loop {
+        let next = tokio::time::timeout(PULSE_EVERY, from_worker.next());
+        let Ok(next) = next.await else {
+            to_viewer.send(pulse()).await.ok()?;
+            continue;
+        };
+        let message = next?.ok()?;
         if let Message::Text(text) = &message
             && let Some(last) = Last::of(text)
         {
@@ -243,21 +329,27 @@ async fn pump_to_last<E, F>(
             return None;
         }
     }
-    None
 }
 
-/// Passes input on until the viewer leaves. That the worker takes none any more ends nothing: it has a last word.
+/// Passes input on until the viewer leaves. That the worker takes none any more ends nothing: it has a last word. For a
+/// viewer who was lost, rather than left, the worker keeps what that one has not read.
 async fn pump_to_end<E, F>(
     from_viewer: &mut (impl Stream<Item = Result<ws::Message, E>> + Unpin),
     mut to_worker: impl Sink<Message, Error = F> + Unpin,
+    looks: Looks,
 ) {
     while let Some(Ok(message)) = from_viewer.next().await {
-        if let Some(message) = to_tungstenite(message) {
+        if matches!(message, ws::Message::Close(_)) {
+            // The other side may be gone already.
+            drop(to_worker.close().await);
+            return;
+        }
+        if looks.passes(&message)
+            && let Some(message) = to_tungstenite(message)
+        {
             drop(to_worker.send(message).await);
         }
     }
-    // The other side may be gone already.
-    drop(to_worker.close().await);
 }
 
 /// Runs one program in a vnode.
@@ -269,13 +361,20 @@ pub(crate) async fn exec(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     refuse_cookie(&headers)?;
+    let lease = asker.hold(&portal, Lasting::Terminal)?;
     let found = worker::locate(&portal, &asker, &vcluster, &vnode).await?;
     let socket = worker::open(&portal, &found.worker, "/exec").await?;
-    Ok(upgrade.on_upgrade(move |viewer| run(portal, asker, viewer, socket, found)))
+    Ok(short(upgrade).on_upgrade(async move |viewer| {
+        run(portal, asker, viewer, socket, found).await;
+        drop(lease);
+    }))
 }
 
 /// Letters of a program's name that the audit trail has.
 const PROGRAM_LETTERS_MAX: usize = 60;
+
+/// Whoever opens a socket for a program has said by then which.
+const FIRST_WORD: Duration = Duration::from_secs(30);
 
 /// What the program's user says first.
 #[derive(serde::Deserialize)]
@@ -292,8 +391,13 @@ async fn run(
     mut worker: WorkerSocket,
     found: Located,
 ) {
-    let first = viewer.next().await;
-    let Some(Ok(ws::Message::Text(text))) = first else {
+    // What a login asks for that has ended meanwhile is not begun.
+    let first = tokio::select! {
+        biased;
+        () = login_ends(&portal, asker.session, found.vnode) => return,
+        first = tokio::time::timeout(FIRST_WORD, viewer.next()) => first,
+    };
+    let Ok(Some(Ok(ws::Message::Text(text)))) = first else {
         return;
     };
     let Ok(run) = serde_json::from_str::<Run>(&text) else {
@@ -357,23 +461,6 @@ fn via(portal: &Portal, found: &Located) -> String {
     let worker = found.worker.name.to_string();
     serde_json::json!({"via": {"master": &*portal.name, "leader": leader, "worker": worker}})
         .to_string()
-}
-
-/// Until the login is over, or whose it is may not enter the vnode any more: an admin who was demoted leaves other people's.
-async fn login_ends(portal: &Portal, login: SecretHash, vnode: VnodeId) {
-    let mut states = portal.master.watch();
-    let ended = states.wait_for(|frozen| {
-        let (user, vnode) = (
-            holder(&frozen.state, login),
-            frozen.state.vnodes.get(&vnode),
-        );
-        let enters = |vnode: &Vnode, user: &User| {
-            permit::owns(user, vnode.owner) && !frozen.state.is_trashed(vnode.vcluster)
-        };
-        !user.is_some_and(|user| vnode.is_none_or(|vnode| enters(vnode, user)))
-    });
-    // The channel is closed only when this master stops.
-    drop(ended.await);
 }
 
 async fn pump<A, B, E, F>(

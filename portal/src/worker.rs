@@ -115,11 +115,17 @@ fn locate_in(
     vcluster: &str,
     hostname: &str,
 ) -> Result<Located, Refusal> {
-    let vcluster = find_vcluster(state, asker, vcluster)?;
-    let vnode = find_vnode(state, asker, &vcluster.id.to_string(), hostname)?;
-    let phase = view::vcluster::show_vnode(state, vnode).phase;
+    located(state, find_vnode(state, asker, vcluster, hostname)?.id)
+}
+
+/// The same of a vnode of which somebody was asked already whether they may go in.
+pub(crate) fn located(state: &State, id: VnodeId) -> Result<Located, Refusal> {
+    let missing = || Refusal::not_found("vnode", id);
+    let vnode = state.vnodes.get(&id).ok_or_else(missing)?;
+    let vcluster = state.vclusters.get(&vnode.vcluster).ok_or_else(missing)?;
+    let phase = view::vcluster::phase_of(state, vnode);
     let asleep = || Refusal::VnodeNotRunning {
-        vnode: format!("{}/{hostname}", vcluster.name),
+        vnode: format!("{}/{}", vcluster.name, vnode.hostname()),
         phase: phase.word().to_owned(),
     };
     // A worker that is out of touch with the masters may still answer here.

@@ -1,5 +1,8 @@
 //! What agents get at their door: their own assignment when it changes, nothing else, and a reason when they are cut off.
 
+#[path = "agents/certificates.rs"]
+mod certificates;
+#[allow(dead_code, reason = "the tests of doors use the rest")]
 mod support;
 
 use std::time::Duration;
@@ -87,6 +90,7 @@ async fn each_agent_gets_its_own_assignment_and_nothing_of_the_others() {
             | ToAgent::Behind { .. }
             | ToAgent::Lease { .. }
             | ToAgent::DrillPulse { .. }
+            | ToAgent::Certificate(_)
             | ToAgent::Resync { .. }) => panic!("{unexpected:?}"),
         }
     }
@@ -133,7 +137,8 @@ async fn an_agent_that_takes_nothing_in_is_told_why_it_is_cut_off_and_comes_back
             | ToAgent::Recorded { .. }
             | ToAgent::Alive
             | ToAgent::Lease { .. }
-            | ToAgent::DrillPulse { .. } => {}
+            | ToAgent::DrillPulse { .. }
+            | ToAgent::Certificate(_) => {}
             other @ ToAgent::Behind { .. } => panic!("{other:?}"),
         }
     };
@@ -181,7 +186,8 @@ async fn an_agent_that_reports_faster_than_a_quorum_records_is_told_so() {
             | ToAgent::Recorded { .. }
             | ToAgent::Alive
             | ToAgent::Lease { .. }
-            | ToAgent::DrillPulse { .. } => {}
+            | ToAgent::DrillPulse { .. }
+            | ToAgent::Certificate(_) => {}
             other @ ToAgent::Behind { .. } => panic!("{other:?}"),
         }
     }

@@ -1,7 +1,9 @@
 //! Looking back: the state as it was after any entry that the history still reaches.
 
-use docklet_control::State;
+use std::sync::Arc;
+
 use docklet_control::id::{LogIndex, UnixMs};
+use docklet_control::{Change, State};
 
 use crate::fault::RaftFault;
 use crate::master::Master;
@@ -46,6 +48,29 @@ impl Master {
     pub async fn reach(&self) -> Result<(LogIndex, Option<UnixMs>), RaftFault> {
         let reach = self.inner.view.reach().await?;
         Ok((reach.after, reach.at))
+    }
+
+    /// Changes after `after`, up to and with `upto`, in order; and the entry up to which they are no longer kept.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn changes(
+        &self,
+        after: LogIndex,
+        upto: LogIndex,
+    ) -> Result<(LogIndex, Vec<Arc<Change>>), RaftFault> {
+        let mut changes = Vec::new();
+        let mut from = after;
+        let mut kept_after = None;
+        loop {
+            let page = self.inner.view.changes(from, upto).await?;
+            kept_after = kept_after.or(Some(page.kept_after));
+            changes.extend(page.changes);
+            if page.complete_to <= from || page.complete_to >= upto {
+                return Ok((kept_after.unwrap_or(after), changes));
+            }
+            from = page.complete_to;
+        }
     }
 
     /// When the last entry at `index` or before that changed something was stamped; none if that is not kept.

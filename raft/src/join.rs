@@ -12,7 +12,7 @@ use docklet_control::id::{LogIndex, RequestId, SecretHash};
 use docklet_control::model::receipt::Subject;
 use docklet_control::model::{ClusterVersion, WorkerCapacity};
 use docklet_control::{Actor, Command, Refusal, version};
-use docklet_link::authority::SigningRequest;
+use docklet_link::authority::{Request, SigningRequest};
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::listener::{Handler, handler};
 use docklet_link::{Authority, Credentials, JoinSecret, LinkFault, Purpose, dial, rpc};
@@ -175,6 +175,8 @@ impl Master {
         if let Err(refusal) = self.knows_enough(&ask.kind) {
             return Ok(Err(refusal));
         }
+        // Who cannot be given a certificate keeps its token.
+        Request::read(&ask.csr_pem).map_err(|fault| fault.to_string())?;
         let secret = SecretHash(Sha256::digest(ask.secret).into());
         let request = request_of(&ask);
         let command = join_command(secret, ask.kind);
@@ -197,7 +199,7 @@ impl Master {
             id,
             cluster: self.inner.identity.cluster,
         };
-        let certificate = authority.sign(&ask.csr_pem, identity);
+        let certificate = authority.sign_numbered(&ask.csr_pem, identity, receipt.index.0);
         Ok(Ok(JoinAnswer {
             id,
             cluster: identity.cluster,
@@ -315,6 +317,7 @@ async fn answer(master: Master, method: u8, body: Bytes) -> Result<Vec<u8>, Stri
         wire::GROUP => encode(&master.observe_here().await),
         wire::TRAIL => encode(&master.give_trail(decode(&body)?).await?),
         wire::FACTS => encode(&master.facts()),
+        wire::MACHINE => encode(&master.machine()),
         wire::REMOVE_MASTER => {
             let removed = master.remove_here(&decode(&body)?).await;
             encode(&removed.map_err(|fault| text(&fault))?)

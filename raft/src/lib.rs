@@ -48,7 +48,7 @@ pub use standing::Standing;
 pub use status::{MemberStatus, RaftStatus};
 pub use store::Frozen;
 pub use store::rows::HistoryLimits;
-pub use world::{Asking, Clock, Dial, Dialling, World};
+pub use world::{Asking, Clock, Dial, Dialling, World, machine_clock};
 
 /// What of the parts inside this room is worth a line in the log. Which master does not answer is told once, not at each
 /// heartbeat.

@@ -11,7 +11,7 @@ use docklet_control::duties::Soft;
 use docklet_control::id::{LogIndex, MasterId, RequestId, SteadyMs, UnixMs};
 use docklet_control::model::{ClusterVersion, Program, Receipt};
 use docklet_control::{Actor, Command, Entry, Refusal};
-use docklet_link::{Credentials, Dialer, Gate, Identity};
+use docklet_link::{Dialer, Gate, Identity, Own};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::ReadPolicy;
 use openraft::{Instant as _, Raft, RaftMetrics};
@@ -49,7 +49,7 @@ pub(crate) const STORE_DIR: &str = "store";
 pub struct MasterConfig {
     /// Holds the log and `state.redb` in a directory of their own; nobody else may have it open.
     pub data_dir: PathBuf,
-    pub credentials: Credentials,
+    pub credentials: Own,
     pub timing: Timing,
     /// How far back the history may reach.
     pub history: HistoryLimits,
@@ -84,8 +84,10 @@ pub(crate) struct Inner {
     pub(crate) last_view: LastView,
     /// What this master runs.
     pub(crate) program: Program,
-    /// Of this master's certificate, where there is one.
-    pub(crate) certificate_expires_at: OnceLock<UnixMs>,
+    /// By which this master proves who it is, where there is something.
+    pub(crate) own: OnceLock<Own>,
+    /// Where its files are, where that is a directory of a machine.
+    pub(crate) data_dir: OnceLock<PathBuf>,
 }
 
 /// A running master; clones are the same one.
@@ -100,7 +102,7 @@ impl Master {
     /// # Errors
     /// The files are damaged or in use, or this program is too old for them.
     pub async fn start(config: MasterConfig) -> Result<Self, RaftFault> {
-        let dir = config.data_dir.clone();
+        let (dir, data_dir) = (config.data_dir.clone(), config.data_dir.clone());
         let open = move || {
             let disk = HostDisk::open(&dir.join(STORE_DIR))?;
             // Nobody else has the directory now.
@@ -115,8 +117,7 @@ impl Master {
             sizes: Sizes::default(),
             knows: config.knows,
         };
-        let expires_at_ms = config.credentials.expires_at_ms();
-        let (gate, dialer) = (Gate::default(), Dialer::new(config.credentials));
+        let (gate, dialer) = (Gate::default(), Dialer::new(&config.credentials));
         let means = drill::Means {
             gate: gate.clone(),
             around: Arc::new(dialer.clone()),
@@ -128,9 +129,8 @@ impl Master {
             clock: machine_clock(),
         };
         let master = Self::start_with(world, settings, Some(means)).await?;
-        if let Some(at) = expires_at_ms {
-            let _ = master.inner.certificate_expires_at.set(UnixMs(at));
-        }
+        let _ = master.inner.own.set(config.credentials);
+        let _ = master.inner.data_dir.set(data_dir);
         Ok(master)
     }
 
@@ -191,7 +191,8 @@ impl Master {
                 election_ms: settings.timing.election_max_ms,
                 removing: tokio::sync::Mutex::default(),
                 last_view: LastView::default(),
-                certificate_expires_at: OnceLock::new(),
+                own: OnceLock::new(),
+                data_dir: OnceLock::new(),
                 program: Program {
                     master: MasterId(own.id),
                     name: env!("CARGO_PKG_VERSION").to_owned(),

@@ -4,7 +4,7 @@ use docklet_control::id::{LogIndex, MasterId};
 use serde::{Deserialize, Serialize};
 
 /// One member of the group, as the asked master knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MemberStatus {
     pub id: MasterId,
     /// Cluster listener.
@@ -18,7 +18,7 @@ pub struct MemberStatus {
 }
 
 /// One master's view of the group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RaftStatus {
     /// The asked master.
     pub id: MasterId,

@@ -39,6 +39,7 @@ pub const DRAIN: u8 = 24;
 pub const APPLIED: u8 = 25;
 pub const GRANT: u8 = 26;
 pub const TRAIL: u8 = 27;
+pub const MACHINE: u8 = 28;
 
 /// Asks the leader to put a command into the log. The answer is a receipt.
 #[derive(Clone, Serialize, Deserialize)]

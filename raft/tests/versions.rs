@@ -45,7 +45,9 @@ async fn record_backup(member: &Member) -> Result<(), ProposeFault> {
 async fn refused(member: &TempDir, knows: ClusterVersion) -> Refusal {
     let started = Master::start(MasterConfig {
         data_dir: member.path().to_owned(),
-        credentials: Credentials::load(member.path()).expect("it has joined"),
+        credentials: Credentials::load(member.path())
+            .expect("it has joined")
+            .into(),
         timing: Timing::default(),
         history: HistoryLimits::default(),
         knows,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::account::path;
 use super::connection::Connection;
 use super::login::password;
-use super::output::{Format, Rows, instant, line, print, print_receipt, remark};
+use super::output::{Rows, instant, line, print, print_data, print_receipt, remark};
 use crate::cli::Print;
 
 const DAY_S: u64 = 24 * 3_600;
@@ -128,6 +128,10 @@ pub enum Allowed {
     Metrics,
     /// Your role counts; of admins
     Admin,
+    /// Look at files in vnodes, and fetch them
+    ReadFiles,
+    /// Bring files to vnodes, move and delete them
+    WriteFiles,
 }
 
 impl Allowed {
@@ -139,6 +143,8 @@ impl Allowed {
             Self::Images => Scope::Images,
             Self::Metrics => Scope::Metrics,
             Self::Admin => Scope::Admin,
+            Self::ReadFiles => Scope::ReadFiles,
+            Self::WriteFiles => Scope::WriteFiles,
         }
     }
 }
@@ -189,10 +195,9 @@ pub async fn token(command: TokenCommand) -> anyhow::Result<ExitCode> {
                 .change(Method::POST, "/access-tokens", &body)
                 .await?;
             let token = made["token"].as_str().unwrap_or_default();
-            match print.format {
+            if !print_data(print.format, &made, |_| one("token", [token]))? {
                 // Alone on its line, so that it can be handed to a program as it is.
-                Format::Table => line(token),
-                Format::Json => line(&made.to_string()),
+                line(token);
             }
             remark("This token is shown this once: keep it where only the program finds it.");
         }
@@ -212,6 +217,15 @@ pub async fn token(command: TokenCommand) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Rows of one column.
+fn one<'t>(head: &'static str, cells: impl IntoIterator<Item = &'t str>) -> Rows {
+    let mut rows = Rows::new(&[head]);
+    for cell in cells {
+        rows.add([cell.to_owned()]);
+    }
+    rows
 }
 
 fn tokens_table(tokens: impl Iterator<Item = LoginView>, format: Print) -> anyhow::Result<()> {
@@ -269,9 +283,9 @@ pub async fn factor(connection: &Connection, command: FactorCommand) -> anyhow::
             let begun: Value = connection
                 .change(Method::POST, "/factor", &Value::Null)
                 .await?;
-            match print.format {
-                Format::Table => line(begun["uri"].as_str().unwrap_or_default()),
-                Format::Json => line(&begun.to_string()),
+            let uri = begun["uri"].as_str().unwrap_or_default();
+            if !print_data(print.format, &begun, |_| one("uri", [uri]))? {
+                line(uri);
             }
             remark("Give this to an authenticator app, then: docklet user factor confirm CODE");
             Ok(())
@@ -285,9 +299,9 @@ pub async fn factor(connection: &Connection, command: FactorCommand) -> anyhow::
                 .as_array()
                 .cloned()
                 .unwrap_or_default();
-            match print.format {
-                Format::Table => codes.iter().filter_map(Value::as_str).for_each(line),
-                Format::Json => line(&confirmed.to_string()),
+            let codes = || codes.iter().filter_map(Value::as_str);
+            if !print_data(print.format, &confirmed, |_| one("code", codes()))? {
+                codes().for_each(line);
             }
             remark(
                 "Each of these is good for one login if the device is lost. They are shown this once.",

@@ -1,5 +1,7 @@
 //! Accounts: asking for one, and what their people and admins do with them.
 
+mod deletion;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -179,12 +181,16 @@ pub enum Command {
         #[command(flatten)]
         print: Print,
     },
-    /// Delete an account; for admins. Its home stays on the disks; the name is free afterwards
+    /// Delete an account, for admins; for a while `docklet trash restore` undoes it. Its home stays on the disks; the name is free
+    /// when it is gone for good
     Delete {
         name: String,
-        /// Delete its vclusters, with disks and snapshots, and its images, too; there is no way back
+        /// Delete its vclusters, with disks and snapshots, and its images, too
         #[arg(long)]
         with_data: bool,
+        /// For good, without the time in which `docklet trash restore` undoes it
+        #[arg(long)]
+        now: bool,
         #[command(flatten)]
         outcome: Outcome,
     },
@@ -215,6 +221,8 @@ pub enum Command {
         #[command(flatten)]
         print: Print,
     },
+    /// Say by what the name and password of somebody are checked; their logins end; for admins
+    Way(super::identity::Way),
     /// Second factors: codes that a device shows
     #[command(subcommand)]
     Factor(super::access::FactorCommand),
@@ -305,8 +313,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Delete {
             name,
             with_data,
+            now,
             outcome,
-        } => delete(&connection, &name, with_data, outcome).await?,
+        } => deletion::delete(&connection, &name, (with_data, now), outcome).await?,
         Command::Passwd {
             name,
             password_file,
@@ -359,6 +368,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 &connection.receipt(Method::PUT, &path, &profile).await?,
             )?;
         }
+        Command::Way(way) => super::identity::set_way(&connection, way).await?,
         Command::Factor(command) => super::access::factor(&connection, command).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -369,7 +379,7 @@ pub fn path(user: &str) -> anyhow::Result<String> {
 }
 
 async fn list(connection: &Connection, format: Print) -> anyhow::Result<()> {
-    let users: Vec<UserView> = connection.get("/users").await?;
+    let users: Vec<UserView> = connection.list("/users").await?;
     print(format.format, &users, |users| {
         let mut rows = Rows::new(&[
             "name",
@@ -411,10 +421,14 @@ async fn show(connection: &Connection, name: &str, format: Print) -> anyhow::Res
             "state",
             match user.standing {
                 Standing::Locked => format!("{state}: {}", user.reason),
-                Standing::Active | Standing::Leaving => state.to_owned(),
+                Standing::Active | Standing::Leaving | Standing::Deleted => state.to_owned(),
             },
         );
         add("logs in by", user.way.word().to_owned());
+        for identity in &user.identities {
+            let of = format!("{} of {}", identity.subject, identity.provider);
+            add("connected", of);
+        }
         add("real name", user.profile.real_name.clone());
         add("mail", user.profile.mail.clone());
         add("affiliation", user.profile.affiliation.clone());
@@ -481,31 +495,4 @@ async fn requests(connection: &Connection, format: Print) -> anyhow::Result<()> 
         }
         rows
     })
-}
-
-async fn delete(
-    connection: &Connection,
-    name: &str,
-    with_data: bool,
-    outcome: Outcome,
-) -> anyhow::Result<()> {
-    let path = format!("{}?with_data={with_data}", path(name)?);
-    let receipt = connection
-        .receipt(Method::DELETE, &path, &Value::Null)
-        .await?;
-    if let Some(limit) = outcome.wait.limit() {
-        let gone = connection.until(receipt.index, async || {
-            let users: Vec<UserView> = connection.get("/users").await?;
-            let there = users.iter().any(|user| user.name == name);
-            Ok((!there).then_some(()))
-        });
-        let late = |_| {
-            let text = format!(
-                "{name} is still being deleted: its workers have not said yet that nothing is left"
-            );
-            Failure::new(Class::Unavailable, text)
-        };
-        tokio::time::timeout(limit, gone).await.map_err(late)??;
-    }
-    print_receipt(outcome.print.format, &receipt)
 }

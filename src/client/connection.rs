@@ -8,12 +8,15 @@ use anyhow::Context as _;
 use docklet_control::id::LogIndex;
 use docklet_control::model::Receipt;
 use futures_util::StreamExt;
+use reqwest::header::LINK;
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::context::Context;
+use super::context::{self, Context};
+use super::seen::Seen;
 use crate::exit::{Class, Failure};
 
 /// Reaching one master may take this long.
@@ -31,15 +34,20 @@ pub struct Connection {
     client: Client,
     /// The newest entry that this client knows of: every master shows at least this.
     seen: AtomicU64,
+    /// Where it is kept for the next command; a login that is not remembered keeps nothing.
+    kept: Option<Seen>,
     /// Which of the servers answered last: it is asked first.
     answered: AtomicUsize,
 }
 
-/// A client that trusts the context's authority.
+/// A client that trusts the context's authority. It goes where it was told and nowhere else: no master sends anybody on, and
+/// what was meant for one would come to whom a server names.
 pub fn http_client(ca_pem: Option<&str>) -> anyhow::Result<Client> {
     let mut builder = Client::builder()
+        .redirect(Policy::none())
         .connect_timeout(CONNECT_DEADLINE)
-        .use_rustls_tls();
+        .use_rustls_tls()
+        .tls_built_in_root_certs(ca_pem.is_none());
     if let Some(pem) = ca_pem {
         let certificate = reqwest::Certificate::from_pem(pem.as_bytes());
         builder =
@@ -51,7 +59,11 @@ pub fn http_client(ca_pem: Option<&str>) -> anyhow::Result<Client> {
 impl Connection {
     /// Opens the remembered login.
     pub fn open() -> anyhow::Result<Self> {
-        Self::with(Context::load()?)
+        let mut connection = Self::with(Context::load()?)?;
+        let kept = Seen::beside(&context::path()?);
+        connection.saw(kept.load());
+        connection.kept = Some(kept);
+        Ok(connection)
     }
 
     /// Opens a login.
@@ -60,6 +72,7 @@ impl Connection {
             client: http_client(context.ca_pem.as_deref())?,
             context,
             seen: 0.into(),
+            kept: None,
             answered: 0.into(),
         })
     }
@@ -73,6 +86,18 @@ impl Connection {
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let response = self.send(Method::GET, path, |request| request).await?;
         response.json().await.context("read the answer")
+    }
+
+    /// Reads a list to its end, part by part.
+    pub async fn list<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Vec<T>> {
+        let (mut rows, mut next) = (Vec::new(), Some(path.to_owned()));
+        while let Some(path) = next {
+            let response = self.send(Method::GET, &path, |request| request).await?;
+            next = next_part(&response);
+            let part: Vec<T> = response.json().await.context("read the answer")?;
+            rows.extend(part);
+        }
+        Ok(rows)
     }
 
     /// Changes something; answers what the cluster says.
@@ -189,6 +214,23 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let seen = LogIndex(self.seen.load(Ordering::Relaxed));
+        if let Some(kept) = &self.kept {
+            kept.store(seen);
+        }
+    }
+}
+
+/// Where the next part of a list is, if this was not the last: never at another server.
+fn next_part(response: &Response) -> Option<String> {
+    let link = response.headers().get(LINK)?.to_str().ok()?;
+    let (at, relation) = link.strip_prefix('<')?.split_once('>')?;
+    let path = at.strip_prefix("/api/v1")?;
+    (relation == "; rel=\"next\"").then(|| path.to_owned())
+}
+
 /// A server that gave no answer, and what to do about it.
 pub fn unreachable(server: &str, error: &reqwest::Error) -> Failure {
     let mut cause: &dyn std::error::Error = error;
@@ -238,9 +280,50 @@ pub fn class(status: StatusCode) -> Class {
     match status.as_u16() {
         401 | 403 => Class::Denied,
         404 | 410 => Class::NotFound,
+        409 | 412 | 429 | 507 => Class::Conflict,
         400 | 405..=408 | 411..=422 => Class::Invalid,
-        409 | 429 => Class::Conflict,
         502..=504 => Class::Unavailable,
         _ => Class::Fault,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request with this.
+    async fn answering(answer: String) -> (String, tokio::task::JoinHandle<Option<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.ok()?;
+            let mut bytes = vec![0; 4_096];
+            let read = stream.read(&mut bytes).await.ok()?;
+            stream.write_all(answer.as_bytes()).await.ok()?;
+            Some(String::from_utf8_lossy(&bytes[..read]).into_owned())
+        });
+        (format!("http://{address}"), asked)
+    }
+
+    #[tokio::test]
+    async fn nobody_is_followed_to_another_server() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let fine = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".to_owned();
+        let (elsewhere, other) = answering(fine).await;
+        let sent_on = format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nlocation: {elsewhere}/api/v1/login\r\ncontent-length: 0\r\n\r\n"
+        );
+        let (server, asked) = answering(sent_on).await;
+        let client = http_client(None).expect("a client");
+        let request = client.post(format!("{server}/api/v1/login")).body("secret");
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::TEMPORARY_REDIRECT);
+        let asked = asked.await.expect("it ended");
+        assert!(asked.is_some_and(|text| text.starts_with("POST /api/v1/login")));
+        other.abort();
+        assert!(other.await.is_err(), "the other one is asked");
     }
 }

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::connection::Connection;
-use super::output::{Format, Rows, line, plain, print, print_receipt, remark};
+use super::output::{Rows, line, plain, print_data, print_receipt, remark};
 use super::snapshot::name::Span;
 use crate::cli::Outcome;
 use crate::exit::{Class, Failure};
@@ -116,10 +116,20 @@ async fn ended(
     connection.until(receipt.index, look).await
 }
 
+/// The vnodes that are on their way or stay.
+fn left(view: &DrainView) -> Rows {
+    let mut rows = Rows::new(&["vnode", "how it is"]);
+    for moving in &view.under_way {
+        rows.add([moving.vnode.clone(), moving.moving.sentence()]);
+    }
+    for stuck in &view.stuck {
+        rows.add([stuck.vnode.clone(), stuck.why.clone()]);
+    }
+    rows
+}
+
 fn told(outcome: Outcome, view: &DrainView) -> anyhow::Result<ExitCode> {
-    if outcome.print.format == Format::Json {
-        print(Format::Json, view, |_| Rows::new(&[]))?;
-    } else {
+    if !print_data(outcome.print.format, view, left)? {
         line(&plain(&format!("{}.", view.sentence())));
         for moving in &view.under_way {
             line(&plain(&format!(

@@ -6,7 +6,7 @@ use clap::Args;
 use docklet_control::view::{Explanation, Lack, Verdict};
 
 use super::connection::Connection;
-use super::output::{Format, Rows, line, plain, print};
+use super::output::{Rows, line, plain, print_data};
 use crate::cli::Print;
 
 #[derive(Args)]
@@ -31,14 +31,37 @@ pub async fn run(explain: Explain) -> anyhow::Result<ExitCode> {
             vec![connection.get(&path).await?]
         }
     };
-    if explain.print.format == Format::Json {
-        print(Format::Json, &explanations, |_| Rows::new(&[]))?;
+    if print_data(explain.print.format, &explanations, |all| verdicts(all))? {
         return Ok(ExitCode::SUCCESS);
     }
     for explanation in &explanations {
         text(explanation).iter().for_each(|part| line(&plain(part)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A row for each vnode and worker.
+fn verdicts(explanations: &[Explanation]) -> Rows {
+    let mut rows = Rows::new(&["vnode", "worker", "here", "place", "why"]);
+    for explanation in explanations {
+        for worker in &explanation.workers {
+            let lacks = worker.lacks.iter().map(|lack| lack.text.as_str());
+            let lacks: Vec<&str> = lacks.collect();
+            rows.add([
+                explanation.vnode.clone(),
+                worker.worker.clone(),
+                if worker.here { "yes" } else { "no" }.to_owned(),
+                worker
+                    .place
+                    .map_or("-".to_owned(), |place| place.to_string()),
+                match worker.place {
+                    Some(_) => state(worker),
+                    None => lacks.join("; "),
+                },
+            ]);
+        }
+    }
+    rows
 }
 
 /// Line by line.

@@ -54,6 +54,9 @@ pub enum Command {
     /// Delete a group: nothing is shared with it any more; for admins
     Delete {
         group: String,
+        /// For good, without the time in which `docklet trash restore` undoes it
+        #[arg(long)]
+        now: bool,
         #[command(flatten)]
         print: Print,
     },
@@ -109,8 +112,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let receipt = change(&connection, &group, &json!({"unmanage": user})).await?;
             print_receipt(print.format, &receipt)?;
         }
-        Command::Delete { group, print } => {
-            let path = path(&group)?;
+        Command::Delete { group, now, print } => {
+            let path = format!("{}?now={now}", path(&group)?);
             let receipt = connection
                 .receipt(Method::DELETE, &path, &Value::Null)
                 .await?;

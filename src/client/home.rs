@@ -76,7 +76,7 @@ fn of_user(user: &str) -> anyhow::Result<String> {
 }
 
 async fn list(connection: &Connection, format: Print) -> anyhow::Result<()> {
-    let views: Vec<HomeView> = connection.get("/homes").await?;
+    let views: Vec<HomeView> = connection.list("/homes").await?;
     print(format.format, &views, |views| {
         let mut rows = Rows::new(&["user", "home", "by"]);
         for view in views {

@@ -1,12 +1,14 @@
 //! Status, workers, join tokens.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use docklet_control::model::{ClusterVersion, DiskOvercommit, LastBackup, Lineage, WorkerStatus};
+use docklet_control::view::certificate::Left;
 use docklet_control::view::{DrillNotice, WorkerView};
-use docklet_raft::RaftStatus;
+use docklet_raft::{RaftStatus, machine_clock};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,7 +18,8 @@ use super::connection::Connection;
 use super::doctor;
 use super::drain;
 use super::gpus;
-use super::output::{Format, Rows, instant, line, print, print_receipt, remark};
+use super::output::{Format, Rows, instant, line, print, print_data, print_receipt, remark};
+use super::watch::{self, Shown};
 use crate::cli::{MachineRole, Print};
 
 /// Answer of `/status`.
@@ -43,6 +46,9 @@ pub struct Status {
     /// The last one that was recorded.
     #[serde(default)]
     pub last_backup: Option<LastBackup>,
+    /// What is not as it should be with certificates between masters and workers.
+    #[serde(default)]
+    pub certificate_warnings: Vec<String>,
 }
 
 /// That of masters which tell of none.
@@ -53,6 +59,9 @@ fn first_version() -> ClusterVersion {
 pub async fn status(format: Print) -> anyhow::Result<ExitCode> {
     let status: Status = Connection::open()?.get("/status").await?;
     if let Some(warning) = &status.version_warning {
+        remark(&format!("Warning: {warning}"));
+    }
+    for warning in &status.certificate_warnings {
         remark(&format!("Warning: {warning}"));
     }
     print(format.format, &status, |status| {
@@ -120,9 +129,15 @@ fn came_from(lineage: &Lineage) -> String {
 #[derive(Subcommand)]
 pub enum WorkerCommand {
     /// List workers
-    List(Print),
+    List(Shown),
     /// Look at what this machine can do as a worker, and what it lacks; asks no cluster
-    Doctor(Print),
+    Doctor {
+        /// Directory of an agent or a master: until when it can prove who it is, too
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        #[command(flatten)]
+        print: Print,
+    },
     /// List their GPUs: who has them, what is used of them, and why one is offered to nobody
     Gpus(Print),
     /// Show or set how much disk may be promised to vnodes on each worker
@@ -140,6 +155,18 @@ pub enum WorkerCommand {
         /// Why, for people
         #[arg(long, default_value = "")]
         reason: String,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Make a token by which a worker joins again under its name and keeps what it has, as its certificate has ended
+    Readmit {
+        worker: String,
+        /// Refuse the certificates that it has from now on: its key may be in others' hands
+        #[arg(long)]
+        revoke: bool,
+        /// Seconds for which the token is good
+        #[arg(long, default_value_t = 3_600)]
+        ttl_s: u64,
         #[command(flatten)]
         print: Print,
     },
@@ -165,12 +192,12 @@ pub enum WorkerCommand {
 
 pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
     // A machine that is no worker yet has no cluster.
-    if let WorkerCommand::Doctor(format) = command {
-        return doctor::run(format);
+    if let WorkerCommand::Doctor { dir, print } = command {
+        return doctor::run(print, dir.as_deref());
     }
     let connection = Connection::open()?;
     match command {
-        WorkerCommand::Doctor(format) => doctor::run(format),
+        WorkerCommand::Doctor { dir, print } => doctor::run(print, dir.as_deref()),
         WorkerCommand::List(format) => list_workers(&connection, format).await,
         WorkerCommand::Gpus(format) => gpus::list(&connection, format).await,
         WorkerCommand::Overcommit { disk, print } => overcommit(&connection, disk, print).await,
@@ -181,6 +208,20 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
         } => {
             let (method, path) = (Method::POST, format!("/workers/{worker}/cordon"));
             told(&connection, method, &path, json!({"reason": reason}), print).await
+        }
+        WorkerCommand::Readmit {
+            worker,
+            revoke,
+            ttl_s,
+            print,
+        } => {
+            let (path, body) = (
+                format!("/workers/{worker}/readmit"),
+                json!({"ttl_s": ttl_s, "revoke": revoke}),
+            );
+            let answer = connection.change(Method::POST, &path, &body).await?;
+            print_token(print, &token_in(&answer)?, ttl_s, 1)?;
+            Ok(ExitCode::SUCCESS)
         }
         WorkerCommand::Uncordon { worker, print } => {
             let (method, path) = (Method::POST, format!("/workers/{worker}/uncordon"));
@@ -233,9 +274,16 @@ async fn overcommit(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list_workers(connection: &Connection, format: Print) -> anyhow::Result<ExitCode> {
-    let workers: Vec<WorkerView> = connection.get("/workers").await?;
-    print(format.format, &workers, |workers| {
+async fn list_workers(connection: &Connection, ask: Shown) -> anyhow::Result<ExitCode> {
+    let look = async || connection.list::<WorkerView>("/workers").await;
+    watch::show(connection, ask, look, |format, workers| {
+        table(format, workers)
+    })
+    .await
+}
+
+fn table(format: Format, workers: &[WorkerView]) -> anyhow::Result<()> {
+    print(format, &workers, |workers| {
         let mut rows = Rows::new(&[
             "id",
             "name",
@@ -246,10 +294,11 @@ async fn list_workers(connection: &Connection, format: Print) -> anyhow::Result<
             "cpu milli",
             "disk gib",
             "gpus",
+            "certificate until",
             "labels",
             "data address",
         ]);
-        for worker in workers {
+        for worker in *workers {
             let status = match worker.status {
                 WorkerStatus::Joined => "joined",
                 WorkerStatus::Up => "up",
@@ -273,13 +322,28 @@ async fn list_workers(connection: &Connection, format: Print) -> anyhow::Result<
                     worker.disk_mib_max >> 10
                 ),
                 format!("{}/{}", worker.gpus_given, worker.facts.capacity.gpus.len()),
+                certificate(worker),
                 amount::of_labels(&worker.labels),
                 worker.data_addr.clone(),
             ]);
         }
         rows
-    })?;
-    Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// When it ends, and what is to be done about it.
+fn certificate(worker: &WorkerView) -> String {
+    let Some(held) = &worker.certificate else {
+        return "-".to_owned();
+    };
+    let until = instant(held.ends_at);
+    let word = match held.left(machine_clock()()) {
+        _ if worker.awaited => ", may join again",
+        Left::Enough => "",
+        Left::Little => ", ends soon",
+        Left::Nothing => ", HAS ENDED",
+    };
+    format!("{until}{word}")
 }
 
 #[derive(Subcommand)]
@@ -308,12 +372,27 @@ pub async fn token(command: TokenCommand) -> anyhow::Result<ExitCode> {
         print,
     } = command;
     let token = create_token(&Connection::open()?, role, ttl_s, uses).await?;
-    match print.format {
-        // Alone on its line, so that it can be handed to another command as it is.
-        Format::Table => line(&token),
-        Format::Json => line(&json!({"token": token, "ttl_s": ttl_s, "uses": uses}).to_string()),
-    }
+    print_token(print, &token, ttl_s, uses)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_token(print: Print, token: &str, ttl_s: u64, uses: u32) -> anyhow::Result<()> {
+    let made = json!({"token": token, "ttl_s": ttl_s, "uses": uses});
+    let is_data = print_data(print.format, &made, |_| {
+        let mut rows = Rows::new(&["token", "ttl s", "uses"]);
+        rows.add([token.to_owned(), ttl_s.to_string(), uses.to_string()]);
+        rows
+    })?;
+    if !is_data {
+        // Alone on its line, so that it can be handed to another command as it is.
+        line(token);
+    }
+    Ok(())
+}
+
+fn token_in(answer: &Value) -> anyhow::Result<String> {
+    let token = answer["token"].as_str().map(str::to_owned);
+    token.ok_or_else(|| anyhow::anyhow!("the answer has no token in it"))
 }
 
 /// Makes a token; answers its text.
@@ -329,6 +408,5 @@ pub async fn create_token(
     };
     let body = json!({"role": role, "ttl_s": ttl_s, "uses": uses});
     let answer: Value = connection.change(Method::POST, "/tokens", &body).await?;
-    let token = answer["token"].as_str().map(str::to_owned);
-    token.ok_or_else(|| anyhow::anyhow!("the answer has no token in it"))
+    token_in(&answer)
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::connection::Connection;
-use super::output::{Format, Rows, instant, line, print, remark};
+use super::output::{Rows, instant, line, print, print_data, remark};
 use crate::cli::{Print, Wait};
 use crate::exit::{Class, Failure};
 
@@ -213,21 +213,23 @@ pub async fn replace(ask: Replace) -> anyhow::Result<ExitCode> {
     let body = json!({"ttl_s": ask.ttl_s});
     let invitation: Invitation = connection.change(Method::POST, &path, &body).await?;
     connection.saw(invitation.receipt.index);
-    match ask.act.print.format {
-        Format::Json => print(Format::Json, &invitation, |_| Rows::new(&[]))?,
-        Format::Table => {
-            remark(&format!(
-                "Run this on the machine that takes the place of {} ({}) until {}, with its own addresses; it may have the same name:",
-                old.name,
-                old.id,
-                instant(invitation.expires_at)
-            ));
-            line(&format!(
-                "docklet master join {} --name {} --dir DIR --cluster-addr {} --public-addr {}",
-                invitation.token, old.name, old.cluster_addr, old.public_addr
-            ));
-            remark("When it has caught up, one step gives it the vote and removes the old one.");
-        }
+    let is_data = print_data(ask.act.print.format, &invitation, |invitation| {
+        let mut rows = Rows::new(&["token", "until"]);
+        rows.add([invitation.token.clone(), instant(invitation.expires_at)]);
+        rows
+    })?;
+    if !is_data {
+        remark(&format!(
+            "Run this on the machine that takes the place of {} ({}) until {}, with its own addresses; it may have the same name:",
+            old.name,
+            old.id,
+            instant(invitation.expires_at)
+        ));
+        line(&format!(
+            "docklet master join {} --name {} --dir DIR --cluster-addr {} --public-addr {}",
+            invitation.token, old.name, old.cluster_addr, old.public_addr
+        ));
+        remark("When it has caught up, one step gives it the vote and removes the old one.");
     }
     if let Some(limit) = ask.wait.limit() {
         let gone = |group: &Masters| group.group.masters.iter().all(|master| master.id != old.id);

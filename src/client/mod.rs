@@ -7,23 +7,30 @@ pub mod audit;
 pub mod backup;
 pub mod beans;
 pub mod bug;
+mod caller;
 pub mod connection;
 pub mod context;
+pub mod contexts;
 mod doctor;
 pub mod drain;
 pub mod drill;
 pub mod events;
 pub mod exec;
 pub mod explain;
+pub mod files;
+pub mod forward;
 mod gpus;
 pub mod group;
+pub mod health;
 pub mod home;
+pub mod identity;
 mod input;
 pub mod login;
 pub mod machine;
 pub mod mail;
 pub mod master;
 pub mod moves;
+pub mod names;
 pub mod notice;
 pub mod output;
 pub mod port;
@@ -31,16 +38,23 @@ pub mod quota;
 pub mod rebalance;
 pub mod recipe;
 pub mod rules;
+mod seen;
+pub mod service;
 pub mod setting;
+pub mod share;
 pub mod shell;
 pub mod snapshot;
 pub mod socket;
+pub mod ssh;
 pub mod state;
+mod stream;
 pub mod template;
+pub mod tls;
 pub mod trash;
 pub mod usage;
 pub mod vc;
 pub mod vnode;
+pub mod watch;
 pub mod what_if;
 
 use docklet_control::name::Name;
@@ -68,6 +82,12 @@ pub fn name_or_number<'t>(kind: &'static str, text: &'t str) -> Result<&'t str, 
 pub struct VnodeName {
     pub vcluster: String,
     pub vnode: String,
+}
+
+impl std::fmt::Display for VnodeName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.vcluster, self.vnode)
+    }
 }
 
 impl std::str::FromStr for VnodeName {

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::VnodeName;
 use super::connection::Connection;
-use super::output::{Format, Rows, instant, line, plain, print, print_receipt, remark};
-use crate::cli::{Outcome, Print};
+use super::output::{Format, Rows, instant, line, plain, print, print_data, print_receipt, remark};
+use super::watch::{self, Shown};
+use crate::cli::Outcome;
 use crate::exit::{Class, Failure};
 
 #[derive(Args)]
@@ -111,11 +112,18 @@ async fn ended(connection: &Connection, path: &str, receipt: &Receipt) -> anyhow
 fn told(asked: &Move, view: &MoveView) -> anyhow::Result<ExitCode> {
     let VnodeName { vcluster, vnode } = &asked.vnode;
     let moved = view.stage == "moved";
-    if asked.outcome.print.format == Format::Json {
-        print(Format::Json, view, |_| Rows::new(&[]))?;
-    } else if moved {
+    let is_data = print_data(asked.outcome.print.format, view, |view| {
+        rows(&[(asked.vnode.to_string(), view)])
+    })?;
+    if moved && !is_data {
         line(&plain(&format!("{vcluster}/{vnode} {}.", view.sentence())));
         stages(&view.times).iter().for_each(|stage| line(stage));
+        if let Some(ahead) = view.ahead() {
+            line(&format!("  {ahead}"));
+        }
+        if let Some(cause) = &view.not_live {
+            line(&plain(&format!("  not while it ran: {cause}")));
+        }
     }
     if moved {
         return Ok(ExitCode::SUCCESS);
@@ -145,31 +153,41 @@ fn stages(times: &MoveTimes) -> Vec<String> {
     [copied, switched, started].into_iter().flatten().collect()
 }
 
-pub async fn list(connection: &Connection, format: Print) -> anyhow::Result<ExitCode> {
-    let moves: Vec<MoveOf> = connection.get("/moves").await?;
-    print(format.format, &moves, |moves| {
-        let mut rows = Rows::new(&[
-            "vnode", "stage", "from", "to", "way", "down ms", "why", "asked", "cause",
+pub async fn list(connection: &Connection, ask: Shown) -> anyhow::Result<ExitCode> {
+    let look = async || connection.get::<Vec<MoveOf>>("/moves").await;
+    watch::show(connection, ask, look, |format, moves| table(format, moves)).await
+}
+
+fn table(format: Format, moves: &[MoveOf]) -> anyhow::Result<()> {
+    print(format, &moves, |moves| {
+        let moves = moves.iter();
+        let moves = moves.map(|MoveOf { vnode, moving }| (vnode.clone(), moving));
+        rows(&moves.collect::<Vec<_>>())
+    })
+}
+
+/// Moves with the vnodes whose they are.
+fn rows(moves: &[(String, &MoveView)]) -> Rows {
+    let mut rows = Rows::new(&[
+        "vnode", "stage", "from", "to", "way", "down ms", "why", "asked", "cause",
+    ]);
+    for (vnode, moving) in moves {
+        let down = moving.down_ms.map(|ms| ms.to_string());
+        let copied = match moving.stage.as_str() {
+            "copying" => format!("copying {} %", moving.done_permille() / 10),
+            stage => stage.to_owned(),
+        };
+        rows.add([
+            vnode.clone(),
+            copied,
+            moving.from.clone(),
+            moving.to.clone(),
+            moving.way.word().to_owned(),
+            down.unwrap_or_else(|| "-".to_owned()),
+            moving.why.clone(),
+            instant(moving.times.asked_at),
+            moving.cause.clone().unwrap_or_default(),
         ]);
-        for MoveOf { vnode, moving } in moves {
-            let down = moving.down_ms.map(|ms| ms.to_string());
-            let copied = match moving.stage.as_str() {
-                "copying" => format!("copying {} %", moving.done_permille() / 10),
-                stage => stage.to_owned(),
-            };
-            rows.add([
-                vnode.clone(),
-                copied,
-                moving.from.clone(),
-                moving.to.clone(),
-                moving.way.word().to_owned(),
-                down.unwrap_or_else(|| "-".to_owned()),
-                moving.why.clone(),
-                instant(moving.times.asked_at),
-                moving.cause.clone().unwrap_or_default(),
-            ]);
-        }
-        rows
-    })?;
-    Ok(ExitCode::SUCCESS)
+    }
+    rows
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::output::{Rows, instant, line, print, print_receipt, remark};
+use super::watch::{self, Shown};
 use crate::cli::Print;
 
 const DAY_MS: u64 = 24 * 3_600_000;
@@ -23,7 +24,7 @@ pub enum Command {
         #[arg(long)]
         announced: bool,
         #[command(flatten)]
-        print: Print,
+        ask: Shown,
     },
     /// Show one
     Show {
@@ -46,6 +47,9 @@ pub enum Command {
     /// Take one back, or drop one that is to you
     Withdraw {
         notice: NoticeId,
+        /// For good, without the time in which `docklet trash restore` undoes it
+        #[arg(long)]
+        now: bool,
         #[command(flatten)]
         print: Print,
     },
@@ -107,7 +111,7 @@ impl From<Wish> for MailWish {
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let connection = Connection::open()?;
     match command {
-        Command::List { announced, print } => list(&connection, announced, print).await?,
+        Command::List { announced, ask } => return list(&connection, announced, ask).await,
         Command::Show { notice, print: ask } => {
             let found: NoticeView = connection.get(&path(notice)).await?;
             print(ask.format, &found, shown)?;
@@ -127,9 +131,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let receipt = connection.receipt(Method::POST, "/notices", &body).await?;
             print_receipt(announce.print.format, &receipt)?;
         }
-        Command::Withdraw { notice, print } => {
+        Command::Withdraw { notice, now, print } => {
+            let path = format!("{}?now={now}", path(notice));
             let receipt = connection
-                .receipt(Method::DELETE, &path(notice), &Value::Null)
+                .receipt(Method::DELETE, &path, &Value::Null)
                 .await?;
             print_receipt(print.format, &receipt)?;
         }
@@ -154,13 +159,19 @@ fn path(notice: NoticeId) -> String {
     format!("/notices/{notice}")
 }
 
-async fn list(connection: &Connection, announced: bool, ask: Print) -> anyhow::Result<()> {
+async fn list(connection: &Connection, announced: bool, ask: Shown) -> anyhow::Result<ExitCode> {
     if announced {
-        let notices: Vec<NoticeView> = connection.get("/notices/announced").await?;
-        return print(ask.format, &notices, |notices| table(notices));
+        let look = async || {
+            connection
+                .get::<Vec<NoticeView>>("/notices/announced")
+                .await
+        };
+        let show = |format, all: &Vec<NoticeView>| print(format, all, |all| table(all));
+        return watch::show(connection, ask, look, show).await;
     }
-    let inbox: InboxView = connection.get("/notices").await?;
-    print(ask.format, &inbox, |inbox| table(&inbox.notices))
+    let look = async || connection.get::<InboxView>("/notices").await;
+    let show = |format, inbox: &InboxView| print(format, inbox, |inbox| table(&inbox.notices));
+    watch::show(connection, ask, look, show).await
 }
 
 fn table(notices: &[NoticeView]) -> Rows {

@@ -1,6 +1,7 @@
-//! Printing: tables for people, JSON for programs. What others named is stripped of control characters first.
+//! Printing: tables for people; JSON, YAML and CSV for programs. What others named is stripped of control characters first, or
+//! stands escaped.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -11,11 +12,17 @@ use serde::Serialize;
 /// Form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
+    /// For people
     Table,
+    /// All that there is to say
     Json,
+    /// The same
+    Yaml,
+    /// The rows of the table
+    Csv,
 }
 
-/// Prints a value: as JSON, or as the rows that `table` makes of it.
+/// Prints a value: all of it, or the rows that `table` makes of it.
 pub fn print<T: Serialize>(
     format: Format,
     value: &T,
@@ -23,9 +30,40 @@ pub fn print<T: Serialize>(
 ) -> anyhow::Result<()> {
     match format {
         Format::Json => line(&serde_json::to_string_pretty(value)?),
+        Format::Yaml => line(&yaml(value)?),
+        Format::Csv => line(&table(value).csv()?),
         Format::Table => line(&table(value).render()),
     }
     Ok(())
+}
+
+/// Prints a value of which people are told in sentences, if programs are to read it; answers whether it did.
+pub fn print_data<T: Serialize>(
+    format: Format,
+    value: &T,
+    rows: impl FnOnce(&T) -> Rows,
+) -> anyhow::Result<bool> {
+    let is_data = format != Format::Table;
+    if is_data {
+        print(format, value, rows)?;
+    }
+    Ok(is_data)
+}
+
+/// As YAML, without the last line's end. It says the same as JSON: names of fields, and numbers that are text there.
+pub fn yaml<T: Serialize>(value: &T) -> anyhow::Result<String> {
+    let data = serde_json::to_value(value)?;
+    let text = serde_saphyr::to_string(&data)?;
+    Ok(text.trim_end_matches('\n').to_owned())
+}
+
+/// What is shown again: a table takes the place of the one before in a terminal, documents follow one another.
+pub fn begin_anew(format: Format) {
+    match format {
+        Format::Table if std::io::stdout().is_terminal() => line("\x1b[H\x1b[2J"),
+        Format::Yaml => line("---"),
+        Format::Table | Format::Json | Format::Csv => {}
+    }
 }
 
 /// Prints the receipt of an accepted change.
@@ -105,6 +143,20 @@ impl Rows {
             .push(cells.into_iter().map(|cell| plain(&cell)).collect());
     }
 
+    /// As CSV (RFC 4180, with plain line ends and without the last one): words of the head are names, with `_` between their
+    /// parts. What a spreadsheet would take for a formula is text.
+    pub fn csv(self) -> anyhow::Result<String> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        if !self.head.is_empty() {
+            writer.write_record(self.head.iter().map(|word| word.replace(' ', "_")))?;
+        }
+        for row in self.rows {
+            writer.write_record(row.into_iter().map(as_text))?;
+        }
+        let text = String::from_utf8(writer.into_inner()?)?;
+        Ok(text.trim_end_matches('\n').to_owned())
+    }
+
     fn render(self) -> String {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
@@ -121,9 +173,27 @@ impl Rows {
     }
 }
 
-/// Text without what could steer a terminal.
+/// A cell that begins as a formula begins with an apostrophe instead; numbers stay what they are.
+fn as_text(cell: String) -> String {
+    let begins = cell.starts_with(['=', '+', '-', '@']);
+    if begins && cell != "-" && cell.parse::<f64>().is_err() {
+        return format!("'{cell}");
+    }
+    cell
+}
+
+/// Text without what could steer a terminal, or turn around in which order its letters are read.
 pub fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
+    let acts = |c: &char| c.is_control() || turns(*c);
+    text.chars().filter(|c| !acts(c)).collect()
+}
+
+/// Marks of direction (Unicode's bidirectional algorithm, 2.1 to 2.6).
+fn turns(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 /// An instant as people read it.
@@ -131,4 +201,115 @@ pub fn instant(at: docklet_control::id::UnixMs) -> String {
     let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
     let stamp = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
     stamp.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fills the clipboard, sets a title, asks for an answer, draws, links, turns letters around.
+    const STEERING: [&str; 9] = [
+        "\x1b]52;c;cm0gLXJmIC8=\x07",
+        "\x1b]0;root@host\x07",
+        "\x1b[6n",
+        "\x1bPq#0;2;0;0;0#0~~@@\x1b\\",
+        "\x1b]8;;https://evil.example\x1b\\",
+        "\u{9b}31m",
+        "\r\n\x08\x7f\0",
+        "\x1b[99999999999999999999H",
+        "\u{202e}\u{2066}\u{200f}",
+    ];
+
+    #[test]
+    fn nothing_in_a_table_steers_the_terminal() {
+        let mut rows = Rows::new(&["name", "note"]);
+        for text in STEERING {
+            rows.add(["lab".to_owned(), format!("a{text}b")]);
+        }
+        let shown = rows.render();
+        assert_eq!(shown.lines().count(), STEERING.len() + 1, "{shown:?}");
+        for letter in shown.chars().filter(|letter| *letter != '\n') {
+            assert!(!letter.is_control() && !turns(letter), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn words_of_people_stay_as_they_are() {
+        for text in ["Grüße, 世界", "a – b", "שלום", "👩‍🔬"] {
+            assert_eq!(plain(text), text);
+        }
+        assert_eq!(plain("a\x1b[31mb"), "a[31mb");
+    }
+
+    #[test]
+    fn yaml_reads_back_as_what_json_says() {
+        let texts = [
+            "",
+            "yes",
+            "No",
+            "null",
+            "~",
+            "1",
+            "0x10",
+            "1e3",
+            ".5",
+            "1_000",
+            "- a",
+            "a: b",
+            "#",
+            "a #b",
+            "*a",
+            "&a",
+            "!a",
+            "%a",
+            "@a",
+            "`a",
+            "[a",
+            "{a",
+            "|",
+            ">",
+            "'",
+            "\"",
+            "\\",
+            " lead",
+            "trail ",
+            "two\nlines\n",
+            "\t",
+            "\u{1b}[2J",
+            "2026-01-01",
+            "é",
+            "---",
+            "...",
+            "?",
+            "=",
+            "<<",
+            "12:30:45",
+            "\u{2028}",
+            "\r",
+            "0o7",
+            "007",
+            "true",
+            "on",
+        ];
+        for text in texts {
+            let data = serde_json::json!({"text": text, "list": [text, {"deep": text}], text: 1});
+            let written = yaml(&data).expect("plain data has a YAML form");
+            let read: serde_json::Value = serde_saphyr::from_str(&written).expect(&written);
+            assert_eq!(read, data, "{written}");
+            assert!(!written.contains('\u{1b}'), "{written}");
+        }
+        let numbers = serde_json::json!({"a": u64::MAX, "b": i64::MIN, "c": 0.5, "d": null, "e": true, "f": [], "g": {}});
+        let read: serde_json::Value =
+            serde_saphyr::from_str(&yaml(&numbers).expect("it is plain")).expect("it was written");
+        assert_eq!(read, numbers);
+    }
+
+    #[test]
+    fn csv_has_names_and_quotes_and_no_formulas() {
+        let mut rows = Rows::new(&["cpu milli", "name"]);
+        rows.add(["-5".to_owned(), "a, \"b\"".to_owned()]);
+        rows.add(["-".to_owned(), "=1+1".to_owned()]);
+        let written = rows.csv().expect("rows of one length");
+        assert_eq!(written, "cpu_milli,name\n-5,\"a, \"\"b\"\"\"\n-,'=1+1");
+    }
 }

@@ -71,7 +71,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Add(add) => open(&connection, add).await,
         Command::List(format) => {
-            let views: Vec<PortView> = connection.get("/ports").await?;
+            let views: Vec<PortView> = connection.list("/ports").await?;
             show(format, &views)
         }
         Command::Remove(remove) => {
@@ -96,7 +96,7 @@ async fn open(connection: &Connection, add: Add) -> anyhow::Result<ExitCode> {
         "public": add.public,
     });
     connection.receipt(Method::POST, "/ports", &body).await?;
-    let views: Vec<PortView> = connection.get("/ports").await?;
+    let views: Vec<PortView> = connection.list("/ports").await?;
     let asked = |view: &PortView| {
         // A vcluster may be named by its number.
         view.vnode == *vnode

@@ -81,6 +81,9 @@ pub struct Items {
     /// Ports that are open to the outside
     #[arg(long, value_name = "N|none|inherit", value_parser = number)]
     ports: Option<Wish>,
+    /// Snapshots of all vnodes
+    #[arg(long, value_name = "N|none|inherit", value_parser = number)]
+    snapshots: Option<Wish>,
     /// Images, packed, as 20GiB
     #[arg(long, value_name = "SIZE|none|inherit", value_parser = bytes)]
     images: Option<Wish>,
@@ -170,6 +173,7 @@ impl Items {
             (QuotaItem::DiskMib, self.disk),
             (QuotaItem::Gpus, self.gpus),
             (QuotaItem::Ports, self.ports),
+            (QuotaItem::Snapshots, self.snapshots),
             (QuotaItem::ImageBytes, self.images),
             (QuotaItem::HomeMib, self.home),
             (QuotaItem::BandwidthKbitPerS, self.bandwidth_mbit),
@@ -265,10 +269,18 @@ async fn show(connection: &Connection, user: Option<String>, format: Print) -> a
 }
 
 async fn list(connection: &Connection, format: Print) -> anyhow::Result<()> {
-    let views: Vec<AllowanceView> = connection.get("/quotas").await?;
+    let views: Vec<AllowanceView> = connection.list("/quotas").await?;
     print(format.format, &views, |views| {
         let mut rows = Rows::new(&[
-            "user", "vnodes", "CPU", "memory", "disk", "GPUs", "ports", "images",
+            "user",
+            "vnodes",
+            "CPU",
+            "memory",
+            "disk",
+            "GPUs",
+            "ports",
+            "snapshots",
+            "images",
         ]);
         for view in views {
             rows.add(sums(view));
@@ -278,7 +290,7 @@ async fn list(connection: &Connection, format: Print) -> anyhow::Result<()> {
 }
 
 /// As `3 / 8`, of what there is a sum.
-fn sums(view: &AllowanceView) -> [String; 8] {
+fn sums(view: &AllowanceView) -> [String; 9] {
     let of = |item: QuotaItem| {
         let mut items = view.items.iter();
         let found = items.find(|found| found.item == item);
@@ -296,6 +308,7 @@ fn sums(view: &AllowanceView) -> [String; 8] {
         of(QuotaItem::DiskMib),
         of(QuotaItem::Gpus),
         of(QuotaItem::Ports),
+        of(QuotaItem::Snapshots),
         of(QuotaItem::ImageBytes),
     ]
 }

@@ -13,7 +13,7 @@ use docklet_control::view::rebalance::{PlanView, PolicyView};
 use reqwest::Method;
 
 use super::connection::Connection;
-use super::output::{Format, Rows, instant, line, plain, print, print_receipt, remark};
+use super::output::{Format, Rows, instant, line, plain, print, print_data, print_receipt, remark};
 use super::snapshot::name::{Span, span};
 use crate::cli::{Outcome, Print};
 use crate::exit::{Class, Failure};
@@ -141,7 +141,7 @@ async fn plan(
     Print { format }: Print,
 ) -> anyhow::Result<ExitCode> {
     let view: PlanView = connection.get(&format!("{PATH}{}", query(extent))).await?;
-    if !view.moves.is_empty() || format == Format::Json {
+    if !view.moves.is_empty() || format != Format::Table {
         print(format, &view, moves)?;
     }
     if format == Format::Table {
@@ -291,9 +291,14 @@ fn progress(moves: &[MoveOf], begun: usize) -> String {
 }
 
 fn told(outcome: Outcome, begun: usize, moves: &[MoveOf]) -> anyhow::Result<ExitCode> {
-    if outcome.print.format == Format::Json {
-        print(Format::Json, &moves, |_| Rows::new(&[]))?;
-    } else {
+    let is_data = print_data(outcome.print.format, &moves, |moves| {
+        let mut rows = Rows::new(&["vnode", "how it is"]);
+        for one in *moves {
+            rows.add([one.vnode.clone(), one.moving.sentence()]);
+        }
+        rows
+    })?;
+    if !is_data {
         for one in moves {
             line(&plain(&format!("{} {}.", one.vnode, one.moving.sentence())));
         }

@@ -26,6 +26,8 @@ const REATTACH: Duration = Duration::from_secs(60);
 /// What is typed goes nowhere while the vnode moves, but for this.
 const CTRL_C: u8 = 3;
 const INTERRUPTED: u8 = 130;
+/// The worker hears after so many bytes that they were read; it sends no more than 256 KiB ahead.
+const ACKNOWLEDGE_BYTES: u64 = 32 << 10;
 
 #[derive(Args)]
 pub struct Shell {
@@ -94,7 +96,9 @@ pub async fn run(shell: Shell) -> anyhow::Result<ExitCode> {
     refuse_no_terminal(&shell.vnode)?;
     let session = hex::encode(rand::random::<[u8; 16]>());
     let VnodeName { vcluster, vnode } = shell.vnode;
-    let base = format!("/vclusters/{vcluster}/vnodes/{vnode}/terminal?session={session}");
+    let viewer = hex::encode(rand::random::<[u8; 8]>());
+    let path = format!("/vclusters/{vcluster}/vnodes/{vnode}/terminal");
+    let base = format!("{path}?session={session}&viewer={viewer}");
     let mut known = Known::default();
     let mut socket = connect(&context, &base, &known).await?;
     let _raw = RawMode::raw();
@@ -164,6 +168,7 @@ async fn talk(
     let mut open = true;
     // What is typed before is for this shell only if it is the one that was there.
     let mut attached = false;
+    let mut acknowledged = known.offset;
     loop {
         tokio::select! {
             message = stream.next() => match message {
@@ -171,6 +176,13 @@ async fn talk(
                     let fresh = fresh_part(&bytes, &mut known.offset);
                     stdout.write_all(fresh).await?;
                     stdout.flush().await?;
+                    if known.offset >= acknowledged + ACKNOWLEDGE_BYTES {
+                        acknowledged = known.offset;
+                        let text = json!({"read": acknowledged}).to_string();
+                        if sink.send(Message::text(text)).await.is_err() {
+                            return Ok(End::Lost);
+                        }
+                    }
                 }
                 Some(Ok(Message::Text(text))) => match told(&serde_json::from_str(&text)?, known)? {
                     Told::Exit(code) => return Ok(End::Exit(code)),

@@ -90,11 +90,17 @@ fn refused(response: &http::Response<Option<Vec<u8>>>) -> anyhow::Error {
 
 fn tls(context: &Context) -> anyhow::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    let pem = context
-        .ca_pem
-        .as_deref()
-        .context("the context has no authority certificate: log in with --ca")?;
-    roots.add(CertificateDer::from_pem_slice(pem.as_bytes())?)?;
+    match context.ca_pem.as_deref() {
+        Some(pem) => roots.add(CertificateDer::from_pem_slice(pem.as_bytes())?)?,
+        None => {
+            let system = rustls_native_certs::load_native_certs().certs;
+            let (added, _) = roots.add_parsable_certificates(system);
+            anyhow::ensure!(
+                added > 0,
+                "this machine trusts no authority: log in with --ca"
+            );
+        }
+    }
     Ok(ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth())

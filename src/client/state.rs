@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::connection::Connection;
-use super::output::{instant, line, plain};
+use super::output::{self, instant, line, plain};
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -75,6 +75,7 @@ impl Print {
 enum Format {
     Tree,
     Json,
+    Yaml,
 }
 
 #[derive(Deserialize)]
@@ -125,13 +126,15 @@ fn print<T: DeserializeOwned>(
     answer: Value,
     tree: impl FnOnce(&mut Tree, &T),
 ) -> anyhow::Result<ExitCode> {
-    if format == Format::Json {
-        line(&serde_json::to_string_pretty(&answer)?);
-        return Ok(ExitCode::SUCCESS);
+    match format {
+        Format::Json => line(&serde_json::to_string_pretty(&answer)?),
+        Format::Yaml => line(&output::yaml(&answer)?),
+        Format::Tree => {
+            let mut lines = Tree::new();
+            tree(&mut lines, &serde_json::from_value(answer)?);
+            line(&lines.text);
+        }
     }
-    let mut lines = Tree::new();
-    tree(&mut lines, &serde_json::from_value(answer)?);
-    line(&lines.text);
     Ok(ExitCode::SUCCESS)
 }
 

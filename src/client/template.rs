@@ -30,6 +30,9 @@ pub enum Command {
     /// Take one back; what was made of it stays
     Withdraw {
         template: String,
+        /// For good, without the time in which `docklet trash restore` undoes it
+        #[arg(long)]
+        now: bool,
         #[command(flatten)]
         print: Print,
     },
@@ -106,8 +109,12 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let receipt = connection.receipt(Method::PUT, &path, &body).await?;
             print_receipt(publish.print.format, &receipt)?;
         }
-        Command::Withdraw { template, print } => {
-            let path = path(&template)?;
+        Command::Withdraw {
+            template,
+            now,
+            print,
+        } => {
+            let path = format!("{}?now={now}", path(&template)?);
             let receipt = connection
                 .receipt(Method::DELETE, &path, &Value::Null)
                 .await?;

@@ -9,7 +9,7 @@ use docklet_control::meter::{History, Measure, Span, VnodeUsage};
 
 use super::VnodeName;
 use super::connection::Connection;
-use super::output::{Format, Rows, instant, print};
+use super::output::{Rows, begin_anew, instant, print};
 use crate::cli::Print;
 
 /// How often it is looked again.
@@ -63,7 +63,9 @@ pub async fn top(connection: &Connection, path: &str, ask: &Top) -> anyhow::Resu
     loop {
         let mut vnodes: Vec<VnodeUsage> = connection.get(&path).await?;
         sort(&mut vnodes, ask.by);
-        begin_anew(ask.watch, ask.print.format);
+        if ask.watch {
+            begin_anew(ask.print.format);
+        }
         print(ask.print.format, &vnodes, |vnodes| top_rows(vnodes))?;
         if !ask.watch {
             return Ok(ExitCode::SUCCESS);
@@ -85,7 +87,9 @@ pub async fn stats(ask: Stats) -> anyhow::Result<ExitCode> {
     let path = format!("/vclusters/{vcluster}/vnodes/{vnode}/history?span={span}");
     loop {
         let history: History = connection.get(&path).await?;
-        begin_anew(ask.watch, ask.print.format);
+        if ask.watch {
+            begin_anew(ask.print.format);
+        }
         print(ask.print.format, &history, stats_rows)?;
         for worker in &history.unanswered {
             super::output::remark(&format!(
@@ -96,14 +100,6 @@ pub async fn stats(ask: Stats) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         tokio::time::sleep(EVERY).await;
-    }
-}
-
-/// A table takes the place of the one before; JSON is one document after the other.
-fn begin_anew(watch: bool, format: Format) {
-    use std::io::IsTerminal;
-    if watch && format == Format::Table && std::io::stdout().is_terminal() {
-        super::output::line("\x1b[H\x1b[2J");
     }
 }
 

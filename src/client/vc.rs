@@ -18,6 +18,7 @@ use super::recipe::Recipe;
 use super::rules;
 use super::snapshot::name::SnapshotName;
 use super::usage;
+use super::watch::{self, Shown};
 use crate::cli::{Outcome, Print};
 use crate::exit::{Class, Failure};
 
@@ -26,12 +27,12 @@ pub enum Command {
     /// Make a vcluster and start it
     Create(Create),
     /// List vclusters
-    List(Print),
+    List(Shown),
     /// Show one with its vnodes
     Show {
         vcluster: String,
         #[command(flatten)]
-        print: Print,
+        ask: Shown,
     },
     /// What each vnode uses now
     Top(usage::Top),
@@ -54,7 +55,7 @@ pub enum Command {
     /// Move a vnode to another worker
     Move(moves::Move),
     /// The last move of each vnode that had one
-    Moves(Print),
+    Moves(Shown),
     /// Delete a vcluster with all its files; for a while `docklet trash restore` undoes it
     Delete(Delete),
 }
@@ -133,10 +134,11 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let connection = Connection::open()?;
     match command {
         Command::Create(create) => run_create(&connection, create).await,
-        Command::List(format) => list(&connection, format).await,
-        Command::Show { vcluster, print } => {
-            let view: VclusterView = connection.get(&path(&vcluster)?).await?;
-            show(print, &view)
+        Command::List(ask) => list(&connection, ask).await,
+        Command::Show { vcluster, ask } => {
+            let path = path(&vcluster)?;
+            let look = async || connection.get::<VclusterView>(&path).await;
+            watch::show(&connection, ask, look, show).await
         }
         Command::Top(ask) => usage::top(&connection, &path(ask.vcluster())?, &ask).await,
         Command::Start(change) => act(&connection, change, "start", Value::Null).await,
@@ -147,7 +149,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Resize(resize) => run_resize(&connection, resize).await,
         Command::Rules(rule) => rules::run(&connection, rule).await,
         Command::Move(asked) => moves::run(&connection, asked).await,
-        Command::Moves(print) => moves::list(&connection, print).await,
+        Command::Moves(ask) => moves::list(&connection, ask).await,
         Command::Delete(Delete { now, change }) => {
             let path = format!("{}?now={now}", path(&change.vcluster)?);
             let receipt = connection
@@ -254,11 +256,14 @@ async fn finish(
     let reached = wait_for(connection, vcluster, receipt, goal);
     match tokio::time::timeout(limit, reached).await {
         Ok(view) => match view? {
-            Some(view) => show(outcome.print, &view),
+            Some(view) => {
+                show(outcome.print.format, &view)?;
+                Ok(ExitCode::SUCCESS)
+            }
             None => {
                 remark(&format!("Vcluster {vcluster} is gone."));
                 // There is nothing of it left to show, but programs wait for something that they can read.
-                if outcome.print.format == Format::Json {
+                if outcome.print.format != Format::Table {
                     print_receipt(outcome.print.format, receipt)?;
                 }
                 Ok(ExitCode::SUCCESS)
@@ -314,13 +319,17 @@ fn is_missing(error: &anyhow::Error) -> bool {
     failure.is_some_and(|failure| failure.class == Class::NotFound)
 }
 
-async fn list(connection: &Connection, format: Print) -> anyhow::Result<ExitCode> {
-    let views: Vec<VclusterView> = connection.get("/vclusters").await?;
-    print(format.format, &views, |views| {
+async fn list(connection: &Connection, ask: Shown) -> anyhow::Result<ExitCode> {
+    let look = async || connection.list::<VclusterView>("/vclusters").await;
+    watch::show(connection, ask, look, |format, views| table(format, views)).await
+}
+
+fn table(format: Format, views: &[VclusterView]) -> anyhow::Result<()> {
+    print(format, &views, |views| {
         let mut rows = Rows::new(&[
             "id", "name", "state", "running", "image", "disk", "gpus", "owner", "created",
         ]);
-        for view in views {
+        for view in *views {
             let live = view
                 .vnodes
                 .iter()
@@ -339,12 +348,11 @@ async fn list(connection: &Connection, format: Print) -> anyhow::Result<ExitCode
             ]);
         }
         rows
-    })?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
-fn show(format: Print, view: &VclusterView) -> anyhow::Result<ExitCode> {
-    print(format.format, view, |view| {
+fn show(format: Format, view: &VclusterView) -> anyhow::Result<()> {
+    print(format, view, |view| {
         let mut rows = Rows::new(&[
             "vnode",
             "state",
@@ -377,8 +385,7 @@ fn show(format: Print, view: &VclusterView) -> anyhow::Result<ExitCode> {
             ]);
         }
         rows
-    })?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn bandwidth_of(bandwidth: Bandwidth) -> String {

@@ -31,6 +31,9 @@ pub struct DevWorker {
 }
 
 impl Layout {
+    /// Browsers take every name below it for this machine.
+    pub const SERVICES: &str = "apps.localhost";
+
     /// Its processes run in directories of their own, so the path is made whole here.
     pub fn new(dir: &Path, instance: u8) -> std::io::Result<Self> {
         let dir = std::path::absolute(dir)?;
@@ -57,6 +60,11 @@ impl Layout {
     /// The address that all masters share.
     pub fn portal(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port(8_440, 3)).into()
+    }
+
+    /// The address at which all masters serve what is opened in browsers.
+    pub fn services(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port(8_440, 7)).into()
     }
 
     pub fn masters(&self) -> Vec<DevMaster> {

@@ -1,6 +1,7 @@
 //! The dev cluster's processes: started in the background, known by their pid and start time.
 
 use std::fs;
+use std::num::NonZero;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,8 +13,17 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, setsid};
 
+/// What Tokio reads.
+const THREADS: &str = "TOKIO_WORKER_THREADS";
 /// A process that is told to stop has this long.
 const STOP_DEADLINE: Duration = Duration::from_secs(8);
+
+/// How many threads of a process take turns on the machine's cores. The cluster's processes share these: a thread that is woken
+/// for what another would have come to itself costs more than it gives.
+fn threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    (cores / 2).max(1)
+}
 
 /// Starts this program with these arguments in the background, in its own directory, and in a network namespace if one is
 /// named.
@@ -42,6 +52,9 @@ pub fn start(
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output);
+    if std::env::var_os(THREADS).is_none() {
+        command.env(THREADS, threads().to_string());
+    }
     // SAFETY: between fork and exec only setsid and setns are called, which are safe there.
     unsafe {
         command.pre_exec(move || {

@@ -101,6 +101,8 @@ fn addresses<'m>(layout: &Layout, master: &'m DevMaster) -> Vec<String> {
         ("--cluster-addr", master.cluster.to_string()),
         ("--public-addr", master.public.to_string()),
         ("--shared-addr", layout.portal().to_string()),
+        ("--proxy-domain", Layout::SERVICES.to_owned()),
+        ("--proxy-addr", layout.services().to_string()),
     ]
     .into_iter()
     .flat_map(|(key, value)| [key.to_owned(), value])
@@ -213,7 +215,7 @@ async fn workers(layout: &Layout, connection: &Connection) -> anyhow::Result<()>
         start(layout, &worker.name, &arguments, Some(&worker.namespace))?;
     }
     wait_for("two workers", || async {
-        let up: Vec<WorkerView> = connection.get("/workers").await?;
+        let up: Vec<WorkerView> = connection.list("/workers").await?;
         let up = up.iter().filter(|worker| worker.status == WorkerStatus::Up);
         Ok(up.count() == workers.len())
     })

@@ -72,6 +72,9 @@ pub enum Command {
         /// Label or digest of the only version that goes, or its first digits
         #[arg(long, value_name = "VERSION")]
         version: Option<String>,
+        /// For good, without the time in which `docklet trash restore` undoes it
+        #[arg(long)]
+        now: bool,
         #[command(flatten)]
         print: Print,
     },
@@ -150,13 +153,15 @@ pub async fn run(connection: &Connection, command: Command) -> anyhow::Result<()
         Command::Delete {
             image,
             version: only,
+            now,
             print,
         } => {
             let mut path = path(&image)?;
+            let next = if path.contains('?') { '&' } else { '?' };
+            path = format!("{path}{next}now={now}");
             if let Some(only) = only {
                 let digest = version(connection, &image, &only).await?.digest;
-                let next = if path.contains('?') { '&' } else { '?' };
-                path = format!("{path}{next}version={digest}");
+                path = format!("{path}&version={digest}");
             }
             let receipt = connection
                 .receipt(Method::DELETE, &path, &Value::Null)

@@ -25,6 +25,7 @@ use docklet_control::view::ImageView;
 use crate::cli::Print;
 use crate::client::connection::Connection;
 use crate::client::output::{Format, line, print_receipt, remark};
+use crate::client::watch::Shown;
 use crate::exit::{Class, Failure};
 use recipe::Found;
 use unchanged::Inputs;
@@ -100,7 +101,7 @@ pub enum Command {
         #[arg(long)]
         versions: bool,
         #[command(flatten)]
-        print: Print,
+        ask: Shown,
     },
     /// Show one image
     Show {
@@ -158,8 +159,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             print,
         } => match build(&connection, &recipe, name, again, &version).await? {
             Some(receipt) => print_receipt(print.format, &receipt)?,
-            None if print.format == Format::Json => line("null"),
-            None => {}
+            None => match print.format {
+                Format::Json | Format::Yaml => line("null"),
+                Format::Table | Format::Csv => {}
+            },
         },
         Command::Import {
             file,
@@ -192,7 +195,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             };
             print_receipt(print.format, &receipt)?;
         }
-        Command::List { versions, print } => show::list(&connection, versions, print).await?,
+        Command::List { versions, ask } => return show::list(&connection, versions, ask).await,
         Command::Show { image, print } => show::one(&connection, &image, print).await?,
         Command::Quota(quota) => quota::run(&connection, quota).await?,
         Command::Change(change) => change::run(&connection, change).await?,
@@ -250,6 +253,7 @@ pub async fn build(
         path: &blob,
         digest: packed.digest,
         spec: &recipe.spec(),
+        environment: &recipe.environment,
     };
     let said = Said {
         description: Some(&recipe.description),

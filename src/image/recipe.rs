@@ -48,6 +48,9 @@ pub struct Recipe {
     pub services: Vec<Vec<String>>,
     /// The first process; one that runs `services` if absent.
     pub init: Option<Vec<String>>,
+    /// `NAME=VALUE` of the first process; `DOCKLET_SERVICES` tells what browsers can open, as `lab:8888/lab`.
+    #[serde(default)]
+    pub environment: Vec<String>,
     pub stop_signal: Option<String>,
     pub stop_timeout_ms: Option<u32>,
 }
@@ -156,6 +159,10 @@ impl Recipe {
                 return Err(format!("{argv:?} is no command"));
             }
         }
+        let named = |variable: &String| variable.find('=').is_some_and(|at| at > 0);
+        if let Some(variable) = self.environment.iter().find(|variable| !named(variable)) {
+            return Err(format!("{variable:?} is no NAME=VALUE"));
+        }
         if self.base == Base::Busybox {
             let needs_debian = !self.packages.is_empty() || self.pip.is_some();
             if needs_debian || self.init.is_none() {
@@ -233,6 +240,7 @@ mod tests {
                 "pip = { venv = '/opt/x', packages = ['--index-url=http://x'] }",
                 "no Python package",
             ),
+            ("environment = ['=x']", "no NAME=VALUE"),
             ("commands = [[]]", "no command"),
             ("hooks = ['x']", "unknown field"),
         ] {

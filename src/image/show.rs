@@ -1,15 +1,23 @@
 //! Images as tables.
 
+use std::process::ExitCode;
+
 use docklet_control::view::ImageView;
 
 use super::path;
 use crate::cli::Print;
 use crate::client::connection::Connection;
-use crate::client::output::{Rows, instant, print};
+use crate::client::output::{Format, Rows, instant, print};
+use crate::client::watch::{self, Shown};
 
-pub async fn list(connection: &Connection, versions: bool, format: Print) -> anyhow::Result<()> {
-    let images: Vec<ImageView> = connection.get("/images").await?;
-    print(format.format, &images, |images| {
+pub async fn list(connection: &Connection, versions: bool, ask: Shown) -> anyhow::Result<ExitCode> {
+    let look = async || connection.get::<Vec<ImageView>>("/images").await;
+    let show = |format, images: &Vec<ImageView>| table(format, versions, images);
+    watch::show(connection, ask, look, show).await
+}
+
+fn table(format: Format, versions: bool, images: &[ImageView]) -> anyhow::Result<()> {
+    print(format, &images, |images| {
         if versions {
             return all_versions(images);
         }
@@ -21,7 +29,7 @@ pub async fn list(connection: &Connection, versions: bool, format: Print) -> any
             "digest",
             "description",
         ]);
-        for image in images {
+        for image in *images {
             rows.add([
                 image.name.clone(),
                 image.visibility.word().to_owned(),

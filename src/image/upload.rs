@@ -20,6 +20,8 @@ pub struct Blob<'b> {
     pub path: &'b Path,
     pub digest: Digest,
     pub spec: &'b ImageSpec,
+    /// `NAME=VALUE` of its first process.
+    pub environment: &'b [String],
 }
 
 /// What is said of an image that is added.
@@ -53,6 +55,9 @@ pub async fn upload(
     let mut query = said.query();
     query.push(("digest", blob.digest.to_string()));
     query.push(("spec", serde_json::to_string(blob.spec)?));
+    if !blob.environment.is_empty() {
+        query.push(("environment", serde_json::to_string(blob.environment)?));
+    }
     let file = File::open(blob.path).with_context(|| format!("read {}", blob.path.display()))?;
     let bytes = file.metadata().map(|metadata| metadata.len());
     query.extend(bytes.ok().map(|bytes| ("bytes", bytes.to_string())));

@@ -1,4 +1,5 @@
-//! A worker that joins again: its cluster was restored from a backup elsewhere, its vnodes' files are still here.
+//! A worker that joins again, with its vnodes' files still here: its cluster was restored from a backup elsewhere, or its
+//! certificate has ended or was revoked.
 
 use std::fs;
 use std::net::TcpListener;
@@ -43,8 +44,15 @@ pub async fn join_again(
         file.masters = answer.masters;
         config::write(&staged.join(CONFIGURATION), &file)?;
     }
+    let same_cluster = Credentials::load(&staged)?.identity.cluster == old.identity.cluster;
+    if !same_cluster {
+        // The old cluster's assignment must not be followed any more.
+        forget_assignment(dir)?;
+    }
     take_up(&staged, dir)?;
-    warn_of_strangers(dir)?;
+    if !same_cluster {
+        warn_of_strangers(dir)?;
+    }
     Ok(WorkerId(old.identity.id))
 }
 
@@ -75,15 +83,18 @@ fn refuse_another(answer: &JoinAnswer, id: u64, staged: &Path) -> anyhow::Result
     Err(Failure::new(Class::Conflict, text).into())
 }
 
-/// Puts what is staged in the place of what was. The old cluster's assignment must not be followed any more.
-fn take_up(staged: &Path, dir: &Path) -> anyhow::Result<()> {
+fn forget_assignment(dir: &Path) -> anyhow::Result<()> {
     let assignment = dir.join("state").join("assignment.json");
     match fs::remove_file(&assignment) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("remove {}", assignment.display()));
+            Err(error).with_context(|| format!("remove {}", assignment.display()))
         }
-        Ok(()) | Err(_) => {}
+        Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Puts what is staged in the place of what was.
+fn take_up(staged: &Path, dir: &Path) -> anyhow::Result<()> {
     for name in ["ca.pem", "own.pem", "own.key", CONFIGURATION] {
         let from = staged.join(name);
         let content = fs::read(&from).with_context(|| format!("read {}", from.display()))?;

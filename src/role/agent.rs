@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use docklet_agent::cgroup::favour::{self, Favoured};
+use docklet_agent::lxc::Helpers;
 use docklet_agent::{AgentConfig, inventory};
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib};
 use docklet_control::model::WorkerCapacity;
 use docklet_link::token::TokenMalformed;
-use docklet_link::{Credentials, JoinSecret};
+use docklet_link::{JoinSecret, Own};
 use docklet_raft::{JoinKind, join};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -57,7 +59,8 @@ pub struct Join {
     /// Disk to offer, in MiB; the whole file system of --dir if absent
     #[arg(long)]
     disk_mib: Option<u64>,
-    /// The cluster was restored from a backup: be the worker of this name again, with the vnodes' files in --dir
+    /// Be the worker of this name again, with the vnodes' files in --dir: its cluster was restored from a backup, or an
+    /// admin let it join again with `docklet worker readmit`
     #[arg(long)]
     again: bool,
 }
@@ -78,7 +81,7 @@ async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
     let dir = &ask.dir.dir;
     if !ask.again && dir.join("own.key").exists() {
         let text = format!(
-            "{} holds an agent already: choose another --dir; or, if its cluster was restored from a backup, join --again",
+            "{} holds an agent already: choose another --dir; or, if its cluster was restored from a backup or the token is from `docklet worker readmit`, join --again",
             dir.display()
         );
         return Err(Failure::new(Class::Conflict, text).into());
@@ -91,12 +94,14 @@ async fn join_cluster(ask: Join) -> anyhow::Result<ExitCode> {
         data_listen: ask.data_addr,
         underlay,
         cgroup_prefix: ask.cgroup_prefix,
+        favour_cgroup_moves: config::favour_cgroup_moves(),
         memory_mib: ask.memory_mib,
         cpu_milli: ask.cpu_milli,
         disk_mib: ask.disk_mib,
         vnode_io_mib_per_s: config::vnode_io_mib_per_s(),
         vnode_io_operations_per_s: config::vnode_io_operations_per_s(),
         terminal_alone_s: config::terminal_alone_s(),
+        uploads_kept_s: config::uploads_kept_s(),
         move_mib_per_s: None,
         home_dir: None,
         home_mounted: false,
@@ -145,6 +150,19 @@ fn offer(dir: &Path, file: &AgentFile) -> WorkerCapacity {
     capacity
 }
 
+/// An agent without it is slower, and no less an agent.
+fn favour_cgroup_moves() {
+    match favour::favour() {
+        Favoured::Now => tracing::info!(
+            "processes move between cgroups without waiting (favordynmods, for the whole machine)"
+        ),
+        Favoured::Already => {}
+        Favoured::Not(why) => {
+            tracing::info!(%why, "processes wait when they move between cgroups: starting and exec take longer")
+        }
+    }
+}
+
 async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
     let file: AgentFile = config::read(&dir.join("agent.toml"))?;
     let dir = dir
@@ -155,9 +173,12 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
         tracing::info!(dir = %homes.dir.display(), "shared homes are on this worker only");
     }
     let gpus = file.gpus()?;
+    if file.favour_cgroup_moves {
+        favour_cgroup_moves();
+    }
     let config = AgentConfig {
         state_dir: dir.join("state"),
-        credentials: Credentials::load(&dir)?,
+        credentials: Own::load(&dir)?,
         capacity: offer(&dir, &file),
         vnode_io: file.vnode_io(),
         masters: file.masters,
@@ -166,12 +187,13 @@ async fn serve(dir: &Path) -> anyhow::Result<ExitCode> {
         resolv_conf: "/etc/resolv.conf".into(),
         cgroup_prefix: file.cgroup_prefix,
         terminal_alone: Duration::from_secs(file.terminal_alone_s),
+        uploads_kept: Duration::from_secs(file.uploads_kept_s),
         move_bytes_per_s: file
             .move_mib_per_s
             .map(|mib| mib.get().saturating_mul(1 << 20)),
         homes,
         gpus,
-        helper: std::env::current_exe().context("find this program")?,
+        helpers: Helpers::copied(std::env::current_exe().context("find this program")?)?,
         gate: docklet_link::Gate::default(),
     };
     let mut stop = signal(SignalKind::terminate())?;

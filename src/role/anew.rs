@@ -35,6 +35,7 @@ pub async fn restore(ask: Restore) -> anyhow::Result<ExitCode> {
     if let Some(cluster) = &ask.cluster {
         backup::read_of(&ask.file, Some(cluster)).await?;
     }
+    ask.addresses.refuse_unfit()?;
     let file = toml::to_string(&ask.addresses.file())?;
     let new = NewMaster {
         name: ask.addresses.name.clone(),

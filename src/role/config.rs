@@ -1,6 +1,12 @@
 //! Configuration files. An unknown or wrong key is an error that names file, line and what is allowed; each key can
 //! be overridden by the environment, as `DOCKLET_` and its name in capitals.
 
+pub mod bounds;
+mod certificates;
+mod services;
+
+pub use certificates::{cluster_certificate_s, own_certificate_s};
+
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -26,6 +32,28 @@ pub struct MasterFile {
     pub public_listen: Vec<SocketAddr>,
     /// Names and addresses that the public certificate is good for.
     pub public_names: Vec<String>,
+    /// Services of vnodes have names below this one, as `s7.apps.example.org`; they are not opened in browsers if absent.
+    pub proxy_domain: Option<String>,
+    /// Where browsers connect for services; where they connect for the portal if empty.
+    #[serde(default)]
+    pub proxy_listen: Vec<SocketAddr>,
+    /// Port of services' links; that of the first listener for them if absent.
+    pub proxy_port: Option<u16>,
+    /// Where the portal is for browsers, as `https://cloud.example.org`; its last listener if absent.
+    pub portal_url: Option<String>,
+    /// PEM file with a certificate that somebody else issued for the public names, and those that lead to its
+    /// authority; looked at again and again.
+    #[serde(default)]
+    pub public_certificate: Option<PathBuf>,
+    /// PEM file with its key.
+    #[serde(default)]
+    pub public_key: Option<PathBuf>,
+    /// How long public certificates of the cluster's own authority are good for, in seconds.
+    #[serde(default = "own_certificate_s")]
+    pub own_certificate_s: u64,
+    /// How long certificates between masters and workers are good for that this master issues, in seconds.
+    #[serde(default = "cluster_certificate_s")]
+    pub cluster_certificate_s: u64,
     /// Raft's heartbeat.
     #[serde(default = "heartbeat_ms")]
     pub heartbeat_ms: u64,
@@ -41,6 +69,27 @@ pub struct MasterFile {
     /// How far the past is kept for looking back, in days.
     #[serde(default = "history_days")]
     pub history_days: u64,
+    /// Live pages and streams of events that one person may have open at this master.
+    #[serde(default = "bounds::streams_per_person")]
+    pub streams_per_person: u32,
+    /// Terminals and running programs of one person.
+    #[serde(default = "bounds::terminals_per_person")]
+    pub terminals_per_person: u32,
+    /// Files and images that one person has on their way.
+    #[serde(default = "bounds::transfers_per_person")]
+    pub transfers_per_person: u32,
+    /// Connections of one person to ports and services of vnodes.
+    #[serde(default = "bounds::tunnels_per_person")]
+    pub tunnels_per_person: u32,
+    /// From one address comes at most what so many persons may have.
+    #[serde(default = "bounds::persons_per_address")]
+    pub persons_per_address: u32,
+    /// Connections from one address, also of who has not logged in.
+    #[serde(default = "bounds::connections_per_address")]
+    pub connections_per_address: u32,
+    /// Connections from everywhere.
+    #[serde(default = "bounds::connections_max")]
+    pub connections_max: u32,
 }
 
 impl MasterFile {
@@ -95,6 +144,9 @@ pub struct AgentFile {
     /// First component of the containers' cgroups.
     #[serde(default = "cgroup_prefix")]
     pub cgroup_prefix: String,
+    /// Lets this machine's processes move between cgroups without waiting, for a little more at each fork and exit.
+    #[serde(default = "favour_cgroup_moves")]
+    pub favour_cgroup_moves: bool,
     /// Memory to offer; all that there is if absent.
     pub memory_mib: Option<u32>,
     /// CPU to offer, in thousandths of a core; all that there is if absent.
@@ -110,6 +162,9 @@ pub struct AgentFile {
     /// A terminal at which nobody has looked for so long is ended, in seconds: a week if absent.
     #[serde(default = "terminal_alone_s")]
     pub terminal_alone_s: u64,
+    /// What is left of an upload with which nobody went on for so long is deleted, in seconds: a day if absent.
+    #[serde(default = "uploads_kept_s")]
+    pub uploads_kept_s: u64,
     /// What files of vnodes may take on their way to other workers while the vnodes run, all together, in MiB a second; as much as there is if absent.
     pub move_mib_per_s: Option<NonZeroU64>,
     /// Where users' shared homes are; a directory of this worker's own if absent.
@@ -194,6 +249,10 @@ pub fn terminal_alone_s() -> u64 {
     7 * 24 * 3_600
 }
 
+pub fn uploads_kept_s() -> u64 {
+    24 * 3_600
+}
+
 pub fn vnode_io_mib_per_s() -> u64 {
     IoLimit::default().bytes_per_s >> 20
 }
@@ -209,6 +268,10 @@ impl AgentFile {
             operations_per_s: self.vnode_io_operations_per_s,
         }
     }
+}
+
+pub fn favour_cgroup_moves() -> bool {
+    true
 }
 
 fn cgroup_prefix() -> String {
@@ -334,6 +397,39 @@ mod tests {
     fn a_wrong_value_is_refused_with_its_line() {
         let error = read(&GOOD.replace("10.0.0.1:7000", "nowhere"), &[]).expect_err("no address");
         assert!(error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn services_are_below_a_name_and_know_the_way_to_the_portal() {
+        let file = |more: &str| read(&format!("{GOOD}{more}"), &[]).expect("good keys");
+        assert_eq!(file("").proxy().expect("none"), None);
+        let domain = "proxy_domain = \"apps.example.org\"\n";
+        let url = "portal_url = \"https://cloud.example.org/\"\n";
+        let apart = "proxy_listen = [\"0.0.0.0:8444\"]\n";
+        let place = file(&format!("{domain}{url}"))
+            .proxy()
+            .expect("good")
+            .expect("some");
+        assert_eq!((place.port, place.apart), (443, false));
+        assert_eq!(place.portal, "https://cloud.example.org");
+        let place = file(&format!("{domain}{url}{apart}"))
+            .proxy()
+            .expect("good")
+            .expect("some");
+        assert_eq!((place.port, place.apart), (8_444, true));
+        let names = file(&format!("{domain}{url}")).service_names();
+        assert_eq!(names, ["*.apps.example.org"]);
+        for wrong in [
+            domain.to_owned(),
+            apart.to_owned(),
+            format!("proxy_domain = \"192.0.2.7\"\n{url}"),
+            format!("proxy_domain = \"localhost\"\n{url}"),
+            format!("proxy_domain = \"Apps.example.org\"\n{url}"),
+            format!("proxy_domain = \"apps..org\"\n{url}"),
+            format!("{domain}portal_url = \"http://cloud.example.org\"\n"),
+        ] {
+            assert!(file(&wrong).proxy().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use docklet_agent::open_files;
 use docklet_control::Refusal;
 use docklet_control::command::InitCluster;
 use docklet_control::id::MasterId;
@@ -16,7 +17,8 @@ use docklet_link::authority::SigningRequest;
 use docklet_link::frame::Purpose;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::listener::ClusterListener;
-use docklet_link::{Authority, Credentials, JoinSecret};
+use docklet_link::{Authority, Credentials, JoinSecret, Own};
+use docklet_portal::public::{self, PublicConfig, Unfit};
 use docklet_portal::{Dispatcher, PortalConfig, agents_door};
 use docklet_raft::{
     HistoryLimits, JoinKind, Master, MasterConfig, ProposeFault, RaftFault, Timing, join,
@@ -24,6 +26,7 @@ use docklet_raft::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::anew;
+use super::certificate;
 use super::config::{self, MasterFile};
 use super::removed;
 use crate::cli::{Dir, Print};
@@ -74,12 +77,24 @@ pub struct Addresses {
     /// Address and port for people and programs
     #[arg(long, value_name = "ADDR:PORT")]
     pub(super) public_addr: SocketAddr,
+    /// Name below which services of vnodes are, as apps.example.org: browsers open them at names like s7.apps.example.org
+    #[arg(long, value_name = "NAME")]
+    proxy_domain: Option<String>,
+    /// Address and port for services alone, which masters of one machine may share; that of the portal if absent
+    #[arg(long, value_name = "ADDR:PORT", requires = "proxy_domain")]
+    proxy_addr: Option<SocketAddr>,
     /// A further public address, which masters of one machine may share
     #[arg(long, value_name = "ADDR:PORT")]
     shared_addr: Option<SocketAddr>,
     /// A name that the public certificate is good for; may be given several times
     #[arg(long = "public-name")]
     public_names: Vec<String>,
+    /// PEM file with a certificate for the public names that somebody else issued
+    #[arg(long, value_name = "FILE", requires = "public_key")]
+    public_certificate: Option<PathBuf>,
+    /// PEM file with its key
+    #[arg(long, value_name = "FILE", requires = "public_certificate")]
+    public_key: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -151,11 +166,36 @@ impl Addresses {
                 .chain(self.shared_addr)
                 .collect(),
             public_names: names,
+            proxy_domain: self.proxy_domain.clone(),
+            proxy_listen: self.proxy_addr.into_iter().collect(),
+            proxy_port: None,
+            portal_url: None,
+            public_certificate: self.public_certificate.as_deref().map(whole),
+            public_key: self.public_key.as_deref().map(whole),
+            own_certificate_s: config::own_certificate_s(),
+            cluster_certificate_s: config::cluster_certificate_s(),
             heartbeat_ms: timing.heartbeat_ms,
             election_min_ms: timing.election_min_ms,
             election_max_ms: timing.election_max_ms,
             history_mib: config::history_mib(),
             history_days: config::history_days(),
+            streams_per_person: config::bounds::streams_per_person(),
+            terminals_per_person: config::bounds::terminals_per_person(),
+            transfers_per_person: config::bounds::transfers_per_person(),
+            tunnels_per_person: config::bounds::tunnels_per_person(),
+            persons_per_address: config::bounds::persons_per_address(),
+            connections_per_address: config::bounds::connections_per_address(),
+            connections_max: config::bounds::connections_max(),
+        }
+    }
+
+    /// What cannot be used is told before anything is made.
+    pub(super) fn refuse_unfit(&self) -> anyhow::Result<()> {
+        let file = self.file();
+        match file.given()? {
+            Some(given) => public::check_given(&given, &file.public_names)
+                .map_err(|unfit| Failure::new(Class::Invalid, unfit.to_string()).into()),
+            None => Ok(()),
         }
     }
 
@@ -170,6 +210,11 @@ impl Addresses {
         }
         Ok(())
     }
+}
+
+/// The path as whoever runs the master finds it, wherever that is run.
+fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Turns a refusal into an exit code of its class.
@@ -191,6 +236,7 @@ pub fn failure(fault: ProposeFault) -> anyhow::Error {
 
 async fn initialise(init: Init, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
     init.addresses.refuse_used()?;
+    init.addresses.refuse_unfit()?;
     let dir = &init.addresses.dir.dir;
     refuse_filled(dir)?;
     let made = make_cluster(&init, dir, knows).await;
@@ -233,7 +279,7 @@ async fn make_cluster(init: &Init, dir: &Path, knows: ClusterVersion) -> anyhow:
     let credentials = first_credentials(dir, identity)?;
     let master = start(
         dir,
-        credentials,
+        credentials.into(),
         Timing::default(),
         HistoryLimits::default(),
         knows,
@@ -275,7 +321,7 @@ fn first_entry(init: &Init, identity: Identity, admin_password_hash: String) -> 
 
 async fn start(
     dir: &Path,
-    credentials: Credentials,
+    credentials: Own,
     timing: Timing,
     history: HistoryLimits,
     knows: ClusterVersion,
@@ -296,6 +342,7 @@ async fn start(
 
 async fn join_cluster(ask: Join, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
     ask.addresses.refuse_used()?;
+    ask.addresses.refuse_unfit()?;
     let dir = &ask.addresses.dir.dir;
     let token: JoinSecret = ask.token.parse().map_err(super::agent::bad_token)?;
     let kind = JoinKind::Master {
@@ -317,10 +364,20 @@ async fn join_cluster(ask: Join, knows: ClusterVersion) -> anyhow::Result<ExitCo
 
 async fn serve(dir: &Path, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
     removed::refuse(dir)?;
+    let files = open_files::raise()?;
     let file: MasterFile = config::read(&dir.join("master.toml"))?;
-    let credentials = Credentials::load(dir)?;
-    let authority = Credentials::authority(dir)?;
-    let (certificate_pem, key_pem) = authority.sign_public(&file.public_names)?;
+    let credentials = Own::load(dir)?;
+    let authority = Credentials::authority(dir)?.lasting(file.cluster_life()?);
+    certificate::renew(&credentials, &authority).await?;
+    let proxy = file.proxy()?;
+    let public = PublicConfig {
+        authority: authority.clone(),
+        names: file.public_names.clone(),
+        service_names: file.service_names(),
+        life: file.own_life()?,
+        given: file.given()?,
+    };
+    check_public(&public)?;
     let listener = ClusterListener::bind(&file.cluster_listen.to_string(), &credentials).await?;
     let master = start(
         dir,
@@ -331,11 +388,14 @@ async fn serve(dir: &Path, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
     )
     .await?;
     let listener = listener.through(master.gate());
-    master.may_be_stopped(std::env::current_exe().context("find this program")?);
+    let program = std::env::current_exe().context("find this program")?;
+    master.may_be_stopped(program.clone());
     let secrets = authority.deriver()?;
-    let mut doors = master.doors(authority);
+    let renewing = certificate::keep(credentials.clone(), authority.clone());
+    let sealing_key = secrets.derive("what browsers keep", b"");
+    let mut doors = master.doors(authority.clone());
     let dispatcher = Dispatcher::start(&master);
-    let agents = agents_door::door(master.clone(), dispatcher.clone(), secrets);
+    let agents = agents_door::door(master.clone(), dispatcher.clone(), secrets, authority);
     doors.insert(Purpose::Agent, agents);
     let portal = docklet_portal::serve(PortalConfig {
         master: master.clone(),
@@ -343,13 +403,20 @@ async fn serve(dir: &Path, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         credentials,
         name: file.name.clone(),
         listen: file.public_listen.clone(),
-        certificate_pem,
-        key_pem,
+        proxy,
+        proxy_listen: file.proxy_listen.clone(),
+        public,
+        headers_deadline: docklet_portal::HEADERS_DEADLINE,
+        idle_deadline: docklet_portal::IDLE_DEADLINE,
+        bounds: file.bounds(files),
+        sealing_key,
+        program,
     });
     tracing::info!(name = file.name, public = ?file.public_listen, "master runs");
     let doors = async {
         tokio::select! {
             () = listener.serve(doors, master.deny()) => Ok(Ended::Stopped),
+            () = renewing => Ok(Ended::Stopped),
             ended = portal => ended.context("serve the public listener").map(|()| Ended::Stopped),
             fault = master.failed() => Err(store_failed(dir, fault)),
             _ = master.diverged() => Ok(Ended::Diverged),
@@ -363,6 +430,18 @@ async fn serve(dir: &Path, knows: ClusterVersion) -> anyhow::Result<ExitCode> {
         Ended::Stopped => Ok(ExitCode::SUCCESS),
         Ended::Diverged => Err(begin_anew()),
         Ended::Removed => Err(removed::leave(dir, master.id().0)?.into()),
+    }
+}
+
+/// A certificate that can never be used is told before the master starts. One that has ended is used: a master that
+/// does not vote is worse than one that browsers warn of.
+fn check_public(public: &PublicConfig) -> anyhow::Result<()> {
+    let Some(given) = &public.given else {
+        return Ok(());
+    };
+    match public::check_given(given, &public.names) {
+        Ok(()) | Err(Unfit::Ended { .. } | Unfit::NotYet { .. }) => Ok(()),
+        Err(unfit) => Err(Failure::new(Class::Invalid, unfit.to_string()).into()),
     }
 }
 

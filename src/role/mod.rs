@@ -3,6 +3,8 @@
 pub mod again;
 pub mod agent;
 pub mod anew;
+mod certificate;
 pub mod config;
 pub mod master;
+pub mod pam;
 mod removed;

@@ -118,11 +118,16 @@ impl Moves {
                 },
             });
         reports.extend(not_live);
-        reports.retain(|report| self.is_news(report));
+        let near = reports
+            .iter()
+            .filter(|report| report.told == MoveTold::Near);
+        let near: Vec<Key> = near.map(|near| (near.vnode, near.number)).collect();
+        reports.retain(|report| self.is_news(report, &near));
         reports
     }
 
-    fn is_news(&mut self, report: &MoveReport) -> bool {
+    /// Of those that are near everything is told at once.
+    fn is_news(&mut self, report: &MoveReport, near: &[Key]) -> bool {
         let key = (report.vnode, report.number);
         let now = Instant::now();
         if let Some((told, at)) = self.told.get(&key) {
@@ -131,7 +136,8 @@ impl Moves {
                 (MoveTold::Copied(_), MoveTold::Copied(_))
             );
             let behind = matches!(report.told, MoveTold::Copied(_)) && !progress;
-            let early = progress && now.duration_since(*at) < PROGRESS_EVERY;
+            let early =
+                progress && !near.contains(&key) && now.duration_since(*at) < PROGRESS_EVERY;
             if *told == report.told || behind || early {
                 return false;
             }

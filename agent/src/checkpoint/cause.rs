@@ -1,10 +1,14 @@
 //! Why there is no checkpoint, in words for people: CRIU says it in its log.
 
 /// CRIU's last words when it gave up by itself and put everything back.
-const GAVE_UP: [&str; 2] = ["Dumping FAILED", "Restoring FAILED"];
+const GAVE_UP: [&str; 3] = ["Dumping FAILED", "Pre-dumping FAILED", "Restoring FAILED"];
+/// What it says of memory that is written whole: then everything is as it was, too.
+const WROTE_MEMORY: &str = "Pre-dumping finished successfully";
 
 /// What CRIU calls errors, and goes on after; or says after one that says more.
-const BESIDE: [&str; 4] = [
+const BESIDE: [&str; 5] = [
+    // Of a process that was not there yet when memory was written ahead.
+    "No parent image found",
     "Can't setup RLIMIT_NOFILE for self",
     "-V failed",
     "execvp(\"iptables",
@@ -12,7 +16,7 @@ const BESIDE: [&str; 4] = [
 ];
 
 /// Words of CRIU's, and what they mean. Its source is where they are from.
-const MEANINGS: [(&str, &str); 14] = [
+const MEANINGS: [(&str, &str); 15] = [
     (
         "Can't dump nested",
         "it has made itself a namespace within the vnode's",
@@ -23,6 +27,10 @@ const MEANINGS: [(&str, &str); 14] = [
     ),
     ("dangling tty", HELD_OUTSIDE),
     ("Don't have tty to inherit", HELD_OUTSIDE),
+    (
+        "is outside of its pid namespace",
+        "it was begun from outside the vnode: stop it, and begin it anew by exec or in a terminal",
+    ),
     ("External socket is used", TALKS_OUTSIDE),
     ("Can't dump half of stream unix connection", TALKS_OUTSIDE),
     ("Can't dump name-less external socket", TALKS_OUTSIDE),
@@ -60,13 +68,17 @@ const TALKS_OUTSIDE: &str = "it talks to something outside the vnode by a Unix s
 
 /// Whether a log without which there would be none says that CRIU has put everything back.
 pub(super) fn ended_by_itself(log: &str) -> bool {
-    log.is_empty() || GAVE_UP.iter().any(|words| log.contains(words))
+    log.is_empty() || gave_up(log) || log.contains(WROTE_MEMORY)
+}
+
+fn gave_up(log: &str) -> bool {
+    GAVE_UP.iter().any(|words| log.contains(words))
 }
 
 /// What an error in a log means, the first of those that mean something here; none if CRIU did not give up. `name` knows
 /// programs by the numbers of their processes.
 pub(super) fn of(log: &str, name: impl Fn(&str) -> Option<String>) -> Option<String> {
-    if log.is_empty() || !ended_by_itself(log) {
+    if !gave_up(log) {
         return None;
     }
     let lines = || log.lines().enumerate();
@@ -100,6 +112,9 @@ fn process<'a>(log: &'a str, at: usize, message: &'a str) -> Option<(&'a str, Op
     if let Some((_, pid)) = message.rsplit_once(" namespace for ") {
         return Some((pid, None));
     }
+    if let Some(rest) = message.strip_prefix("A session leader of ") {
+        return Some((rest.split_once('(')?.0, None));
+    }
     let before: Vec<&str> = log.lines().take(at).collect();
     let mut latest = before.into_iter().rev();
     let line = latest
@@ -129,6 +144,16 @@ mod tests {
             "program a (b) c (process 812 of the worker): it has a kind of file or device open that cannot be \
              taken along (CRIU: Can't dump file 5 of that type [20666] (chr 10:200))"
         );
+        let outside =
+            "Error (criu/pstree.c:9): A session leader of 77(8) is outside of its pid namespace\n";
+        let said = of(&format!("{outside}{LOG}"), |pid| {
+            (pid == "77").then(|| "jupyter".to_owned())
+        });
+        assert!(
+            said.expect("a cause").starts_with(
+                "program jupyter (process 77 of the worker): it was begun from outside"
+            )
+        );
         let nested = "Error (criu/namespaces.c:460): Can't dump nested uts namespace for 77\n";
         let nested = format!("{nested}{LOG}");
         let said = of(&nested, |pid| (pid == "77").then(|| "sleep".to_owned()));
@@ -136,6 +161,18 @@ mod tests {
             said.expect("a cause")
                 .starts_with("program sleep (process 77 of the worker): it has made")
         );
+    }
+
+    #[test]
+    fn memory_that_was_written_is_no_failure_whatever_was_missing_for_it() {
+        let beside = "(00.1) Error (criu/page-xfer.c:812): page-xfer: No parent image found, though parent directory is set\n";
+        let whole = format!("{beside}(00.2) Pre-dumping finished successfully\n");
+        assert!(ended_by_itself(&whole) && !ended_by_itself(beside));
+        assert_eq!(of(&whole, |_| None), None);
+        let said = of(&format!("{beside}{LOG}"), |_| None);
+        assert!(said.expect("a cause").starts_with("program a (b) c"));
+        let failed = "(00.2) Error (criu/cr-dump.c:1769): Pre-dumping FAILED.\n";
+        assert!(ended_by_itself(failed));
     }
 
     #[test]

@@ -2,14 +2,18 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use docklet_control::id::VnodeId;
+use docklet_link::credentials::write_private;
 
 use crate::boot;
 use crate::command::run;
 use crate::fault::AgentFault;
 use crate::lxc::helper::PROGRAMS;
+use crate::network::guard;
 use crate::vnode_dir::{StateDir, make_dir, remove_file};
 
 /// What CRIU is told beside what liblxc tells it. It holds packets back while there is no process to answer them: by nftables,
@@ -24,6 +28,21 @@ const FILES_OF_CGROUPS: &str =
 const TOOLS: [(&str, &str); 2] = [("tar", "/bin/tar"), ("gzip", "/bin/gzip")];
 
 const IP: &str = "/sbin/ip";
+const NFT: &str = "/usr/sbin/nft";
+
+/// What CRIU runs at each stage of bringing a vnode back. It gives a vnode its network before it restores what holds packets
+/// back there, and then the sockets: the worker's bridge keeps from the vnode what is sent to it until they are there.
+fn at_each_stage(id: VnodeId) -> String {
+    let let_in = guard::let_in(id);
+    format!(
+        "\
+#!/bin/sh
+[ \"$CRTOOLS_SCRIPT_ACTION\" = network-unlock ] || exit 0
+exec {NFT} '{}'
+",
+        let_in.trim_end()
+    )
+}
 
 /// What a helper finds in its environment that is to call CRIU.
 pub(super) struct Environment {
@@ -33,17 +52,30 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// Lets what is brought back go to this cgroup, in each hierarchy for which liblxc says nothing. Beside those of version 1 there is
-    /// one without controllers: CRIU would put processes where they were in it, and whoever clears up there would end them.
+    /// Lets the vnode that is brought back go to this cgroup, in each hierarchy for which liblxc says nothing, and get
+    /// packets once it can answer them. Beside the hierarchies of version 1 there is one without controllers: CRIU would put
+    /// processes where they were in it, and whoever clears up there would end them.
     ///
     /// # Errors
     /// The directory cannot be written to.
-    pub(super) fn settle_in(mut self, cgroup: &str, dir: &Path) -> Result<Self, AgentFault> {
+    pub(super) fn settle(
+        mut self,
+        id: VnodeId,
+        cgroup: &str,
+        dir: &Path,
+    ) -> Result<Self, AgentFault> {
         let of_all =
             fs::read_to_string(&self.settings).map_err(AgentFault::file("read", &self.settings))?;
+        let script = dir.join("at-each-stage");
+        write_private(&script, at_each_stage(id).as_bytes())?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o700))
+            .map_err(AgentFault::file("make executable", &script))?;
         let settings = dir.join("criu.conf");
-        let text = format!("{of_all}cgroup-root {cgroup}\n");
-        docklet_link::credentials::write_private(&settings, text.as_bytes())?;
+        let text = format!(
+            "{of_all}cgroup-root {cgroup}\naction-script {}\n",
+            script.display()
+        );
+        write_private(&settings, text.as_bytes())?;
         self.settings = settings;
         Ok(self)
     }
@@ -68,8 +100,8 @@ const NEXT_STEP: &str = "`scripts/setup-criu` in Docklet's sources builds and in
 pub struct Ability {
     /// CRIU's own.
     pub version: String,
-    /// Whether the kernel says which memory was written to since it was asked last: then most of it could be copied while
-    /// the vnode runs, and it would stand still for the rest only. Nothing makes use of it yet.
+    /// Whether the kernel says which memory was written to since it was asked last: then most of it is copied while the
+    /// vnode runs, and it stands still for the rest only.
     pub tracks_memory: bool,
 }
 
@@ -92,8 +124,13 @@ pub fn ability() -> Result<Ability, String> {
     ask(&program, &["check"])?;
     Ok(Ability {
         version,
-        tracks_memory: ask(&program, &["check", "--feature", "mem_dirty_track"]).is_ok(),
+        tracks_memory: tracks_memory(),
     })
+}
+
+/// Whether the kernel says which memory was written to. Takes some tenths of a second.
+pub(super) fn tracks_memory() -> bool {
+    find().is_ok_and(|program| ask(&program, &["check", "--feature", "mem_dirty_track"]).is_ok())
 }
 
 /// CRIU's path, if it and what it needs are there; if not, what is missing.
@@ -103,7 +140,7 @@ pub(super) fn find() -> Result<PathBuf, String> {
         let path = program.display();
         return Err(format!("CRIU is not at {path}: {NEXT_STEP}"));
     }
-    let mut tools = TOOLS.iter().map(|(_, path)| *path).chain([IP]);
+    let mut tools = TOOLS.iter().map(|(_, path)| *path).chain([IP, NFT]);
     match tools.find(|path| !Path::new(path).exists()) {
         Some(missing) => Err(format!("CRIU needs {missing}, which is not there")),
         None => Ok(program),
@@ -148,7 +185,7 @@ pub(super) fn environment(state: &StateDir) -> Result<Environment, AgentFault> {
     for (path, text) in [(&files, FILES_OF_CGROUPS), (&settings, all.as_str())] {
         // Who reads at the same moment reads the whole of it.
         if fs::read_to_string(path).ok().as_deref() != Some(text) {
-            docklet_link::credentials::write_private(path, text.as_bytes())?;
+            write_private(path, text.as_bytes())?;
         }
     }
     Ok(Environment {

@@ -4,7 +4,9 @@
 //! it is used, and a container that was brought back from it or failed to be takes it along. What a crash left half done is
 //! ended and deleted by whoever takes the worker up ([`take_up`]); the vnode then begins from its disk.
 
+mod ahead;
 mod cause;
+pub(crate) mod chain;
 pub mod criu;
 mod places;
 mod strays;
@@ -21,12 +23,15 @@ use crate::act;
 use crate::cgroup::Cgroups;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
-use crate::lxc::helper::Helper;
-use crate::lxc::{CheckpointRequest, HelperRequest, RestoreRequest};
+use crate::lxc::{CheckpointRequest, Extent, HelperRequest, RestoreRequest};
+use crate::network::plug::plug;
 use crate::vnode_dir::{StateDir, container_name};
+pub use ahead::write as write_ahead;
+pub(crate) use ahead::{Turns, forget as forget_ahead};
 use places::Places;
 
-/// Writes what runs in a vnode to files, and ends it: it stands stopped afterwards. What fails leaves it running.
+/// Writes what runs in a vnode to files, and ends it: it stands stopped afterwards. What fails leaves it running. Pages
+/// that were written ahead, and have not changed since, are not written again.
 ///
 /// # Errors
 /// CRIU is not there or cannot write something of it, which the fault names; it does not run.
@@ -41,16 +46,35 @@ pub fn checkpoint(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), AgentFa
     if !host.seen(vnode.id)?.running {
         return Err(AgentFault::NotRunning(vnode.id.0));
     }
+    host.writing.with(vnode.id, || {
+        let rounds = Places::of(&host.state, vnode.id).rounds()?;
+        match write(host, vnode, rounds) {
+            // Whether it was for the rounds shows without them: they are gone.
+            Err(fault) if rounds > 0 && host.seen(vnode.id)?.running => {
+                tracing::warn!(fault = fault.full_text(), "no checkpoint after rounds");
+                write(host, vnode, 0)
+            }
+            written => written,
+        }
+    })
+}
+
+fn write(host: &LinuxHost, vnode: &AssignedVnode, rounds: u32) -> Result<(), AgentFault> {
     let places = Places::of(&host.state, vnode.id);
     places.begin()?;
+    let before = chain::before_checkpoint(rounds);
     let answer = host.state.answer(&format!("checkpoint-{}", vnode.id));
     let environment = criu::environment(&host.state)?;
-    let asked =
-        Helper::spawn_with(&host.config.helper, answer, &environment.pairs()).and_then(|helper| {
+    let helpers = &host.config.helpers;
+    let asked = helpers
+        .helper_with(answer, &environment.pairs())
+        .and_then(|helper| {
             helper.ask(&HelperRequest::Checkpoint(CheckpointRequest {
                 lxc_path: host.state.lxc_path(),
                 name: container_name(vnode.id),
                 directory: places.begun.clone(),
+                before,
+                extent: Extent::All,
             }))
         });
     if let Err(fault) = asked {
@@ -83,6 +107,9 @@ pub(crate) fn forget(state: &StateDir, id: VnodeId) -> Result<(), AgentFault> {
 pub(crate) fn take_up(state: &StateDir, cgroups: &Cgroups) -> Result<(), AgentFault> {
     for id in state.vnodes()? {
         let places = Places::of(state, id);
+        if places.round_begun().exists() && !ahead::settle(&places.round_begun()) {
+            cgroups.clear(id)?;
+        }
         for dir in [&places.begun, &places.used] {
             if dir.exists() {
                 strays::end(dir);
@@ -147,14 +174,24 @@ fn restore(
     run: Option<&ImageRun>,
     places: &Places,
 ) -> Result<(), AgentFault> {
+    for number in 1..=places.rounds()? {
+        give(&places.round(number), vnode.uid_base)?;
+    }
+    if places.ahead.exists() {
+        give_one(&places.ahead, vnode.uid_base, 0o750)?;
+    }
     give(&places.used, vnode.uid_base)?;
     let answer = host.state.answer(&format!("resume-{}", vnode.id));
     let cgroup = host.cgroups.of_payload(vnode.id);
-    let environment = criu::environment(&host.state)?.settle_in(&cgroup, &places.used)?;
+    let environment = criu::environment(&host.state)?.settle(vnode.id, &cgroup, &places.used)?;
     let brought = act::bring_up(
         host,
         vnode,
-        || Helper::spawn_with(&host.config.helper, answer, &environment.pairs()),
+        || {
+            let helpers = &host.config.helpers;
+            helpers.helper_with(answer, &environment.pairs())
+        },
+        || host.plugging.run(vnode.clone(), plug),
         || {
             Ok(HelperRequest::Restore(RestoreRequest {
                 container: act::start_request(host, vnode, spec, run)?,
@@ -169,14 +206,18 @@ fn restore(
 /// Lets processes of the vnode read the files while they come back. The first of them does so before it has the vnode's ids,
 /// too: so root of the worker stays their owner.
 fn give(dir: &Path, owner: u32) -> Result<(), AgentFault> {
-    let to = |path: &Path, mode| {
-        chown(path, Some(0), Some(owner))
-            .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
-            .map_err(AgentFault::file("give to the vnode's root", path))
-    };
     for entry in fs::read_dir(dir).map_err(AgentFault::file("list", dir))? {
         let entry = entry.map_err(AgentFault::file("list", dir))?;
-        to(&entry.path(), 0o640)?;
+        // Where it leads, that is given by itself.
+        if entry.file_name() != chain::PARENT {
+            give_one(&entry.path(), owner, 0o640)?;
+        }
     }
-    to(dir, 0o750)
+    give_one(dir, owner, 0o750)
+}
+
+fn give_one(path: &Path, owner: u32, mode: u32) -> Result<(), AgentFault> {
+    chown(path, Some(0), Some(owner))
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
+        .map_err(AgentFault::file("give to the vnode's root", path))
 }

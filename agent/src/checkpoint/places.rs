@@ -8,12 +8,14 @@ use docklet_control::id::VnodeId;
 
 use crate::boot;
 use crate::fault::AgentFault;
+use crate::transfer::names::AHEAD;
 use crate::vnode_dir::{StateDir, make_dir, remove_dir, remove_file, sync_dir};
 
 /// CRIU's own names.
 pub(super) const DUMP_LOG: &str = "dump.log";
 pub(super) const RESTORE_LOG: &str = "restore.log";
-const STATISTICS: &str = "stats-dump";
+pub(super) const AHEAD_LOG: &str = "pre-dump.log";
+pub(super) const STATISTICS: &str = "stats-dump";
 
 /// Paths of one vnode.
 pub(super) struct Places {
@@ -26,6 +28,8 @@ pub(super) struct Places {
     pub(super) used: PathBuf,
     /// Of no use any more, and being deleted.
     done: PathBuf,
+    /// Rounds of memory on which the one that is written next builds, or the one that is there.
+    pub(super) ahead: PathBuf,
     /// What CRIU said when it was made.
     pub(super) log: PathBuf,
     /// Where it was written and not yet brought to the disk: a machine that starts anew has lost some of it.
@@ -40,6 +44,7 @@ impl Places {
             begun: dir.join("checkpoint.new"),
             used: dir.join("checkpoint.used"),
             done: dir.join("checkpoint.done"),
+            ahead: dir.join(AHEAD),
             log: dir.join("checkpoint.log"),
             boot: dir.join("checkpoint-boot"),
             whole,
@@ -49,7 +54,7 @@ impl Places {
 
     /// Makes room for one, and deletes what there is of others. What fails for want of room fails here, or while it is written.
     pub(super) fn begin(&self) -> Result<(), AgentFault> {
-        self.remove()?;
+        self.remove_all_but_rounds()?;
         docklet_link::credentials::write_private(&self.boot, boot::id()?.as_bytes())?;
         make_dir(&self.begun, 0o700)
     }
@@ -109,11 +114,47 @@ impl Places {
             .try_for_each(|dir| self.discard(dir))
     }
 
-    /// Deletes whatever there is. The note of its boot goes last: without it what is torn would be taken for whole.
+    /// How many rounds of memory there are.
+    pub(super) fn rounds(&self) -> Result<u32, AgentFault> {
+        let mut rounds = 0;
+        while self.round(rounds + 1).is_dir() {
+            rounds += 1;
+        }
+        if self.round_begun().exists() {
+            // What the kernel was asked for it is missing in those before.
+            self.remove_rounds()?;
+            rounds = 0;
+        }
+        Ok(rounds)
+    }
+
+    pub(super) fn round(&self, number: u32) -> PathBuf {
+        self.ahead.join(number.to_string())
+    }
+
+    /// One that is being written.
+    pub(super) fn round_begun(&self) -> PathBuf {
+        self.ahead.join("new")
+    }
+
+    /// Deletes all rounds.
+    pub(super) fn remove_rounds(&self) -> Result<(), AgentFault> {
+        self.discard(&self.ahead)
+    }
+
+    /// Deletes whatever there is.
     pub(super) fn remove(&self) -> Result<(), AgentFault> {
+        self.remove_all_but_rounds()?;
+        self.remove_rounds()
+    }
+
+    /// The note of its boot goes last: without it what is torn would be taken for whole.
+    fn remove_all_but_rounds(&self) -> Result<(), AgentFault> {
         for dir in [&self.begun, &self.used, &self.whole] {
             self.discard(dir)?;
         }
+        // It may have been cut short in noting that.
+        remove_file(&self.boot.with_extension("new"))?;
         remove_file(&self.boot)
     }
 

@@ -11,6 +11,8 @@ use nix::unistd::Pid;
 
 const DEADLINE: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// To write a round of memory may take as long as the disk needs.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Ends those at work on this directory; answers whether there were any.
 pub(super) fn end(directory: &Path) -> bool {
@@ -28,6 +30,19 @@ pub(super) fn end(directory: &Path) -> bool {
         }
         std::thread::sleep(LOOK_EVERY);
     }
+}
+
+/// Waits for those at work on this directory, which leave everything as it was when they end by themselves; answers whether
+/// they did. They are ended if it takes too long.
+pub(super) fn wait(directory: &Path) -> bool {
+    let begun = Instant::now();
+    while !find(directory).is_empty() {
+        if begun.elapsed() > PATIENCE {
+            return !end(directory);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    true
 }
 
 /// What a process is called, as far as it can be shown.

@@ -1,35 +1,42 @@
-//! The helper that runs a program in a container: a shell on a terminal, or a program on three pipes.
+//! A helper that runs a program in a container, or acts in it: on a terminal, or on pipes.
 
-use std::process::{Command, Stdio};
+use std::fs::OpenOptions;
+use std::os::fd::OwnedFd;
+
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+use tokio::net::unix::pipe::{Receiver, Sender};
 
 use super::Door;
 use crate::fault::AgentFault;
-use crate::lxc::{HelperRequest, helper};
+use crate::lxc::HelperRequest;
+use crate::lxc::helpers::Working;
 
-/// The attaching helper on these standard streams. Its request is a file, as its standard input is not ours.
-pub(super) fn command(
+/// Begins one on these standard streams.
+pub(super) fn begin(
     door: &Door,
     request: &HelperRequest,
-    [stdin, stdout, stderr]: [Stdio; 3],
-) -> Result<Command, AgentFault> {
+    standard: [OwnedFd; 3],
+) -> Result<Working, AgentFault> {
     let unique: u64 = rand::random();
-    let path = door.host.state().answer(&format!("attach-{unique:016x}"));
-    docklet_link::credentials::write_private(&path, &serde_json::to_vec(request)?)?;
-    let mut command = Command::new(&door.config.helper);
-    command
-        .arg(helper::ARGUMENT)
-        .arg(&path)
-        .arg("/dev/null")
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .stdin(stdin)
-        .stdout(stdout)
-        .stderr(stderr);
-    Ok(command)
+    let file = door.host.state().answer(&format!("attach-{unique:016x}"));
+    door.config.helpers.run(request, standard, &file)
 }
 
-/// The fault of a helper that does not start.
-pub(super) fn no_helper(door: &Door) -> impl FnOnce(std::io::Error) -> AgentFault {
-    let program = door.config.helper.display().to_string();
-    move |source| AgentFault::Spawn { program, source }
+/// The helper's end of a pipe and ours, into which we write.
+pub(super) fn input() -> Result<(OwnedFd, Sender), AgentFault> {
+    let (reading, writing) = pipe2(OFlag::O_CLOEXEC).map_err(std::io::Error::from)?;
+    Ok((reading, Sender::from_owned_fd(writing)?))
+}
+
+/// The helper's end of a pipe and ours, from which we read.
+pub(super) fn output() -> Result<(OwnedFd, Receiver), AgentFault> {
+    let (reading, writing) = pipe2(OFlag::O_CLOEXEC).map_err(std::io::Error::from)?;
+    Ok((writing, Receiver::from_owned_fd(reading)?))
+}
+
+/// What takes everything and keeps nothing.
+pub(super) fn nowhere() -> Result<OwnedFd, AgentFault> {
+    let null = OpenOptions::new().write(true).open("/dev/null")?;
+    Ok(null.into())
 }

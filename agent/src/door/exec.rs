@@ -4,22 +4,21 @@
 //! `{"stdin":"eof"}`. To the master: binary messages of one byte (1 standard output, 2 standard error) and bytes,
 //! at last text `{"exit":{"code":N}}`, or `{"refused":{"cause":"…"}}`.
 
-use std::process::Stdio;
 use std::sync::Arc;
 
 use docklet_control::id::{Epoch, VnodeId};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Door, Socket, attach};
 use crate::fault::AgentFault;
+use crate::lxc::helpers::Working;
 use crate::lxc::{AttachRequest, HelperRequest};
 use crate::surroundings::Surroundings;
 use crate::vnode_dir::container_name;
@@ -41,19 +40,27 @@ pub(super) async fn serve(door: &Arc<Door>, mut socket: Socket) -> Result<(), Ag
         return Err(AgentFault::Protocol("what to run".to_owned()));
     };
     let run: Run = serde_json::from_str(&text)?;
-    let child = match spawn(door, run) {
-        Ok(child) => child,
+    let program = match spawn(door, run) {
+        Ok(program) => program,
         Err(fault) => {
             let text = serde_json::json!({"refused": {"cause": fault.full_text()}});
             socket.send(Message::text(text.to_string())).await?;
             return Ok(socket.close(None).await?);
         }
     };
-    relay(socket, child).await
+    relay(socket, program).await
 }
 
-/// Starts the program as the leader of a process group, so that all of it can be told to end.
-fn spawn(door: &Door, run: Run) -> Result<Child, AgentFault> {
+/// A program and our ends of its streams.
+struct Program {
+    helper: Working,
+    stdin: Sender,
+    stdout: Receiver,
+    stderr: Receiver,
+}
+
+/// Starts the program as the leader of a session, so that all of it can be told to end.
+fn spawn(door: &Door, run: Run) -> Result<Program, AgentFault> {
     door.check_runs(run.vnode, run.epoch)?;
     door.meter.activity().touch(run.vnode);
     let around = Surroundings::of(door.host.state(), run.vnode);
@@ -65,49 +72,53 @@ fn spawn(door: &Door, run: Run) -> Result<Child, AgentFault> {
         directory: around.directory_of_programs(),
         terminal: false,
     });
-    let pipes = [Stdio::piped(), Stdio::piped(), Stdio::piped()];
-    Command::from(attach::command(door, &request, pipes)?)
-        .process_group(0)
-        .spawn()
-        .map_err(attach::no_helper(door))
+    let (its_stdin, stdin) = attach::input()?;
+    let (its_stdout, stdout) = attach::output()?;
+    let (its_stderr, stderr) = attach::output()?;
+    let helper = attach::begin(door, &request, [its_stdin, its_stdout, its_stderr])?;
+    Ok(Program {
+        helper,
+        stdin,
+        stdout,
+        stderr,
+    })
 }
 
 /// Serves the program until it has ended, or nobody is there any more to see what it does: then it is told to hang
 /// up, as if it had lost its terminal.
-async fn relay(socket: Socket, mut child: Child) -> Result<(), AgentFault> {
+async fn relay(socket: Socket, program: Program) -> Result<(), AgentFault> {
+    let Program {
+        helper,
+        stdin,
+        stdout,
+        stderr,
+    } = program;
     let (sink, stream) = socket.split();
-    let stdin = child.stdin.take();
     let told = tokio::select! {
-        told = tell(sink, &mut child) => told.map(|()| true),
-        () = feed(stream, stdin) => Ok(false),
+        told = tell(sink, &helper, stdout, stderr) => told.map(|()| true),
+        () = feed(stream, Some(stdin)) => Ok(false),
     };
     if !matches!(told, Ok(true)) {
-        hang_up(&child);
+        // Nobody listens. What wants to go on then, ignores it.
+        helper.signal(Signal::SIGHUP);
     }
     told.map(|_| ())
 }
 
-/// Tells a program and what it started that nobody listens. Who wants to go on then, ignores it.
-fn hang_up(child: &Child) {
-    let group = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(group) = group {
-        // It may end at this very moment.
-        let _ = killpg(Pid::from_raw(group), Signal::SIGHUP);
-    }
-}
-
 /// Tells what the program prints, and at last its exit code.
-async fn tell(mut sink: SplitSink<Socket, Message>, child: &mut Child) -> Result<(), AgentFault> {
-    let gone = || AgentFault::Protocol("a helper without streams".to_owned());
-    let stdout = child.stdout.take().ok_or_else(gone)?;
-    let stderr = child.stderr.take().ok_or_else(gone)?;
+async fn tell(
+    mut sink: SplitSink<Socket, Message>,
+    helper: &Working,
+    stdout: Receiver,
+    stderr: Receiver,
+) -> Result<(), AgentFault> {
     let (output, printed) = mpsc::channel(16);
     tokio::try_join!(
         send_all(&mut sink, printed),
         read(1, stdout, output.clone()),
         read(2, stderr, output),
     )?;
-    let status = child.wait().await?;
+    let status = helper.ended().await?;
     let exit = serde_json::json!({"exit": {"code": status.code().unwrap_or(255)}});
     sink.send(Message::text(exit.to_string())).await?;
     Ok(sink.close().await?)
@@ -143,7 +154,7 @@ async fn read(
 }
 
 /// Passes standard input on; dropping the pipe is its end. Ends when the asker goes.
-async fn feed(mut stream: SplitStream<Socket>, mut stdin: Option<ChildStdin>) {
+async fn feed(mut stream: SplitStream<Socket>, mut stdin: Option<Sender>) {
     while let Some(Ok(message)) = stream.next().await {
         match message {
             Message::Binary(bytes) => {

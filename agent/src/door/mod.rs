@@ -1,25 +1,31 @@
-//! The worker's data port: WebSocket over mutual TLS. Masters open terminals, run programs and bring images; other
+//! The worker's data port: WebSocket over mutual TLS. Masters open terminals, run programs, reach files and bring images; other
 //! agents fetch images, and the files of vnodes that move to them. What a path is open to is checked here, who the person is was checked by the master.
 
 mod attach;
+mod audience;
+mod connect;
 mod devpts;
 mod exec;
+mod files;
 pub mod images;
 mod meters;
 mod moves;
+mod noticed;
 mod pty;
 mod ring;
 mod terminal;
 mod terminals;
+mod uploads;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docklet_control::id::{Digest, Epoch, LogIndex, VnodeId, WorkerId};
+use docklet_control::id::{Digest, Epoch, LogIndex, UserId, VnodeId, WorkerId};
 use docklet_link::gate::Gated;
 use docklet_link::identity::{Identity, PeerRole};
+use docklet_link::strangers::{STRANGERS_MAX, Stranger, Strangers};
 use docklet_link::{LinkFault, keepalive, listener, tls};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -55,10 +61,12 @@ pub(crate) struct Door {
     pub(crate) images: watch::Sender<Vec<Digest>>,
     pub(crate) tell: mpsc::Sender<Tell>,
     pub(crate) terminals: terminals::Terminals,
+    pub(crate) files: files::Turns,
     pub(crate) members: Members,
     pub(crate) meter: Meter,
     pub(crate) departures: Departures,
     pub(crate) pace: Pace,
+    pub(crate) connections: connect::Connections,
 }
 
 impl Door {
@@ -103,26 +111,34 @@ pub async fn serve(
         images,
         tell,
         terminals: terminals::Terminals::default(),
+        files: files::Turns::default(),
         members,
         meter,
         departures,
         pace,
+        connections: connect::Connections::default(),
     });
     Ok(async move {
         tokio::select! {
             () = accept(&door, listener, tls) => {}
             () = end_lonely(&door) => {}
+            () = uploads::sweep(&door) => {}
         }
     })
 }
 
 async fn accept(door: &Arc<Door>, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
+    let strangers = Strangers::default();
     loop {
         match listener.accept().await {
-            Ok((tcp, _)) => {
+            Ok((tcp, from)) => {
+                let Some(stranger) = strangers.come(from.ip(), STRANGERS_MAX) else {
+                    tracing::debug!(%from, "too many connections from there");
+                    continue;
+                };
                 let (door, tls) = (door.clone(), tls.clone());
                 tokio::spawn(async move {
-                    if let Err(fault) = connection(door, tcp, tls).await {
+                    if let Err(fault) = connection(door, (tcp, stranger), tls).await {
                         tracing::debug!(fault = fault.full_text(), "connection ended");
                     }
                 });
@@ -147,7 +163,7 @@ async fn end_lonely(door: &Door) {
 
 async fn connection(
     door: Arc<Door>,
-    tcp: TcpStream,
+    (tcp, stranger): (TcpStream, Stranger),
     tls: Arc<rustls::ServerConfig>,
 ) -> Result<(), AgentFault> {
     let handshake = async {
@@ -173,6 +189,7 @@ async fn connection(
     let (peer, asked, socket) = tokio::time::timeout(HANDSHAKE_DEADLINE, handshake)
         .await
         .map_err(|_| LinkFault::Deadline(5_000))??;
+    drop(stranger);
     tokio::select! {
         ended = serve_route(&door, peer, socket, asked) => ended,
         () = door.members.removal_of(peer) => {
@@ -190,7 +207,10 @@ async fn serve_route(
 ) -> Result<(), AgentFault> {
     match asked {
         Some(Route::Terminal(open)) => terminal::serve(door, socket, open).await,
+        Some(Route::Terminals(asked)) => terminals::tell(door, socket, &asked).await,
         Some(Route::Exec) => exec::serve(door, socket).await,
+        Some(Route::Files) => files::serve(door, socket).await,
+        Some(Route::Connect(target)) => connect::serve(door, socket, target).await,
         Some(Route::GetImage(digest, from)) => images::give(door, socket, digest, from).await,
         Some(Route::PutImage(digest)) => images::take(door, socket, digest).await,
         Some(Route::Meters) => meters::serve(door, socket).await,
@@ -212,7 +232,11 @@ fn refused() -> ErrorResponse {
 /// What can be asked for.
 enum Route {
     Terminal(terminal::Open),
+    /// Shells of a person that go on.
+    Terminals(terminals::Asked),
     Exec,
+    Files,
+    Connect(connect::Target),
     /// From this byte on.
     GetImage(Digest, Option<u64>),
     PutImage(Digest),
@@ -252,7 +276,25 @@ fn route(path: &str, query: &str) -> Option<Route> {
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match parts[..] {
         ["terminal", session] => terminal::Open::parse(session, &query).map(Route::Terminal),
+        ["terminals"] => {
+            let number = |key| strict_number(query.get(key)?);
+            Some(Route::Terminals(terminals::Asked {
+                vnode: VnodeId(number("vnode")?),
+                epoch: Epoch(number("epoch")?),
+                person: UserId(number("person")?),
+            }))
+        }
         ["exec"] => Some(Route::Exec),
+        ["files"] => Some(Route::Files),
+        ["connect", vnode, epoch, port] => {
+            let (vnode, epoch) = (strict_number(vnode)?, strict_number(epoch)?);
+            let port = u16::try_from(strict_number(port)?).ok()?;
+            Some(Route::Connect(connect::Target {
+                vnode: VnodeId(vnode),
+                epoch: Epoch(epoch),
+                port,
+            }))
+        }
         ["moves", vnode, number] => {
             let (vnode, number) = (strict_number(vnode)?, strict_number(number)?);
             Some(Route::Move(VnodeId(vnode), LogIndex(number)))

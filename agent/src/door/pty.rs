@@ -1,10 +1,12 @@
 //! A pseudo-terminal of the container's own devpts: inside, `tty` knows its name.
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::Winsize;
 use nix::sys::stat::Mode;
 
@@ -38,6 +40,22 @@ pub(super) fn open(devpts: &impl AsFd) -> Result<Pty, AgentFault> {
         // SAFETY: nobody else owns the new descriptor.
         slave: unsafe { OwnedFd::from_raw_fd(peer) },
     })
+}
+
+/// Waits until there is something to read, or the end to hear of; answers whether there is. What stays in the background keeps
+/// the terminal open, but not for longer than its `leader` lives, a process.
+pub(super) fn has_more(master: &File, leader: BorrowedFd<'_>) -> bool {
+    let [_, ended] = readable([master.as_fd(), leader], PollTimeout::NONE);
+    // What it printed before it ended is there now.
+    let [printed] = readable([master.as_fd()], PollTimeout::ZERO);
+    printed || !ended
+}
+
+/// Which of them can be read from, or have ended.
+fn readable<const N: usize>(files: [BorrowedFd<'_>; N], wait: PollTimeout) -> [bool; N] {
+    let mut files = files.map(|file| PollFd::new(file, PollFlags::POLLIN));
+    while poll(&mut files, wait) == Err(Errno::EINTR) {}
+    files.map(|file| file.any().unwrap_or(true))
 }
 
 /// Tells the terminal its size; programs in it get SIGWINCH.

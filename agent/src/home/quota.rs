@@ -18,7 +18,7 @@ use super::Homes;
 use crate::disk::{self, BLOCK_BYTES, bytes, grow};
 use crate::fault::AgentFault;
 use crate::loop_device::{attached_to, wait_detached};
-use crate::rootfs::{is_mounted, mount_points, mounted_device, unmount};
+use crate::rootfs::{is_mounted, mounted_device, unmount};
 use crate::vnode_dir::StateDir;
 
 /// Held while a home is mounted or sized: two vnodes of one person may need it at the same moment.
@@ -104,12 +104,13 @@ pub(crate) fn mounted(homes: &Homes) -> Result<Vec<UserId>, AgentFault> {
         let number = name.strip_prefix('u').and_then(|n| n.strip_suffix(IMAGE));
         users.extend(number.and_then(|n| n.parse().ok()).map(UserId));
     }
-    if users.is_empty() {
-        return Ok(users);
+    let mut found = Vec::new();
+    for user in users {
+        if is_mounted(&Home::of(homes, user).point)? {
+            found.push(user);
+        }
     }
-    let points = mount_points()?;
-    users.retain(|user| points.contains(&Home::of(homes, *user).point));
-    Ok(users)
+    Ok(found)
 }
 
 /// Unmounts homes of people who have no vnode here. What is in them stays.

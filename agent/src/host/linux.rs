@@ -60,6 +60,10 @@ pub struct LinuxHost {
     name_servers: NameServers,
     /// Vnodes that are plugged in at the same time.
     pub(crate) plugging: Together<AssignedVnode>,
+    /// Those whose devices are made in their places.
+    pub(crate) making_way: Together<AssignedVnode>,
+    /// Vnodes of which memory or all that runs is being written.
+    pub(crate) writing: checkpoint::Turns,
     alive: Alive,
     /// The generation of rules in which ours were last seen to be there, and whether those of gateways were among them.
     rules_seen: Mutex<Option<(u32, bool)>>,
@@ -111,7 +115,7 @@ impl LinuxHost {
         checkpoint::take_up(&state, &cgroups)?;
         take_up_containers(&state, &cgroups)?;
         let used = home::Used::default();
-        let lease = Lease::open(&state, &cgroups, config.helper.clone())?;
+        let lease = Lease::open(&state, &cgroups, config.helpers.program().to_owned())?;
         Ok(Self {
             _watching: home::used::watch(&runtime, &state, &config.homes, &used),
             used,
@@ -122,6 +126,8 @@ impl LinuxHost {
             images: ImageStore::open(state.images())?,
             name_servers: NameServers::new(runtime.clone(), config.resolv_conf.clone()),
             plugging: Together::default(),
+            making_way: Together::default(),
+            writing: checkpoint::Turns::default(),
             alive: Alive::default(),
             rules_seen: Mutex::default(),
             saves: Saves::default(),

@@ -1,4 +1,7 @@
-//! Heartbeats of one connection that ask for the lease, and what the master answers.
+//! Heartbeats of one connection, those that ask for the lease among them, and what the master answers.
+//!
+//! When it is time for one and the last one was not heard, it waits for that. An agent that hears nobody would else be heard for
+//! some seconds, while its lease runs out: it is to be found out almost as fast as one that nobody hears.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,6 +34,10 @@ pub struct Renewals {
     asked: VecDeque<Asked>,
     /// Since when nothing was granted.
     since: Instant,
+    /// Heartbeats of which the master has not said that it heard them.
+    unheard: u32,
+    /// One is to be sent as soon as it does.
+    owed: bool,
 }
 
 impl Renewals {
@@ -41,14 +48,41 @@ impl Renewals {
             number: 0,
             asked: VecDeque::new(),
             since: Instant::now(),
+            unheard: 0,
+            owed: false,
         }
     }
 
-    /// The heartbeat that is to be sent now.
+    /// The heartbeat that is to be sent now that it is time for one, unless the last one was not heard.
+    ///
+    /// # Errors
+    /// The master has granted no lease for too long.
+    pub fn due(&mut self) -> Result<Option<FromAgent>, LinkFault> {
+        if self.unheard > 0 {
+            self.owed = true;
+            return Ok(None);
+        }
+        self.heartbeat().map(Some)
+    }
+
+    /// The master has heard one. Answers the next one if it is late.
+    ///
+    /// # Errors
+    /// The master has granted no lease for too long.
+    pub fn heard(&mut self) -> Result<Option<FromAgent>, LinkFault> {
+        self.unheard = self.unheard.saturating_sub(1);
+        if self.unheard > 0 || !std::mem::take(&mut self.owed) {
+            return Ok(None);
+        }
+        self.heartbeat().map(Some)
+    }
+
+    /// A heartbeat that is sent at once.
     ///
     /// # Errors
     /// The master has granted no lease for too long.
     pub fn heartbeat(&mut self) -> Result<FromAgent, LinkFault> {
+        self.unheard += 1;
         if !self.lease.is_needed() {
             self.since = Instant::now();
             return Ok(FromAgent::Heartbeat);
@@ -104,5 +138,33 @@ pub(crate) async fn extend(lease: Arc<Lease>, sent_ms: u64, anew: bool) {
             tracing::error!(fault = fault.full_text(), "the lease is not longer");
         }
         Err(error) => tracing::error!(%error, "the lease is not longer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::cgroup::Cgroups;
+    use crate::vnode_dir::StateDir;
+
+    #[test]
+    fn no_heartbeat_follows_one_that_was_not_heard_and_a_late_one_follows_at_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = StateDir(dir.path().to_owned());
+        let cgroups = Cgroups::at(dir.path(), "w");
+        let lease = Lease::open(&state, &cgroups, PathBuf::new()).expect("a lease");
+        let mut renewals = Renewals::new(Arc::new(lease));
+        let heartbeat = Some(FromAgent::Heartbeat);
+        assert_eq!(renewals.due().expect("nothing is granted"), heartbeat);
+        assert_eq!(renewals.heard().expect("nothing is granted"), None);
+        assert_eq!(renewals.due().expect("nothing is granted"), heartbeat);
+        for _ in 0..5 {
+            assert_eq!(renewals.due().expect("nothing is granted"), None);
+        }
+        assert_eq!(renewals.heard().expect("nothing is granted"), heartbeat);
+        assert_eq!(renewals.heard().expect("nothing is granted"), None);
+        assert_eq!(renewals.due().expect("nothing is granted"), heartbeat);
     }
 }

@@ -40,6 +40,11 @@ impl FirstProcess {
     }
 }
 
+/// The monitor of a container whose first process has this number; none if that has ended.
+pub(crate) fn monitor_of(pid: i32) -> Option<i32> {
+    FirstProcess::of(pid).map(|first| first.monitor)
+}
+
 /// Containers that were found running.
 #[derive(Debug, Default)]
 pub(crate) struct Alive(Mutex<BTreeMap<VnodeId, FirstProcess>>);

@@ -8,13 +8,25 @@ use super::container::Container;
 use super::helper::{StartRequest, silence};
 use crate::fault::AgentFault;
 
-/// Writes what runs in a container to files, and ends it.
+/// Writes what runs in a container to files.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct CheckpointRequest {
     pub lxc_path: PathBuf,
     pub name: String,
     /// Where the files are to be.
     pub directory: PathBuf,
+    /// What was written of its memory before, seen from there: only pages that changed since are written.
+    pub before: Option<PathBuf>,
+    pub extent: Extent,
+}
+
+/// How much is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Extent {
+    /// Its memory, and it runs on.
+    Memory,
+    /// All that runs in it, and it ends.
+    All,
 }
 
 /// Starts a container with what was written.
@@ -29,7 +41,8 @@ pub struct RestoreRequest {
 impl CheckpointRequest {
     pub(super) fn perform(&self) -> Result<(), AgentFault> {
         silence()?;
-        Container::open(&self.lxc_path, &self.name)?.checkpoint(&self.directory)
+        let container = Container::open(&self.lxc_path, &self.name)?;
+        container.checkpoint(&self.directory, self.before.as_deref(), self.extent)
     }
 }
 

@@ -8,6 +8,8 @@ use std::ptr;
 
 use nix::libc;
 
+use super::checkpoint::Extent;
+use super::session;
 use crate::fault::AgentFault;
 
 /// The largest file that was deleted, and is still open, that a checkpoint takes along.
@@ -168,13 +170,23 @@ impl Container {
             .ok_or_else(|| AgentFault::Lxc("start failed".to_owned()))
     }
 
-    /// Writes all that runs in it to files in a directory that is not there yet, and ends it. For the helper only, as is
-    /// all that CRIU does.
+    /// Writes all that runs in it to files in a directory that is not there yet, and ends it; or its memory only, and it
+    /// runs on. What was written `before`, seen from that directory, is not written again. For the helper only, as is all
+    /// that CRIU does.
     ///
     /// # Errors
     /// CRIU cannot; then it runs on.
-    pub(super) fn checkpoint(&self, directory: &Path) -> Result<(), AgentFault> {
-        self.migrate(lxc_sys::MIGRATE_DUMP, directory)
+    pub(super) fn checkpoint(
+        &self,
+        directory: &Path,
+        before: Option<&Path>,
+        extent: Extent,
+    ) -> Result<(), AgentFault> {
+        let command = match extent {
+            Extent::Memory => lxc_sys::MIGRATE_PRE_DUMP,
+            Extent::All => lxc_sys::MIGRATE_DUMP,
+        };
+        self.migrate(command, directory, before)
             .then_some(())
             .ok_or_else(|| AgentFault::Lxc("checkpoint failed".to_owned()))
     }
@@ -184,18 +196,22 @@ impl Container {
     /// # Errors
     /// CRIU cannot.
     pub(super) fn restore(&self, directory: &Path) -> Result<(), AgentFault> {
-        self.migrate(lxc_sys::MIGRATE_RESTORE, directory)
+        self.migrate(lxc_sys::MIGRATE_RESTORE, directory, None)
             .then_some(())
             .ok_or_else(|| AgentFault::Lxc("restore failed".to_owned()))
     }
 
-    fn migrate(&self, command: c_uint, directory: &Path) -> bool {
-        let Ok(directory) = text(&directory.to_string_lossy()) else {
+    fn migrate(&self, command: c_uint, directory: &Path, before: Option<&Path>) -> bool {
+        let as_text = |path: &Path| text(&path.to_string_lossy());
+        let (Ok(directory), Ok(before)) = (as_text(directory), before.map(as_text).transpose())
+        else {
             return false;
         };
         // SAFETY: all zeroes is a valid value of this plain C structure; every field that matters is set below.
         let mut options: lxc_sys::migrate_opts = unsafe { std::mem::zeroed() };
         options.directory = directory.as_ptr().cast_mut();
+        let before = before.as_ref().map(|path| path.as_ptr().cast_mut());
+        options.predump_dir = before.unwrap_or(ptr::null_mut());
         options.stop = true;
         // A disk is copied with its file system: files keep their numbers.
         options.preserves_inodes = true;
@@ -241,12 +257,14 @@ impl Container {
         (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
     }
 
-    /// Runs a program inside with the helper's standard streams; answers the process id. For the helper only.
+    /// Runs a program inside with the helper's standard streams, in a session of its own; answers the process id. For the
+    /// helper only.
     pub(super) fn attach(
         &self,
         argv: &[String],
         environment: &[String],
         directory: &str,
+        terminal: bool,
     ) -> Result<i32, AgentFault> {
         let program = argv
             .first()
@@ -259,10 +277,37 @@ impl Container {
         let mut arguments = pointers(&owned);
         let mut variables = pointers(&variables);
         let (program, directory) = (text(program)?, text(directory)?);
-        let mut command = lxc_sys::lxc_attach_command_t {
-            program: program.as_ptr().cast_mut(),
-            argv: arguments.as_mut_ptr(),
+        let mut begun = Begun {
+            command: lxc_sys::lxc_attach_command_t {
+                program: program.as_ptr().cast_mut(),
+                argv: arguments.as_mut_ptr(),
+            },
+            terminal,
         };
+        let payload: *mut Begun = &raw mut begun;
+        self.attach_to(
+            Some(run_or_say_why_not),
+            payload.cast(),
+            &directory,
+            &mut variables,
+        )
+    }
+
+    /// Does some work of this program inside, with the helper's standard streams; answers the process id. For the helper only.
+    pub(super) fn attach_work(&self, mut work: impl FnMut() -> c_int) -> Result<i32, AgentFault> {
+        let mut work: &mut dyn FnMut() -> c_int = &mut work;
+        let payload: *mut &mut dyn FnMut() -> c_int = &raw mut work;
+        self.attach_to(Some(do_work), payload.cast(), c"/", &mut pointers(&[]))
+    }
+
+    /// The payload must be what `run` takes it for.
+    fn attach_to(
+        &self,
+        run: lxc_sys::lxc_attach_exec_t,
+        payload: *mut c_void,
+        directory: &CStr,
+        variables: &mut [*mut c_char],
+    ) -> Result<i32, AgentFault> {
         // SAFETY: all zeroes is a valid value of this plain C structure; every field that matters is set below.
         let mut options: lxc_sys::lxc_attach_options_t = unsafe { std::mem::zeroed() };
         options.attach_flags = i32::try_from(lxc_sys::LXC_ATTACH_DEFAULT).unwrap_or_default();
@@ -278,21 +323,22 @@ impl Container {
         options.stderr_fd = 2;
         options.log_fd = -libc::EBADF;
         let mut pid = -1;
-        let payload: *mut lxc_sys::lxc_attach_command_t = &raw mut command;
-        let run: lxc_sys::lxc_attach_exec_t = Some(run_or_say_why_not);
-        let code = call!(
-            self,
-            attach,
-            run,
-            payload.cast(),
-            &raw mut options,
-            &raw mut pid
-        );
+        let code = call!(self, attach, run, payload, &raw mut options, &raw mut pid);
         if code == 0 && pid > 0 {
             return Ok(pid);
         }
         Err(AgentFault::Lxc(format!("attach failed with {code}")))
     }
+}
+
+/// How a program ends that has not begun, as shells say it.
+const CANNOT_RUN: c_int = 126;
+
+/// A program that is begun.
+struct Begun {
+    command: lxc_sys::lxc_attach_command_t,
+    /// Whether standard input is a terminal that shall control it.
+    terminal: bool,
 }
 
 /// Becomes the program, in the process that liblxc made for it. liblxc itself tells a failure to its log only, and the
@@ -301,18 +347,32 @@ extern "C" fn run_or_say_why_not(payload: *mut c_void) -> c_int {
     // The program gets its standard streams and nothing else, whatever liblxc or the agent had open.
     // SAFETY: marking descriptors does not touch memory; the C code below opens its own.
     unsafe { libc::close_range(3, c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
-    // SAFETY: the payload is the command that `attach` gave, which lives until the helper has waited for this process.
-    let code = unsafe { lxc_sys::lxc_attach_run_command(payload) };
-    let cause = std::io::Error::last_os_error();
-    // SAFETY: as above, and its program is a C string.
-    let program =
-        unsafe { CStr::from_ptr((*payload.cast::<lxc_sys::lxc_attach_command_t>()).program) };
+    // SAFETY: the payload is what `attach` gave, which lives until the helper has waited for this process.
+    let begun = unsafe { &mut *payload.cast::<Begun>() };
+    let ran = session::lead(begun.terminal).map(|()| {
+        // SAFETY: the command is whole.
+        let code = unsafe { lxc_sys::lxc_attach_run_command((&raw mut begun.command).cast()) };
+        (code, std::io::Error::last_os_error())
+    });
+    let (code, cause) = ran.unwrap_or_else(|cause| (CANNOT_RUN, cause));
+    // SAFETY: the program is a C string.
+    let program = unsafe { CStr::from_ptr(begun.command.program) };
     // Without a standard error there is nobody to tell.
     let _ = writeln!(
         std::io::stderr(),
         "docklet: cannot run {program:?}: {cause}"
     );
     code
+}
+
+/// Does the work, in the process that liblxc made for it, and ends that.
+extern "C" fn do_work(payload: *mut c_void) -> c_int {
+    // It has its standard streams and nothing else, whatever liblxc or the helper had open.
+    // SAFETY: nothing that owns a descriptor is used after this but the work, which opens its own.
+    unsafe { libc::close_range(3, c_uint::MAX, 0) };
+    let work: *mut &mut dyn FnMut() -> c_int = payload.cast();
+    // SAFETY: the payload is what `attach_work` gave, which lives in this copy of the helper as it does in the helper.
+    unsafe { (*work)() }
 }
 
 /// A list of C strings as C wants it: pointers, ended by NULL. The strings must outlive the list's use.

@@ -1,18 +1,19 @@
-//! The re-executed helper: one request, one process, one thread.
+//! The helper: one request, one process, one thread.
 //!
 //! liblxc moves whoever calls `start` into a cgroup of its own making, and forks and changes namespaces in other
-//! calls. So the agent runs `docklet __lxc-helper`, which reads one request as JSON from standard input (from a
-//! file for attach, whose standard input is the user's) and leaves the answer in a file: daemonised monitors keep
-//! the standard streams, and a pipe would never end.
+//! calls. So the agent has that done by a copy of a process that stands ready ([`copies`]), or runs `docklet __lxc-helper`, which
+//! reads one request as JSON from standard input (from a file for attach, whose standard input is the user's) and leaves the
+//! answer in a file: daemonised monitors keep the standard streams, and a pipe would never end.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
+use docklet_control::file_path::FilePath;
+use docklet_control::file_wire::FileAsk;
 use docklet_control::id::VnodeId;
 use docklet_control::model::vnode::MacAddress;
 use nix::sched::{CloneFlags, setns};
@@ -27,11 +28,15 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::container::Container;
-use super::{CheckpointRequest, RestoreRequest, kernel_objects, mount, quota};
+use super::{
+    CheckpointRequest, InPlace, RestoreRequest, copies, kernel_objects, mount, quota, session,
+};
 use crate::arp::{self, Asked};
 use crate::cgroup::Cgroups;
 use crate::fault::AgentFault;
+use crate::files;
 use crate::limits::{DEVICES, Word};
+use crate::network::pair;
 use crate::open_files;
 use crate::vnode_dir::container_name;
 
@@ -39,10 +44,7 @@ use crate::vnode_dir::container_name;
 pub const ARGUMENT: &str = "__lxc-helper";
 
 /// Stands for standard input where a request's file is named.
-const STDIN: &str = "-";
-
-/// What a vnode's device is called in it.
-const DEVICE: &str = "eth0";
+pub(super) const STDIN: &str = "-";
 
 /// Where liblxc finds programs. Not the system's: it would find newuidmap there and ask it for ranges of ids that
 /// `/etc/subuid` would have to grant, where root may simply write them.
@@ -57,6 +59,7 @@ pub enum HelperRequest {
     Mount(MountRequest),
     Checkpoint(CheckpointRequest),
     Restore(RestoreRequest),
+    Files(Box<FilesRequest>),
 }
 
 /// Starts a container in the background.
@@ -78,6 +81,8 @@ pub struct StartRequest {
     pub ends_ms: Option<u64>,
     /// Of its network device, if others are to learn at once that it is here.
     pub announces: Option<(MacAddress, Ipv4Addr)>,
+    /// Its network, if it is made in its place; otherwise liblxc moves a device there, as the configuration says.
+    pub in_place: Option<InPlace>,
 }
 
 /// Shuts a container down, and kills it if it takes too long.
@@ -100,6 +105,16 @@ pub struct AttachRequest {
     pub terminal: bool,
 }
 
+/// Does an act on files in a container: what is brought is the helper's standard input, what came of it its standard output.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FilesRequest {
+    pub lxc_path: PathBuf,
+    pub name: String,
+    /// Where whoever names no path looks.
+    pub home: FilePath,
+    pub ask: FileAsk,
+}
+
 /// Mounts an image with shifted ids.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct MountRequest {
@@ -112,6 +127,9 @@ pub struct MountRequest {
 #[must_use]
 pub fn dispatch(arguments: &[String]) -> Option<ExitCode> {
     match arguments {
+        [_, first, second] if first == ARGUMENT && second == copies::ARGUMENT => {
+            Some(copies::serve())
+        }
         [_, first, request, answer] if first == ARGUMENT => {
             Some(serve(Path::new(request), Path::new(answer)))
         }
@@ -142,7 +160,7 @@ fn serve(request: &Path, answer: &Path) -> ExitCode {
 
 /// What a process ignores, everything that it starts ignores too: Rust's own runtime ignores SIGPIPE, and `nohup`
 /// SIGHUP. In containers each signal means what it always means.
-fn hear_all_signals() -> Result<(), AgentFault> {
+pub(super) fn hear_all_signals() -> Result<(), AgentFault> {
     let fixed = [Signal::SIGKILL, Signal::SIGSTOP];
     for heard in Signal::iterator().filter(|signal| !fixed.contains(signal)) {
         // SAFETY: the default handler is no code of this program.
@@ -176,7 +194,7 @@ fn read_request(path: &Path) -> Result<Option<HelperRequest>, AgentFault> {
     Ok(Some(serde_json::from_str(&text)?))
 }
 
-fn perform(request: HelperRequest) -> Result<u8, AgentFault> {
+pub(super) fn perform(request: HelperRequest) -> Result<u8, AgentFault> {
     match request {
         HelperRequest::Start(start) => start.perform().map(|()| 0),
         HelperRequest::Stop(stop) => stop.perform().map(|()| 0),
@@ -186,12 +204,16 @@ fn perform(request: HelperRequest) -> Result<u8, AgentFault> {
         }
         HelperRequest::Checkpoint(checkpoint) => checkpoint.perform().map(|()| 0),
         HelperRequest::Restore(restore) => restore.perform().map(|()| 0),
+        HelperRequest::Files(files) => files.perform(),
     }
 }
 
 impl StartRequest {
     fn perform(&self) -> Result<(), AgentFault> {
-        self.bring_up(|container| container.start(&self.init))
+        self.bring_up(|container| match &self.in_place {
+            Some(network) => network.start(container, (&self.cgroups, self.vnode), &self.init),
+            None => container.start(&self.init),
+        })
     }
 
     /// Brings the container up as it is to be, by whatever makes its processes.
@@ -253,7 +275,7 @@ fn announce(
     let namespace = format!("/proc/{init}/ns/net");
     let open = File::open(&namespace).map_err(AgentFault::file("open", &namespace))?;
     setns(open, CloneFlags::CLONE_NEWNET).map_err(std::io::Error::from)?;
-    arp::announce(DEVICE, Asked { mac, address }).map_err(AgentFault::file(
+    arp::announce(pair::INSIDE, Asked { mac, address }).map_err(AgentFault::file(
         "announce the vnode's address in",
         namespace,
     ))
@@ -307,121 +329,38 @@ impl StopRequest {
 
 impl AttachRequest {
     fn perform(&self) -> Result<u8, AgentFault> {
-        if self.terminal {
-            take_terminal()?;
-        }
         let container = Container::open(&self.lxc_path, &self.name)?;
-        let pid = container.attach(&self.argv, &self.environment, &self.directory)?;
-        let status = waitpid(Pid::from_raw(pid), None).map_err(std::io::Error::from)?;
-        Ok(match status {
-            WaitStatus::Exited(_, code) => u8::try_from(code).unwrap_or(255),
-            WaitStatus::Signaled(_, signal, _) => u8::try_from(128 + signal as i32).unwrap_or(255),
-            WaitStatus::Stopped(..)
-            | WaitStatus::PtraceEvent(..)
-            | WaitStatus::PtraceSyscall(_)
-            | WaitStatus::Continued(_)
-            | WaitStatus::StillAlive => 255,
-        })
+        session::prepare()?;
+        let leader = container.attach(
+            &self.argv,
+            &self.environment,
+            &self.directory,
+            self.terminal,
+        )?;
+        session::follow(Pid::from_raw(leader))?;
+        code_of(leader)
     }
 }
 
-/// Makes standard input the controlling terminal of a new session, which the attached program inherits.
-fn take_terminal() -> Result<(), AgentFault> {
-    nix::unistd::setsid().map_err(std::io::Error::from)?;
-    // SAFETY: TIOCSCTTY takes an integer, and descriptor 0 is open.
-    let taken = unsafe { nix::libc::ioctl(0, nix::libc::TIOCSCTTY, 0) };
-    if taken < 0 {
-        return Err(std::io::Error::last_os_error().into());
-    }
-    Ok(())
-}
-
-/// The agent's side: a helper that waits for its one request. To start it takes longer than many an act.
-#[derive(Debug)]
-pub struct Helper {
-    program: PathBuf,
-    answer: PathBuf,
-    child: Child,
-}
-
-impl Helper {
-    /// Starts one, which will leave its answer in this file.
-    ///
-    /// # Errors
-    /// The program cannot be run.
-    pub fn spawn(program: &Path, answer: PathBuf) -> Result<Self, AgentFault> {
-        Self::spawn_with(program, answer, &[("PATH", Path::new(PROGRAMS))])
-    }
-
-    /// The same with these variables and no others.
-    ///
-    /// # Errors
-    /// The program cannot be run.
-    pub fn spawn_with(
-        program: &Path,
-        answer: PathBuf,
-        environment: &[(&str, &Path)],
-    ) -> Result<Self, AgentFault> {
-        let child = Command::new(program)
-            .args([ARGUMENT, STDIN])
-            .arg(&answer)
-            .env_clear()
-            .envs(environment.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .map_err(spawn_fault(program))?;
-        Ok(Self {
-            program: program.to_owned(),
-            answer,
-            child,
-        })
-    }
-
-    /// Lets it serve a request that has no use for standard streams.
-    ///
-    /// # Errors
-    /// What the helper found wrong.
-    pub fn ask(mut self, request: &HelperRequest) -> Result<(), AgentFault> {
-        // As one piece: serde_json would write each brace by itself, and the helper read it so.
-        let text = serde_json::to_vec(request)?;
-        if let Some(mut stdin) = self.child.stdin.take() {
-            stdin.write_all(&text)?;
-        }
-        let status = self.child.wait().map_err(spawn_fault(&self.program))?;
-        if status.success() {
-            return Ok(());
-        }
-        let cause = fs::read_to_string(&self.answer);
-        // Left behind it would be taken for the answer to a later request.
-        drop(fs::remove_file(&self.answer));
-        Err(AgentFault::Lxc(
-            cause.unwrap_or_else(|_| format!("helper ended: {status}")),
-        ))
+impl FilesRequest {
+    fn perform(&self) -> Result<u8, AgentFault> {
+        let container = Container::open(&self.lxc_path, &self.name)?;
+        // Whoever listens sees that it broke off.
+        let work = || files::serve_within(&self.home, self.ask.clone()).map_or(1, |()| 0);
+        code_of(container.attach_work(work)?)
     }
 }
 
-impl Drop for Helper {
-    /// One that was not asked anything ends without having done anything.
-    fn drop(&mut self) {
-        let unasked = self.child.stdin.is_some();
-        if unasked && self.child.kill().is_ok() {
-            drop(self.child.wait());
-        }
-    }
-}
-
-fn spawn_fault(program: &Path) -> impl FnOnce(std::io::Error) -> AgentFault {
-    let program = program.display().to_string();
-    |source| AgentFault::Spawn { program, source }
-}
-
-/// Starts a helper for a request and lets it serve.
-///
-/// # Errors
-/// What the helper found wrong.
-pub fn ask(helper: &Path, request: &HelperRequest, answer: PathBuf) -> Result<(), AgentFault> {
-    Helper::spawn(helper, answer)?.ask(request)
+/// How an attached process ended, as a shell says it.
+fn code_of(pid: i32) -> Result<u8, AgentFault> {
+    let status = waitpid(Pid::from_raw(pid), None).map_err(std::io::Error::from)?;
+    Ok(match status {
+        WaitStatus::Exited(_, code) => u8::try_from(code).unwrap_or(255),
+        WaitStatus::Signaled(_, signal, _) => u8::try_from(128 + signal as i32).unwrap_or(255),
+        WaitStatus::Stopped(..)
+        | WaitStatus::PtraceEvent(..)
+        | WaitStatus::PtraceSyscall(_)
+        | WaitStatus::Continued(_)
+        | WaitStatus::StillAlive => 255,
+    })
 }

@@ -2,19 +2,28 @@
 //!
 //! The crate `lxc` frees strings that liblxc still reads and writes beyond its buffers, so only its bindings are
 //! used (docs/adr/0004). Calls that make liblxc fork, move the caller to another cgroup or change its namespaces
-//! are made in a re-executed, single-threaded [`helper`], never in the agent.
+//! are made in a single-threaded [`helper`], a process of its own, never in the agent.
 
 pub(crate) mod alive;
 mod checkpoint;
 mod container;
+mod copies;
+mod descriptors;
 pub mod helper;
+pub mod helpers;
+mod in_place;
 mod kernel_objects;
 mod mount;
 pub(crate) mod quota;
+mod session;
 
-pub use checkpoint::{CheckpointRequest, RestoreRequest};
+pub use checkpoint::{CheckpointRequest, Extent, RestoreRequest};
 pub use container::Container;
-pub use helper::{AttachRequest, HelperRequest, MountRequest, StartRequest, StopRequest};
+pub use helper::{
+    AttachRequest, FilesRequest, HelperRequest, MountRequest, StartRequest, StopRequest,
+};
+pub use helpers::Helpers;
+pub use in_place::InPlace;
 
 /// liblxc's version.
 #[must_use]

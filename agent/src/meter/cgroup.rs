@@ -35,14 +35,32 @@ impl Held {
         self.0.is_none()
     }
 
-    /// What it says now. A file of a cgroup that is gone cannot be read any more: it is missing from then on.
+    /// What it says now.
     pub fn read<'b>(&mut self, buffer: &'b mut Buffer) -> Option<&'b str> {
+        self.read_until(buffer, |more| more == 0)
+    }
+
+    /// The same of a file of a cgroup: the kernel tells such a one in one piece. If the cgroup is gone it cannot be read any
+    /// more: it is missing from then on.
+    fn read_piece<'b>(&mut self, buffer: &'b mut Buffer) -> Option<&'b str> {
+        self.read_until(buffer, |_| true)
+    }
+
+    fn read_until<'b>(
+        &mut self,
+        buffer: &'b mut Buffer,
+        is_end: impl Fn(usize) -> bool,
+    ) -> Option<&'b str> {
         let file = self.0.as_ref()?;
         let mut length = 0;
         loop {
             match file.read_at(&mut buffer.0[length..], length as u64) {
-                Ok(0) => break,
-                Ok(more) => length += more,
+                Ok(more) => {
+                    length += more;
+                    if is_end(more) {
+                        break;
+                    }
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_) => {
                     self.0 = None;
@@ -175,11 +193,11 @@ impl Cgroup {
         let mut counters = Counters::default();
         self.read_cpu(&mut counters, buffer);
         self.read_memory(&mut counters, buffer);
-        let processes = self.processes.read(buffer);
+        let processes = self.processes.read_piece(buffer);
         counters.processes = processes.and_then(parse::number);
         self.read_io(&mut counters, buffer);
         for (stall, told) in self.stall.iter_mut().zip(&mut counters.stall_us) {
-            *told = stall.read(buffer).and_then(parse::pressure_us);
+            *told = stall.read_piece(buffer).and_then(parse::pressure_us);
         }
         let gone = self.cpu.is_missing() && self.memory.is_missing();
         (!gone).then_some(counters)
@@ -187,15 +205,15 @@ impl Cgroup {
 
     fn read_cpu(&mut self, counters: &mut Counters, buffer: &mut Buffer) {
         if self.unified {
-            if let Some(text) = self.cpu.read(buffer) {
+            if let Some(text) = self.cpu.read_piece(buffer) {
                 counters.cpu_us = parse::keyed(text, "usage_usec");
                 counters.throttled_us = parse::keyed(text, "throttled_usec");
             }
             return;
         }
-        let nanoseconds = self.cpu.read(buffer).and_then(parse::number);
+        let nanoseconds = self.cpu.read_piece(buffer).and_then(parse::number);
         counters.cpu_us = nanoseconds.map(|ns| ns / 1_000);
-        let stat = self.throttled.read(buffer);
+        let stat = self.throttled.read_piece(buffer);
         let nanoseconds = stat.and_then(|text| parse::keyed(text, "throttled_time"));
         counters.throttled_us = nanoseconds.map(|ns| ns / 1_000);
     }
@@ -207,19 +225,19 @@ impl Cgroup {
         } else {
             "total_inactive_file"
         };
-        let stat = self.memory_stat.read(buffer);
+        let stat = self.memory_stat.read_piece(buffer);
         let droppable = stat.and_then(|text| parse::keyed(text, key)).unwrap_or(0);
-        let used = self.memory.read(buffer).and_then(parse::number);
+        let used = self.memory.read_piece(buffer).and_then(parse::number);
         counters.memory_bytes = used.map(|bytes| bytes.saturating_sub(droppable));
     }
 
     fn read_io(&mut self, counters: &mut Counters, buffer: &mut Buffer) {
         if self.unified {
-            counters.io = self.io.read(buffer).map(parse::io_stat);
+            counters.io = self.io.read_piece(buffer).map(parse::io_stat);
             return;
         }
-        let bytes = self.io.read(buffer).and_then(parse::blkio);
-        let count = self.io_count.read(buffer).and_then(parse::blkio);
+        let bytes = self.io.read_piece(buffer).and_then(parse::blkio);
+        let count = self.io_count.read_piece(buffer).and_then(parse::blkio);
         counters.io = bytes.map(|(read_bytes, written_bytes)| {
             let (reads, writes) = count.unwrap_or_default();
             parse::Io {

@@ -26,6 +26,7 @@ use crate::activity::Activity;
 use crate::config::AgentConfig;
 use crate::fault::AgentFault;
 use crate::gpu::{Gpus, Sight};
+use crate::lxcfs;
 use crate::tally::{Running, Tallies, awake_ms};
 use crate::vnode_dir::{StateDir, container_name};
 use cgroup::{Buffer, Cgroup, Held, Layout};
@@ -36,6 +37,8 @@ use machine::Machine;
 
 /// How often everything is looked at.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether lxcfs runs.
+const LXCFS_EVERY: Duration = Duration::from_secs(30);
 
 /// The meters of one worker. Clones are the same.
 #[derive(Clone)]
@@ -59,6 +62,8 @@ struct Inner {
     worker: Watched,
     vnodes: BTreeMap<VnodeId, Vnode>,
     looked_at: Instant,
+    /// Whether lxcfs runs, and when that was looked at.
+    lxcfs: Option<(bool, Instant)>,
 }
 
 /// A subject's file, and what was read of it last.
@@ -105,6 +110,7 @@ impl Meter {
             worker: Watched::open(&state.worker_meter()),
             vnodes: BTreeMap::new(),
             looked_at: Instant::now(),
+            lxcfs: None,
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -221,6 +227,18 @@ impl Meter {
 }
 
 impl Inner {
+    /// Whether lxcfs runs, as of a while ago at most.
+    fn lxcfs(&mut self) -> Option<bool> {
+        if let Some((runs, at)) = self.lxcfs
+            && at.elapsed() < LXCFS_EVERY
+        {
+            return Some(runs);
+        }
+        let runs = !lxcfs::files().ok()?.is_empty();
+        self.lxcfs = Some((runs, Instant::now()));
+        Some(runs)
+    }
+
     fn look(
         &mut self,
         vnodes: &[VnodeId],
@@ -245,6 +263,7 @@ impl Inner {
             vnodes: Vec::with_capacity(vnodes.len()),
             gpus: gpus.cards.iter().map(gpu::now).collect(),
             gpu_problem: gpus.problem.clone(),
+            lxcfs: self.lxcfs(),
         };
         let mut running = BTreeMap::new();
         for id in vnodes {

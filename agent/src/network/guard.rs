@@ -4,6 +4,7 @@
 //! router's or DHCP server's announcements, no IPv6, no tagged frames. A gateway stands on each worker of a segment
 //! with the same addresses, so its frames and questions for it never cross to another worker. The worker itself
 //! says nothing on a segment, and hears nothing but answers to its question whether a vnode is there (`arp.rs`).
+//! While a vnode is brought back from a checkpoint, nothing comes to it.
 
 use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::{NetworkId, VnodeId};
@@ -23,14 +24,17 @@ fn rules() -> String {
 add table bridge docklet
 add set bridge docklet allowed {{ typeof iifname . ether saddr . ip saddr; }}
 add set bridge docklet gateways {{ typeof oifname . arp daddr ip; }}
+add set bridge docklet held {{ typeof oifname; }}
 add chain bridge docklet guard {{ type filter hook prerouting priority -200; policy accept; }}
 add chain bridge docklet tunnel {{ type filter hook forward priority -200; policy accept; }}
 add chain bridge docklet inward {{ type filter hook input priority -200; policy accept; }}
 add chain bridge docklet outward {{ type filter hook output priority -200; policy accept; }}
+add chain bridge docklet hold {{ type filter hook postrouting priority -200; policy accept; }}
 flush chain bridge docklet guard
 flush chain bridge docklet tunnel
 flush chain bridge docklet inward
 flush chain bridge docklet outward
+flush chain bridge docklet hold
 add rule bridge docklet guard iifname \"dkx*\" ether saddr {of_a_gateway} counter drop
 add rule bridge docklet guard iifname \"dkx*\" ether type arp iifname . arp saddr ip @gateways counter drop
 add rule bridge docklet guard iifname != \"dkh*\" accept
@@ -49,6 +53,7 @@ add rule bridge docklet inward iifname \"dkn*\" counter drop
 add rule bridge docklet outward oifname \"dkh*\" counter drop
 add rule bridge docklet outward oifname \"dkx*\" counter drop
 add rule bridge docklet outward oifname \"dkn*\" counter drop
+add rule bridge docklet hold oifname @held counter drop
 "
     )
 }
@@ -71,13 +76,37 @@ pub fn ensure<'v>(
     nft(&commands)
 }
 
-/// Lets through what vnodes may send. The table is there, as their segments are; if not, it is made anew.
+/// Lets through what vnodes may send and what is sent to them. The table is there, as their segments are; if not, it is
+/// made anew.
 ///
 /// # Errors
 /// nftables fails.
 pub fn admit(vnodes: &[AssignedVnode]) -> Result<(), AgentFault> {
-    let elements: String = vnodes.iter().map(element).collect();
+    let elements: String = vnodes
+        .iter()
+        .map(|vnode| hold_element("add", vnode.id) + &let_in(vnode.id) + &element(vnode))
+        .collect();
     nft(&elements).or_else(|_| nft(&(rules() + &elements)))
+}
+
+/// Keeps from a vnode whatever is sent to it: its network is there before the sockets of its processes are, and would
+/// answer for them that their connections do not exist. The device is on the bridge already.
+///
+/// # Errors
+/// nftables fails.
+pub fn hold(id: VnodeId) -> Result<(), AgentFault> {
+    nft(&hold_element("add", id))
+}
+
+/// What nftables is told for a vnode to get again what is sent to it; it was held, or this fails.
+#[must_use]
+pub fn let_in(id: VnodeId) -> String {
+    hold_element("delete", id)
+}
+
+fn hold_element(verb: &str, id: VnodeId) -> String {
+    let device = host_device(id);
+    format!("{verb} element bridge docklet held {{ \"{device}\" }}\n")
 }
 
 fn element(vnode: &AssignedVnode) -> String {
@@ -86,12 +115,14 @@ fn element(vnode: &AssignedVnode) -> String {
     format!("add element bridge docklet allowed {{ \"{host}\" . {mac} . {address} }}\n")
 }
 
-/// Lets nothing through for a vnode any more.
+/// Lets nothing through for a vnode any more, and keeps nothing from it.
 ///
 /// # Errors
 /// nftables fails.
 pub fn forget(id: VnodeId) -> Result<(), AgentFault> {
-    delete("allowed", &host_device(id))
+    let device = host_device(id);
+    delete("allowed", &device)?;
+    delete("held", &device)
 }
 
 /// Forgets a segment's gateway.
@@ -104,10 +135,10 @@ pub fn forget_segment(id: NetworkId) -> Result<(), AgentFault> {
 
 /// Takes a device's elements out of a set.
 fn delete(set: &str, device: &str) -> Result<(), AgentFault> {
-    let begins = format!("\"{device}\" .");
+    let (alone, begins) = (format!("\"{device}\""), format!("\"{device}\" ."));
     let commands: String = elements("set", &TABLE, set)
         .iter()
-        .filter(|element| element.starts_with(&begins))
+        .filter(|element| **element == alone || element.starts_with(&begins))
         .map(|element| format!("delete element bridge docklet {set} {{ {element} }}\n"))
         .collect();
     if commands.is_empty() {

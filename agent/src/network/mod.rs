@@ -11,9 +11,9 @@
 //! ```
 //!
 //! A segment is a bridge without an address (`dkb5`) and a VXLAN device (`dkx5`) that sends to the other workers one
-//! by one. A vnode has a pair of devices: `dkh7` on the bridge, `dkc7` for the container; `dku7` shapes what it
-//! sends. What enters the bridge from a vnode must bear the vnode's own addresses ([`guard`]). The gateway of a segment
-//! is a namespace of its own on each worker that has vnodes of it ([`gateway`]), so that two users may have the same
+//! by one. A vnode has a pair of devices: `dkh7` on the bridge, and the container's, which is made there ([`pair`]) or
+//! is `dkc7` until liblxc moves it; `dku7` shapes what the vnode sends. What enters the bridge from a vnode must bear
+//! the vnode's own addresses ([`guard`]). The gateway of a segment is a namespace of its own on each worker that has vnodes of it ([`gateway`]), so that two users may have the same
 //! addresses, and so that nothing of a vnode's is ever routed by the worker before our own rules have seen it. The
 //! worker's part of the way out, and of public ports, is in [`uplink`]. Everything is made by names that follow from
 //! ids: whatever a crash leaves is found by [`names`] and repaired or removed.
@@ -24,7 +24,9 @@ pub mod gateway;
 pub mod generation;
 pub mod guard;
 pub mod names;
+pub mod pair;
 pub mod plug;
+mod route;
 pub mod segment;
 pub mod shape;
 pub mod space;

@@ -25,6 +25,15 @@ pub fn plug(vnodes: &[AssignedVnode]) -> Result<(), AgentFault> {
     shape::begin(vnodes)
 }
 
+/// Makes way for vnodes' pairs of devices that are made in their places: the guard knows them, and there are none.
+///
+/// # Errors
+/// iproute2 or nftables fail.
+pub fn make_way(vnodes: &[AssignedVnode]) -> Result<(), AgentFault> {
+    delete_devices(vnodes.iter().map(|vnode| vnode.id))?;
+    guard::admit(vnodes)
+}
+
 fn pair(vnode: &AssignedVnode) -> String {
     let (host, container) = (host_device(vnode.id), container_device(vnode.id));
     let (mac, bridge) = (vnode.mac, bridge(vnode.network));

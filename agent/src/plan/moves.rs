@@ -129,16 +129,22 @@ pub fn reports(wanted: &Assignment, seen: &Observation) -> Vec<MoveReport> {
     let told = |arrival: &AssignedArrival| {
         let here = arrived(seen, arrival.vnode, arrival.number);
         let image = seen.images.contains(&arrival.image);
+        let near = !arrival.switching && here.near && image;
+        // What came of memory is told to the end: no more of it comes.
+        let ahead = near && here.copied.memory_rounds > 0;
+        let last = ahead.then_some(MoveTold::Copied(here.copied));
         let told = match (arrival.switching, here.whole) {
             (true, true) => MoveTold::Whole,
-            (false, _) if here.near && image => MoveTold::Near,
+            (false, _) if near => MoveTold::Near,
             (true | false, _) => MoveTold::Copied(here.copied),
         };
-        MoveReport {
-            vnode: arrival.vnode,
-            number: arrival.number,
+        let (vnode, number) = (arrival.vnode, arrival.number);
+        let report = move |told| MoveReport {
+            vnode,
+            number,
             told,
-        }
+        };
+        last.into_iter().chain([told]).map(report)
     };
-    wanted.arrivals.iter().map(told).collect()
+    wanted.arrivals.iter().flat_map(told).collect()
 }

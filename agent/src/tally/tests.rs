@@ -35,6 +35,23 @@ impl Worker {
         self.tallies.assign(&assignment(here, tallies));
     }
 
+    /// The same, and at the gateway so many ports lead to it, and one to another vnode.
+    fn open_ports(&self, here: u64, ports: u16) {
+        let mut assignment = assignment(Some(here), &[here]);
+        let all = (0..ports).map(|number| (number, "10.0.0.2"));
+        let all = all.chain([(ports, "10.0.0.3")]);
+        let all = all.map(|(number, address)| {
+            let number = 20_000 + number;
+            let public = serde_json::json!({"protocol": "tcp", "number": number});
+            serde_json::json!({"public": public, "address": address, "number": 80})
+        });
+        let ports: Vec<_> = all.collect();
+        let network = serde_json::json!({"id": 1, "peers": [], "ports": ports});
+        let network = serde_json::from_value(network).expect("a network");
+        assignment.networks = vec![network];
+        self.tallies.assign(&assignment);
+    }
+
     /// A second goes by in which the vnode runs.
     fn second(&mut self, cgroup: u64, cpu_us: u64, network_bytes: u64) {
         self.now_ms += 1_000;
@@ -124,6 +141,24 @@ fn seconds_add_up_and_are_told_once_in_a_while() {
         worker.second(1, 600_000, 700);
     }
     assert_eq!(worker.told()[0].1.cpu_ms, 600);
+}
+
+#[test]
+fn each_open_port_counts_for_as_long_as_it_is_open_while_the_vnode_runs() {
+    let mut worker = Worker::new();
+    worker.open_ports(4, 2);
+    for _ in 0..4 {
+        worker.second(1, 0, 0);
+    }
+    worker.open_ports(4, 1);
+    worker.second(1, 0, 0);
+    worker.still();
+    worker.still();
+    worker.assign(Some(4), &[4]);
+    worker.second(1, 0, 0);
+    worker.second(1, 0, 0);
+    let (_, used, _) = worker.told().remove(0);
+    assert_eq!((used.run_ms, used.port_ms), (5_000, 7_000));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use docklet_link::credentials::write_private;
 use serde::{Deserialize, Serialize};
 
 use super::chunks::Root;
-use super::names::CHECKPOINT;
+use super::names::{AHEAD, CHECKPOINT};
 use super::staging;
 use crate::boot;
 use crate::fault::AgentFault;
@@ -23,10 +23,11 @@ use crate::vnode_dir::{StateDir, remove_dir, remove_file, sync_dir};
 pub(super) const WHOLE: &str = "whole.json";
 const ARRIVED: &str = "arrived.json";
 /// What a vnode's directory may get, in the order in which it comes in. The disk is last: with it there is a vnode.
-const ENTRIES: [&str; 5] = [
+const ENTRIES: [&str; 6] = [
     "snapshots",
     "restored.json",
     "meter",
+    AHEAD,
     CHECKPOINT,
     "disk.img",
 ];
@@ -154,7 +155,8 @@ pub fn steps(state: &StateDir, vnode: VnodeId, number: LogIndex) -> Result<Vec<S
     }
     let (from, to) = (state.arrival(vnode, number), state.vnode(vnode));
     let checkpoint = note.has_checkpoint()?;
-    let comes = |entry: &str| note.entries.contains(entry) && (entry != CHECKPOINT || checkpoint);
+    let of_boot = |entry: &str| [CHECKPOINT, AHEAD].contains(&entry);
+    let comes = |entry: &str| note.entries.contains(entry) && (checkpoint || !of_boot(entry));
     let mut steps = vec![Step::Clear(to.join(STALE)), Step::Clear(to.join(ARRIVED))];
     for entry in ENTRIES {
         steps.push(if comes(entry) {

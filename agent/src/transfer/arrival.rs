@@ -14,14 +14,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::MEMORY_ROUNDS_MAX;
 use super::adopt::Whole;
 use super::chunks::Root;
 use super::incoming::{self, Incoming, lock};
 use super::link::{Heard, Link};
 use super::moving::{Moving, Source};
-use super::names::FileName;
+use super::names::{AHEAD, FileName};
 use super::staging::Staging;
-use super::wire::{self, Ask, Manifest, Part, Said};
+use super::wire::{self, Manifest, Part, Said};
+use crate::checkpoint::chain;
 use crate::fault::AgentFault;
 use crate::snapshot::spare_bytes;
 use crate::vnode_dir::StateDir;
@@ -31,6 +33,8 @@ const NEAR_BYTES: u64 = 8 << 20;
 const NEAR_AFTER: Duration = Duration::from_millis(500);
 /// After so many rounds it will not come nearer.
 const ROUNDS_MAX: u32 = 10;
+/// Memory is near when a round had no more than this: the vnode writes as much while it is let stand still.
+const MEMORY_NEAR_BYTES: u64 = 2 << 20;
 /// Messages that wait to be written, and threads that write them.
 const WAITING_MAX: usize = 4;
 const THREADS: usize = 2;
@@ -43,6 +47,8 @@ pub enum Stage {
     Snapshot(LogIndex),
     /// The disk, for the so manyeth time.
     Round(u32),
+    /// What was written to of memory, for the so manyeth time.
+    Memory(u32),
     /// The last round, or the wait until the vnode stands still.
     Rest,
     Whole,
@@ -60,6 +66,8 @@ pub struct Progress {
     pub last_round_bytes: u64,
     /// Bytes that came, of all stages.
     pub came_bytes: u64,
+    /// Those of them that are memory which came while the vnode ran.
+    pub memory_bytes: u64,
 }
 
 /// A vnode that arrives.
@@ -78,6 +86,8 @@ pub struct Arrival {
     /// Snapshots that came, and those that the other worker does not have.
     came: BTreeSet<LogIndex>,
     missing: BTreeSet<LogIndex>,
+    /// Rounds of memory that came in this conversation.
+    rounds: u32,
 }
 
 /// What one part brought.
@@ -85,6 +95,8 @@ struct Brought {
     incoming: Arc<Incoming>,
     root: Root,
     bytes: u64,
+    /// Of memory, as the manifest says.
+    rounds: u32,
 }
 
 impl Arrival {
@@ -112,6 +124,7 @@ impl Arrival {
             progress: watch::Sender::default(),
             came: BTreeSet::new(),
             missing: BTreeSet::new(),
+            rounds: 0,
         })
     }
 
@@ -142,6 +155,29 @@ impl Arrival {
             self.progress
                 .send_modify(|progress| progress.last_round_bytes = now);
             if now <= NEAR_BYTES || begun.elapsed() <= NEAR_AFTER || now >= before {
+                break;
+            }
+            before = now;
+        }
+        if self.moving.live
+            && let Err(fault) = self.memory().await
+        {
+            // All of it comes with the rest then.
+            tracing::warn!(fault = fault.full_text(), "memory does not come ahead");
+        }
+        Ok(())
+    }
+
+    /// Lets memory come round by round, until no more than a little is left, or it does not get less.
+    async fn memory(&mut self) -> Result<(), AgentFault> {
+        let mut before = u64::MAX;
+        while self.rounds < MEMORY_ROUNDS_MAX {
+            let number = self.rounds + 1;
+            let brought = self.part(Part::Memory, Stage::Memory(number)).await?;
+            let now = brought.bytes;
+            self.progress
+                .send_modify(|progress| progress.memory_bytes += now);
+            if brought.rounds == 0 || now <= MEMORY_NEAR_BYTES || now >= before {
                 break;
             }
             before = now;
@@ -191,6 +227,13 @@ impl Arrival {
             let name = name.to_string();
             entries.insert(name.split('/').next().unwrap_or(&name).to_owned());
         }
+        let rounds = brought.rounds;
+        if rounds > 0 {
+            entries.insert(AHEAD.to_owned());
+            let staging = self.staging.clone();
+            self.blocking(move || chain::link(&staging.dir, rounds))
+                .await?;
+        }
         let whole = Whole::new(self.moving.vnode, self.moving.number, brought.root, entries)?;
         self.sync(brought.incoming).await?;
         let (staging, state, note) = (self.staging.clone(), self.state.clone(), whole.clone());
@@ -206,6 +249,7 @@ impl Arrival {
                 stage,
                 last_round_bytes: progress.last_round_bytes,
                 came_bytes: progress.came_bytes,
+                memory_bytes: progress.memory_bytes,
                 ..Progress::default()
             };
         });
@@ -242,24 +286,44 @@ impl Arrival {
     /// Lets one part come. Whatever breaks, the connection goes with it, and what came stays.
     async fn part(&mut self, part: Part, stage: Stage) -> Result<Brought, AgentFault> {
         drop(self.writers_end().await);
-        self.stage(stage);
+        if part != Part::Memory {
+            self.stage(stage);
+        }
         let mut link = match self.link.take() {
             Some(link) => link,
-            None => Link::open(&self.dialer, &self.source, &self.moving).await?,
+            None => {
+                self.rounds = 0;
+                let staging = self.staging.clone();
+                self.blocking(move || staging.forget_rounds()).await?;
+                Link::open(&self.dialer, &self.source, &self.moving).await?
+            }
         };
-        let brought = self.exchange(&mut link, &part).await?;
+        let brought = self.exchange(&mut link, &part, stage).await?;
         self.progress
             .send_modify(|progress| progress.came_bytes += brought.bytes);
-        link.knows_disk = !matches!(part, Part::Snapshot(_));
+        match part {
+            Part::Snapshot(_) => link.knows_disk = false,
+            Part::Disk | Part::Rest => link.knows_disk = true,
+            Part::Memory => self.rounds = self.rounds.max(brought.rounds),
+        }
         self.link = Some(link);
         Ok(brought)
     }
 
-    async fn exchange(&mut self, link: &mut Link, part: &Part) -> Result<Brought, AgentFault> {
+    async fn exchange(
+        &mut self,
+        link: &mut Link,
+        part: &Part,
+        stage: Stage,
+    ) -> Result<Brought, AgentFault> {
         self.ask(link, part).await?;
         let manifest = self.manifest(link).await?;
+        // Many kernels do not say what was written to: then there is no such stage.
+        if *part == Part::Memory && manifest.rounds > 0 {
+            self.stage(stage);
+        }
         let (staging, checked) = (self.staging.clone(), manifest.clone());
-        self.moving.check(part, &manifest)?;
+        self.moving.check(part, &manifest, self.rounds)?;
         let begun = self.blocking(move || {
             room(&staging, &checked)?;
             Incoming::begin(&staging, &checked).inspect_err(|_| staging.forget())
@@ -277,6 +341,7 @@ impl Arrival {
             bytes: incoming.received(),
             incoming,
             root,
+            rounds: manifest.rounds,
         })
     }
 
@@ -285,6 +350,7 @@ impl Arrival {
         let name = match part {
             Part::Snapshot(number) => FileName::Snapshot(*number),
             Part::Disk | Part::Rest => FileName::Disk,
+            Part::Memory => return link.ask(part, None).await,
         };
         let (staging, looked_at) = (self.staging.clone(), name.clone());
         let gone = Gone::default();
@@ -296,12 +362,7 @@ impl Arrival {
         let known = link.knows_disk && name == FileName::Disk;
         let told = !known && !chunks.hashes().is_empty();
         let has = told.then(|| (name, chunks.length()));
-        let ask = Ask {
-            part: part.clone(),
-            has: has.into_iter().collect(),
-        };
-        link.send(Message::text(serde_json::to_string(&ask)?))
-            .await?;
+        link.ask(part, has).await?;
         if told {
             for list in wire::hashes(chunks.hashes()) {
                 link.send(Message::binary(list)).await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,10 +19,11 @@ use tokio_tungstenite::tungstenite::Message;
 use super::SILENCE_MAX;
 use super::chunks::{self, Chunks};
 use super::departures::{Departures, Leave};
-use super::names::{CHECKPOINT, CHECKPOINT_FILES_MAX, FileName};
+use super::names::{AHEAD, CHECKPOINT, CHECKPOINT_FILES_MAX, FileName};
 use super::pace::Pace;
 use super::scan::{Memory, Read, Work};
-use super::wire::{self, Ask, Part, Said};
+use super::wire::{self, Ask, Manifest, Part, Said};
+use crate::checkpoint::chain;
 use crate::door::Socket;
 use crate::fault::AgentFault;
 
@@ -35,6 +37,12 @@ const THREADS_STILL: usize = 2;
 /// Files of which a taker may say at once what it has.
 const LISTS_MAX: usize = 2;
 
+/// How memory of the vnode is written ahead.
+pub(crate) trait Ahead: Send + Sync {
+    /// Writes the next round; answers its number, none if there is none.
+    fn write(&self) -> Result<Option<u32>, AgentFault>;
+}
+
 /// Gives the files in `dir` to the worker to which they go, until it has them, or they do not go there any more.
 pub(crate) async fn give(
     departures: &Departures,
@@ -42,6 +50,7 @@ pub(crate) async fn give(
     dir: PathBuf,
     leave: Leave,
     socket: Socket,
+    ahead: Arc<dyn Ahead>,
 ) -> Result<(), AgentFault> {
     let mut giver = Giver {
         departures,
@@ -51,6 +60,9 @@ pub(crate) async fn give(
         socket,
         memory: Some(Memory::new()),
         disk: None,
+        ahead,
+        offered: 0,
+        given: 0,
     };
     let ended = tokio::select! {
         ended = giver.answer_all() => ended,
@@ -83,6 +95,10 @@ struct Giver<'d> {
     memory: Option<Memory>,
     /// The disk as the taker has it, since a part of this conversation ended well.
     disk: Option<Chunks>,
+    ahead: Arc<dyn Ahead>,
+    /// The last round of memory that was sent whole, and the last of which the taker found that it came so.
+    offered: u32,
+    given: u32,
 }
 
 impl Giver<'_> {
@@ -106,6 +122,11 @@ impl Giver<'_> {
 
     async fn answer(&mut self, ask: Ask) -> Result<(), AgentFault> {
         let theirs = self.lists(&ask.has).await?;
+        // Whoever finds that something else came ends the conversation.
+        self.given = self.offered;
+        if ask.part == Part::Memory {
+            return self.memory().await;
+        }
         if ask.part != Part::Rest {
             return self.part(ask.part, theirs).await;
         }
@@ -115,6 +136,27 @@ impl Giver<'_> {
             answered = self.part(ask.part, theirs) => answered,
             () = departures.motion_of(leave) => Err(moves()),
         }
+    }
+
+    /// Writes and gives a round of memory. What is known of the disk stays.
+    async fn memory(&mut self) -> Result<(), AgentFault> {
+        let ahead = self.ahead.clone();
+        let write = spawn_blocking(move || ahead.write());
+        let written = self.patiently(|| 0, write).await?;
+        let written = written.map_err(io::Error::other)?;
+        // The taker goes on without; why, this worker knows.
+        let round = written.unwrap_or_else(|fault| {
+            tracing::warn!(fault = fault.full_text(), "memory is not written ahead");
+            None
+        });
+        let round = round.unwrap_or(0);
+        let (memory, disk) = (self.memory.take(), self.disk.take());
+        let names = rounds(&self.dir, self.given + 1..=round)?;
+        self.read(names, round, BTreeMap::new(), Memory::new(), false)
+            .await?;
+        (self.memory, self.disk) = (memory, disk);
+        self.offered = round.max(self.offered);
+        Ok(())
     }
 
     async fn part(
@@ -128,11 +170,33 @@ impl Giver<'_> {
             theirs.entry(FileName::Disk).or_insert(disk);
         }
         let memory = self.memory.take().unwrap_or_else(Memory::new);
+        let mut names = names(&self.dir, &part)?;
+        let mut length = 0;
+        if still {
+            length = chain::length(&self.dir)?;
+            names.extend(rounds(&self.dir, self.given + 1..=length)?);
+        }
+        self.read(names, length, theirs, memory, still).await
+    }
+
+    /// Reads these files, and gives what the taker does not have of them.
+    async fn read(
+        &mut self,
+        names: Vec<FileName>,
+        rounds: u32,
+        theirs: BTreeMap<FileName, Chunks>,
+        memory: Memory,
+        still: bool,
+    ) -> Result<(), AgentFault> {
         let dir = self.dir.clone();
-        let open = spawn_blocking(move || Work::open(&dir, names(&dir, &part)?, theirs, memory));
+        let open = spawn_blocking(move || Work::open(&dir, names, theirs, memory));
         let work = self.patiently(|| 0, open).await?;
         let work = Arc::new(work.map_err(io::Error::other)??);
-        self.say(&Said::Manifest(work.manifest())).await?;
+        let manifest = Manifest {
+            rounds,
+            ..work.manifest()
+        };
+        self.say(&Said::Manifest(manifest)).await?;
         let read = self.send(&work, still).await?;
         let work =
             Arc::into_inner(work).ok_or_else(|| refused("its files are still being read"))?;
@@ -265,9 +329,10 @@ fn names(dir: &Path, part: &Part) -> Result<Vec<FileName>, AgentFault> {
         Part::Disk => vec![FileName::Disk],
         Part::Rest => {
             let mut names = vec![FileName::Disk, FileName::Restored, FileName::Meter];
-            names.extend(checkpoint(&dir.join(CHECKPOINT))?);
+            names.extend(files_in(dir, CHECKPOINT)?);
             names
         }
+        Part::Memory => Vec::new(),
     };
     let names: Vec<FileName> = names.into_iter().filter(there).collect();
     if !matches!(part, Part::Snapshot(_)) && names.first() != Some(&FileName::Disk) {
@@ -280,7 +345,15 @@ fn snapshot(number: LogIndex) -> Vec<FileName> {
     vec![FileName::Snapshot(number), FileName::SnapshotNote(number)]
 }
 
-fn checkpoint(dir: &Path) -> Result<Vec<FileName>, AgentFault> {
+/// The files of these rounds of memory.
+fn rounds(dir: &Path, numbers: RangeInclusive<u32>) -> Result<Vec<FileName>, AgentFault> {
+    let of_each = numbers.map(|number| files_in(dir, &format!("{AHEAD}/{number}")));
+    Ok(of_each.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+/// What is in a directory of images by CRIU. Whoever takes it makes the link to what was before.
+fn files_in(dir: &Path, below: &str) -> Result<Vec<FileName>, AgentFault> {
+    let dir = &dir.join(below);
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(AgentFault::file("list", dir))?,
@@ -288,7 +361,9 @@ fn checkpoint(dir: &Path) -> Result<Vec<FileName>, AgentFault> {
     let mut names = Vec::new();
     for entry in entries {
         let name = entry.map_err(AgentFault::file("list", dir))?.file_name();
-        names.push(format!("{CHECKPOINT}/{}", name.to_string_lossy()).parse()?);
+        if name != chain::PARENT {
+            names.push(format!("{below}/{}", name.to_string_lossy()).parse()?);
+        }
     }
     if names.len() > CHECKPOINT_FILES_MAX {
         return Err(refused("the image of its processes has too many files"));

@@ -12,10 +12,11 @@ use nix::libc;
 use tokio::sync::mpsc;
 
 use super::chunks::{self, CHUNK_BYTES, ChunkHash, Chunks, Root};
-use super::names::FileName;
+use super::names::{AHEAD, FileName};
 use super::staging::Staging;
 use super::wire::{Came, Manifest, Unpacker};
 use crate::fault::AgentFault;
+use crate::vnode_dir::make_dir;
 
 /// A file that comes.
 struct Target {
@@ -53,6 +54,9 @@ impl Incoming {
         for (name, length) in &manifest.files {
             let path = name.within(&staging.dir);
             let known = staging.known(name);
+            if let FileName::Ahead(..) = name {
+                make_parents(&staging.dir, &path)?;
+            }
             if !name.is_disk() {
                 crate::vnode_dir::remove_file(&path)?;
                 lock(&known).chunks = Chunks::default();
@@ -194,7 +198,7 @@ impl Incoming {
     /// Brings to the disk what is not the image of the processes: that is of no use any more when the machine went down.
     pub(super) fn sync(&self) -> Result<(), AgentFault> {
         for target in &self.targets {
-            if !matches!(target.name, FileName::Checkpoint(_)) {
+            if !matches!(target.name, FileName::Checkpoint(_) | FileName::Ahead(..)) {
                 let synced = open(&target.path)?.sync_all();
                 synced.map_err(AgentFault::file("sync", &target.path))?;
             }
@@ -226,6 +230,14 @@ impl Target {
         known.chunks.learn(index, &[ChunkHash::UNKNOWN]);
         Ok(())
     }
+}
+
+/// Makes the directories of a round of memory.
+fn make_parents(dir: &Path, path: &Path) -> Result<(), AgentFault> {
+    for parent in [Some(dir.join(AHEAD).as_path()), path.parent()] {
+        parent.map_or(Ok(()), |parent| make_dir(parent, 0o700))?;
+    }
+    Ok(())
 }
 
 /// Opens a file of the directory for writing, through no link; it is made if it is not there.

@@ -13,7 +13,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::SILENCE_MAX;
 use super::moving::{Moving, Source};
-use super::wire::{MESSAGE_BYTES_MAX, Said};
+use super::names::FileName;
+use super::wire::{Ask, MESSAGE_BYTES_MAX, Part, Said};
 use crate::fault::AgentFault;
 
 type Socket = WebSocketStream<TlsStream<Gated<TcpStream>>>;
@@ -72,6 +73,19 @@ impl Link {
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
         }
+    }
+
+    /// Asks for a part, and says how long the file is of which it is told next what is here of it.
+    pub(super) async fn ask(
+        &mut self,
+        part: &Part,
+        has: Option<(FileName, u64)>,
+    ) -> Result<(), AgentFault> {
+        let ask = Ask {
+            part: part.clone(),
+            has: has.into_iter().collect(),
+        };
+        self.send(Message::text(serde_json::to_string(&ask)?)).await
     }
 
     pub(super) async fn send(&mut self, message: Message) -> Result<(), AgentFault> {

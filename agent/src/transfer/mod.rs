@@ -9,6 +9,9 @@
 //! it, which the next round mends; the last round is answered only while the files stand still. Both sides then compute one
 //! root over all that belongs to the round, the taker's from the bytes that came and were written.
 //!
+//! **Memory** comes ahead in rounds, too, where the giver's kernel tells what was written to: each is an image by CRIU that builds on the one before.
+//! They are worth something to this conversation only: whoever begins another has none, and gets with the rest those on which the last image builds.
+//!
 //! **What breaks** costs little: chunks stay where they are written. The taker keeps its lists in memory, over broken connections too, and
 //! hashes what is on its disk when it was killed. The giver keeps the disk's list as long as the connection lasts: to tell it
 //! anew is 256 bytes a MiB.
@@ -45,5 +48,7 @@ pub use staging::{arrivals, forget};
 
 use std::time::Duration;
 
+/// Rounds of memory are no more than these.
+pub(crate) const MEMORY_ROUNDS_MAX: u32 = 8;
 /// A peer that says nothing for so long while it should is given up; what came is kept.
 const SILENCE_MAX: Duration = Duration::from_secs(30);

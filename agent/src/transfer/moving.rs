@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use docklet_control::id::{LogIndex, VnodeId, WorkerId};
 
+use super::MEMORY_ROUNDS_MAX;
 use super::names::{CHECKPOINT, CHECKPOINT_FILES_MAX, FileName};
 use super::wire::{Manifest, Part};
 use crate::fault::AgentFault;
@@ -26,16 +27,32 @@ pub struct Moving {
     pub snapshots: BTreeSet<LogIndex>,
     /// Bytes that the disk may have, and each snapshot.
     pub disk_bytes_max: u64,
-    /// Bytes that the image of its processes may have; 0 if none may come.
+    /// Bytes that the image of its processes may have, and each round of memory ahead of it; 0 if none may come.
     pub checkpoint_bytes_max: u64,
+    /// Whether rounds of memory are asked for.
+    pub live: bool,
 }
 
 impl Moving {
-    /// Whether a manifest names what was asked for, and no more than may come.
-    pub(super) fn check(&self, part: &Part, manifest: &Manifest) -> Result<(), AgentFault> {
+    /// Whether a manifest names what was asked for, and no more than may come. So many rounds of memory are here already.
+    pub(super) fn check(
+        &self,
+        part: &Part,
+        manifest: &Manifest,
+        here: u32,
+    ) -> Result<(), AgentFault> {
         let lie = |what: String| Err(AgentFault::Protocol(what));
         let (disk, checkpoint) = (self.disk_bytes_max, self.checkpoint_bytes_max);
+        let rounds = match part {
+            Part::Memory => [0, here + 1].contains(&manifest.rounds),
+            Part::Rest => manifest.rounds <= MEMORY_ROUNDS_MAX,
+            Part::Snapshot(_) | Part::Disk => manifest.rounds == 0,
+        };
+        if !rounds {
+            return lie(format!("{} rounds of memory", manifest.rounds));
+        }
         let mut names = BTreeSet::new();
+        let mut of_rounds = BTreeSet::new();
         let mut of_checkpoint = (0_usize, 0_u64);
         for (name, length) in &manifest.files {
             let belongs = match (part, name) {
@@ -47,7 +64,11 @@ impl Moving {
                 | (Part::Rest, FileName::Restored | FileName::Meter | FileName::Checkpoint(_)) => {
                     true
                 }
-                (Part::Snapshot(_) | Part::Disk | Part::Rest, _) => false,
+                (Part::Memory | Part::Rest, FileName::Ahead(round, _)) => {
+                    of_rounds.insert(*round);
+                    (here + 1..=manifest.rounds).contains(round)
+                }
+                (Part::Snapshot(_) | Part::Disk | Part::Rest | Part::Memory, _) => false,
             };
             if !belongs || !names.insert(name) {
                 return lie(format!("a part with {name}"));
@@ -55,9 +76,12 @@ impl Moving {
             if *length > name.bytes_max(disk, checkpoint) {
                 return lie(format!("a {name} of {length} bytes"));
             }
-            if let FileName::Checkpoint(_) = name {
+            if let FileName::Checkpoint(_) | FileName::Ahead(..) = name {
                 of_checkpoint = (of_checkpoint.0 + 1, of_checkpoint.1.saturating_add(*length));
             }
+        }
+        if !(here + 1..=manifest.rounds).all(|round| of_rounds.contains(&round)) {
+            return lie("fewer rounds of memory than it builds on".to_owned());
         }
         if of_checkpoint.0 > CHECKPOINT_FILES_MAX || of_checkpoint.1 > checkpoint {
             return lie(format!(
@@ -65,7 +89,7 @@ impl Moving {
                 of_checkpoint.1, of_checkpoint.0
             ));
         }
-        if !matches!(part, Part::Snapshot(_)) && !names.contains(&FileName::Disk) {
+        if matches!(part, Part::Disk | Part::Rest) && !names.contains(&FileName::Disk) {
             return lie("a part without a disk".to_owned());
         }
         Ok(())

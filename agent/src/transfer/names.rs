@@ -11,7 +11,9 @@ use crate::fault::AgentFault;
 
 /// Where the image of the processes is, if there is one.
 pub const CHECKPOINT: &str = "checkpoint";
-/// So many files may it have, of so long names.
+/// Where the memory is that was written ahead of it, round by round.
+pub const AHEAD: &str = "ahead";
+/// So many files may it have, and each round of memory, of so long names.
 pub const CHECKPOINT_FILES_MAX: usize = 10_000;
 const NAME_LEN_MAX: usize = 100;
 /// Longest notes, and longest file of what was measured.
@@ -29,6 +31,8 @@ pub enum FileName {
     Meter,
     /// A file of the image of the processes.
     Checkpoint(String),
+    /// A file of the so manyeth round of memory.
+    Ahead(u32, String),
 }
 
 impl FileName {
@@ -49,7 +53,7 @@ impl FileName {
             Self::Disk | Self::Snapshot(_) => disk,
             Self::SnapshotNote(_) | Self::Restored => NOTE_BYTES_MAX,
             Self::Meter => METER_BYTES_MAX,
-            Self::Checkpoint(_) => checkpoint,
+            Self::Checkpoint(_) | Self::Ahead(..) => checkpoint,
         }
     }
 }
@@ -63,6 +67,7 @@ impl fmt::Display for FileName {
             Self::Restored => formatter.write_str("restored.json"),
             Self::Meter => formatter.write_str("meter"),
             Self::Checkpoint(name) => write!(formatter, "{CHECKPOINT}/{name}"),
+            Self::Ahead(round, name) => write!(formatter, "{AHEAD}/{round}/{name}"),
         }
     }
 }
@@ -101,6 +106,11 @@ fn parse(text: &str) -> Option<FileName> {
             }
         }
         (CHECKPOINT, name) if is_plain(name) => Some(FileName::Checkpoint(name.to_owned())),
+        (AHEAD, rest) => {
+            let (round, name) = rest.split_once('/')?;
+            let round = u32::try_from(strict_number(round)?).ok()?;
+            is_plain(name).then(|| FileName::Ahead(round, name.to_owned()))
+        }
         _ => None,
     }
 }
@@ -144,6 +154,7 @@ mod tests {
             FileName::Restored,
             FileName::Meter,
             FileName::Checkpoint("pages-1.img".to_owned()),
+            FileName::Ahead(2, "pages-1.img".to_owned()),
         ];
         for name in names {
             assert_eq!(name.to_string().parse::<FileName>().ok(), Some(name));

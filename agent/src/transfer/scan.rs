@@ -154,6 +154,7 @@ impl Work {
                 .map(|source| (source.name.clone(), source.length))
                 .collect(),
             data_bytes: self.data_bytes,
+            rounds: 0,
         }
     }
 

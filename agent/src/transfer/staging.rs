@@ -102,6 +102,13 @@ impl Staging {
         Ok(())
     }
 
+    /// Deletes what is there of rounds of memory: they belong to a conversation that is over.
+    pub(super) fn forget_rounds(&self) -> Result<(), AgentFault> {
+        remove_dir(&self.dir.join(names::AHEAD))?;
+        lock(&self.known).retain(|name, _| !matches!(name, FileName::Ahead(..)));
+        Ok(())
+    }
+
     /// Brings to the disk which files there are.
     pub(super) fn sync(&self) -> Result<(), AgentFault> {
         for dir in [&self.dir.join("snapshots"), &self.dir] {

@@ -43,6 +43,8 @@ pub enum Part {
     Disk,
     /// All that is not a snapshot, as soon as it stands still.
     Rest,
+    /// What was written to of its memory since the round before, while it runs: nothing where the kernel does not say.
+    Memory,
 }
 
 /// The taker's question.
@@ -74,6 +76,9 @@ pub struct Manifest {
     pub files: Vec<(FileName, u64)>,
     /// Bytes in them that are no holes.
     pub data_bytes: u64,
+    /// The number of a round of memory, or on how many of them the image of the processes builds; 0 if there is none.
+    #[serde(default)]
+    pub rounds: u32,
 }
 
 /// Some chunks on their way.

@@ -1,8 +1,11 @@
 //! What runs in a vnode is written to files and goes on from them, on real LXC and CRIU.
 
+mod ahead;
+mod crash;
+mod network;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,28 +22,29 @@ use docklet_control::assignment::Assignment;
 use docklet_control::id::VnodeId;
 use docklet_control::model::VnodeWanted::Running;
 use docklet_link::Authority;
-use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 const V7: VnodeId = VnodeId(7);
-const V8: VnodeId = VnodeId(8);
 /// Counts in memory, and writes to the disk.
 const COUNT: &str = "i=0; while :; do i=$((i+1)); echo $i >> /root/count; sleep 0.01; done";
 
 /// A worker whose vnodes run these lines of shell as their program.
 fn worker(program: &str) -> Worker {
+    worker_of(&Authority::create(CLUSTER).expect("an authority"), program)
+}
+
+fn worker_of(ca: &Authority, program: &str) -> Worker {
     if let Err(cause) = checkpoint::criu::ability() {
         panic!("{cause}; or `make criu`");
     }
-    let ca = Authority::create(CLUSTER).expect("an authority");
     let inittab = b"::respawn:/bin/work\n".to_vec();
     let program = format!("#!/bin/sh\n{program}\n").into_bytes();
     let files = [
         ("etc/inittab".to_owned(), 0o644, inittab),
         ("bin/work".to_owned(), 0o755, program),
     ];
-    Worker::with_files(&ca, 5, &files)
+    Worker::with_files(ca, 5, &files)
 }
 
 /// A worker with the vnode that counts; what there was of it before, and what is assigned.
@@ -209,55 +213,6 @@ fn a_program_goes_on_where_it_was_and_loses_no_step() {
 }
 
 #[test]
-fn a_connection_between_vnodes_outlives_a_checkpoint_of_one() {
-    const ECHO: &str = "\
-if ip -4 addr show dev eth0 | grep -q 10.64.0.8/; then exec nc -l -p 9000 -e /bin/cat; fi
-rm -f /root/in; mkfifo /root/in
-nc 10.64.0.8 9000 < /root/in >> /root/out &
-exec 3> /root/in
-i=0; while :; do i=$((i+1)); echo $i >&3; sleep 0.02; done";
-    in_own_network(async {
-        let worker = worker(ECHO);
-        let host = worker.open();
-        let vnodes = vec![worker.vnode(8, Running)];
-        round(&host, &worker.assignment(vnodes)).await;
-        until("a server", || {
-            run_in(&worker, 8, "netstat -ltn")
-                .contains(":9000")
-                .then_some(())
-        });
-        let vnodes = vec![worker.vnode(8, Running), worker.vnode(7, Running)];
-        round(&host, &worker.assignment(vnodes)).await;
-        let ports = |id| {
-            let table = run_in(&worker, id, "netstat -tn");
-            let line = table.lines().find(|line| line.contains("ESTABLISHED"));
-            line.map(str::to_owned)
-        };
-        until_longer(&worker, "root/out", 20);
-        let connection = ports(8).expect("a connection");
-        let rules = crate::support::command("nft", &["list", "ruleset"]);
-        checkpoint(&worker, &host).await.expect("a checkpoint");
-        resume(&worker, &host).await.expect("resumed");
-        until_longer(&worker, "root/out", 20);
-        assert_counted(&lines(&worker, V7, "root/out"));
-        let now = ports(8).expect("a connection");
-        let peers = |line: &str| {
-            line.split_whitespace()
-                .skip(3)
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(peers(&now), peers(&connection), "the same one");
-        let length = |rules: &str| rules.lines().count();
-        let rules_now = crate::support::command("nft", &["list", "ruleset"]);
-        assert_eq!(length(&rules_now), length(&rules), "{rules_now}");
-        for id in [V7, V8] {
-            perform(&host, Act::Remove(id)).await;
-        }
-    });
-}
-
-#[test]
 fn what_cannot_be_written_runs_on_and_is_named() {
     in_own_network(async {
         let odd = format!("unshare -u sleep 1000 & {COUNT}");
@@ -411,47 +366,6 @@ fn every_known_way_out_of_a_vnode_that_was_brought_back_is_closed() {
 }
 
 /// Switches learn from it where the vnode is now.
-#[test]
-fn a_vnode_that_is_back_says_so_to_its_segment() {
-    in_own_network(async {
-        let (worker, host, ..) = counting().await;
-        checkpoint(&worker, &host).await.expect("a checkpoint");
-        let heard = Listener::open();
-        resume(&worker, &host).await.expect("resumed");
-        let mut announcement = vec![0xff; 6];
-        let mac = worker.vnode(7, Running).mac.0;
-        announcement.extend(mac);
-        announcement.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
-        announcement.extend(mac);
-        announcement.extend([10, 64, 0, 7, 0, 0, 0, 0, 0, 0, 10, 64, 0, 7]);
-        until("announcement", || {
-            (heard.next()? == announcement).then_some(())
-        });
-        perform(&host, Act::Remove(V7)).await;
-    });
-}
-
-/// Hears what all devices of the worker receive, also what a bridge takes.
-struct Listener(OwnedFd);
-
-impl Listener {
-    fn open() -> Self {
-        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        let protocol = i32::from(0x0003_u16.to_be());
-        // SAFETY: the call touches no memory of ours.
-        let fd = unsafe { libc::socket(libc::AF_PACKET, kind, protocol) };
-        assert!(fd >= 0, "a socket");
-        // SAFETY: nobody else owns the new descriptor.
-        Self(unsafe { OwnedFd::from_raw_fd(fd) })
-    }
-
-    fn next(&self) -> Option<Vec<u8>> {
-        let mut frame = [0; 42];
-        let length = nix::unistd::read(&self.0, &mut frame).ok()?;
-        Some(frame[..length].to_vec())
-    }
-}
-
 #[test]
 fn a_session_of_exec_ends_with_a_checkpoint_and_the_rest_goes_on() {
     in_own_network(async {

@@ -51,6 +51,7 @@ fn config() -> ContainerConfig {
         },
         log: "/var/tmp/lxc.log".into(),
         empty: "/var/tmp/empty".into(),
+        apparmor: Some("unconfined"),
     }
 }
 

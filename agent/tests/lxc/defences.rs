@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use docklet_agent::AgentConfig;
+use docklet_agent::lxc::Helpers;
 
 use crate::door::Open;
 use crate::isolation::probe;
@@ -138,7 +139,7 @@ pub fn leave_out(config: &mut AgentConfig, without: &[Weakness]) {
     symlink(HELPER, &helper).expect("a link");
     let text = serde_json::to_vec(without).expect("JSON");
     fs::write(weak::file_of(&helper), text).expect("written");
-    config.helper = helper;
+    config.helpers = Helpers::executed(helper);
 }
 
 /// The ways that the probe finds open without this defence.

@@ -15,7 +15,7 @@ use docklet_agent::home::Homes;
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::host::{Act, Host};
 use docklet_agent::limits::IoLimit;
-use docklet_agent::lxc::HelperRequest;
+use docklet_agent::lxc::{HelperRequest, Helpers};
 use docklet_control::amount::DiskMib;
 use docklet_control::assignment::{AssignedRestore, AssignedVnode};
 use docklet_control::id::LogIndex;
@@ -62,7 +62,7 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let _within = runtime.enter();
     let host = LinuxHost::open(AgentConfig {
         state_dir: request.state_dir.clone().into(),
-        credentials: Credentials::load(Path::new(&request.credentials))?,
+        credentials: Credentials::load(Path::new(&request.credentials))?.into(),
         masters: Vec::new(),
         data_listen: ([127, 0, 0, 1], 0).into(),
         underlay: [127, 0, 0, 1].into(),
@@ -75,9 +75,10 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
         capacity: WorkerCapacity::default(),
         vnode_io: IoLimit::default(),
         terminal_alone: Duration::from_secs(1),
+        uploads_kept: Duration::from_secs(24 * 3_600),
         move_bytes_per_s: None,
         gpus: GpuSettings::none(),
-        helper: std::env::current_exe()?,
+        helpers: Helpers::executed(std::env::current_exe()?),
         gate: docklet_link::Gate::default(),
     })?;
     let vnode = Box::new(request.vnode);
@@ -85,7 +86,8 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let larger = DiskMib(vnode.disk_mib.0 * 4);
     let act = match request.act.as_str() {
         "prepare" | "begin" => Act::Prepare(vnode),
-        "start" => Act::Start(vnode, request.spec, None),
+        // One whose checkpoint waits is brought back from it.
+        "start" | "resume" => Act::Start(vnode, request.spec, None),
         "stop" => Act::Stop(vnode.id, request.spec),
         "grow" => Act::GrowDisk(vnode.id, larger),
         "prepare larger" => Act::Prepare(Box::new(AssignedVnode {
@@ -103,6 +105,7 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
             Act::Restore(vnode, restore)
         }
         "remove" => Act::Remove(vnode.id),
+        "checkpoint" => Act::Checkpoint(vnode),
         other => return Err(other.into()),
     };
     Ok(host.act(&act)?)

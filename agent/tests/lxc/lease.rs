@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use docklet_agent::host::Act;
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::lease::boot_ms;
-use docklet_agent::lxc::helper;
 use docklet_agent::lxc::{HelperRequest, StartRequest};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{LogIndex, VnodeId};
@@ -205,9 +204,14 @@ fn a_start_does_not_outlast_the_lease_under_which_it_began() {
             kernel_objects: Vec::new(),
             ends_ms: Some(boot_ms().saturating_sub(1)),
             announces: None,
+            in_place: None,
         });
         let answer = worker.state("run/start-7");
-        let ended = helper::ask(&worker.config.helper, &request, answer).expect_err("too late");
+        let ended = worker
+            .config
+            .helpers
+            .ask(&request, answer)
+            .expect_err("too late");
         assert!(ended.full_text().contains("signal: 14"), "{ended}");
         drop(host);
     });

@@ -7,18 +7,22 @@
 
 mod checkpoint;
 mod config;
+mod connect;
 mod containers;
+mod copies;
 mod copy;
 mod crash;
 mod defences;
 mod disk;
 mod door;
 mod exec;
+mod files;
 mod full;
 mod gpu;
 mod home_quota;
 mod homes;
 mod images;
+mod in_place;
 mod isolation;
 mod lease;
 mod meters;

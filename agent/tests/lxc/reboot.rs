@@ -3,12 +3,15 @@
 use std::fs;
 
 use docklet_agent::host::Act;
+use docklet_agent::lxc::Helpers;
 use docklet_agent::{masters, run};
 use docklet_control::id::VnodeId;
 use docklet_control::model::VnodeWanted::{Running, Stopped};
 use docklet_link::Authority;
 
-use crate::support::{CLUSTER, Worker, in_own_network, observe, perform, round, run_in, until};
+use crate::support::{
+    CLUSTER, HELPER, Worker, in_own_network, observe, perform, round, run_in, until,
+};
 
 const RUNS: VnodeId = VnodeId(7);
 const STAYS: VnodeId = VnodeId(8);
@@ -20,6 +23,7 @@ fn a_worker_that_reboots_with_no_master_in_reach_starts_its_vnodes() {
     worker.config.masters = vec!["127.0.0.1:1".to_owned()];
     let wanted = worker.assignment(vec![worker.vnode(7, Running), worker.vnode(8, Running)]);
     in_own_network(async {
+        move_here(&mut worker);
         let host = worker.open();
         round(&host, &wanted).await;
         run_in(&worker, 7, "echo kept > /root/kept && sync");
@@ -31,6 +35,7 @@ fn a_worker_that_reboots_with_no_master_in_reach_starts_its_vnodes() {
     worker.lose_power();
     assert_eq!(worker.init_pid(RUNS), None);
     in_own_network(async {
+        move_here(&mut worker);
         let agent = tokio::spawn(run(worker.config.clone()));
         let kept = tokio::task::block_in_place(|| {
             until("file of the vnode that runs again", || {
@@ -52,4 +57,9 @@ fn a_worker_that_reboots_with_no_master_in_reach_starts_its_vnodes() {
             perform(&host, Act::Remove(id)).await;
         }
     });
+}
+
+/// Its helpers work from now on in the network that the caller is in, as an agent's do.
+fn move_here(worker: &mut Worker) {
+    worker.config.helpers = Helpers::copied(HELPER).expect("a thread");
 }

@@ -22,7 +22,7 @@ fn worker() -> Worker {
     Worker::new(&Authority::create(CLUSTER).expect("an authority"), 5)
 }
 
-fn size(cpu_milli: u32, memory_mib: u32, pids_max: u32) -> VnodeSize {
+pub fn size(cpu_milli: u32, memory_mib: u32, pids_max: u32) -> VnodeSize {
     VnodeSize {
         cpu_milli: CpuMilli(cpu_milli),
         memory_mib: MemoryMib(memory_mib),
@@ -31,7 +31,7 @@ fn size(cpu_milli: u32, memory_mib: u32, pids_max: u32) -> VnodeSize {
 }
 
 /// Vnode 7 of this size, of whose limits the masters wait to hear.
-fn wanted(worker: &Worker, size: VnodeSize) -> Assignment {
+pub fn wanted(worker: &Worker, size: VnodeSize) -> Assignment {
     let vnode = AssignedVnode {
         size,
         ..worker.vnode(7, Running)

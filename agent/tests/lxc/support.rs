@@ -19,7 +19,7 @@ use docklet_agent::host::{Act, Host, Observation};
 use docklet_agent::images::ImageStore;
 use docklet_agent::limits::IoLimit;
 use docklet_agent::loop_device::attached_to;
-use docklet_agent::lxc::{AttachRequest, Container, HelperRequest, helper};
+use docklet_agent::lxc::{AttachRequest, Container, HelperRequest, Helpers, helper};
 use docklet_agent::plan::plan;
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
 use docklet_control::assignment::{
@@ -104,7 +104,7 @@ impl Worker {
         let blob = busybox::image(&[]);
         let config = AgentConfig {
             state_dir: dir.path().to_owned(),
-            credentials: signed(ca, PeerRole::Agent, id),
+            credentials: signed(ca, PeerRole::Agent, id).into(),
             masters: Vec::new(),
             data_listen: (Ipv4Addr::LOCALHOST, DATA_PORT).into(),
             underlay: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -113,13 +113,14 @@ impl Worker {
             capacity: WorkerCapacity::default(),
             vnode_io: IoLimit::default(),
             terminal_alone: Duration::from_secs(3_600),
+            uploads_kept: Duration::from_secs(24 * 3_600),
             move_bytes_per_s: None,
             homes: Homes {
                 dir: dir.path().join("homes"),
                 mounted: false,
             },
             gpus: GpuSettings::none(),
-            helper: HELPER.into(),
+            helpers: Helpers::copied(HELPER).expect("a thread"),
             gate: docklet_link::Gate::default(),
         };
         Self {
@@ -431,7 +432,7 @@ pub fn run_in(worker: &Worker, id: u64, line: &str) -> String {
     });
     let path = worker.state(&format!("run/attach-test-{id}"));
     fs::write(&path, serde_json::to_vec(&request).expect("JSON")).expect("written");
-    let output = std::process::Command::new(&worker.config.helper)
+    let output = std::process::Command::new(worker.config.helpers.program())
         .args([helper::ARGUMENT, path.to_str().expect("text"), "/dev/null"])
         .stdin(std::process::Stdio::null())
         .output()

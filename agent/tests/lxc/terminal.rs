@@ -19,7 +19,12 @@ const RING_BYTES: u64 = 1 << 20;
 
 impl Open {
     async fn terminal(&self, session: &str, from: u64) -> Terminal {
-        let path = format!("/terminal/{session}?vnode=7&epoch=10&from={from}&cols=80&rows=24");
+        self.terminal_with(session, from, "").await
+    }
+
+    async fn terminal_with(&self, session: &str, from: u64, more: &str) -> Terminal {
+        let path =
+            format!("/terminal/{session}?vnode=7&epoch=10&from={from}&cols=80&rows=24{more}");
         let mut socket = self.socket(&path).await;
         let first = text(&mut socket).await;
         Terminal {
@@ -66,7 +71,8 @@ impl Terminal {
                 self.bytes.extend(bytes);
                 None
             }
-            Came::Said(last) => Some(last),
+            // That others look on, or leave, is no last word.
+            Came::Said(told) => Some(told).filter(|told| told.get("company").is_none()),
         }
     }
 
@@ -155,6 +161,38 @@ fn a_terminal_outlives_its_viewers_and_replays_every_byte() {
             };
             assert_eq!(last, json!({"exit": {"code": 3}}));
         }
+        open.end().await;
+    });
+}
+
+#[test]
+fn a_shell_that_ended_is_read_to_its_end_without_waiting() {
+    /// What a viewer who tells how far it has read is given beyond that.
+    const WINDOW_BYTES: u64 = 256 << 10;
+    /// Less than a shell that has ended waits for somebody who was lost.
+    const SOON: Duration = Duration::from_secs(10);
+    in_own_network(async {
+        let open = Open::new().await;
+        let slow = "&viewer=00000000000000aa";
+        let mut viewer = open.terminal_with(&session(1), 0, slow).await;
+        viewer.type_in("seq 1 60000; exit 7\n").await;
+        viewer.until_position(WINDOW_BYTES).await;
+        until("end of the shell", || (shells(&open) == 0).then_some(()));
+        let rest = async {
+            loop {
+                let read = json!({"read": viewer.position()}).to_string();
+                // What is last may be on its way already, and the connection closed behind it.
+                let _ = viewer.socket.send(Message::text(read)).await;
+                if let Some(last) = viewer.take().await {
+                    return last;
+                }
+            }
+        };
+        let last = tokio::time::timeout(SOON, rest).await;
+        let last = last.expect("nobody is waited for who is there");
+        assert_eq!(last, json!({"exit": {"code": 7}}));
+        let printed = String::from_utf8_lossy(&viewer.bytes);
+        assert!(printed.ends_with("59999\r\n60000\r\n"));
         open.end().await;
     });
 }

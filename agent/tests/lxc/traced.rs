@@ -43,8 +43,11 @@ pub struct Rig {
 impl Rig {
     pub fn new() -> Self {
         let ca = Authority::create(CLUSTER).expect("an authority");
-        let worker = Worker::new(&ca, 5);
-        store_signed(&ca, PeerRole::Agent, 5, &worker.state("credentials"));
+        Self::of(&ca, Worker::new(&ca, 5))
+    }
+
+    pub fn of(ca: &Authority, worker: Worker) -> Self {
+        store_signed(ca, PeerRole::Agent, 5, &worker.state("credentials"));
         let host = worker.open();
         Self { worker, host }
     }

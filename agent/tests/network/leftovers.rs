@@ -148,3 +148,23 @@ fn rules_that_somebody_flushed_come_back() {
         clear(&mut node);
     });
 }
+
+#[test]
+fn what_holds_a_vnode_back_goes_with_it() {
+    Site::run(|site| {
+        let mut node = site.worker(1);
+        node.ensure(&site, &site.network(5, &[1], 1));
+        let _guest = node.guest(5, 11, 11);
+        let held = |node: &Node| {
+            let listing = node
+                .space
+                .command("nft", &["list", "set", "bridge", "docklet", "held"]);
+            listing.contains("dkh11")
+        };
+        node.fault(|| guard::hold(VnodeId(11)));
+        assert!(held(&node));
+        node.fault(|| plug::unplug(VnodeId(11)));
+        assert!(!held(&node));
+        clear(&mut node);
+    });
+}

@@ -60,6 +60,7 @@ fn coming(switching: bool) -> Assignment {
             uid_base: 1_000_000,
             snapshots: Vec::new(),
             switching,
+            live: false,
         }],
         ..assigned(Vec::new())
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "figures are read in what is printed")]
 
 mod adopting;
+mod ahead;
 mod breaks;
 mod liars;
 mod room;

@@ -1,7 +1,8 @@
 //! What arrives is what was last there, however it was written to meanwhile.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,9 @@ use docklet_control::id::LogIndex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::site::{DEADLINE, MOVE, Site, V7, content, disk, moving, noise, takes, write_piece};
+use crate::site::{
+    Cutter, DEADLINE, MOVE, Site, V7, content, disk, moving, noise, takes, write_piece,
+};
 use crate::support::{DATA_PORT, in_own_network};
 
 /// All that may be carried, some of it empty.
@@ -243,5 +246,60 @@ fn rounds_are_no_faster_than_they_may_be_and_the_last_one_is() {
         let took = begun.elapsed();
         assert!(took < limited, "{took:?} instead of {limited:?}");
         site.assert_same(&["disk.img"]);
+    });
+}
+
+#[test]
+fn a_second_round_carries_what_was_written_meanwhile_and_no_more() {
+    in_own_network(async {
+        let mut random = StdRng::seed_from_u64(5);
+        let site = Site::new().await;
+        let path = site.given("disk.img");
+        const DISK: usize = 16 << 20;
+        fs::write(&path, noise(DISK, &mut random)).expect("written");
+        let cutter = Cutter::new(u64::MAX).await;
+        let passed = || cutter.passed.load(Ordering::Relaxed);
+        let mut arrival = site.arrival_from(cutter.port, moving(&[])).await;
+        arrival.near().await.expect("near");
+        let all = passed();
+        assert!(all >= DISK as u64, "noise cannot be packed: {all} bytes");
+        let file = File::options().write(true).open(&path).expect("opened");
+        let chunk = noise(64 << 10, &mut random);
+        file.write_all_at(&chunk, 77 << 16).expect("written");
+        arrival.near().await.expect("near again");
+        site.assert_same(&["disk.img"]);
+        let more = passed() - all;
+        println!("{all} bytes, and then {more}");
+        assert!((64 << 10..1 << 20).contains(&more), "{more} bytes");
+        site.leaves(true);
+        arrival.rest().await.expect("whole");
+        let rest = passed() - all - more;
+        assert!(rest < 1 << 20, "{rest} bytes of which nothing was new");
+    });
+}
+
+#[test]
+fn what_can_be_packed_passes_in_less_than_a_quarter() {
+    in_own_network(async {
+        let mut random = StdRng::seed_from_u64(6);
+        let site = Site::new().await;
+        const DISK: usize = 16 << 20;
+        let mut text = String::with_capacity(DISK + 100);
+        while text.len() < DISK {
+            let (vnode, bytes) = (random.random_range(0..40), random.random_range(0..99_999));
+            writeln!(
+                text,
+                "vnode {vnode} of the worker has written {bytes} bytes to its disk"
+            )
+            .expect("a text");
+        }
+        fs::write(site.given("disk.img"), &text).expect("written");
+        let cutter = Cutter::new(u64::MAX).await;
+        let mut arrival = site.arrival_from(cutter.port, moving(&[])).await;
+        arrival.near().await.expect("near");
+        site.assert_same(&["disk.img"]);
+        let passed = cutter.passed.load(Ordering::Relaxed);
+        println!("{passed} bytes of {}", text.len());
+        assert!(passed < text.len() as u64 / 4, "{passed} bytes");
     });
 }

@@ -136,6 +136,7 @@ pub fn moving(snapshots: &[u64]) -> Moving {
         snapshots: snapshots.iter().map(|number| LogIndex(*number)).collect(),
         disk_bytes_max: 64 << 20,
         checkpoint_bytes_max: 64 << 20,
+        live: false,
     }
 }
 

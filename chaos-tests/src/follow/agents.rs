@@ -175,7 +175,8 @@ impl Worker {
                         ToAgent::Alive
                         | ToAgent::Recorded { .. }
                         | ToAgent::Lease { .. }
-                        | ToAgent::DrillPulse { .. } => {}
+                        | ToAgent::DrillPulse { .. }
+                        | ToAgent::Certificate(_) => {}
                         ToAgent::Behind { applied } => {
                             return Err(LinkFault::Remote(format!("behind: {applied}")));
                         }

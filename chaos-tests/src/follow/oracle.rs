@@ -212,7 +212,7 @@ impl Truth {
 async fn open(dir: &Path, upto: LogIndex) -> anyhow::Result<Master> {
     let config = MasterConfig {
         data_dir: dir.to_owned(),
-        credentials: Credentials::load(dir)?,
+        credentials: Credentials::load(dir)?.into(),
         timing: Timing::default(),
         history: HistoryLimits::default(),
         knows: ClusterVersion::CURRENT,

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{LogIndex, SecretHash, UserId};
 use crate::model::User;
 use crate::model::account::{
-    Account, AccountPolicy, Application, FactorSecret, Login, Profile, SecondFactor, Verdict,
+    Account, AccountPolicy, Application, FactorSecret, Login, Profile, SecondFactor, Standing,
+    Verdict,
 };
 use crate::name::Name;
 use crate::permit;
@@ -92,6 +93,17 @@ pub enum AccountEvent {
         user: UserId,
         by: UserId,
     },
+    /// It is in the trash from now on. Codes for when a device is lost are worth nothing any more.
+    Discarded {
+        user: UserId,
+        verdict: Verdict,
+    },
+    /// It is back, and stands so.
+    Restored {
+        user: UserId,
+        standing: Standing,
+        verdict: Option<Verdict>,
+    },
 }
 
 impl AccountEvent {
@@ -116,7 +128,9 @@ impl AccountEvent {
             | Self::FactorConfirmed { user, .. }
             | Self::CodeUsed { user, .. }
             | Self::RecoveryCodeUsed { user, .. }
-            | Self::FactorRemoved { user, .. } => Some(*user),
+            | Self::FactorRemoved { user, .. }
+            | Self::Discarded { user, .. }
+            | Self::Restored { user, .. } => Some(*user),
         }
     }
 
@@ -149,7 +163,9 @@ impl AccountEvent {
             | Self::Left { .. }
             | Self::TokenUsed { .. }
             | Self::CodeUsed { .. }
-            | Self::FactorRemoved { .. } => {}
+            | Self::FactorRemoved { .. }
+            | Self::Discarded { .. }
+            | Self::Restored { .. } => {}
         }
     }
 }

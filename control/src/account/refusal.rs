@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::refusal::RefusalClass;
 
 /// Why not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountRefusal {
     #[error(
@@ -35,7 +37,7 @@ pub enum AccountRefusal {
     )]
     OwnAccount { action: String },
     #[error(
-        "account \"{name}\" has {vclusters} vclusters and {images} images: nothing was changed. Delete those first, or repeat it with --with-data, which deletes them for ever"
+        "account \"{name}\" has {vclusters} vclusters and {images} images: nothing was changed. Delete those first, or repeat it with --with-data, which deletes them, too"
     )]
     HasData {
         name: String,
@@ -64,6 +66,10 @@ pub enum AccountRefusal {
     LoginNeeded { action: String },
     #[error("the scope \"{scope}\" is for admins: leave it out")]
     ScopeAboveRole { scope: String },
+    #[error(
+        "the account \"{name}\" was deleted: neither it nor anything of it can be used; for a while an admin can have it back with `docklet trash restore {name} --kind account`"
+    )]
+    Deleted { name: String },
 }
 
 impl AccountRefusal {
@@ -86,6 +92,7 @@ impl AccountRefusal {
             Self::ScopeMissing { .. } => "scope_missing",
             Self::LoginNeeded { .. } => "login_needed",
             Self::ScopeAboveRole { .. } => "scope_above_role",
+            Self::Deleted { .. } => "account_deleted",
         }
     }
 
@@ -101,7 +108,8 @@ impl AccountRefusal {
             | Self::Leaving
             | Self::ScopeMissing { .. }
             | Self::LoginNeeded { .. }
-            | Self::ScopeAboveRole { .. } => RefusalClass::Forbidden,
+            | Self::ScopeAboveRole { .. }
+            | Self::Deleted { .. } => RefusalClass::Forbidden,
             Self::NameNotFree { .. }
             | Self::OwnAccount { .. }
             | Self::HasData { .. }

@@ -5,13 +5,18 @@ use std::net::IpAddr;
 
 use crate::account::command::AccountCommand;
 use crate::account::refusal::AccountRefusal;
+use crate::acme::command::AcmeCommand;
+use crate::audit::command::AuditCommand;
 use crate::bean::command::BeanCommand;
+use crate::certificate::command::CertificateCommand;
 use crate::command::{Actor, Command};
 use crate::drill::command::DrillCommand;
 use crate::id::{LogIndex, SecretHash, UnixMs, UserId};
+use crate::identity::command::IdentityCommand;
 use crate::image::command::ImageCommand;
 use crate::limit::command::LimitCommand;
 use crate::model::account::{ApiToken, Login, Scope};
+use crate::model::kept::KeptKind;
 use crate::model::{SessionKind, User};
 use crate::moves::command::MoveCommand;
 use crate::notice::bug::BugCommand;
@@ -20,8 +25,10 @@ use crate::notice::mail::MailCommand;
 use crate::permit;
 use crate::refusal::Refusal;
 use crate::schedule::command::ScheduleCommand;
+use crate::service::command::ServiceCommand;
 use crate::snapshot::command::SnapshotCommand;
 use crate::state::State;
+use crate::terminal::command::TerminalCommand;
 use crate::trash::command::TrashCommand;
 
 /// What a token must have for a command.
@@ -80,9 +87,11 @@ pub fn takes(command: &Command) -> Takes {
         | Command::RemovePort { .. }
         | Command::Template(_) => Takes::Scope(Scope::Vclusters),
         Command::Setting(_) => Takes::Scope(Scope::Admin),
+        Command::Acme(command) => of_certificates(command),
+        Command::Certificate(command) => of_workers(command),
         Command::Trash(command) => of_trash(command),
         Command::Idle(_) => Takes::Machine,
-        Command::Audit(_) => Takes::Scope(Scope::Terminals),
+        Command::Audit(command) => of_trail(command),
         Command::Drill(command) => of_drills(command),
         Command::Image(command) => of_images(command),
         Command::Snapshot(command) => of_snapshots(command),
@@ -92,6 +101,50 @@ pub fn takes(command: &Command) -> Takes {
         Command::Account(command) => of_accounts(command),
         Command::Notice(command) => of_notices(command),
         Command::Bean(command) => of_beans(command),
+        Command::Service(command) => of_services(command),
+        Command::Terminal(command) => of_terminals(command),
+        Command::Identity(command) => of_identities(command),
+    }
+}
+
+/// Whoever opens one goes into a vnode.
+fn of_services(command: &ServiceCommand) -> Takes {
+    match command {
+        ServiceCommand::Add(_) | ServiceCommand::Remove { .. } | ServiceCommand::Share { .. } => {
+            Takes::Scope(Scope::Vclusters)
+        }
+        ServiceCommand::Open { .. } => Takes::Scope(Scope::Terminals),
+        ServiceCommand::Enter { .. } => Takes::Machine,
+    }
+}
+
+/// What is shared, and looked at by a link, is a terminal.
+fn of_terminals(command: &TerminalCommand) -> Takes {
+    match command {
+        TerminalCommand::Share { .. }
+        | TerminalCommand::Unshare { .. }
+        | TerminalCommand::Join { .. } => Takes::Scope(Scope::Terminals),
+        TerminalCommand::Forget => Takes::Machine,
+    }
+}
+
+fn of_certificates(command: &AcmeCommand) -> Takes {
+    match command {
+        AcmeCommand::Set { .. } | AcmeCommand::Off | AcmeCommand::Renew => {
+            Takes::Scope(Scope::Admin)
+        }
+        AcmeCommand::Begin { .. }
+        | AcmeCommand::ForgetKeys { .. }
+        | AcmeCommand::Place { .. }
+        | AcmeCommand::Issue { .. }
+        | AcmeCommand::Fail { .. } => Takes::Machine,
+    }
+}
+
+fn of_workers(command: &CertificateCommand) -> Takes {
+    match command {
+        CertificateCommand::Readmit { .. } => Takes::Scope(Scope::Admin),
+        CertificateCommand::Issue { .. } | CertificateCommand::Report { .. } => Takes::Machine,
     }
 }
 
@@ -101,8 +154,12 @@ fn of_beans(command: &BeanCommand) -> Takes {
         | BeanCommand::SetRates(_)
         | BeanCommand::Grant { .. }
         | BeanCommand::Approve { .. }
-        | BeanCommand::Decline { .. } => Takes::Scope(Scope::Admin),
-        BeanCommand::Request { .. } => Takes::Scope(Scope::Vclusters),
+        | BeanCommand::Decline { .. }
+        | BeanCommand::TakeBack { .. }
+        | BeanCommand::SetAll { .. } => Takes::Scope(Scope::Admin),
+        BeanCommand::Request { .. } | BeanCommand::Withdraw { .. } => {
+            Takes::Scope(Scope::Vclusters)
+        }
         BeanCommand::Meter { .. } | BeanCommand::OpenPurses | BeanCommand::Stop { .. } => {
             Takes::Machine
         }
@@ -133,15 +190,52 @@ fn of_accounts(command: &AccountCommand) -> Takes {
     }
 }
 
+/// What is done in vnodes: whoever may run programs there is not for that reason let through the door of files.
+fn of_trail(command: &AuditCommand) -> Takes {
+    Takes::Scope(match command {
+        AuditCommand::OpenTerminal { .. }
+        | AuditCommand::RunProgram { .. }
+        | AuditCommand::ForwardPort { .. } => Scope::Terminals,
+        AuditCommand::ReadFiles { .. } => Scope::ReadFiles,
+        AuditCommand::WriteFiles { .. }
+        | AuditCommand::DeleteFiles { .. }
+        | AuditCommand::MoveFiles { .. } => Scope::WriteFiles,
+        AuditCommand::NoteRefused(_) => return Takes::Machine,
+    })
+}
+
+fn of_identities(command: &IdentityCommand) -> Takes {
+    match command {
+        IdentityCommand::SetProvider { .. }
+        | IdentityCommand::SetPam { .. }
+        | IdentityCommand::SetWay { .. }
+        | IdentityCommand::Connect { .. }
+        | IdentityCommand::Disconnect { .. } => Takes::Login,
+        IdentityCommand::Welcome { .. } | IdentityCommand::OpenLogin { .. } => Takes::Machine,
+    }
+}
+
 fn of_trash(command: &TrashCommand) -> Takes {
     match command {
         TrashCommand::Discard { .. }
         | TrashCommand::Undelete { .. }
         | TrashCommand::Purge { .. } => Takes::Scope(Scope::Vclusters),
+        TrashCommand::Keep { thing } => of_kept(thing.kind()),
+        TrashCommand::Recover { kind, .. } | TrashCommand::Drop { kind, .. } => of_kept(*kind),
         TrashCommand::SetPolicy { .. } => Takes::Scope(Scope::Admin),
         TrashCommand::Empty | TrashCommand::Warn { .. } | TrashCommand::Release { .. } => {
             Takes::Machine
         }
+    }
+}
+
+/// As deleting them for good does.
+fn of_kept(kind: KeptKind) -> Takes {
+    match kind {
+        KeptKind::Image | KeptKind::ImageVersion => Takes::Scope(Scope::Images),
+        KeptKind::Snapshot | KeptKind::Template => Takes::Scope(Scope::Vclusters),
+        KeptKind::Group | KeptKind::Notice => Takes::Scope(Scope::Admin),
+        KeptKind::Account => Takes::Login,
     }
 }
 

@@ -25,6 +25,8 @@ pub struct AssignedArrival {
     pub snapshots: Vec<LogIndex>,
     /// Whether what is left is to be copied: the other worker lets the vnode stand still for it.
     pub switching: bool,
+    /// Whether its processes come too, as far as is known: then most of their memory can come while it runs.
+    pub live: bool,
 }
 
 /// A vnode that goes to another worker.
@@ -78,6 +80,7 @@ pub(super) fn arrivals(state: &State, worker: WorkerId) -> Vec<AssignedArrival> 
             uid_base: state.users.get(&vnode.owner)?.uid_base(),
             snapshots: taken.map(|snapshot| snapshot.number).collect(),
             switching: moving.stage == MoveStage::Switching,
+            live: moving.way == MoveWay::Live,
         })
     });
     arrivals.collect()

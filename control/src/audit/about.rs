@@ -1,5 +1,7 @@
 //! What events are about, by the names that people know, and whose it is.
 
+mod others;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::AuditEvent;
@@ -11,9 +13,11 @@ use crate::drill::event::DrillEvent;
 use crate::event::{Event, VclusterRef, VnodeRef};
 use crate::group::event::GroupEvent;
 use crate::id::{DrillId, MasterId, UserId, VclusterId, VnodeId, WorkerId};
+use crate::identity::event::IdentityEvent;
 use crate::idle::event::IdleEvent;
 use crate::image::event::ImageEvent;
 use crate::limit::event::LimitEvent;
+use crate::model::identity::Holder;
 use crate::model::{PurseOf, Vcluster, Vnode};
 use crate::moves::event::MoveEvent;
 use crate::name::Name;
@@ -22,10 +26,11 @@ use crate::notice::mail::MailEvent;
 use crate::quota::event::QuotaEvent;
 use crate::rebalance::event::RebalanceEvent;
 use crate::schedule::event::ScheduleEvent;
+use crate::service::event::ServiceEvent;
 use crate::snapshot::event::SnapshotEvent;
 use crate::state::State;
 use crate::template::event::TemplateEvent;
-use crate::trash::event::TrashEvent;
+use crate::trash::event::{KeptRef, TrashEvent};
 
 /// Things that one line names; of the others it says how many there are.
 const THINGS_MAX: usize = 12;
@@ -141,7 +146,12 @@ impl<'s> About<'s> {
                 self.thing("template", &template.name);
             }
             Event::Notice(event) => self.notice(event),
+            Event::Identity(event) => self.identity(event),
             Event::Bean(event) => self.beans(event),
+            Event::Service(event) => self.service(event),
+            Event::Terminal(event) => self.vnode(event.about()),
+            Event::Acme(_) => self.thing("setting", "acme"),
+            Event::Certificate(event) => self.worker(event.worker()),
             Event::Idle(IdleEvent::Rested { about, .. } | IdleEvent::Woke { about }) => {
                 self.vnode(*about);
             }
@@ -154,10 +164,17 @@ impl<'s> About<'s> {
             Event::Trash(TrashEvent::Restored { about, .. } | TrashEvent::Warned { about, .. }) => {
                 self.vcluster(*about);
             }
+            Event::Trash(TrashEvent::Kept { kept }) => self.kept(&KeptRef::from(&**kept)),
+            Event::Trash(TrashEvent::Recovered { about, .. } | TrashEvent::Dropped { about }) => {
+                self.kept(about);
+            }
+            Event::Audit(AuditEvent::Refused { of, .. }) => self.tried(of.as_ref()),
             Event::Audit(event) => {
-                self.vnode(event.about());
-                if let AuditEvent::ProgramRun { program, .. } = event {
-                    self.thing("program", program);
+                if let Some(about) = event.about() {
+                    self.vnode(about);
+                }
+                for (kind, thing) in event.things() {
+                    self.thing(kind, thing);
                 }
             }
         }
@@ -304,13 +321,38 @@ impl<'s> About<'s> {
                     self.purse(from);
                 }
             }
-            BeanEvent::Requested { request, .. } | BeanEvent::Decided { request, .. } => {
+            BeanEvent::TakenBack { taken, .. } => self.purse(taken.of),
+            BeanEvent::Requested { request, .. }
+            | BeanEvent::Decided { request, .. }
+            | BeanEvent::Withdrawn { request, .. } => {
                 self.purse(PurseOf::User(request.user));
             }
             BeanEvent::TallyBegun { about, .. }
             | BeanEvent::TallyBehind { about }
             | BeanEvent::TallyEnded { about } => self.saved(about.vnode, about.owner),
             BeanEvent::Stopped { about, .. } => self.vcluster(*about),
+        }
+    }
+
+    fn service(&mut self, event: &ServiceEvent) {
+        match event {
+            ServiceEvent::Added { service }
+            | ServiceEvent::Removed { service }
+            | ServiceEvent::Shared { service, .. }
+            | ServiceEvent::Opened { service, .. }
+            | ServiceEvent::Entered { service, .. } => {
+                let path = self.path_of_vnode(VnodeRef {
+                    vnode: service.vnode,
+                    vcluster: service.vcluster,
+                    owner: service.owner,
+                });
+                self.thing("service", format!("{path}/{}", service.name));
+                self.owners.insert(service.owner);
+            }
+            ServiceEvent::Left { visit } => {
+                self.thing("visit", visit.service);
+                self.owners.insert(visit.user);
+            }
         }
     }
 
@@ -341,6 +383,23 @@ impl<'s> About<'s> {
         }
     }
 
+    fn identity(&mut self, event: &IdentityEvent) {
+        match event {
+            IdentityEvent::ProviderSet { .. } => self.thing("setting", "oidc"),
+            IdentityEvent::PamSet { .. } => self.thing("setting", "pam"),
+            IdentityEvent::Connected { identity } => {
+                self.thing("identity", &identity.subject);
+                if let Holder::User(user) = identity.holder {
+                    self.user(user);
+                }
+            }
+            IdentityEvent::Welcomed { account } => self.user(account.user),
+            IdentityEvent::Used { user, .. }
+            | IdentityEvent::Disconnected { user, .. }
+            | IdentityEvent::WaySet { user, .. } => self.user(*user),
+        }
+    }
+
     fn account(&mut self, event: &AccountEvent) {
         match event {
             AccountEvent::PolicySet { .. } => self.thing("setting", "registration"),
@@ -365,7 +424,9 @@ impl<'s> About<'s> {
             | AccountEvent::FactorConfirmed { .. }
             | AccountEvent::CodeUsed { .. }
             | AccountEvent::RecoveryCodeUsed { .. }
-            | AccountEvent::FactorRemoved { .. } => {
+            | AccountEvent::FactorRemoved { .. }
+            | AccountEvent::Discarded { .. }
+            | AccountEvent::Restored { .. } => {
                 if let Some(user) = event.owner() {
                     self.user(user);
                 }
@@ -432,12 +493,17 @@ impl<'s> About<'s> {
         self.vnode(vnode.into());
     }
 
-    fn vnode(&mut self, about: VnodeRef) {
+    fn path_of_vnode(&self, about: VnodeRef) -> String {
         let row = self.state.vnodes.get(&about.vnode).map(Vnode::hostname);
         let new = self.vnodes.get(&about.vnode).cloned();
         let host = new.or(row).unwrap_or_else(|| about.vnode.to_string());
         let path = self.path_of_vcluster(about.vcluster, about.owner);
-        self.thing("vnode", format!("{path}/{host}"));
+        format!("{path}/{host}")
+    }
+
+    fn vnode(&mut self, about: VnodeRef) {
+        let path = self.path_of_vnode(about);
+        self.thing("vnode", path);
         self.owners.insert(about.owner);
     }
 }

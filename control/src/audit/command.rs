@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tried::Tried;
 use crate::id::VnodeId;
+use crate::model::PortNumber;
 
 /// Says what somebody is about to do that changes no row. Doors ask before they do it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,14 +13,37 @@ pub enum AuditCommand {
     OpenTerminal { vnode: VnodeId },
     /// Runs a program in a vnode: its name without arguments, which may be secret.
     RunProgram { vnode: VnodeId, program: String },
+    /// Reads a file of a vnode, or all in a directory if the path ends with a slash.
+    ReadFiles { vnode: VnodeId, path: String },
+    /// Writes one, or into a directory.
+    WriteFiles { vnode: VnodeId, path: String },
+    /// Deletes one, or all in a directory.
+    DeleteFiles { vnode: VnodeId, path: String },
+    /// Gives one another path.
+    MoveFiles {
+        vnode: VnodeId,
+        from: String,
+        to: String,
+    },
+    /// Connects to a port of a vnode, or comes to do so.
+    ForwardPort { vnode: VnodeId, port: PortNumber },
+    /// What a master's door refused before anything of it became an entry.
+    NoteRefused(Tried),
 }
 
 impl AuditCommand {
-    /// The vnode that somebody goes into.
+    /// The vnode that somebody goes into, if somebody does.
     #[must_use]
-    pub fn vnode(&self) -> VnodeId {
+    pub fn vnode(&self) -> Option<VnodeId> {
         match self {
-            Self::OpenTerminal { vnode } | Self::RunProgram { vnode, .. } => *vnode,
+            Self::OpenTerminal { vnode }
+            | Self::RunProgram { vnode, .. }
+            | Self::ReadFiles { vnode, .. }
+            | Self::WriteFiles { vnode, .. }
+            | Self::DeleteFiles { vnode, .. }
+            | Self::MoveFiles { vnode, .. }
+            | Self::ForwardPort { vnode, .. } => Some(*vnode),
+            Self::NoteRefused(_) => None,
         }
     }
 
@@ -28,6 +53,12 @@ impl AuditCommand {
         match self {
             Self::OpenTerminal { .. } => "OpenTerminal",
             Self::RunProgram { .. } => "RunProgram",
+            Self::ReadFiles { .. } => "ReadFiles",
+            Self::WriteFiles { .. } => "WriteFiles",
+            Self::DeleteFiles { .. } => "DeleteFiles",
+            Self::MoveFiles { .. } => "MoveFiles",
+            Self::ForwardPort { .. } => "ForwardPort",
+            Self::NoteRefused(_) => "NoteRefused",
         }
     }
 }

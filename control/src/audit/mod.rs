@@ -8,6 +8,7 @@ pub mod command;
 pub mod event;
 mod kind;
 pub mod record;
+pub mod tried;
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,8 @@ use crate::state::State;
 
 use about::About;
 use chain::Line;
-use record::{Record, Who};
+use command::AuditCommand;
+use record::{NOTED, Record, Who};
 
 /// The version from which on there is a trail.
 pub const SINCE: ClusterVersion = ClusterVersion(3);
@@ -52,6 +54,14 @@ pub(crate) fn line(
     Some((line, head))
 }
 
+/// What kind of event it is, and what it is about by the names of `state`.
+pub(crate) fn about(state: &State, event: &Event) -> (String, Vec<String>) {
+    let mut about = About::in_state(state);
+    about.add(event);
+    let (things, ..) = about.told();
+    (kind::of(event), things)
+}
+
 fn record(
     state: &State,
     number: u64,
@@ -77,11 +87,17 @@ fn record(
         (&entry.command, outcome)
     {
         // They went in without a quorum, and their login ended before it was told.
-        about.entered(entered.vnode());
+        if let Some(vnode) = entered.vnode() {
+            about.entered(vnode);
+        }
     }
+    let refused = match outcome {
+        Outcome::Accepted(_) => None,
+        Outcome::Refused(refusal) => Some(refusal.code().to_owned()),
+    };
     let token = login.and_then(|number| state.login_numbered(number)?.token.as_ref());
     let (things, more_things, owners) = about.told();
-    Record {
+    let mut record = Record {
         number,
         index,
         at: entry.at,
@@ -90,13 +106,23 @@ fn record(
         login,
         token: token.map(|token| token.name.clone()),
         command: entry.command.name().to_owned(),
-        refused: match outcome {
-            Outcome::Accepted(_) => None,
-            Outcome::Refused(refusal) => Some(refusal.code().to_owned()),
-        },
+        refused,
         things,
         more_things,
         effects,
         owners,
+    };
+    if let Command::Audit(AuditCommand::NoteRefused(tried)) = &entry.command
+        && record.refused.is_none()
+    {
+        // It is told as if they had come as far as an entry.
+        if let Some(by) = tried.by {
+            record.who = Who::of(state, Actor::User(by));
+        }
+        record.from = Some(tried.from);
+        record.command.clone_from(&tried.what);
+        record.refused = Some(tried.code.clone());
+        record.effects.insert(NOTED.to_owned(), tried.times);
     }
+    record
 }

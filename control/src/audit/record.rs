@@ -12,7 +12,7 @@ use crate::name::Name;
 use crate::state::State;
 
 /// Who asked for what from where, and what came of it. Names are those of that time; nothing secret is in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Record {
     /// Its place in the trail, from 1 on.
     pub number: u64,
@@ -47,8 +47,11 @@ fn is_none(count: &usize) -> bool {
     *count == 0
 }
 
+/// The effect of what a door refused; how many of it is how often it was tried.
+pub(super) const NOTED: &str = "Audit.Refused";
+
 /// Who asks, with the name of that time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Who {
     User {
@@ -67,7 +70,7 @@ pub enum Who {
 }
 
 impl Who {
-    pub(super) fn of(state: &State, actor: Actor) -> Self {
+    pub(crate) fn of(state: &State, actor: Actor) -> Self {
         match actor {
             Actor::User(id) | Actor::Login { user: id, .. } => Self::User {
                 id,
@@ -109,7 +112,12 @@ impl Record {
     /// came, and what else those touched, is for admins.
     #[must_use]
     pub fn shown_to(self, asker: &User) -> Option<Self> {
-        if asker.is_admin() || self.user() == Some(asker.id) {
+        if asker.is_admin() {
+            return Some(self);
+        }
+        // Whoever was refused learns nothing of what there is from that it was noted.
+        let noted = self.effects.contains_key(NOTED);
+        if self.user() == Some(asker.id) && !noted {
             return Some(self);
         }
         if !self.owners.contains(&asker.id) {

@@ -54,6 +54,10 @@ pub fn add(sums: &mut Sums, of: PurseOf, change: &Change) {
                     credit(sums, month, change.index, MicroBeans(-beans.0));
                 }
             }
+            BeanEvent::TakenBack { taken, .. } if taken.of == of => {
+                let beans = MicroBeans::whole(taken.beans);
+                credit(sums, month, change.index, MicroBeans(-beans.0));
+            }
             BeanEvent::Charged { charge } if PurseOf::User(charge.about.owner) == of => {
                 let sum = sums.entry((month, charge.line)).or_default();
                 sum.cost = sum.cost.plus(&charge.cost);
@@ -68,6 +72,8 @@ pub fn add(sums: &mut Sums, of: PurseOf, change: &Change) {
             | BeanEvent::RanLow { .. }
             | BeanEvent::Requested { .. }
             | BeanEvent::Decided { .. }
+            | BeanEvent::Withdrawn { .. }
+            | BeanEvent::TakenBack { .. }
             | BeanEvent::TallyBegun { .. }
             | BeanEvent::TallyBehind { .. }
             | BeanEvent::TallyEnded { .. }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{LogIndex, VclusterId, WorkerId};
+use crate::model::BeanSettings;
 use crate::report::Reading;
 
 /// Asks for something of beans.
@@ -40,10 +41,20 @@ pub enum BeanCommand {
     OpenPurses,
     /// Stops what its owner has had no beans for, for long enough.
     Stop { vcluster: VclusterId },
+    /// Asks for them no longer.
+    Withdraw { request: LogIndex },
+    /// Takes beans out of a purse.
+    TakeBack {
+        of: Receiver,
+        beans: u64,
+        reason: String,
+    },
+    /// How the site uses them and what things cost, all of it: for going back to what that was.
+    SetAll { settings: BeanSettings },
 }
 
-/// Who is given something, by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Who is given something, or of whom something is taken, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Receiver {
     User(String),
@@ -51,7 +62,7 @@ pub enum Receiver {
 }
 
 /// What is to become another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsChange {
     pub on: Option<bool>,
@@ -62,7 +73,7 @@ pub struct SettingsChange {
 }
 
 /// What is to become another. A model of GPUs with none costs what is usual again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RatesChange {
     pub cpu_s: Option<u64>,
@@ -91,6 +102,9 @@ impl BeanCommand {
             Self::Meter { .. } => "MeterVnodes",
             Self::OpenPurses => "OpenPurses",
             Self::Stop { .. } => "StopWithoutBeans",
+            Self::Withdraw { .. } => "WithdrawBeanRequest",
+            Self::TakeBack { .. } => "TakeBackBeans",
+            Self::SetAll { .. } => "SetBeanSettings",
         }
     }
 

@@ -72,6 +72,15 @@ pub enum BeanEvent {
         about: VclusterRef,
         balance: MicroBeans,
     },
+    /// Who asked for beans does so no longer.
+    Withdrawn {
+        request: BeanRequest,
+        told: BTreeSet<UserId>,
+    },
+    TakenBack {
+        taken: Taken,
+        told: BTreeSet<UserId>,
+    },
 }
 
 /// Which placement, and who pays for it.
@@ -127,6 +136,17 @@ pub struct Grant {
     pub reason: String,
 }
 
+/// Beans that were taken out of a purse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The entry.
+    pub number: LogIndex,
+    pub of: PurseOf,
+    pub beans: u64,
+    pub by: UserId,
+    pub reason: String,
+}
+
 impl BeanEvent {
     /// Whether `asker` may be told of it.
     #[must_use]
@@ -138,7 +158,9 @@ impl BeanEvent {
             | Self::Granted { told, .. }
             | Self::RanLow { told, .. }
             | Self::Requested { told, .. }
-            | Self::Decided { told, .. } => told.contains(&asker.id),
+            | Self::Decided { told, .. }
+            | Self::Withdrawn { told, .. }
+            | Self::TakenBack { told, .. } => told.contains(&asker.id),
             Self::Charged { charge } => charge.about.owner == asker.id,
             Self::TallyBegun { about, .. }
             | Self::TallyBehind { about }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::refusal::RefusalClass;
 
 /// Why not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum BeanRefusal {
     #[error(
@@ -36,6 +38,12 @@ pub enum BeanRefusal {
         balance: String,
         beans: u64,
     },
+    #[error("{whose} has {balance} beans, and {beans} are more: take back no more than there are")]
+    TooMany {
+        whose: String,
+        balance: String,
+        beans: u64,
+    },
     #[error("nobody gives beans to themselves: ask another manager, or an admin")]
     ForOneself,
     #[error("beans of a group go to its members: name a user who is in group \"{group}\"")]
@@ -54,6 +62,7 @@ impl BeanRefusal {
             Self::Pending { .. } => "beans_pending",
             Self::Decided { .. } => "beans_decided",
             Self::NotEnough { .. } => "beans_not_enough",
+            Self::TooMany { .. } => "beans_too_many",
             Self::ForOneself => "beans_for_oneself",
             Self::NotToGroups { .. } => "beans_not_to_groups",
             Self::NothingToChange => "beans_unchanged",
@@ -68,7 +77,8 @@ impl BeanRefusal {
             | Self::Off
             | Self::Pending { .. }
             | Self::Decided { .. }
-            | Self::NotEnough { .. } => RefusalClass::Conflict,
+            | Self::NotEnough { .. }
+            | Self::TooMany { .. } => RefusalClass::Conflict,
             Self::ForOneself => RefusalClass::Forbidden,
             Self::NotToGroups { .. } | Self::NothingToChange => RefusalClass::Invalid,
         }

@@ -1,7 +1,7 @@
 //! Accounts: requests for them, locking and deleting them. Since version 3.
 
 mod factor;
-mod leave;
+pub(super) mod leave;
 mod login;
 
 use super::{Decision, Ground, plain_text};
@@ -10,11 +10,13 @@ use crate::account::due::is_over;
 use crate::account::event::AccountEvent;
 use crate::account::likeness::is_reserved;
 use crate::account::refusal::AccountRefusal;
-use crate::account::standing::admit;
+use crate::account::standing::{admit, deleted};
 use crate::event::Event;
 use crate::evolve::evolve;
 use crate::id::{LogIndex, UserId};
-use crate::model::account::{Account, AccountPolicy, Application, Profile, Standing, Verdict};
+use crate::model::account::{
+    Account, AccountPolicy, Application, LoginWay, Profile, Standing, Verdict,
+};
 use crate::model::receipt::Subject;
 use crate::model::{Role, SessionKind, User};
 use crate::name::Name;
@@ -81,6 +83,9 @@ pub(super) fn refuse_unproven(
     kind: SessionKind,
 ) -> Result<(), Refusal> {
     admit(state, user)?;
+    if state.account_of(user).way != LoginWay::Local {
+        return Err(Refusal::CredentialsWrong);
+    }
     let factor = state
         .accounts
         .get(&user)
@@ -91,6 +96,8 @@ pub(super) fn refuse_unproven(
         SessionKind::Api | SessionKind::Unproven => Err(Refusal::CredentialsWrong),
     }
 }
+
+pub(super) use login::open_by;
 
 fn event(event: AccountEvent) -> Event {
     Event::Account(event)
@@ -152,11 +159,7 @@ fn apply(
     demand_text("real name", &profile.real_name, PROFILE_LEN_MAX)?;
     demand_text("mail address", &profile.mail, MAIL_LEN_MAX)?;
     said(reason)?;
-    if is_reserved(&name) || state.is_taken_or_alike(&name) {
-        let name = name.to_string();
-        return Err(AccountRefusal::NameNotFree { name }.into());
-    }
-    let mut events: Vec<Event> = room_for(ground, &name)?;
+    refuse_unfree(state, &name)?;
     let application = Application {
         id: ground.index,
         name,
@@ -165,7 +168,23 @@ fn apply(
         reason: reason.trim().to_owned(),
         asked_at: ground.entry.at,
         declined: None,
+        way: LoginWay::Local,
     };
+    request(ground, application)
+}
+
+/// A name that a stranger may not have.
+pub(super) fn refuse_unfree(state: &State, name: &Name) -> Result<(), Refusal> {
+    if is_reserved(name) || state.is_taken_or_alike(name) {
+        let name = name.to_string();
+        return Err(AccountRefusal::NameNotFree { name }.into());
+    }
+    Ok(())
+}
+
+/// What makes it one of those that wait.
+pub(super) fn request(ground: Ground<'_>, application: Application) -> Result<Decision, Refusal> {
+    let mut events: Vec<Event> = room_for(ground, &application.name)?;
     let told = news::applied(ground.moment(), &application);
     events.push(event(AccountEvent::Applied { application }));
     events.extend(told);
@@ -236,11 +255,19 @@ fn open_application(state: &State, id: LogIndex) -> Result<&Application, Refusal
 /// The account comes as the request said, under another name if the admin wants that. Look-alikes are the admin's to judge.
 fn approve(ground: Ground<'_>, id: LogIndex, name: Option<&str>) -> Result<Decision, Refusal> {
     let application = open_application(ground.state, id)?;
+    let other = name.is_some_and(|name| name != application.name.as_str());
+    if other && application.way == LoginWay::Pam {
+        return Err(Refusal::Malformed {
+            what: "name".to_owned(),
+            cause: "who logs in by PAM is called as the machines call them".to_owned(),
+        });
+    }
     let name = name.unwrap_or(application.name.as_str());
     let made = super::person::create_user(ground, name, Role::User, &application.password_hash)?;
     let mut events = made.events;
     if let Subject::User(user) = made.subject {
         let account = Account {
+            way: application.way,
             profile: application.profile.clone(),
             verdict: Some(verdict(ground, "")?),
             ..Account::plain(user)
@@ -320,8 +347,10 @@ fn lock(ground: Ground<'_>, user: UserId, reason: &str) -> Result<Decision, Refu
     refuse_oneself(ground, user, "lock")?;
     said(reason)?;
     let standing = ground.state.account_of(user).standing;
-    if standing == Standing::Leaving {
-        return Err(AccountRefusal::Leaving.into());
+    match standing {
+        Standing::Active | Standing::Locked => {}
+        Standing::Leaving => return Err(AccountRefusal::Leaving.into()),
+        Standing::Deleted => return Err(deleted(ground.state, user).into()),
     }
     let verdict = verdict(ground, reason)?;
     let told = news::locked(ground.moment(), user, &verdict.reason);
@@ -347,6 +376,7 @@ fn unlock(ground: Ground<'_>, user: UserId) -> Result<Decision, Refusal> {
             events
         }
         Standing::Leaving => return Err(AccountRefusal::Leaving.into()),
+        Standing::Deleted => return Err(deleted(ground.state, user).into()),
     };
     Ok(Decision::new(Subject::User(user), events))
 }

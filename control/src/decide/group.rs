@@ -3,6 +3,8 @@
 //! What a group gives is its managers' to give, and to nobody's harm: a manager neither adds nor removes themselves, finds no
 //! admins and operators, and adds nobody who would have less of something by it.
 
+mod again;
+
 use std::collections::BTreeSet;
 
 use imbl::OrdSet;
@@ -19,6 +21,8 @@ use crate::permit;
 use crate::quota;
 use crate::quota::refusal::QuotaRefusal;
 use crate::refusal::Refusal;
+
+pub(super) use again::again;
 
 const DESCRIPTION_LEN_MAX: usize = 500;
 
@@ -101,7 +105,21 @@ fn person(ground: Ground<'_>, group: &Group, text: &str) -> Result<UserId, Refus
 fn create(ground: Ground<'_>, name: &str, description: &str) -> Result<Decision, Refusal> {
     let name = Name::parse("group", name)?;
     plain_text("description", description, DESCRIPTION_LEN_MAX)?;
-    if ground.state.group_named(&name).is_some() {
+    check_new(ground, &name)?;
+    let group = Group {
+        id: GroupId(ground.index.0),
+        name,
+        description: description.to_owned(),
+        members: OrdSet::new(),
+        created_at: ground.entry.at,
+        managers: OrdSet::new(),
+    };
+    Ok(formed(group, BTreeSet::new()))
+}
+
+/// Refuses a group more of this name.
+fn check_new(ground: Ground<'_>, name: &Name) -> Result<(), Refusal> {
+    if ground.state.group_named(name).is_some() {
         return Err(Refusal::NameTaken {
             kind: "group".to_owned(),
             name: name.to_string(),
@@ -113,15 +131,7 @@ fn create(ground: Ground<'_>, name: &str, description: &str) -> Result<Decision,
             scope: format!("the {} of this cluster", Group::GROUPS_MAX),
         });
     }
-    let group = Group {
-        id: GroupId(ground.index.0),
-        name,
-        description: description.to_owned(),
-        members: OrdSet::new(),
-        created_at: ground.entry.at,
-        managers: OrdSet::new(),
-    };
-    Ok(formed(group, BTreeSet::new()))
+    Ok(())
 }
 
 fn formed(group: Group, left: BTreeSet<UserId>) -> Decision {
@@ -162,7 +172,7 @@ fn change(
 }
 
 /// What was shared with it is shared with it no more.
-fn delete(ground: Ground<'_>, text: &str) -> Result<Decision, Refusal> {
+pub(super) fn delete(ground: Ground<'_>, text: &str) -> Result<Decision, Refusal> {
     let group = named(ground, text)?;
     let mut events = image::without_group(ground, group.id);
     events.extend(template::without_group(ground, group.id));

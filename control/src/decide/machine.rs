@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Decision, Ground, in_range, plain_text, socket_address, wishes};
+use super::{Decision, Ground, certificate, in_range, plain_text, socket_address, wishes};
 use crate::event::Event;
 use crate::id::{SecretHash, WorkerId};
 use crate::model::receipt::Subject;
@@ -56,10 +56,17 @@ pub(super) fn join_worker(
     let spent = spend(ground, secret, JoinRole::Agent)?;
     let name = Name::parse("worker", name)?;
     let mut known = ground.state.workers.values();
-    let id = match known.find(|worker| worker.name == name) {
+    let known = known.find(|worker| worker.name == name);
+    let awaited = ground.state.awaited_by(secret);
+    // Its token is for that worker and for no other.
+    if awaited.is_some_and(|awaited| awaited.name != name) {
+        return Err(Refusal::JoinTokenWorthless);
+    }
+    let id = match known {
         None => WorkerId(ground.index.0),
         // It comes back to what a backup says that it has.
         Some(known) if known.status == WorkerStatus::Unadmitted => known.id,
+        Some(known) if awaited.is_some() => known.id,
         Some(_) => return Err(taken("worker", &name)),
     };
     socket_address("data_addr", data_addr)?;
@@ -68,17 +75,23 @@ pub(super) fn join_worker(
         name,
         data_addr: data_addr.to_owned(),
         underlay,
-        facts: WorkerFacts {
-            capacity: capacity.clone(),
-            ..WorkerFacts::default()
+        facts: match awaited {
+            // It tells what it has when it connects.
+            Some(known) => known.facts.clone(),
+            None => WorkerFacts {
+                capacity: capacity.clone(),
+                ..WorkerFacts::default()
+            },
         },
         status: WorkerStatus::Joined,
         status_since: ground.entry.at,
     };
-    Ok(Decision::new(
-        Subject::Worker(Box::new(worker.clone())),
-        vec![spent, Event::WorkerJoined { worker }],
-    ))
+    let subject = Subject::Worker(Box::new(worker.clone()));
+    let mut events = vec![spent, Event::WorkerJoined { worker }];
+    if awaited.is_some() {
+        events.extend(certificate::returned(ground, id));
+    }
+    Ok(Decision::new(subject, events))
 }
 
 /// One use of an invitation, if it is worth anything. Why it is not is not told.

@@ -1,13 +1,16 @@
 //! Looks at a frozen state and an entry, and answers with what will happen or with a refusal. Changes nothing.
 
 mod account;
+mod acme;
 mod audit;
 mod bean;
+mod certificate;
 mod drain;
 mod drill;
 mod generation;
 mod group;
 mod home;
+mod identity;
 mod idle;
 mod image;
 mod limit;
@@ -22,10 +25,12 @@ mod quota;
 mod rebalance;
 mod role;
 mod schedule;
+mod service;
 mod setting;
 mod setup;
 mod snapshot;
 mod template;
+mod terminal;
 mod trash;
 mod vcluster;
 mod version;
@@ -255,6 +260,11 @@ fn dispatch(ground: Ground<'_>) -> Result<Decision, Refusal> {
         Command::Idle(command) => Ok(idle::decide(ground, command)),
         Command::Notice(command) => notice::decide(ground, command),
         Command::Bean(command) => bean::decide(ground, command),
+        Command::Service(command) => service::decide(ground, command),
+        Command::Terminal(command) => terminal::decide(ground, command),
+        Command::Identity(command) => identity::decide(ground, command),
+        Command::Acme(command) => acme::decide(ground, command),
+        Command::Certificate(command) => certificate::decide(ground, command),
     }
 }
 
@@ -310,6 +320,11 @@ fn plain_text(what: &str, given: &str, most: usize) -> Result<(), Refusal> {
         });
     }
     Ok(())
+}
+
+/// The same, but it may have several lines.
+fn lines(what: &str, given: &str, most: usize) -> Result<(), Refusal> {
+    plain_text(what, &given.replace(['\n', '\t'], " "), most)
 }
 
 /// Refuses what is not `address:port`.

@@ -139,6 +139,7 @@ fn prepared(ground: Ground<'_>, board: &Board, wanted: &Wanted) -> Result<Move, 
         },
         ran: false,
         gpus: gpus::choose(state, to, &state.wishes_of(vnode.id).gpus),
+        not_live: None,
     })
 }
 
@@ -228,6 +229,7 @@ fn beginning(vnode: &Vnode, began: Move) -> Vec<Event> {
     let about = VnodeRef::from(vnode);
     let cold = began.way == MoveWay::Cold;
     let switching = cold.then(|| switching(vnode, &began));
+    let began = Box::new(began);
     let began = Event::Moved(MoveEvent::Begun { about, began });
     std::iter::once(began).chain(switching).collect()
 }

@@ -1,6 +1,6 @@
 //! People: accounts and logins.
 
-use super::{Decision, Ground, account, in_range, master, plain_text};
+use super::{Decision, Ground, account, identity, in_range, master, plain_text, terminal};
 use crate::event::Event;
 use crate::id::{SecretHash, UserId};
 use crate::model::receipt::Subject;
@@ -53,7 +53,7 @@ pub(super) fn check_hash(password_hash: &str) -> Result<(), Refusal> {
     plain_text("password hash", password_hash, PASSWORD_HASH_LEN_MAX)
 }
 
-/// A new password ends every login of that person: whoever knew the old one is out.
+/// A new password ends every login of that person, and what they share: whoever knew the old one is out.
 pub(super) fn change_password(
     ground: Ground<'_>,
     user: UserId,
@@ -67,11 +67,11 @@ pub(super) fn change_password(
         user,
         password_hash: password_hash.to_owned(),
     };
+    let local = identity::password_set(ground, user)?;
     let ended = sessions_ended(ground, user);
-    Ok(Decision::new(
-        Subject::User(user),
-        std::iter::once(changed).chain(ended).collect(),
-    ))
+    let ended = ended.chain(terminal::password_changed(ground, user));
+    let events = local.into_iter().chain([changed]).chain(ended);
+    Ok(Decision::new(Subject::User(user), events.collect()))
 }
 
 pub(super) fn open_session(

@@ -76,7 +76,11 @@ fn asked(state: &State, public: PublicPort) -> Result<PublicPort, Refusal> {
     Ok(public)
 }
 
-fn number_in(what: &str, given: PortNumber, range: &RangeInclusive<u16>) -> Result<(), Refusal> {
+pub(super) fn number_in(
+    what: &str,
+    given: PortNumber,
+    range: &RangeInclusive<u16>,
+) -> Result<(), Refusal> {
     if range.contains(&given.0) {
         return Ok(());
     }

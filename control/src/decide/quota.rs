@@ -52,7 +52,9 @@ fn check(change: &QuotaChange) -> Result<(), Refusal> {
 
 fn unit(item: QuotaItem) -> &'static str {
     match item {
-        QuotaItem::Vnodes | QuotaItem::Gpus | QuotaItem::Ports => item.word(),
+        QuotaItem::Vnodes | QuotaItem::Gpus | QuotaItem::Ports | QuotaItem::Snapshots => {
+            item.word()
+        }
         QuotaItem::CpuMilli => "thousandths of a core",
         QuotaItem::MemoryMib | QuotaItem::DiskMib | QuotaItem::HomeMib => "MiB",
         QuotaItem::ImageBytes => "bytes",

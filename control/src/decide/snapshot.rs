@@ -1,7 +1,9 @@
 //! Snapshots: asked for by people and by schedules, restored, let go, and what workers say of them. Since version 3.
 
+mod again;
 mod copy;
 mod report;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +20,7 @@ use crate::model::{
 };
 use crate::name::Name;
 use crate::permit;
+use crate::quota::{self, Amounts};
 use crate::refusal::Refusal;
 use crate::snapshot::command::{SnapshotCommand, SnapshotOf};
 use crate::snapshot::event::SnapshotEvent;
@@ -25,6 +28,7 @@ use crate::snapshot::refusal::SnapshotRefusal;
 use crate::snapshot::schedule;
 use crate::state::State;
 
+pub(super) use again::check_again;
 pub(super) use copy::{copied, refuse_sources};
 pub(super) use report::lost;
 
@@ -100,7 +104,7 @@ fn meant(ground: Ground<'_>, of: SnapshotOf) -> Result<(Subject, Vec<&Vnode>), R
 
 fn named<'s>(state: &'s State, vnode: &Vnode, name: &Name) -> Option<&'s Snapshot> {
     state
-        .snapshots_of(vnode.id)
+        .shown_snapshots_of(vnode.id)
         .find(|snapshot| snapshot.name == *name)
 }
 
@@ -113,7 +117,7 @@ fn asked(snapshot: Snapshot) -> Event {
     Event::Snapshot(SnapshotEvent::Asked { snapshot })
 }
 
-fn deleted(vnode: &Vnode, snapshot: &Snapshot) -> Event {
+pub(super) fn deleted(vnode: &Vnode, snapshot: &Snapshot) -> Event {
     Event::Snapshot(SnapshotEvent::Deleted {
         about: VnodeRef::from(vnode),
         number: snapshot.number,
@@ -155,6 +159,8 @@ fn take(
     let (subject, vnodes) = meant(ground, of)?;
     let name = given_name(name)?;
     let expires_at = expiry(ground, ttl_ms)?;
+    let owner = vnodes.first().map(|vnode| vnode.owner);
+    let more = Amounts::of_snapshots(vnodes.len());
     let mut events = Vec::new();
     for vnode in vnodes {
         moves::refuse_moving(ground.state, vnode)?;
@@ -170,6 +176,9 @@ fn take(
         }
         let why = SnapshotWhy::Asked;
         events.push(asked(new(ground, vnode, &name, why, expires_at)?));
+    }
+    if let Some(owner) = owner {
+        quota::check(ground.state, owner, &more)?;
     }
     Ok(Decision::new(subject, events))
 }
@@ -211,27 +220,42 @@ fn of_kind<'s>(
     vnode: &Vnode,
     why: SnapshotWhy,
 ) -> impl Iterator<Item = &'s Snapshot> {
-    let all = state.snapshots_of(vnode.id);
+    let all = state.shown_snapshots_of(vnode.id);
     all.filter(move |snapshot| snapshot.why == why)
 }
 
-fn delete(ground: Ground<'_>, of: SnapshotOf, name: &str) -> Result<Decision, Refusal> {
+pub(super) fn delete(ground: Ground<'_>, of: SnapshotOf, name: &str) -> Result<Decision, Refusal> {
+    let (subject, going) = going(ground, of, name)?;
+    let events = going.into_iter();
+    let events = events.map(|(vnode, snapshot)| deleted(vnode, snapshot));
+    Ok(Decision::new(subject, events.collect()))
+}
+
+/// Snapshots, each with its vnode.
+type OfVnodes<'e> = Vec<(&'e Vnode, &'e Snapshot)>;
+
+/// Those of one name, if none of them has to stay.
+pub(super) fn going<'e>(
+    ground: Ground<'e>,
+    of: SnapshotOf,
+    name: &str,
+) -> Result<(Subject, OfVnodes<'e>), Refusal> {
     let (subject, vnodes) = meant(ground, of)?;
     let name = Name::parse("snapshot", name)?;
-    let mut events = Vec::new();
+    let mut going = Vec::new();
     for vnode in vnodes {
         if let Some(snapshot) = named(ground.state, vnode, &name) {
             if schedule::is_of_restore(ground.state, snapshot) {
                 return Err(restoring(ground.state, vnode));
             }
             copy::refuse_copied(ground.state, ground.state.copies_of(snapshot))?;
-            events.push(deleted(vnode, snapshot));
+            going.push((vnode, snapshot));
         }
     }
-    if events.is_empty() {
+    if going.is_empty() {
         return Err(Refusal::not_found("snapshot", name));
     }
-    Ok(Decision::new(subject, events))
+    Ok((subject, going))
 }
 
 fn restoring(state: &State, vnode: &Vnode) -> Refusal {
@@ -413,8 +437,9 @@ fn turn(ground: Ground<'_>, schedule: &SnapshotSchedule) -> Vec<Event> {
     let name = Name::parse("snapshot", &schedule::name_at(last))
         .expect("a word, a date and a minute are a name");
     let (mut events, mut troubles) = (Vec::new(), Vec::new());
+    let mut taken = 0;
     for vnode in ground.state.live_vnodes_of(schedule.vcluster) {
-        match scheduled(ground, schedule, vnode, &name) {
+        match scheduled(ground, schedule, vnode, &name, &mut taken) {
             Ok(of_vnode) => events.extend(of_vnode),
             Err(trouble) => troubles.push(format!("{}: {trouble}", vnode.hostname())),
         }
@@ -440,6 +465,7 @@ fn scheduled(
     schedule: &SnapshotSchedule,
     vnode: &Vnode,
     name: &Name,
+    taken: &mut usize,
 ) -> Result<Vec<Event>, String> {
     let state = ground.state;
     let earlier = || of_kind(state, vnode, SnapshotWhy::Scheduled);
@@ -454,6 +480,7 @@ fn scheduled(
     if named(state, vnode, name).is_some_and(|snapshot| !snapshot.is_failed()) {
         return Err(format!("there is one called {name}"));
     }
+    events.extend(room::room(ground, schedule, vnode, taken)?);
     let ttl_ms = schedule.rhythm.ttl_ms;
     let expires_at = ttl_ms.map(|ttl_ms| ground.entry.at.plus_ms(ttl_ms));
     let snapshot = new(ground, vnode, name, SnapshotWhy::Scheduled, expires_at)

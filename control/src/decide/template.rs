@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Decision, Ground, group, plain_text, vcluster};
+use crate::account::standing::stays;
 use crate::event::Event;
 use crate::id::{GroupId, UserId};
 use crate::model::{Group, Recipe, Template, User};
@@ -64,11 +65,8 @@ fn publish(
             name: name.to_string(),
         });
     }
-    if before.is_none() && state.templates.len() >= Template::TEMPLATES_MAX {
-        return Err(Refusal::Exhausted {
-            what: "template".to_owned(),
-            scope: format!("the {} of this cluster", Template::TEMPLATES_MAX),
-        });
+    if before.is_none() {
+        check_room(state)?;
     }
     let template = Template {
         name,
@@ -87,6 +85,16 @@ fn publish(
     Ok(Decision::quiet(vec![Event::Template(
         TemplateEvent::Published { template, told },
     )]))
+}
+
+fn check_room(state: &State) -> Result<(), Refusal> {
+    if state.templates.len() < Template::TEMPLATES_MAX {
+        return Ok(());
+    }
+    Err(Refusal::Exhausted {
+        what: "template".to_owned(),
+        scope: format!("the {} of this cluster", Template::TEMPLATES_MAX),
+    })
 }
 
 fn says_the_same(before: &Template, after: &Template) -> bool {
@@ -128,7 +136,7 @@ fn told(state: &State, groups: impl Iterator<Item = GroupId>) -> BTreeSet<UserId
     people.copied().collect()
 }
 
-fn withdraw(ground: Ground<'_>, text: &str) -> Result<Decision, Refusal> {
+pub(super) fn withdraw(ground: Ground<'_>, text: &str) -> Result<Decision, Refusal> {
     let asker = permit::person(ground.state, ground.entry.actor)?;
     let template = shown(ground, asker, text)?;
     if !is_kept_by(ground.state, template, asker) {
@@ -148,6 +156,46 @@ fn withdrawn(state: &State, template: &Template) -> Event {
         template: template.clone(),
         told: told(state, template.group.into_iter()),
     })
+}
+
+/// It is there again, if it still has a name and a place.
+pub(super) fn again(
+    ground: Ground<'_>,
+    was: &Template,
+    name: &Name,
+) -> Result<Vec<Event>, Refusal> {
+    let state = ground.state;
+    if state.templates.contains_key(name) {
+        return Err(Refusal::NameTaken {
+            kind: "template".to_owned(),
+            name: name.to_string(),
+        });
+    }
+    check_room(state)?;
+    let template = Template {
+        name: name.clone(),
+        ..was.clone()
+    };
+    let told = told(state, template.group.into_iter());
+    let published = TemplateEvent::Published { template, told };
+    Ok(vec![Event::Template(published)])
+}
+
+/// Those of a group that is there again, whose names nobody has taken.
+pub(super) fn with_group(
+    ground: Ground<'_>,
+    templates: &[Template],
+    told: &BTreeSet<UserId>,
+) -> Vec<Event> {
+    let state = ground.state;
+    let room = Template::TEMPLATES_MAX.saturating_sub(state.templates.len());
+    let free = templates.iter();
+    let free = free.filter(|template| !state.templates.contains_key(&template.name));
+    let published = free.take(room).map(|template| TemplateEvent::Published {
+        template: template.clone(),
+        told: told.clone(),
+    });
+    published.map(Event::Template).collect()
 }
 
 /// A group goes, and with it what was for nobody else.
@@ -193,6 +241,6 @@ fn clone(
 fn member<'e>(ground: Ground<'e>, group: &Group, text: &str) -> Result<&'e User, Refusal> {
     let name = Name::parse("user", text)?;
     let user = ground.state.user_named(&name);
-    let user = user.filter(|user| group.members.contains(&user.id));
+    let user = user.filter(|user| group.members.contains(&user.id) && stays(ground.state, user.id));
     user.ok_or_else(|| Refusal::not_found("user", &name))
 }

@@ -1,19 +1,26 @@
 //! The trash: what is deleted can be had back for a while. Since version 3.
 
+mod account;
+mod kept;
+
 use super::{Decision, Ground, in_range, moves, port, snapshot, vcluster};
+use crate::account::standing::deleted;
 use crate::event::{Event, VclusterRef};
-use crate::id::{UnixMs, VclusterId};
+use crate::id::{UnixMs, UserId, VclusterId};
 use crate::model::receipt::Subject;
 use crate::model::trash::{ReleasePolicy, TrashPolicy, TrashWhy, Trashed};
-use crate::model::{Port, Vcluster, VclusterWanted, VnodeWanted};
+use crate::model::{Port, Vcluster, VclusterWanted, Vnode, VnodeWanted};
 use crate::name::Name;
 use crate::notice::news;
 use crate::permit;
 use crate::quota::{self, Amounts};
 use crate::refusal::Refusal;
+use crate::state::State;
 use crate::trash::command::TrashCommand;
 use crate::trash::event::TrashEvent;
-use crate::trash::{due, too_many};
+use crate::trash::{due, gpus, too_many};
+
+pub(super) use account::dropped;
 
 pub(super) fn decide(ground: Ground<'_>, command: &TrashCommand) -> Result<Decision, Refusal> {
     match command {
@@ -28,18 +35,18 @@ pub(super) fn decide(ground: Ground<'_>, command: &TrashCommand) -> Result<Decis
         TrashCommand::Empty => Ok(empty(ground)),
         TrashCommand::Warn { vclusters } => Ok(warn(ground, vclusters)),
         TrashCommand::Release { vclusters } => Ok(release(ground, vclusters)),
+        TrashCommand::Keep { thing } => kept::keep(ground, thing),
+        TrashCommand::Recover { kind, number, name } => {
+            kept::recover(ground, *kind, *number, name.as_deref())
+        }
+        TrashCommand::Drop { kind, number } => kept::drop(ground, *kind, *number),
     }
 }
 
 fn discard(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refusal> {
     let row = vcluster::changeable(ground, id)?;
     let keeps = ground.state.trash_policy().undo_ms();
-    // GPUs would stay its own: it goes at once, as if there were no trash.
-    // And what is a copy that was never made would keep its source.
-    let state = ground.state;
-    let mut live = state.live_vnodes_of(id).into_iter();
-    let is_copy = live.any(|vnode| state.snapshot_copies.contains_key(&vnode.id));
-    if keeps == 0 || state.has_gpus(id) || is_copy {
+    if keeps == 0 || goes_at_once(ground.state, id) {
         return vcluster::delete(ground, id);
     }
     let by = permit::person(ground.state, ground.entry.actor)?.id;
@@ -52,6 +59,12 @@ fn discard(ground: Ground<'_>, id: VclusterId) -> Result<Decision, Refusal> {
     }
     events.extend(into_trash(ground, row, until, TrashWhy::Deleted { by }));
     Ok(Decision::new(Subject::Vcluster(id), events))
+}
+
+/// As if there were no trash: what is a copy that was never made would keep its source.
+fn goes_at_once(state: &State, id: VclusterId) -> bool {
+    let mut live = state.live_vnodes_of(id).into_iter();
+    live.any(|vnode| state.snapshot_copies.contains_key(&vnode.id))
 }
 
 /// It stands still from now on, its ports are closed, and nothing of it moves.
@@ -99,6 +112,9 @@ fn in_trash(ground: Ground<'_>, id: VclusterId) -> Result<(&Vcluster, &Trashed),
 fn undelete(ground: Ground<'_>, id: VclusterId, name: Option<&str>) -> Result<Decision, Refusal> {
     let state = ground.state;
     let (row, trashed) = in_trash(ground, id)?;
+    if state.kept_account(row.owner).is_some() {
+        return Err(deleted(state, row.owner).into());
+    }
     let name = match name {
         Some(name) => Name::parse("vcluster", name)?,
         None => row.name.clone(),
@@ -106,37 +122,44 @@ fn undelete(ground: Ground<'_>, id: VclusterId, name: Option<&str>) -> Result<De
     let owner = state.users.get(&row.owner);
     let owner = owner.ok_or_else(|| Refusal::not_found("user", row.owner))?;
     vcluster::refuse_taken(ground, owner, &name)?;
-    let live = state.live_vnodes_of(id);
-    let of = |vnode: &&crate::model::Vnode| {
+    quota::check(state, row.owner, &counted(state, id))?;
+    let mut events = again(ground, row, trashed, name);
+    events.extend(ports_again(ground, row.owner, &trashed.ports));
+    Ok(Decision::new(Subject::Vcluster(id), events))
+}
+
+/// What it takes of a quota when it is back, but for its ports.
+fn counted(state: &State, id: VclusterId) -> Amounts {
+    let of = |vnode: &Vnode| {
         Amounts::of_vnode(state.promised_to(vnode), state.wishes_of(vnode.id))
+            .plus(state.snapshots_counted(vnode))
     };
-    quota::check(state, row.owner, &live.iter().map(of).sum())?;
+    state.live_vnodes_of(id).into_iter().map(of).sum()
+}
+
+fn again(ground: Ground<'_>, row: &Vcluster, trashed: &Trashed, name: Name) -> Vec<Event> {
     let about = VclusterRef::from(row);
     let mut events = vec![Event::Trash(TrashEvent::Restored { about, name })];
     if trashed.ran {
         let (wanted, vnodes) = (VclusterWanted::Running, VnodeWanted::Running);
         events.extend(vcluster::want(ground, row, wanted, vnodes));
     }
-    events.extend(ports_again(ground, trashed));
-    Ok(Decision::new(Subject::Vcluster(id), events))
+    events
 }
 
-fn ports_again(ground: Ground<'_>, trashed: &Trashed) -> Vec<Event> {
+fn ports_again(ground: Ground<'_>, owner: UserId, ports: &[Port]) -> Vec<Event> {
     let state = ground.state;
     let there = |port: &&Port| {
         let vnode = state.vnodes.get(&port.vnode);
         vnode.is_some_and(|vnode| vnode.wanted != VnodeWanted::Removed)
             && !state.ports.contains_key(&port.public)
     };
-    let mut ports: Vec<Port> = trashed.ports.iter().filter(there).cloned().collect();
-    let open = state
-        .ports
-        .values()
-        .filter(|port| port.owner == trashed.owner);
+    let mut ports: Vec<Port> = ports.iter().filter(there).cloned().collect();
+    let open = state.ports.values().filter(|port| port.owner == owner);
     ports.truncate(Port::PER_OWNER_MAX.saturating_sub(open.count()));
     let fits = |count: usize| {
         let more: Amounts = std::iter::repeat_n(Amounts::PORT, count).sum();
-        quota::check(state, trashed.owner, &more).is_ok()
+        quota::check(state, owner, &more).is_ok()
     };
     while !ports.is_empty() && !fits(ports.len()) {
         ports.pop();
@@ -171,9 +194,15 @@ fn set_policy(ground: Ground<'_>, policy: TrashPolicy) -> Result<Decision, Refus
 }
 
 fn empty(ground: Ground<'_>) -> Decision {
-    let over = due::over(ground.state, ground.entry.at);
+    let mut going: Vec<&Trashed> = due::over(ground.state, ground.entry.at).collect();
+    if going.is_empty() {
+        going.extend(gpus::in_the_way(ground.state));
+    }
     Decision::quiet(
-        over.flat_map(|trashed| gone_for_good(ground, trashed))
+        going
+            .into_iter()
+            .flat_map(|trashed| gone_for_good(ground, trashed))
+            .chain(kept::empty(ground))
             .collect(),
     )
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipnetwork::Ipv4Network;
 
-use super::{Decision, Ground, in_range, limit, moves, port, schedule, snapshot, wishes};
+use super::{Decision, Ground, in_range, limit, moves, port, schedule, service, snapshot, wishes};
 use crate::amount::VnodeSize;
 use crate::bean;
 use crate::event::{Event, VclusterRef, VnodeRef};
@@ -128,7 +128,9 @@ fn make(
     events.extend(wishes::of_vcluster(&vcluster, wishes));
     events.extend(limit::of_vcluster(&vcluster, bandwidth));
     events.extend(schedule::of_vcluster(ground, &vcluster, rules));
-    events.extend(new_vnodes(ground, &vcluster, wishes, &network, 0..vnodes)?);
+    let made = new_vnodes(ground, &vcluster, wishes, &network, 0..vnodes)?;
+    let services = service::of_image(ground, &vcluster, &made);
+    events.extend(made.into_iter().chain(services));
     Ok(Decision::new(Subject::Vcluster(vcluster.id), events))
 }
 
@@ -422,6 +424,7 @@ pub(super) fn delete_now(ground: Ground<'_>, vcluster: &Vcluster) -> Result<Vec<
 fn remove(ground: Ground<'_>, vnode: &Vnode) -> Vec<Event> {
     let about = VnodeRef::from(vnode);
     let mut events: Vec<Event> = port::remove_all(ground.state, vnode).collect();
+    events.extend(service::of_vnode_removed(ground.state, vnode));
     events.extend(moves::removed(ground.state, vnode));
     events.push(match vnode.placement {
         Some(_) => wanted_changed(vnode, VnodeWanted::Removed),

@@ -10,7 +10,7 @@ use crate::model::{VnodeService, WorkerFault};
 use crate::quorum::Seat;
 
 /// What an admin wants to see happen. Unchecked: decide checks it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DrillAsk {
     pub kind: DrillKind,
@@ -26,7 +26,8 @@ pub struct DrillAsk {
 }
 
 /// The Raft group as its leader saw it when the entry was made. Who votes is Raft's own knowledge, not the fold's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "DrillGroup")]
 pub struct GroupView {
     pub term: u64,
     /// Longest election timeout.

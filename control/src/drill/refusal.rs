@@ -6,7 +6,9 @@ use crate::id::DrillId;
 use crate::refusal::RefusalClass;
 
 /// Why not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum DrillRefusal {
     #[error(

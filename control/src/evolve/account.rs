@@ -14,6 +14,7 @@ pub(super) fn evolve(state: &mut State, event: AccountEvent) {
             application,
             account,
         } => {
+            super::identity::approved(state, application, account.user);
             state.remove_application(&application);
             change(state, account.user, |row| *row = account);
         }
@@ -27,6 +28,7 @@ pub(super) fn evolve(state: &mut State, event: AccountEvent) {
             }
         }
         AccountEvent::ApplicationForgotten { application } => {
+            super::identity::application_gone(state, application);
             state.remove_application(&application);
         }
         AccountEvent::ProfileSet { user, profile } => {
@@ -72,6 +74,23 @@ pub(super) fn evolve(state: &mut State, event: AccountEvent) {
             }
         }),
         AccountEvent::FactorRemoved { user, .. } => change(state, user, |row| row.factor = None),
+        AccountEvent::Discarded { user, verdict } => {
+            super::notice::kept_out(state, user);
+            stands(state, user, Standing::Deleted, verdict);
+            change(state, user, |row| {
+                if let Some(factor) = &mut row.factor {
+                    factor.recovery.clear();
+                }
+            });
+        }
+        AccountEvent::Restored {
+            user,
+            standing,
+            verdict,
+        } => change(state, user, |row| {
+            row.standing = standing;
+            row.verdict = verdict;
+        }),
     }
 }
 
@@ -96,6 +115,8 @@ fn left(state: &mut State, user: UserId) {
         state.remove_network(&network);
     }
     super::notice::left(state, user);
+    super::trash::person_left(state, user);
+    super::identity::left(state, user);
     state.remove_image_quota_of(&user);
     state.remove_user_quota(&user);
     state.remove_user_home(&user);
@@ -111,6 +132,7 @@ pub(super) fn session_opened(state: &mut State, session: Session) {
 }
 
 pub(super) fn session_closed(state: &mut State, id: &SecretHash) {
+    super::service::session_closed(state, *id);
     state.remove_login(id);
     state.remove_session(id);
 }

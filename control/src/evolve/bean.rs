@@ -1,10 +1,13 @@
 //! Purses, tallies and lines. A balance changes with the line that says why, and nowhere else.
 
+use std::collections::BTreeMap;
+
 use crate::bean::event::{BeanEvent, Charge, Grant};
 use crate::bean::in_use;
 use crate::id::{Epoch, GroupId, LogIndex, UnixMs, UserId, VnodeId};
 use crate::model::{
-    BeanLine, BeanSettings, Cost, LineOf, MicroBeans, Month, Placement, Purse, PurseOf, Tally, Used,
+    BeanDay, BeanDays, BeanLine, BeanSettings, Cost, DayOfMonth, LineOf, MicroBeans, Month,
+    Placement, Purse, PurseOf, Tally, Used,
 };
 use crate::state::State;
 
@@ -31,6 +34,11 @@ pub(super) fn evolve(state: &mut State, at: UnixMs, event: BeanEvent) {
             if state.users.contains_key(&request.user) {
                 state.put_bean_request(request);
             }
+        }
+        BeanEvent::Withdrawn { request, .. } => state.remove_bean_request(&request.user),
+        BeanEvent::TakenBack { taken, .. } => {
+            let beans = MicroBeans::whole(taken.beans);
+            credit(state, at, taken.of, taken.number, MicroBeans(-beans.0));
         }
         BeanEvent::TallyBegun { about, used } => {
             change(state, (about.vnode, about.epoch), |tally| {
@@ -121,13 +129,23 @@ fn charged(state: &mut State, at: UnixMs, charge: Charge) {
         tally.charged = tally.charged.plus(charge.cost.sum());
         tally.behind = false;
     });
-    book(state, at, of, charge.line, charge.id.index, |line| {
-        if charge.line != LineOf::Others {
-            line.label = charge.label;
-        }
-        line.used = line.used.plus(&charge.used);
-        line.cost = line.cost.plus(&charge.cost);
-    });
+    let more = BeanDay {
+        cost: charge.cost,
+        credit: MicroBeans(0),
+    };
+    book(
+        state,
+        at,
+        (of, charge.line),
+        charge.id.index,
+        &more,
+        |line| {
+            if charge.line != LineOf::Others {
+                line.label = charge.label;
+            }
+            line.used = line.used.plus(&charge.used);
+        },
+    );
 }
 
 fn granted(state: &mut State, at: UnixMs, grant: &Grant) {
@@ -139,18 +157,20 @@ fn granted(state: &mut State, at: UnixMs, grant: &Grant) {
 }
 
 fn credit(state: &mut State, at: UnixMs, of: PurseOf, number: LogIndex, beans: MicroBeans) {
-    book(state, at, of, LineOf::Credits, number, |line| {
-        line.credit = line.credit.plus(beans);
-    });
+    let more = BeanDay {
+        cost: Cost::default(),
+        credit: beans,
+    };
+    book(state, at, (of, LineOf::Credits), number, &more, |_| {});
 }
 
-/// Changes a line, and the balance by as much.
+/// Adds to a line and to its day, and changes the balance by as much.
 fn book(
     state: &mut State,
     at: UnixMs,
-    of: PurseOf,
-    about: LineOf,
+    (of, about): (PurseOf, LineOf),
     number: LogIndex,
+    more: &BeanDay,
     with: impl FnOnce(&mut BeanLine),
 ) {
     if !state.purses.contains_key(&of) {
@@ -179,12 +199,15 @@ fn book(
     });
     let was = line.amount();
     with(&mut line);
+    line.cost = line.cost.plus(&more.cost);
+    line.credit = line.credit.plus(more.credit);
     line.count += 1;
     line.last = number;
-    let more = line.amount().minus(was);
+    let by = line.amount().minus(was);
     state.put_bean_line(line);
+    book_day(state, of, at, more);
     if let Some(mut purse) = state.purses.get(&of).cloned() {
-        purse.balance = purse.balance.plus(more);
+        purse.balance = purse.balance.plus(by);
         purse.spent_since = match purse.spent_since {
             _ if !purse.balance.is_spent() => None,
             None => Some(at),
@@ -192,6 +215,23 @@ fn book(
         };
         state.put_purse(purse);
     }
+}
+
+fn book_day(state: &mut State, of: PurseOf, at: UnixMs, more: &BeanDay) {
+    let month = Month::of(at);
+    let known = state.bean_days.get(&(of, month)).cloned();
+    let mut days = known.unwrap_or_else(|| BeanDays {
+        of,
+        month,
+        days: BTreeMap::new(),
+    });
+    let day = days.days.entry(DayOfMonth::of(at)).or_default();
+    *day = day.plus(more);
+    state.put_bean_days(days);
+    let oldest = Month(month.0.saturating_sub(BeanDays::MONTHS_KEPT - 1));
+    let old = state.bean_days_of(of).map(BeanDays::key);
+    let old: Vec<_> = old.take_while(|(_, month)| *month < oldest).collect();
+    old.iter().for_each(|key| state.remove_bean_days(key));
 }
 
 /// Lines of long ago become part of what was before.
@@ -216,6 +256,8 @@ fn closed(state: &mut State, of: PurseOf) {
     state.remove_purse(&of);
     let keys: Vec<_> = state.bean_lines_of(of).map(BeanLine::key).collect();
     keys.iter().for_each(|key| state.remove_bean_line(key));
+    let keys: Vec<_> = state.bean_days_of(of).map(BeanDays::key).collect();
+    keys.iter().for_each(|key| state.remove_bean_days(key));
 }
 
 /// Whoever leaves has no purse, has asked for nothing, and pays for nothing any more.

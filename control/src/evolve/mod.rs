@@ -2,10 +2,13 @@
 //! An event about something that is not there changes nothing, so that no log can stop a master.
 
 mod account;
+mod acme;
 mod bean;
+mod certificate;
 mod drain;
 mod drill;
 mod group;
+mod identity;
 mod idle;
 mod image;
 mod limit;
@@ -19,8 +22,10 @@ mod port;
 mod quota;
 mod rebalance;
 mod schedule;
+mod service;
 mod snapshot;
 mod template;
+mod terminal;
 mod trash;
 mod vcluster;
 mod vnode;
@@ -69,6 +74,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::VnodeWantedChanged { about, wanted } => {
             // What is stopped and started begins to count anew.
             state.remove_vnode_idle(&about.vnode);
+            terminal::vnode_removed(&mut state, about.vnode);
             vnode::change(&mut state, about.vnode, |row| row.wanted = wanted);
         }
         Event::VnodePlaced { about, placement } => {
@@ -80,6 +86,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::VnodeSeen { about, seen } => vnode::seen(&mut state, at, about.vnode, seen),
         Event::VnodeRemoved { about } => {
             port::vnode_removed(&mut state, about.vnode);
+            service::vnode_removed(&mut state, about.vnode);
             snapshot::vnode_removed(&mut state, about.vnode);
             moves::vnode_removed(&mut state, about.vnode);
             lost::vnode_removed(&mut state, about.vnode);
@@ -103,6 +110,7 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         } => {
             state.settings = Some(settings);
             state.last_backup = None;
+            certificate::forget_all(&mut state);
             master::went_on_alone(&mut state, lineage, counters);
             notice::went_on_alone(&mut state, at);
         }
@@ -137,10 +145,15 @@ pub fn evolve(mut state: State, at: UnixMs, event: &Event) -> State {
         Event::Template(event) => template::evolve(&mut state, event),
         Event::Notice(event) => notice::evolve(&mut state, event),
         Event::Bean(event) => bean::evolve(&mut state, at, event),
+        Event::Service(event) => service::evolve(&mut state, event),
+        Event::Terminal(event) => terminal::evolve(&mut state, event),
+        Event::Acme(event) => acme::evolve(&mut state, event),
+        Event::Certificate(event) => certificate::evolve(&mut state, &event),
         Event::RoleSet { user, role } => person::role_set(&mut state, user, role),
         Event::Account(event) => account::evolve(&mut state, event),
         Event::Trash(event) => trash::evolve(&mut state, at, event),
         Event::Idle(event) => idle::evolve(&mut state, event),
+        Event::Identity(event) => identity::evolve(&mut state, at, event),
         // Told for whoever follows and looks back; the master mends itself.
         Event::MasterDiverged { .. } | Event::Audit(_) => {}
     }

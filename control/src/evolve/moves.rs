@@ -11,7 +11,7 @@ pub(super) fn evolve(state: &mut State, at: UnixMs, event: MoveEvent) {
         MoveEvent::Begun { began, .. } => {
             if state.vnodes.contains_key(&began.vnode) {
                 rebalance::move_begun(state, at, &began);
-                state.put_move(began);
+                state.put_move(*began);
             }
         }
         MoveEvent::Copied {
@@ -29,8 +29,14 @@ pub(super) fn evolve(state: &mut State, at: UnixMs, event: MoveEvent) {
             });
         }
         MoveEvent::WayChanged {
-            about, number, way, ..
-        } => change(state, at, about.vnode, number, |moving| moving.way = way),
+            about,
+            number,
+            way,
+            cause,
+        } => change(state, at, about.vnode, number, |moving| {
+            moving.way = way;
+            moving.not_live = Some(cause);
+        }),
         MoveEvent::Placed {
             about,
             number,

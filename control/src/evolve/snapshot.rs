@@ -24,6 +24,7 @@ pub(super) fn evolve(state: &mut State, event: SnapshotEvent) {
         }
         SnapshotEvent::Deleted { about, number, .. } => {
             state.remove_snapshot(&(about.vnode, number));
+            super::trash::snapshot_gone(state, (about.vnode, number));
         }
         SnapshotEvent::RestoreSeen { restore, .. } => {
             if state.vnodes.contains_key(&restore.vnode) {
@@ -55,6 +56,7 @@ pub(super) fn vnode_removed(state: &mut State, vnode: VnodeId) {
     let left: Vec<LogIndex> = state.snapshots_of(vnode).map(|s| s.number).collect();
     for number in left {
         state.remove_snapshot(&(vnode, number));
+        super::trash::snapshot_gone(state, (vnode, number));
     }
     state.remove_snapshot_restore(&vnode);
     state.remove_snapshot_save(&vnode);

@@ -1,11 +1,14 @@
 //! The trash, and vclusters that stand still.
 
-use crate::id::{UnixMs, VclusterId};
-use crate::model::VclusterWanted;
+use crate::id::{LogIndex, UnixMs, UserId, VclusterId, VnodeId};
+use crate::model::kept::KeptThing;
 use crate::model::trash::Rest;
+use crate::model::{SnapshotWhy, VclusterWanted};
+use crate::name::Name;
 use crate::state::State;
 use crate::trash::SINCE;
 use crate::trash::event::TrashEvent;
+use crate::trash::kept::goes_with;
 
 pub(super) fn evolve(state: &mut State, at: UnixMs, event: TrashEvent) {
     match event {
@@ -24,6 +27,9 @@ pub(super) fn evolve(state: &mut State, at: UnixMs, event: TrashEvent) {
             state.remove_rest(&trashed.vcluster);
             state.put_trashed(trashed);
         }
+        TrashEvent::Kept { kept } => state.put_kept(*kept),
+        TrashEvent::Recovered { about, name } => recovered(state, about.number, &name),
+        TrashEvent::Dropped { about } => state.remove_kept(&about.number),
         TrashEvent::Restored { about, name } => {
             if let Some(row) = state.vclusters.get(&about.vcluster).cloned() {
                 let stands = row.wanted == VclusterWanted::Stopped;
@@ -66,6 +72,42 @@ fn rests(state: &mut State, since: UnixMs, vcluster: VclusterId) {
             release_at,
         });
     }
+}
+
+/// All but snapshots is put back by the events of what it is.
+fn recovered(state: &mut State, number: LogIndex, name: &Name) {
+    let Some(kept) = state.kept.get(&number).cloned() else {
+        return;
+    };
+    state.remove_kept(&number);
+    for key in kept.snapshots() {
+        if let Some(mut snapshot) = state.snapshots.get(key).cloned() {
+            snapshot.name = name.clone();
+            snapshot.why = SnapshotWhy::Asked;
+            state.put_snapshot(snapshot);
+        }
+    }
+}
+
+/// A snapshot is gone, so it cannot be had back.
+pub(super) fn snapshot_gone(state: &mut State, snapshot: (VnodeId, LogIndex)) {
+    let number = state.kept_as(snapshot);
+    let Some(mut kept) = number.and_then(|number| state.kept.get(&number).cloned()) else {
+        return;
+    };
+    if let KeptThing::Snapshots { of, .. } = &mut kept.thing {
+        of.retain(|key| *key != snapshot);
+    }
+    state.remove_kept(&kept.number);
+    if !kept.snapshots().is_empty() {
+        state.put_kept(kept);
+    }
+}
+
+pub(super) fn person_left(state: &mut State, user: UserId) {
+    let theirs = state.kept_of(user).filter(|kept| goes_with(kept, user));
+    let numbers: Vec<LogIndex> = theirs.map(|kept| kept.number).collect();
+    numbers.iter().for_each(|number| state.remove_kept(number));
 }
 
 pub(super) fn vcluster_deleted(state: &mut State, vcluster: VclusterId) {

@@ -1,5 +1,7 @@
 //! What names of images mean, and to whom. Each person has names of their own; what is public has a name for everybody.
 
+use std::collections::BTreeMap;
+
 use crate::id::{Digest, UserId};
 use crate::model::image::{ImageTitle, Visibility};
 use crate::model::{User, VnodeWanted};
@@ -59,11 +61,11 @@ pub fn called(state: &State, asker: &User, title: &ImageTitle) -> String {
     format!("{owner}/{short}")
 }
 
-/// Whether any name means or has meant it.
+/// Whether any name means or has meant it, or may again when it is had back out of the trash.
 #[must_use]
 pub fn is_titled(state: &State, digest: Digest) -> bool {
     let mut titles = state.image_titles.values();
-    titles.any(|title| title.has(digest))
+    titles.any(|title| title.has(digest)) || state.kept_with(digest).next().is_some()
 }
 
 /// Names of vnodes that are made of it: those that `asker` may know of, and how many others there are.
@@ -84,6 +86,21 @@ pub fn users_of(state: &State, asker: &User, digest: Digest) -> (Vec<String>, us
         }
     }
     (known, others)
+}
+
+/// Names of the person's own vnodes, by what they are made of.
+#[must_use]
+pub fn used_by(state: &State, owner: &User) -> BTreeMap<Digest, Vec<String>> {
+    let vnodes = state.vnodes.values();
+    let own = vnodes.filter(|v| v.owner == owner.id && v.wanted != VnodeWanted::Removed);
+    let mut used: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
+    for vnode in own {
+        if let Some(vcluster) = state.vclusters.get(&vnode.vcluster) {
+            let name = format!("{}/{}", vcluster.name, vnode.hostname());
+            used.entry(vnode.image).or_default().push(name);
+        }
+    }
+    used
 }
 
 fn owns(asker: &User, owner: UserId) -> bool {

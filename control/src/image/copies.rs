@@ -73,11 +73,12 @@ pub fn due(state: &State, now: UnixMs) -> Vec<Command> {
     commands
 }
 
-/// Images that a name or a vnode means, and the digests of the others.
+/// Images that a name, something in the trash or a vnode means, and the digests of the others.
 fn needed(state: &State) -> (Vec<&Image>, Vec<Digest>) {
     let titles = state.image_titles.values();
     let titled: BTreeSet<Digest> = titles
         .flat_map(|title| title.versions.iter().map(|version| version.digest))
+        .chain(state.kept_digests())
         .collect();
     let used: BTreeSet<Digest> = state.vnodes.values().map(|vnode| vnode.image).collect();
     let is_needed = |image: &&Image| titled.contains(&image.digest) || used.contains(&image.digest);

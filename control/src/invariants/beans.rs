@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bean;
-use crate::model::{BeanLine, LineOf, MicroBeans, Month, PurseOf, Used};
+use crate::model::{BeanDay, BeanDays, BeanLine, LineOf, MicroBeans, Month, PurseOf, Used};
 use crate::state::State;
 
 /// Counted anew, from the lines alone.
@@ -34,6 +34,41 @@ pub(super) fn balances_are_right(state: &State, broken: &mut Vec<String>) {
     let anew = purses.filter(|purse| purse.spent_since.is_some());
     if spent != anew.map(|purse| purse.of).collect() {
         broken.push("other purses are taken for empty".to_owned());
+    }
+}
+
+/// The days of a month come to what its lines come to, and none is missing of those months of which days are kept.
+pub(super) fn days_are_as_lines(state: &State, broken: &mut Vec<String>) {
+    let mut by_month: BTreeMap<(PurseOf, Month), BeanDay> = BTreeMap::new();
+    let mut newest: BTreeMap<PurseOf, Month> = BTreeMap::new();
+    for line in state.bean_lines.values() {
+        let more = BeanDay {
+            cost: line.cost,
+            credit: line.credit,
+        };
+        let sum = by_month.entry((line.of, line.month)).or_default();
+        *sum = sum.plus(&more);
+        newest.insert(line.of, line.month);
+    }
+    let is_kept = |(of, month): &(PurseOf, Month)| {
+        let newest = newest.get(of).map_or(0, |month| month.0);
+        month.0 + BeanDays::MONTHS_KEPT > newest
+    };
+    by_month.retain(|key, _| is_kept(key));
+    for days in state.bean_days.values() {
+        let day_by_day = days.days.values();
+        let sum = day_by_day.fold(BeanDay::default(), |sum, day| sum.plus(day));
+        if by_month.remove(&days.key()) != Some(sum) {
+            let name = bean::called(state, days.of);
+            broken.push(format!(
+                "the days of {name} in {} are not its lines",
+                days.month
+            ));
+        }
+    }
+    for (of, month) in by_month.keys() {
+        let name = bean::called(state, *of);
+        broken.push(format!("there are no days of {name} in {month}"));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::UserId;
-use crate::model::{Group, Quota};
+use crate::model::{Group, Quota, VnodeWanted};
 use crate::quota::{self, Amounts};
 use crate::state::State;
 
@@ -59,6 +59,16 @@ pub(super) fn sums_are_right(state: &State, broken: &mut Vec<String>) {
         let takes = Amounts::of_vnode(state.promised_to(vnode), state.wishes_of(vnode.id));
         let sum = counted.entry(vnode.owner).or_default();
         *sum = sum.plus(takes);
+    }
+    let snapshots = state.snapshots.values();
+    for snapshot in snapshots.filter(|snapshot| snapshot.is_counted()) {
+        let vnode = state.vnodes.get(&snapshot.vnode);
+        let stays = vnode.is_some_and(|vnode| vnode.wanted != VnodeWanted::Removed);
+        let kept = state.kept_as(snapshot.key()).is_some();
+        if stays && !kept && state.is_counted(snapshot.vcluster) {
+            let sum = counted.entry(snapshot.owner).or_default();
+            *sum = sum.plus(Amounts::of_snapshots(1));
+        }
     }
     for port in state.ports.values() {
         let sum = counted.entry(port.owner).or_default();

@@ -19,8 +19,12 @@ pub(super) fn snapshots_are_sound(state: &State, broken: &mut Vec<String>) {
             // What was lost with another worker is told, and nowhere.
             whose && (epoch == Some(snapshot.epoch) || snapshot.is_failed())
         });
-        if !of_vnode || !named.insert((snapshot.vnode, &snapshot.name)) {
+        let kept = state.kept_as(snapshot.key()).is_some();
+        if !of_vnode || !kept && !named.insert((snapshot.vnode, &snapshot.name)) {
             broken.push(format!("snapshot {} is not sound", snapshot.name));
+        }
+        if kept {
+            continue;
         }
         // What is being copied may stay on top of what a schedule keeps.
         if snapshot.why == SnapshotWhy::Scheduled && state.copies_of(snapshot).next().is_some() {

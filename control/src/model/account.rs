@@ -11,7 +11,9 @@ use crate::id::{LogIndex, SecretHash, UnixMs, UserId};
 use crate::name::Name;
 
 /// Whether an account may be used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     #[default]
@@ -20,6 +22,8 @@ pub enum Standing {
     Locked,
     /// It goes as soon as nothing of it is left on any worker.
     Leaving,
+    /// It is in the trash: nobody logs in to it, and an admin may have it back until its time there is over.
+    Deleted,
 }
 
 impl Standing {
@@ -30,17 +34,24 @@ impl Standing {
             Self::Active => "active",
             Self::Locked => "locked",
             Self::Leaving => "leaving",
+            Self::Deleted => "deleted",
         }
     }
 }
 
-/// Who says that somebody is who they say. Others come beside it: the machines' PAM, an OpenID provider.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Who says that somebody is who they say, when they give name and password; and by what a login was opened.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum LoginWay {
     /// The password whose hash is in the account.
     #[default]
     Local,
+    /// The PAM of the masters' machines.
+    Pam,
+    /// An OpenID provider. Name and password are nobody's then.
+    Oidc,
 }
 
 impl LoginWay {
@@ -49,12 +60,14 @@ impl LoginWay {
     pub fn word(self) -> &'static str {
         match self {
             Self::Local => "local",
+            Self::Pam => "pam",
+            Self::Oidc => "oidc",
         }
     }
 }
 
 /// Who somebody is outside this cluster, as they say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Profile {
     pub real_name: String,
@@ -63,7 +76,8 @@ pub struct Profile {
 }
 
 /// What an admin decided last of an account or a request, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ApplicationVerdict")]
 pub struct Verdict {
     pub by: UserId,
     pub at: UnixMs,
@@ -158,7 +172,7 @@ impl<'de> Deserialize<'de> for FactorSecret {
 }
 
 /// A request for an account. It is none: nobody acts by it, and it takes no number of a user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Application {
     /// The entry by which it came.
     pub id: LogIndex,
@@ -172,6 +186,8 @@ pub struct Application {
     pub asked_at: UnixMs,
     /// None while nobody has decided. What was granted is an account, and a request no more.
     pub declined: Option<Verdict>,
+    /// How they would log in. Only of those that have a password of this cluster there is a hash.
+    pub way: LoginWay,
 }
 
 impl Application {
@@ -199,6 +215,8 @@ pub struct Login {
     pub from: String,
     /// What it may do, if it is a token of a program.
     pub token: Option<ApiToken>,
+    /// By what it was opened.
+    pub way: LoginWay,
 }
 
 impl Login {
@@ -228,7 +246,19 @@ impl ApiToken {
 }
 
 /// What a token may do of what its person may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Look at everything that the person sees, and follow it.
@@ -243,17 +273,25 @@ pub enum Scope {
     Metrics,
     /// The person's role counts: without it an admin's token is that of a plain user.
     Admin,
+    /// Look at files in vnodes, and fetch them.
+    #[serde(rename = "read-files")]
+    ReadFiles,
+    /// Bring files to vnodes, move and delete them.
+    #[serde(rename = "write-files")]
+    WriteFiles,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Read,
         Self::Vclusters,
         Self::Terminals,
         Self::Images,
         Self::Metrics,
         Self::Admin,
+        Self::ReadFiles,
+        Self::WriteFiles,
     ];
 
     /// As it is written.
@@ -266,6 +304,8 @@ impl Scope {
             Self::Images => "images",
             Self::Metrics => "metrics",
             Self::Admin => "admin",
+            Self::ReadFiles => "read-files",
+            Self::WriteFiles => "write-files",
         }
     }
 }

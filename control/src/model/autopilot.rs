@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The policy. An admin may change it; a cluster where nobody did has the default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Autopilot {
     /// A master that answered the leader within this time is in reach. Ten heartbeats, and as long as the longest

@@ -1,18 +1,35 @@
 //! Beans: what vnodes cost, and who has how many. Amounts are whole millionths of a bean, so that nothing is lost by
 //! rounding.
 
+mod day;
+mod month;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ClusterVersion;
-use crate::calendar;
 use crate::id::{Epoch, GroupId, LogIndex, UnixMs, UserId, VclusterId, VnodeId, WorkerId};
+
+pub use day::{BeanDay, BeanDays, DayOfMonth};
+pub use month::Month;
 
 /// Millionths of a bean; may be owed.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct MicroBeans(pub i64);
@@ -60,41 +77,10 @@ impl fmt::Display for MicroBeans {
     }
 }
 
-/// A month of the calendar, by UTC: twelve times the year, and the months of it that were over before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Month(pub u32);
-
-impl Month {
-    const DAY_MS: u64 = 24 * 3_600_000;
-
-    /// The month of a time.
-    #[must_use]
-    pub fn of(at: UnixMs) -> Self {
-        let (year, month, _) = calendar::date(at.0 / Self::DAY_MS);
-        let months = year.saturating_mul(12).saturating_add(month - 1);
-        Self(u32::try_from(months).unwrap_or(u32::MAX))
-    }
-
-    /// The month that is written so, as `2026-11`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (year, month) = text.split_once('-')?;
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let shaped = year.len() == 4 && month.len() == 2 && digits(year) && digits(month);
-        let (year, month): (u32, u32) = (year.parse().ok()?, month.parse().ok()?);
-        (shaped && (1..=12).contains(&month)).then(|| Self(year * 12 + month - 1))
-    }
-}
-
-impl fmt::Display for Month {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:04}-{:02}", self.0 / 12, self.0 % 12 + 1)
-    }
-}
-
 /// Whose purse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PurseOf {
     User(UserId),
@@ -102,7 +88,7 @@ pub enum PurseOf {
 }
 
 /// What things cost. Each but those of GPUs is how much of it one bean pays for; what is 0 costs nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rates {
     /// Seconds of one core.
     pub cpu_s: u64,
@@ -149,7 +135,7 @@ impl Default for Rates {
 }
 
 /// How a site uses beans. No row: it does not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BeanSettings {
     pub on: bool,
     /// Beans that a person has in the beginning.
@@ -199,7 +185,7 @@ pub struct Purse {
 }
 
 /// Amounts that were used. They only rise while one placement of a vnode goes on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Used {
     /// For how long it ran.
@@ -290,7 +276,7 @@ impl Used {
 }
 
 /// What something cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cost {
     pub cpu: MicroBeans,
     pub memory: MicroBeans,
@@ -368,7 +354,9 @@ impl Tally {
 }
 
 /// What a line of a statement is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum LineOf {
     /// What was given.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{LogIndex, UnixMs, UserId, VnodeId, WorkerId};
 
 /// How far it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DrainStage {
     /// Vnodes are moved away, as far as others can take them.
@@ -45,7 +45,7 @@ impl DrainStage {
 }
 
 /// Moves of one vnode that came to nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DrainFailure {
     pub attempts: u32,
     pub cause: String,

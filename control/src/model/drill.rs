@@ -1,13 +1,19 @@
 //! Drills: faults that an admin orders on the live cluster, what they may cost, and what they did cost.
 
+mod ending;
+
+pub use ending::{DrillEnding, DrillFigures, DrillReason, Verdict};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::runs::Runs;
-use crate::id::{DrillId, LogIndex, MasterId, UnixMs, UserId, VnodeId};
+use crate::id::{DrillId, LogIndex, MasterId, UnixMs, UserId};
 use crate::rows::StateHash;
 
 /// What is to go wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum DrillKind {
     /// The leader's process stops.
@@ -55,7 +61,7 @@ impl std::str::FromStr for DrillKind {
 }
 
 /// Which direction of a master's network is cut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DrillCut {
     /// Nothing comes in or goes out.
@@ -91,7 +97,7 @@ impl std::str::FromStr for DrillCut {
 }
 
 /// What a drill will do, and what it may cost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DrillPlan {
     pub kind: DrillKind,
     pub cut: DrillCut,
@@ -110,7 +116,9 @@ pub struct DrillPlan {
 }
 
 /// How far a drill has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum DrillStage {
     /// Everybody has been told.
@@ -246,7 +254,7 @@ impl Drill {
 }
 
 /// What was so when the fault began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DrillBegun {
     pub at: UnixMs,
     pub term: u64,
@@ -255,14 +263,14 @@ pub struct DrillBegun {
 }
 
 /// Something that happened in a drill.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DrillStep {
     pub at: UnixMs,
     pub what: DrillMark,
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DrillMark {
     Announced,
@@ -293,7 +301,7 @@ pub enum DrillMark {
 }
 
 /// Why a drill was cut short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DrillAbort {
     /// Somebody wanted so.
@@ -309,7 +317,9 @@ pub enum DrillAbort {
 }
 
 /// Who probes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Prober {
     /// A master outside of the fault.
@@ -319,14 +329,14 @@ pub enum Prober {
 }
 
 /// Probes of one prober that are in the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeLog {
     pub prober: Prober,
     pub recorded: Runs,
 }
 
 /// What one target did to itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultReport {
     pub master: MasterId,
     /// How long the fault held; none if it was not carried out.
@@ -335,7 +345,7 @@ pub struct FaultReport {
 }
 
 /// What ended a fault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultEnd {
     /// Its time was over.
@@ -349,7 +359,7 @@ pub enum FaultEnd {
 }
 
 /// What became of a backup that was restored beside the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RestoreReport {
     pub master: MasterId,
     /// The figures, or what went wrong.
@@ -357,7 +367,7 @@ pub struct RestoreReport {
 }
 
 /// A backup and the cluster that was made of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RestoreFigures {
     /// The entry that the backup is of.
     pub index: LogIndex,
@@ -372,7 +382,7 @@ pub struct RestoreFigures {
 }
 
 /// What one prober saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeReport {
     pub prober: Prober,
     pub sent: u32,
@@ -381,7 +391,7 @@ pub struct ProbeReport {
 }
 
 /// Times that one prober measured, by its own monotonic clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeFigures {
     /// Longest time without an acknowledged write, from the fault on.
     pub write_gap_ms: u64,
@@ -398,7 +408,7 @@ pub struct ProbeFigures {
 }
 
 /// What one master has of the probes when all is over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MasterCheck {
     pub master: MasterId,
     /// What it found; none if it did not answer.
@@ -406,7 +416,7 @@ pub struct MasterCheck {
 }
 
 /// What a master found in its own state and history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MasterFound {
     /// Acknowledged probes that its rows do not have.
     pub missing_in_state: u64,
@@ -414,102 +424,4 @@ pub struct MasterFound {
     pub missing_in_history: Option<u64>,
     /// The entry at which states were compared, and the hash of this master's state there.
     pub compared: Option<(LogIndex, StateHash)>,
-}
-
-/// How a drill ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DrillEnding {
-    pub at: UnixMs,
-    pub verdict: Verdict,
-    /// Why it is not `passed`; empty if it is.
-    pub reasons: Vec<DrillReason>,
-    pub figures: DrillFigures,
-    pub checks: Vec<MasterCheck>,
-    /// Probers whose probes are in the log and that never said what they saw.
-    pub gone: Vec<Prober>,
-}
-
-/// What to think of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// It cost no more than accepted, and nothing was lost.
-    Passed,
-    /// Something was not as it should be.
-    Failed,
-    /// It was cut short, and nothing was lost.
-    Aborted,
-}
-
-impl Verdict {
-    /// The verdict as a word.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Failed => "failed",
-            Self::Aborted => "aborted",
-        }
-    }
-}
-
-/// Why a drill did not pass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DrillReason {
-    /// Somebody waited longer for a write than was accepted.
-    GapTooLong { prober: Prober, gap_ms: u64 },
-    /// Acknowledged writes that a master does not have.
-    Lost { master: MasterId, writes: u64 },
-    /// Two masters have different states after the same entry.
-    StatesDiffer { masters: Vec<MasterId> },
-    /// A master did not say at the end what it has.
-    NotChecked { master: MasterId },
-    /// A target did not do what it was told.
-    NotDone { master: MasterId, cause: String },
-    /// A target did not come back.
-    NotHealed { master: MasterId },
-    /// Nobody measured anything.
-    NothingMeasured,
-    /// Vnodes that ran before do not run now.
-    VnodesStopped { vnodes: u32 },
-    /// It was cut short.
-    Aborted(DrillAbort),
-    /// It took longer than it may.
-    OutOfTime,
-    /// The backup could not be restored, or not to the same state.
-    NotRestored { cause: String },
-    /// The worker did not do what it was told, or did not say so.
-    WorkerNotDone { cause: String },
-    /// The worker was silent and nobody found that out.
-    WorkerNotLost,
-    /// The worker is not back.
-    WorkerNotBack,
-    /// Vnodes that were to begin anew elsewhere and did not.
-    NotElsewhere { vnodes: u32 },
-    /// The longest that a vnode which began anew elsewhere was away, if it was too long.
-    AwayTooLong { vnode: VnodeId, away_ms: u64 },
-}
-
-/// What it cost, of all that was measured the worst.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DrillFigures {
-    pub write_gap_ms: u64,
-    pub write_gap_before_ms: u64,
-    pub resumed_ms: Option<u64>,
-    pub write_wait_ms: u64,
-    pub read_gap_ms: u64,
-    pub local_read_gap_ms: u64,
-    /// The longest that a target's fault held.
-    pub held_ms: u64,
-    /// From the end of the fault until every voter had caught up.
-    pub healed_ms: Option<u64>,
-    /// Elections that were held.
-    pub elections: u64,
-    pub leader_after: Option<MasterId>,
-    pub vnodes_before: u32,
-    pub vnodes_after: u32,
-    pub probes_sent: u64,
-    pub probes_acked: u64,
-    pub probes_lost: u64,
 }

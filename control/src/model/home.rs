@@ -7,7 +7,7 @@ use crate::amount::{DiskMib, VnodeSize};
 use crate::id::UserId;
 
 /// What a home holds whose owner was given no size of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HomeUsual {
     pub disk_mib: DiskMib,

@@ -7,7 +7,7 @@ use crate::id::{Digest, Epoch, GroupId, LogIndex, UnixMs, UserId, VnodeId, Worke
 use crate::name::Name;
 
 /// How containers of an image are started and stopped. Kept in the log, not in the blob, so that there is one description only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSpec {
     /// Arguments of the first process, an absolute path first.
@@ -50,7 +50,7 @@ pub struct Image {
 }
 
 /// Who may see an image, beside those whom and the groups which its owner shares it with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Visibility {
     /// Its owner, and whom they share it with.
@@ -149,7 +149,7 @@ impl ImageTitle {
 }
 
 /// How many bytes of images one person may have, packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageQuota {
     /// As many as they like, if none.
@@ -222,7 +222,7 @@ pub struct ImageSave {
 }
 
 /// How far it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SaveSeen {
     /// The worker knows nothing of it yet.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{SecretHash, UnixMs};
 
 /// What whoever redeems a token becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum JoinRole {
     /// A member of the Raft group.

@@ -34,7 +34,7 @@ impl VnodeResize {
 }
 
 /// Which bandwidth is wished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BandwidthWish {
     /// The site's setting, whatever it becomes.
@@ -44,7 +44,9 @@ pub enum BandwidthWish {
 }
 
 /// What is to become another; all else stays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(default, deny_unknown_fields)]
 pub struct SizeChange {
     pub cpu_milli: Option<CpuMilli>,

@@ -7,7 +7,7 @@ use super::ClusterId;
 use crate::id::{LogIndex, UnixMs};
 
 /// The last time that a single master went on from a state alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Lineage {
     /// The entry with which it went on.
     pub begun: LogIndex,

@@ -56,7 +56,7 @@ pub struct LostVnode {
 }
 
 /// What a worker did to itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WorkerFault {
     /// How long nothing came in or went out; none if it was not carried out.
     pub held_ms: Option<u64>,

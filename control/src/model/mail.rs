@@ -92,7 +92,7 @@ impl Mail {
 }
 
 /// How what is said to the server is kept from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MailTls {
     /// From the first byte on (port 465).

@@ -6,7 +6,7 @@ use crate::id::{MasterId, UnixMs};
 use crate::name::Name;
 
 /// One master.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Master {
     /// Identity, never used again after removal.
     pub id: MasterId,

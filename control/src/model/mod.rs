@@ -1,18 +1,22 @@
 //! What the cluster knows: one file for each noun, plain data without rules.
 
 pub mod account;
+pub mod acme;
 pub mod audit;
 pub mod autopilot;
 pub mod bandwidth;
 pub mod bean;
 pub mod bug;
+pub mod certificate;
 pub mod drain;
 pub mod drill;
 pub mod group;
 pub mod home;
+pub mod identity;
 pub mod idle;
 pub mod image;
 pub mod join_token;
+pub mod kept;
 pub mod limit;
 pub mod lineage;
 pub mod loss;
@@ -29,11 +33,13 @@ pub mod receipt;
 pub mod replacement;
 pub mod runs;
 pub mod scheduling;
+pub mod service;
 pub mod session;
 pub mod setting;
 pub mod settings;
 pub mod snapshot;
 pub mod template;
+pub mod terminal;
 pub mod trash;
 pub mod user;
 pub mod vcluster;
@@ -43,22 +49,26 @@ pub mod wishes;
 pub mod worker;
 
 pub use account::{Account, AccountPolicy, Application, Login};
+pub use acme::Acme;
 pub use autopilot::Autopilot;
 pub use bandwidth::{Bandwidth, KbitPerS};
 pub use bean::{
-    BeanLine, BeanRequest, BeanSettings, BeanVerdict, Cost, LineOf, MicroBeans, Month, Purse,
-    PurseOf, Rates, Tally, Used,
+    BeanDay, BeanDays, BeanLine, BeanRequest, BeanSettings, BeanVerdict, Cost, DayOfMonth, LineOf,
+    MicroBeans, Month, Purse, PurseOf, Rates, Tally, Used,
 };
 pub use bug::Bug;
+pub use certificate::WorkerCertificate;
 pub use drain::{Drain, DrainFailure, DrainStage};
 pub use drill::Drill;
 pub use group::Group;
 pub use home::{HomeUsual, UserHome};
+pub use identity::{Identity, LoginDoors};
 pub use image::{
     Image, ImageCopies, ImageGroups, ImageQuota, ImageRun, ImageSave, ImageSaveBound, ImageSpec,
     ImageTitle, SaveSeen, UserImageQuota, Visibility,
 };
 pub use join_token::{JoinRole, JoinToken};
+pub use kept::Kept;
 pub use limit::{BandwidthWish, SizeChange, VclusterBandwidth, VnodeResize};
 pub use lineage::Lineage;
 pub use loss::{DrillOrder, LostVnode, VnodeService, WorkerFault, WorkerLoss};
@@ -74,6 +84,7 @@ pub use rebalance::{Rebalance, RebalancePolicy};
 pub use receipt::{Outcome, Receipt};
 pub use replacement::Replacement;
 pub use scheduling::{Cordon, OnLost, Rules, Spread, VclusterRules, WorkerTraits};
+pub use service::{Service, Visit};
 pub use session::{Session, SessionKind};
 pub use settings::{ClusterId, Counters, Settings};
 pub use snapshot::{
@@ -81,6 +92,7 @@ pub use snapshot::{
     SnapshotSchedule, SnapshotSeen, SnapshotWhy,
 };
 pub use template::{Recipe, Template};
+pub use terminal::Share;
 pub use user::{Role, User};
 pub use vcluster::{Vcluster, VclusterWanted};
 pub use version::{Agreed, ClusterVersion, LastBackup, Program};

@@ -6,7 +6,7 @@ use super::ClusterVersion;
 use crate::id::{Epoch, LogIndex, UnixMs, UserId, VnodeId, WorkerId};
 
 /// How a vnode comes to another worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MoveWay {
     /// Its processes go on where they were: they are checkpointed and restored, open connections included.
@@ -91,7 +91,9 @@ pub enum MoveEnd {
 }
 
 /// What was copied, as far as was told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Copied {
     /// Rounds begun: each copies what changed since the one before.
     pub round: u32,
@@ -100,10 +102,15 @@ pub struct Copied {
     /// Bytes of the present round that are done, and in all.
     pub done_bytes: u64,
     pub all_bytes: u64,
+    /// Rounds begun in which memory was copied while it ran, and bytes of those that are done; they are among those that were sent.
+    pub memory_rounds: u32,
+    pub memory_bytes: u64,
 }
 
 /// When what began, by the leader's clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct MoveTimes {
     pub asked_at: UnixMs,
     /// When its old worker was told to let it stand still.
@@ -137,6 +144,8 @@ pub struct Move {
     pub ran: bool,
     /// Unique names of GPUs that are kept for it at the worker at which it is not.
     pub gpus: Vec<String>,
+    /// Why it is refreshed though it was to stay alive.
+    pub not_live: Option<String>,
 }
 
 impl Move {

@@ -9,7 +9,19 @@ use super::{Bandwidth, ClusterVersion, HomeUsual, ImageQuota};
 use crate::id::{GroupId, UserId};
 
 /// Of what there is a quota.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum QuotaItem {
     /// Vnodes of all vclusters, stopped ones too.
@@ -30,19 +42,22 @@ pub enum QuotaItem {
     HomeMib,
     /// What each vnode sends, and as much receives.
     BandwidthKbitPerS,
-    /// How long a vnode may do nothing. Kept for whoever stops such vnodes; nobody does yet.
+    /// How long all vnodes of a vcluster may do nothing before it is stopped.
     IdleMinutes,
+    /// Snapshots of all vnodes, those aside that restores leave.
+    Snapshots,
 }
 
 impl QuotaItem {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Vnodes,
         Self::CpuMilli,
         Self::MemoryMib,
         Self::DiskMib,
         Self::Gpus,
         Self::Ports,
+        Self::Snapshots,
         Self::ImageBytes,
         Self::HomeMib,
         Self::BandwidthKbitPerS,
@@ -63,6 +78,7 @@ impl QuotaItem {
             Self::HomeMib => "home_mib",
             Self::BandwidthKbitPerS => "bandwidth_kbit_per_s",
             Self::IdleMinutes => "idle_minutes",
+            Self::Snapshots => "snapshots",
         }
     }
 
@@ -80,6 +96,7 @@ impl QuotaItem {
             Self::HomeMib => "home",
             Self::BandwidthKbitPerS => "bandwidth",
             Self::IdleMinutes => "idle time",
+            Self::Snapshots => "snapshots",
         }
     }
 
@@ -87,7 +104,7 @@ impl QuotaItem {
     #[must_use]
     pub fn words(self, amount: u64) -> String {
         match self {
-            Self::Vnodes | Self::Gpus | Self::Ports => amount.to_string(),
+            Self::Vnodes | Self::Gpus | Self::Ports | Self::Snapshots => amount.to_string(),
             Self::CpuMilli => match (amount / 1_000, amount % 1_000) {
                 (1, 0) => "1 core".to_owned(),
                 (cores, 0) => format!("{cores} cores"),
@@ -123,13 +140,16 @@ impl QuotaItem {
             | Self::DiskMib
             | Self::Gpus
             | Self::Ports
+            | Self::Snapshots
             | Self::ImageBytes => 0..=ImageQuota::BYTES_MAX,
         }
     }
 }
 
 /// How much. What is more generous is greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
     /// No more than this.
@@ -156,7 +176,7 @@ impl Bound {
 }
 
 /// Bounds of some items. What is not in it is bounded elsewhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Quota(pub BTreeMap<QuotaItem, Bound>);
 
@@ -175,6 +195,8 @@ impl Quota {
     pub fn usual(item: QuotaItem) -> Bound {
         match item {
             QuotaItem::Vnodes | QuotaItem::Ports => Bound::AtMost(8),
+            // Of each of eight vnodes a day's worth of each hour, and some more.
+            QuotaItem::Snapshots => Bound::AtMost(256),
             QuotaItem::CpuMilli => Bound::AtMost(8_000),
             QuotaItem::MemoryMib => Bound::AtMost(8 * 512),
             QuotaItem::DiskMib => Bound::AtMost(8 * (10 << 10)),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::UnixMs;
 
 /// What the leader does by itself when workers are loaded unevenly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RebalancePolicy {
     /// Whether it does anything.

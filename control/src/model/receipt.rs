@@ -11,7 +11,7 @@ use crate::model::{Master, Worker};
 use crate::refusal::Refusal;
 
 /// What a request came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Its events are part of the state.
@@ -21,7 +21,7 @@ pub enum Outcome {
 }
 
 /// What an accepted request made or changed, for whoever must go on from there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
     /// Nothing that has a name.
@@ -41,7 +41,7 @@ pub enum Subject {
 }
 
 /// One receipt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Receipt {
     /// The request.
     pub request: RequestId,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Disjoint runs of numbers, first and last included, in order, with a gap between each two.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Runs(Vec<(u32, u32)>);
 

@@ -65,7 +65,9 @@ impl WorkerTraits {
 }
 
 /// How the vnodes of one vcluster lie to each other. A wish: room comes first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Spread {
     /// Few on each worker, and then few in each zone.
@@ -90,7 +92,9 @@ impl Spread {
 }
 
 /// What becomes of a vnode whose worker is lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum OnLost {
     /// It waits for its worker, and has its disk again when that comes back. It may well be running all the while.
@@ -112,15 +116,17 @@ impl OnLost {
 }
 
 /// What an owner wants of the workers of a vcluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
     pub spread: Spread,
     /// A worker never has more of its vnodes; none if there is no such bound.
     pub per_worker_max: Option<u32>,
     /// What a worker must be labelled.
+    #[schemars(with = "std::collections::BTreeMap<Name, String>")]
     pub labels: OrdMap<Name, String>,
     /// What it had better be labelled: a wish that comes before the spread, and after room.
+    #[schemars(with = "std::collections::BTreeMap<Name, String>")]
     pub prefers: OrdMap<Name, String>,
     pub on_lost: OnLost,
 }

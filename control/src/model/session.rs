@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{SecretHash, UnixMs, UserId};
 
 /// How a session is carried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SessionKind {
     /// A cookie of a browser.

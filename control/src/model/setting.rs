@@ -4,14 +4,28 @@ use imbl::Vector;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountPolicy, Autopilot, Bandwidth, DiskOvercommit, HomeUsual, ImageQuota, Quota,
-    RebalancePolicy,
+    AccountPolicy, Autopilot, Bandwidth, BeanSettings, DiskOvercommit, HomeUsual, ImageQuota,
+    MailServer, Quota, RebalancePolicy,
 };
 use crate::id::{LogIndex, UnixMs, UserId};
+use crate::model::acme::AcmeSetting;
+use crate::model::identity::{OidcProvider, PamDoor};
 use crate::model::trash::TrashPolicy;
 
 /// One setting. New ones come at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum SettingName {
     /// How the leader looks after the masters.
@@ -34,12 +48,24 @@ pub enum SettingName {
     Registration,
     /// How long what was deleted can be had back, and what is released.
     Trash,
+    /// By which OpenID provider people log in.
+    Oidc,
+    /// Whether people log in by the masters' PAM.
+    Pam,
+    /// How the site uses beans, and what things cost.
+    Beans,
+    /// By which server mails are sent.
+    Mail,
+    /// How the cluster gets itself public certificates.
+    Acme,
 }
 
 impl SettingName {
     /// All of them, in the order in which people see them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::Registration,
+        Self::Oidc,
+        Self::Pam,
         Self::UsualQuota,
         Self::ImageQuota,
         Self::UsualHome,
@@ -49,6 +75,9 @@ impl SettingName {
         Self::DiskOvercommit,
         Self::Rebalance,
         Self::Autopilot,
+        Self::Beans,
+        Self::Mail,
+        Self::Acme,
     ];
 
     /// As it is written.
@@ -65,6 +94,11 @@ impl SettingName {
             Self::Rebalance => "rebalance",
             Self::Registration => "registration",
             Self::Trash => "trash",
+            Self::Oidc => "oidc",
+            Self::Pam => "pam",
+            Self::Beans => "beans",
+            Self::Mail => "mail",
+            Self::Acme => "acme",
         }
     }
 
@@ -89,6 +123,11 @@ pub enum SettingValue {
     Rebalance(RebalancePolicy),
     Registration(AccountPolicy),
     Trash(TrashPolicy),
+    Oidc(Option<Box<OidcProvider>>),
+    Pam(Option<PamDoor>),
+    Beans(Box<BeanSettings>),
+    Mail(Option<Box<MailServer>>),
+    Acme(Option<Box<AcmeSetting>>),
 }
 
 impl SettingValue {
@@ -106,6 +145,11 @@ impl SettingValue {
             Self::Rebalance(_) => SettingName::Rebalance,
             Self::Registration(_) => SettingName::Registration,
             Self::Trash(_) => SettingName::Trash,
+            Self::Oidc(_) => SettingName::Oidc,
+            Self::Pam(_) => SettingName::Pam,
+            Self::Beans(_) => SettingName::Beans,
+            Self::Mail(_) => SettingName::Mail,
+            Self::Acme(_) => SettingName::Acme,
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct Snapshot {
 }
 
 /// Why there is a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SnapshotWhy {
     /// A person asked for it.
@@ -50,7 +50,7 @@ impl SnapshotWhy {
 }
 
 /// How far it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SnapshotSeen {
     /// Its worker has not said anything yet.
@@ -91,6 +91,12 @@ impl Snapshot {
         matches!(self.seen, SnapshotSeen::Taken { .. })
     }
 
+    /// Whether it is a part of what its owner has.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        !self.is_failed() && self.why != SnapshotWhy::Restored
+    }
+
     /// Whether there is and will be none.
     #[must_use]
     pub fn is_failed(&self) -> bool {
@@ -113,7 +119,7 @@ pub struct SnapshotRestore {
 }
 
 /// How far it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RestoreSeen {
     /// The vnode is stopped for it, or will be.
@@ -168,7 +174,7 @@ pub struct SnapshotSchedule {
 }
 
 /// What people say of a schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotRhythm {
     pub every_ms: u64,

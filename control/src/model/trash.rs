@@ -26,10 +26,16 @@ impl Trashed {
     /// Deleted by one person; with one more the oldest of these goes for good.
     pub const PER_OWNER_MAX: usize = 10;
 
-    /// Whether somebody deleted it; otherwise nobody started it.
+    /// Whether somebody deleted it by itself.
     #[must_use]
     pub fn was_deleted(&self) -> bool {
         matches!(self.why, TrashWhy::Deleted { .. })
+    }
+
+    /// Whether it is there because its owner's account is.
+    #[must_use]
+    pub fn is_with_account(&self) -> bool {
+        matches!(self.why, TrashWhy::WithAccount { .. })
     }
 }
 
@@ -42,6 +48,11 @@ pub enum TrashWhy {
     },
     /// It stood still for longer than the policy lets it.
     Released,
+    /// Its owner's account was deleted: it comes back with that, and goes with it.
+    #[serde(rename = "with-account")]
+    WithAccount {
+        by: UserId,
+    },
 }
 
 /// How long what was deleted can be had back, and what becomes of what nobody starts any more.

@@ -6,7 +6,7 @@ use crate::id::{UnixMs, UserId};
 use crate::name::Name;
 
 /// What a person may do beyond using their own things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Uses their own vclusters.

@@ -7,7 +7,7 @@ use crate::id::{Digest, LogIndex, NetworkId, UnixMs, UserId, VclusterId};
 use crate::name::Name;
 
 /// What its owner wants of a vcluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum VclusterWanted {
     /// All its vnodes run.

@@ -8,7 +8,19 @@ use crate::id::{LogIndex, MasterId, UnixMs, UserId};
 
 /// A version of everything that a cluster writes: entries, events, rows. It only rises, and only when every master
 /// runs a program that knows it; so programs of two versions may run side by side for as long as it takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct ClusterVersion(pub u16);
 
@@ -45,7 +57,7 @@ pub struct Program {
 }
 
 /// The last backup that was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LastBackup {
     /// The entry that recorded it; the backup is of this one or a later one.
     pub index: LogIndex,

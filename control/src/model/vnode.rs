@@ -10,7 +10,7 @@ use crate::id::{Digest, Epoch, UnixMs, UserId, VclusterId, VnodeId, WorkerId};
 use crate::place::Obstacle;
 
 /// What the log wants of a vnode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum VnodeWanted {
     /// Its container runs.
@@ -31,7 +31,7 @@ pub struct Placement {
 }
 
 /// What the worker reported last.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum VnodeSeen {
     /// Nothing reported yet at this epoch.

@@ -7,7 +7,7 @@ use crate::amount::{DiskMib, VnodeSize};
 use crate::id::{VclusterId, VnodeId};
 
 /// GPUs that one vnode wants for itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GpuWish {
     pub count: u32,
@@ -42,7 +42,7 @@ fn words(name: &str) -> Vec<String> {
 }
 
 /// What one vnode wants.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wishes {
     /// What its disk holds. It takes only what is written to it.
@@ -96,7 +96,7 @@ pub struct VnodeWishes {
 }
 
 /// How much disk may be promised on a worker, in hundredths of what it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiskOvercommit {
     pub percent: u32,

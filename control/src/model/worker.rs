@@ -9,7 +9,7 @@ use crate::id::{UnixMs, WorkerId};
 use crate::name::Name;
 
 /// One accelerator as the driver names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Gpu {
     /// The driver's unique name of the device.
     pub uuid: String,
@@ -20,7 +20,7 @@ pub struct Gpu {
 }
 
 /// What a worker offers in all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WorkerCapacity {
     /// All cores together.
     pub cpu_milli: CpuMilli,
@@ -33,7 +33,7 @@ pub struct WorkerCapacity {
 }
 
 /// What a worker says of itself when it connects.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WorkerFacts {
     /// What it offers.
     pub capacity: WorkerCapacity,
@@ -46,7 +46,7 @@ pub struct WorkerFacts {
 }
 
 /// Whether the worker's agent is in touch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerStatus {
     /// Admitted, never seen yet.
@@ -60,7 +60,7 @@ pub enum WorkerStatus {
 }
 
 /// One worker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Worker {
     /// Identity.
     pub id: WorkerId,

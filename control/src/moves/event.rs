@@ -10,7 +10,7 @@ use crate::model::{Checkpointing, Copied, Move, MoveEnd, MoveWay, Placement};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MoveEvent {
     /// A vnode is on its way.
-    Begun { about: VnodeRef, began: Move },
+    Begun { about: VnodeRef, began: Box<Move> },
     /// So much is copied.
     Copied {
         about: VnodeRef,

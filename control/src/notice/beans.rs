@@ -3,9 +3,9 @@
 use super::news::Moment;
 use super::tell::{Telling, Text};
 use crate::bean::called;
-use crate::bean::event::{BeanEvent, Grant};
+use crate::bean::event::{BeanEvent, Grant, Taken};
 use crate::event::Event;
-use crate::id::UserId;
+use crate::id::{GroupId, UserId};
 use crate::model::notice::{Severity, To};
 use crate::model::{BeanRequest, MicroBeans, PurseOf};
 use crate::state::State;
@@ -49,7 +49,9 @@ pub(crate) fn told_of(moment: Moment<'_>, events: &[Event]) -> Vec<Event> {
                 };
                 telling.tell(To::User(about.owner), text, true);
             }
+            BeanEvent::TakenBack { taken, .. } => taken_back(&mut telling, state, taken),
             BeanEvent::Granted { .. }
+            | BeanEvent::Withdrawn { .. }
             | BeanEvent::Set { .. }
             | BeanEvent::Opened { .. }
             | BeanEvent::Closed { .. }
@@ -72,9 +74,8 @@ fn ran_low(
     let (whose, people): (String, Vec<UserId>) = match of {
         PurseOf::User(user) => ("You have".to_owned(), vec![user]),
         PurseOf::Group(group) => {
-            let managers = state.groups.get(&group).map(|group| &group.managers);
-            let managers = managers.into_iter().flatten().copied().collect();
-            (format!("Group {} has", called(state, of)), managers)
+            let whose = format!("Group {} has", called(state, of));
+            (whose, managers(state, group))
         }
     };
     let next = match threshold {
@@ -144,6 +145,32 @@ fn verdict(telling: &mut Telling<'_>, state: &State, request: &BeanRequest) {
         link: LINK.to_owned(),
     };
     telling.tell(To::User(request.user), text, true);
+}
+
+/// Of a group its managers are told.
+fn taken_back(telling: &mut Telling<'_>, state: &State, taken: &Taken) {
+    let by = called(state, PurseOf::User(taken.by));
+    let (whose, people): (String, Vec<UserId>) = match taken.of {
+        PurseOf::User(user) => ("your purse".to_owned(), vec![user]),
+        PurseOf::Group(group) => {
+            let purse = format!("the purse of group {}", called(state, taken.of));
+            (purse, managers(state, group))
+        }
+    };
+    for user in people {
+        let text = Text {
+            severity: Severity::Warning,
+            title: format!("{} beans were taken out of {whose}", taken.beans),
+            body: format!("{by}: {}", taken.reason),
+            link: LINK.to_owned(),
+        };
+        telling.tell(To::User(user), text, false);
+    }
+}
+
+fn managers(state: &State, group: GroupId) -> Vec<UserId> {
+    let managers = state.groups.get(&group).map(|group| &group.managers);
+    managers.into_iter().flatten().copied().collect()
 }
 
 fn granted(telling: &mut Telling<'_>, state: &State, grant: &Grant) {

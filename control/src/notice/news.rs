@@ -6,7 +6,7 @@ use super::tell::{Telling, Text};
 use crate::calendar::date;
 use crate::event::Event;
 use crate::id::{LogIndex, UnixMs, UserId, VnodeId, WorkerId};
-use crate::model::account::Application;
+use crate::model::account::{Application, LoginWay};
 use crate::model::notice::{Severity, To};
 use crate::model::{Bound, QuotaChange, QuotaItem, Role, Vcluster};
 use crate::state::State;
@@ -61,12 +61,14 @@ pub(crate) fn applied(moment: Moment<'_>, application: &Application) -> Vec<Even
 pub(crate) fn approved(moment: Moment<'_>, user: UserId) -> Vec<Event> {
     let known = moment.state.users.get(&user);
     let name = known.map_or_else(String::new, |user| user.name.to_string());
+    let with = match moment.state.account_of(user).way {
+        LoginWay::Local => "with what you chose when you asked for the account",
+        LoginWay::Pam | LoginWay::Oidc => "as you did when you asked for the account",
+    };
     let text = Text {
         severity: Severity::Info,
         title: "Your account is ready".to_owned(),
-        body: format!(
-            "You are called \"{name}\" here. Log in with what you chose when you asked for the account."
-        ),
+        body: format!("You are called \"{name}\" here. Log in {with}."),
         link: "/".to_owned(),
     };
     moment.one(To::User(user), text, true)

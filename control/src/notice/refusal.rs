@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::refusal::RefusalClass;
 
 /// Why not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeRefusal {
     #[error(
@@ -34,6 +36,10 @@ pub enum NoticeRefusal {
         "you have {open} open bug reports: nothing was noted; wait until an admin has answered and closed one"
     )]
     TooManyBugs { open: u64 },
+    #[error(
+        "the time of this notice is over, or whom it was for is gone: it does not come back; tell it anew with `docklet notice announce`"
+    )]
+    Over,
 }
 
 impl NoticeRefusal {
@@ -48,6 +54,7 @@ impl NoticeRefusal {
             Self::MailInTheOpen { .. } => "mail_in_the_open",
             Self::TooManyMails { .. } => "too_many_mails",
             Self::TooManyBugs { .. } => "too_many_bugs",
+            Self::Over => "notice_over",
         }
     }
 
@@ -61,7 +68,8 @@ impl NoticeRefusal {
             | Self::MailUnderWay { .. }
             | Self::MailNotWaiting { .. }
             | Self::TooManyMails { .. }
-            | Self::TooManyBugs { .. } => RefusalClass::Conflict,
+            | Self::TooManyBugs { .. }
+            | Self::Over => RefusalClass::Conflict,
         }
     }
 }

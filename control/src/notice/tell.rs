@@ -84,6 +84,13 @@ impl<'s> Telling<'s> {
         self.add(NoticeEvent::Told { notice, told });
     }
 
+    /// One that was taken back is there again.
+    pub(crate) fn again(&mut self, notice: Notice) {
+        self.make_room(notice.to);
+        let told = told(self.state, notice.to);
+        self.add(NoticeEvent::Told { notice, told });
+    }
+
     /// A mail to somebody who has no account, if mails are sent at all.
     pub(crate) fn write(&mut self, address: &str, subject: &str, body: String) {
         let subject = subject.to_owned();

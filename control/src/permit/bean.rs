@@ -9,14 +9,18 @@ pub(super) fn needs(command: &BeanCommand) -> Needs<'_> {
         BeanCommand::Set(_)
         | BeanCommand::SetRates(_)
         | BeanCommand::Grant { from: None, .. }
-        | BeanCommand::Approve { from: None, .. } => Needs::Admin,
+        | BeanCommand::Approve { from: None, .. }
+        | BeanCommand::TakeBack { .. }
+        | BeanCommand::SetAll { .. } => Needs::Admin,
         BeanCommand::Grant {
             from: Some(group), ..
         }
         | BeanCommand::Approve {
             from: Some(group), ..
         } => Needs::ManagerOf(group),
-        BeanCommand::Request { .. } | BeanCommand::Decline { .. } => Needs::Person,
+        BeanCommand::Request { .. }
+        | BeanCommand::Decline { .. }
+        | BeanCommand::Withdraw { .. } => Needs::Person,
         BeanCommand::Meter { worker, .. } => Needs::ThisWorker(*worker),
         BeanCommand::OpenPurses | BeanCommand::Stop { .. } => Needs::Duty,
     }

@@ -42,14 +42,19 @@ pub(super) fn sees(asker: &User, event: &Event) -> bool {
         Event::RoleSet { user, .. } => owns(asker, *user),
         Event::Account(event) => event.is_for(asker),
         Event::Template(event) => event.is_for(asker),
-        Event::Audit(event) => owns(asker, event.about().owner),
-        Event::Idle(event) => watches(asker, event.owner()),
-        Event::Trash(event) => match event.owner() {
-            Some(owner) => watches(asker, owner),
-            None => true,
+        Event::Audit(event) => match event.owner() {
+            Some(owner) => owns(asker, owner),
+            None => asker.is_admin(),
         },
+        Event::Idle(event) => watches(asker, event.owner()),
+        Event::Trash(event) => event.is_for(asker),
         Event::Notice(event) => event.is_for(asker),
         Event::Bean(event) => event.is_for(asker),
+        Event::Service(event) => event.is_for(asker),
+        Event::Terminal(event) => event.is_for(asker),
+        Event::Identity(event) => event.is_for(asker),
+        // Keys in it are written as a word.
+        Event::Acme(_) => asker.is_admin(),
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::MasterDiverged { .. }
@@ -73,6 +78,7 @@ pub(super) fn sees(asker: &User, event: &Event) -> bool {
         | Event::BandwidthLimited { .. }
         | Event::Drain(_)
         | Event::Rebalance(_)
+        | Event::Certificate(_)
         | Event::DiskOvercommitSet { .. } => asker.operates(),
     }
 }
@@ -125,6 +131,7 @@ pub(super) fn without_secrets(mut event: Event) -> Event {
         Event::Drill(_) | Event::MasterDiverged { .. } | Event::Image(_) | Event::Snapshot(_) => {}
         Event::Limit(_) | Event::Audit(_) | Event::Trash(_) | Event::Idle(_) => {}
         Event::Bean(_)
+        | Event::Acme(_)
         | Event::Group(_)
         | Event::Moved(_)
         | Event::Drain(_)
@@ -132,6 +139,10 @@ pub(super) fn without_secrets(mut event: Event) -> Event {
         Event::Rebalance(_) | Event::Quota(_) | Event::RoleSet { .. } | Event::Template(_) => {}
         Event::Account(event) => event.hide_secrets(),
         Event::Notice(event) => event.hide_secrets(),
+        Event::Service(event) => event.hide_secrets(),
+        Event::Terminal(event) => event.hide_secrets(),
+        Event::Identity(event) => event.hide_secrets(),
+        Event::Certificate(event) => event.hide_secrets(),
     }
     event
 }

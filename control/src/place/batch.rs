@@ -71,15 +71,16 @@ impl Board {
 
 type Placed = Vec<(VnodeId, WorkerId)>;
 
-/// The hardest first: who can be on few workers, and then who takes much.
+/// The hardest first: those that want few of the GPUs, so that whoever takes any gets what is left; who can be on few workers;
+/// and then who takes much.
 fn search(board: Board, mut vnodes: Vec<&Vnode>) -> Option<(Board, Placed)> {
     vnodes.sort_by_cached_key(|vnode| {
         let fitting: u32 = fitting_gpus(&board, vnode);
         let choices = board.candidates(vnode).map_or(0, |found| found.len());
         let size = vnode.size;
         (
-            choices,
             fitting,
+            choices,
             Reverse((size.memory_mib, size.cpu_milli)),
             vnode.id,
         )

@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::state::State;
 
 /// What a worker lacked, and by how much.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Dimension {
     /// Its agent is not in touch.
@@ -45,7 +45,7 @@ pub enum Dimension {
 }
 
 /// Why one worker cannot take a vnode: every dimension that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Obstacle {
     /// The worker.
     pub worker: WorkerId,

@@ -12,17 +12,19 @@ pub struct Amounts {
     pub disk_mib: u64,
     pub gpus: u64,
     pub ports: u64,
+    pub snapshots: u64,
 }
 
 impl Amounts {
     /// Items of which there is a sum.
-    pub const ITEMS: [QuotaItem; 6] = [
+    pub const ITEMS: [QuotaItem; 7] = [
         QuotaItem::Vnodes,
         QuotaItem::CpuMilli,
         QuotaItem::MemoryMib,
         QuotaItem::DiskMib,
         QuotaItem::Gpus,
         QuotaItem::Ports,
+        QuotaItem::Snapshots,
     ];
 
     /// One port.
@@ -33,9 +35,19 @@ impl Amounts {
         disk_mib: 0,
         gpus: 0,
         ports: 1,
+        snapshots: 0,
     };
 
-    /// What one vnode takes that may have so much, its ports aside.
+    /// So many snapshots.
+    #[must_use]
+    pub fn of_snapshots(count: usize) -> Self {
+        Self {
+            snapshots: u64::try_from(count).unwrap_or(u64::MAX),
+            ..Self::default()
+        }
+    }
+
+    /// What one vnode takes that may have so much, its ports and snapshots aside.
     #[must_use]
     pub fn of_vnode(size: VnodeSize, wishes: &Wishes) -> Self {
         Self {
@@ -45,6 +57,7 @@ impl Amounts {
             disk_mib: wishes.disk_mib.0,
             gpus: wishes.gpus.count.into(),
             ports: 0,
+            snapshots: 0,
         }
     }
 
@@ -58,6 +71,7 @@ impl Amounts {
             QuotaItem::DiskMib => Some(self.disk_mib),
             QuotaItem::Gpus => Some(self.gpus),
             QuotaItem::Ports => Some(self.ports),
+            QuotaItem::Snapshots => Some(self.snapshots),
             QuotaItem::ImageBytes
             | QuotaItem::HomeMib
             | QuotaItem::BandwidthKbitPerS
@@ -85,6 +99,7 @@ impl Amounts {
             disk_mib: with(self.disk_mib, other.disk_mib),
             gpus: with(self.gpus, other.gpus),
             ports: with(self.ports, other.ports),
+            snapshots: with(self.snapshots, other.snapshots),
         }
     }
 }

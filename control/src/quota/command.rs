@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::QuotaChange;
 
 /// Says how much somebody may have. What is not named stays.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum QuotaCommand {
     /// Everybody for whom nothing else is said.
     SetUsual { change: QuotaChange },

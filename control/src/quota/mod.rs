@@ -81,6 +81,7 @@ pub fn own(state: &State, user: UserId, item: QuotaItem) -> Option<Bound> {
         | QuotaItem::DiskMib
         | QuotaItem::Gpus
         | QuotaItem::Ports
+        | QuotaItem::Snapshots
         | QuotaItem::BandwidthKbitPerS
         | QuotaItem::IdleMinutes => state.user_quotas.get(&user)?.quota.of(item),
     }
@@ -110,6 +111,7 @@ pub fn usual(state: &State, item: QuotaItem) -> Bound {
         | QuotaItem::DiskMib
         | QuotaItem::Gpus
         | QuotaItem::Ports
+        | QuotaItem::Snapshots
         | QuotaItem::BandwidthKbitPerS
         | QuotaItem::IdleMinutes => {
             let set = state.usual_quota.as_ref().and_then(|quota| quota.of(item));
@@ -129,7 +131,8 @@ pub fn used(state: &State, user: UserId, item: QuotaItem) -> Option<u64> {
         | QuotaItem::MemoryMib
         | QuotaItem::DiskMib
         | QuotaItem::Gpus
-        | QuotaItem::Ports => state.amounts_of(user).of(item),
+        | QuotaItem::Ports
+        | QuotaItem::Snapshots => state.amounts_of(user).of(item),
     }
 }
 

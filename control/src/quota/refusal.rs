@@ -6,7 +6,7 @@ use crate::model::QuotaItem;
 use crate::refusal::RefusalClass;
 
 /// One item of which there would be too much.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Over {
     pub item: QuotaItem,
     pub used: u64,
@@ -38,7 +38,9 @@ fn listed(over: &[Over]) -> String {
 }
 
 /// Why not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum QuotaRefusal {
     #[error(

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::RebalancePolicy;
 
 /// How far it is to go. What is not said is as the policy says, also while that is off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(default, deny_unknown_fields)]
 pub struct Extent {
     /// How far shares may be apart afterwards, in thousandths.

@@ -7,7 +7,9 @@ use super::{RowChange, Table, iter};
 use crate::state::State;
 
 /// Fingerprint of a whole state; equal on all masters at the same index.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct StateHash(pub [u64; 4]);
 

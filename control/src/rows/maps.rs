@@ -267,6 +267,31 @@ macro_rules! for_each_map {
         $with!(Readers, readers, UserId, put_reader, remove_reader);
         $with!(Mails, mails, MailId, put_mail, remove_mail);
         $with!(Bugs, bugs, BugId, put_bug, remove_bug);
+        $with!(Services, services, ServiceId, put_service, remove_service);
+        $with!(Visits, visits, SecretHash, put_visit, remove_visit);
+        $with!(Shares, shares, LogIndex, put_share, remove_share);
+        $with!(
+            Identities,
+            identities,
+            IdentityId,
+            put_identity,
+            remove_identity
+        );
+        $with!(
+            WorkerCertificates,
+            worker_certificates,
+            WorkerId,
+            put_worker_certificate,
+            remove_worker_certificate
+        );
+        $with!(Kept, kept, LogIndex, put_kept, remove_kept);
+        $with!(
+            BeanDays,
+            bean_days,
+            (PurseOf, Month),
+            put_bean_days,
+            remove_bean_days
+        );
     };
 }
 
@@ -290,6 +315,8 @@ macro_rules! for_each_single {
         $with!(AuditHead, audit_head);
         $with!(TrashPolicy, trash_policy);
         $with!(MailServer, mail_server);
+        $with!(Acme, acme);
         $with!(BeanSettings, bean_settings);
+        $with!(LoginDoors, login_doors);
     };
 }

@@ -82,11 +82,20 @@ pub enum Table {
     Mails = 64,
     Bugs = 65,
     MailServer = 75,
+    Services = 73,
+    Visits = 76,
+    Shares = 86,
+    LoginDoors = 68,
+    Identities = 69,
+    Acme = 87,
+    WorkerCertificates = 88,
+    Kept = 89,
+    BeanDays = 93,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 78] = [
+    pub const ALL: [Self; 87] = [
         Self::Settings,
         Self::Counters,
         Self::Masters,
@@ -165,6 +174,15 @@ impl Table {
         Self::Mails,
         Self::Bugs,
         Self::MailServer,
+        Self::Services,
+        Self::Visits,
+        Self::Shares,
+        Self::LoginDoors,
+        Self::Identities,
+        Self::Acme,
+        Self::WorkerCertificates,
+        Self::Kept,
+        Self::BeanDays,
     ];
 
     /// Whether its rows are what came of events; others are kept beside them, and no past state has them.

@@ -5,14 +5,23 @@ pub mod command;
 
 use crate::account::command::AccountCommand;
 use crate::account::event::AccountEvent;
+use crate::acme::command::AcmeCommand;
+use crate::acme::event::AcmeEvent;
+use crate::bean::command::BeanCommand;
+use crate::bean::event::BeanEvent;
 use crate::command::Command;
 use crate::event::{Change, Event};
+use crate::identity::command::IdentityCommand;
+use crate::identity::event::IdentityEvent;
 use crate::image::command::ImageCommand;
 use crate::image::event::ImageEvent;
 use crate::limit::command::LimitCommand;
 use crate::limit::event::LimitEvent;
 use crate::model::setting::{SettingChange, SettingHistory, SettingName, SettingValue};
 use crate::model::{ClusterVersion, QuotaChange, QuotaItem};
+use crate::notice::command::NoticeCommand;
+use crate::notice::event::NoticeEvent;
+use crate::notice::mail::{MailCommand, MailEvent};
 use crate::quota::command::QuotaCommand;
 use crate::quota::event::QuotaEvent;
 use crate::rebalance::command::RebalanceCommand;
@@ -42,6 +51,17 @@ pub fn value(state: &State, name: SettingName) -> SettingValue {
             SettingValue::Registration(state.account_policy.unwrap_or_default())
         }
         SettingName::Trash => SettingValue::Trash(state.trash_policy()),
+        SettingName::Oidc => SettingValue::Oidc(state.provider().cloned().map(Box::new)),
+        SettingName::Pam => SettingValue::Pam(state.pam().cloned()),
+        SettingName::Beans => {
+            let settings = state.bean_settings.clone();
+            SettingValue::Beans(Box::new(settings.unwrap_or_default()))
+        }
+        SettingName::Mail => SettingValue::Mail(state.mail_server.clone().map(Box::new)),
+        SettingName::Acme => {
+            let acme = state.acme.as_ref();
+            SettingValue::Acme(acme.map(|acme| Box::new(acme.setting.clone())))
+        }
     }
 }
 
@@ -72,6 +92,20 @@ pub fn command(value: SettingValue) -> Command {
             open: policy.registration,
         }),
         SettingValue::Trash(policy) => Command::Trash(TrashCommand::SetPolicy { policy }),
+        SettingValue::Oidc(provider) => {
+            Command::Identity(IdentityCommand::SetProvider { provider })
+        }
+        SettingValue::Pam(pam) => Command::Identity(IdentityCommand::SetPam { pam }),
+        SettingValue::Beans(settings) => Command::Bean(BeanCommand::SetAll {
+            settings: *settings,
+        }),
+        SettingValue::Mail(server) => {
+            Command::Notice(NoticeCommand::Mail(MailCommand::SetServer {
+                server: server.map(|server| *server),
+            }))
+        }
+        SettingValue::Acme(Some(setting)) => Command::Acme(AcmeCommand::Set { setting: *setting }),
+        SettingValue::Acme(None) => Command::Acme(AcmeCommand::Off),
     }
 }
 
@@ -92,6 +126,11 @@ fn changed_by(event: &Event) -> Option<SettingName> {
         Event::Rebalance(RebalanceEvent::PolicySet { .. }) => SettingName::Rebalance,
         Event::Account(AccountEvent::PolicySet { .. }) => SettingName::Registration,
         Event::Trash(TrashEvent::PolicySet { .. }) => SettingName::Trash,
+        Event::Identity(IdentityEvent::ProviderSet { .. }) => SettingName::Oidc,
+        Event::Identity(IdentityEvent::PamSet { .. }) => SettingName::Pam,
+        Event::Bean(BeanEvent::Set { .. }) => SettingName::Beans,
+        Event::Notice(NoticeEvent::Mail(MailEvent::ServerSet { .. })) => SettingName::Mail,
+        Event::Acme(AcmeEvent::Set { .. } | AcmeEvent::Unset) => SettingName::Acme,
         _ => return None,
     };
     Some(name)

@@ -31,10 +31,11 @@ pub(crate) fn is_due(state: &State, schedule: &SnapshotSchedule, now: UnixMs) ->
     schedule.next_at <= now && vcluster.is_some_and(|v| v.wanted == VclusterWanted::Running)
 }
 
-/// Snapshots whose time is over, the first to end first. One that is being restored or copied stays until that is done.
+/// Snapshots whose time is over, the first to end first. One that is being restored or copied stays until that is done, one in the trash
+/// as long as it can be had back.
 pub(crate) fn expired(state: &State, now: UnixMs) -> impl Iterator<Item = &Snapshot> {
     let over = state.snapshots_expiring_by(now);
-    over.filter(|snapshot| !is_source(state, snapshot))
+    over.filter(|snapshot| !is_source(state, snapshot) && state.kept_as(snapshot.key()).is_none())
 }
 
 /// Whether it has to stay: somebody's disk is being made of it, or a restore leaves it.

@@ -4,7 +4,7 @@ use imbl::OrdSet;
 
 use super::State;
 use crate::id::{Epoch, LogIndex, UserId, VnodeId, WorkerId};
-use crate::model::{BeanLine, BeanRequest, LineOf, Month, Purse, PurseOf, Tally};
+use crate::model::{BeanDays, BeanLine, BeanRequest, LineOf, Month, Purse, PurseOf, Tally};
 
 /// Look-up tables of beans.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,12 @@ impl State {
     pub fn bean_lines_in(&self, of: PurseOf, month: Month) -> impl Iterator<Item = &BeanLine> {
         let range = (of, month, LineOf::Credits)..=(of, month, LineOf::Others);
         self.bean_lines.range(range).map(|(_, line)| line)
+    }
+
+    /// What it comes to day by day: the last months, the oldest first.
+    pub fn bean_days_of(&self, of: PurseOf) -> impl DoubleEndedIterator<Item = &BeanDays> {
+        let range = (of, Month(0))..=(of, Month(u32::MAX));
+        self.bean_days.range(range).map(|(_, days)| days)
     }
 
     /// The request for beans of that number.
@@ -81,6 +87,14 @@ impl State {
 
     pub(crate) fn remove_bean_line(&mut self, key: &(PurseOf, Month, LineOf)) {
         self.bean_lines.remove(key);
+    }
+
+    pub(crate) fn put_bean_days(&mut self, days: BeanDays) {
+        self.bean_days.insert(days.key(), days);
+    }
+
+    pub(crate) fn remove_bean_days(&mut self, key: &(PurseOf, Month)) {
+        self.bean_days.remove(key);
     }
 
     pub(crate) fn put_bean_request(&mut self, request: BeanRequest) {

@@ -1,8 +1,8 @@
 //! Masters and workers, and what lets them in.
 
 use super::State;
-use crate::id::{MasterId, SecretHash, WorkerId};
-use crate::model::{JoinToken, Master, Program, Replacement, Worker};
+use crate::id::{LogIndex, MasterId, SecretHash, WorkerId};
+use crate::model::{JoinToken, Master, Program, Replacement, Worker, WorkerCertificate};
 
 impl State {
     /// The master that a person means: by its name, or by its number. While one is being replaced by another of its
@@ -19,6 +19,35 @@ impl State {
     pub fn worker_called(&self, id: WorkerId) -> String {
         let worker = self.workers.get(&id);
         worker.map_or_else(|| id.to_string(), |worker| worker.name.to_string())
+    }
+
+    /// What is known of a worker's certificates.
+    #[must_use]
+    pub fn certificate_of(&self, id: WorkerId) -> WorkerCertificate {
+        let row = self.worker_certificates.get(&id).copied();
+        row.unwrap_or_else(|| WorkerCertificate::none(id))
+    }
+
+    /// Whether the worker's certificate of this number is refused.
+    #[must_use]
+    pub fn is_revoked(&self, id: WorkerId, number: LogIndex) -> bool {
+        number < self.certificate_of(id).since
+    }
+
+    /// The worker that may join again by this token.
+    #[must_use]
+    pub fn awaited_by(&self, token: SecretHash) -> Option<&Worker> {
+        let mut rows = self.worker_certificates.values();
+        let row = rows.find(|row| row.awaited == Some(token))?;
+        self.workers.get(&row.worker)
+    }
+
+    pub(crate) fn put_worker_certificate(&mut self, row: WorkerCertificate) {
+        self.worker_certificates.insert(row.worker, row);
+    }
+
+    pub(crate) fn remove_worker_certificate(&mut self, worker: &WorkerId) {
+        self.worker_certificates.remove(worker);
     }
 
     pub(crate) fn put_master(&mut self, master: Master) {

@@ -11,6 +11,12 @@ impl State {
         self.users.get(self.lookup.user_by_name.get(name)?)
     }
 
+    /// Everybody, by name.
+    pub fn users_by_name(&self) -> impl Iterator<Item = &User> {
+        let users = self.lookup.user_by_name.values();
+        users.filter_map(|id| self.users.get(id))
+    }
+
     pub(crate) fn put_user(&mut self, user: User) {
         self.lookup.user_by_name.insert(user.name.clone(), user.id);
         self.lookup.accounts.put_user(&user);

@@ -3,7 +3,9 @@
 
 use super::State;
 use crate::id::{GroupId, UserId, VnodeId};
-use crate::model::{Group, GroupQuota, GroupShare, HomeUsual, ImageTitle, UserQuota, Vnode};
+use crate::model::{
+    Group, GroupQuota, GroupShare, HomeUsual, ImageTitle, UserQuota, Vnode, VnodeWanted,
+};
 use crate::name::Name;
 use crate::quota::Amounts;
 
@@ -91,7 +93,17 @@ impl State {
         let vnode = self.vnodes.get(&id)?;
         let vnode = Some(vnode).filter(|vnode| self.is_counted(vnode.vcluster))?;
         let takes = Amounts::of_vnode(self.promised_to(vnode), self.wishes_of(id));
-        Some((vnode.owner, takes))
+        Some((vnode.owner, takes.plus(self.snapshots_counted(vnode))))
+    }
+
+    /// Snapshots of a vnode that are a part of what its owner has: those that are there or are to be taken. What a restore leaves
+    /// is none of them, as restoring takes nothing, nor is what is in the trash or goes with its vnode.
+    pub(crate) fn snapshots_counted(&self, vnode: &Vnode) -> Amounts {
+        if vnode.wanted == VnodeWanted::Removed {
+            return Amounts::default();
+        }
+        let shown = self.shown_snapshots_of(vnode.id);
+        Amounts::of_snapshots(shown.filter(|snapshot| snapshot.is_counted()).count())
     }
 
     fn set_amounts(&mut self, owner: UserId, amounts: Amounts) {

@@ -52,18 +52,22 @@ impl State {
     pub(crate) fn put_snapshot(&mut self, snapshot: Snapshot) {
         let key = snapshot.key();
         self.remove_snapshot(&key);
+        self.uncount_vnode(key.0);
         if let Some(at) = snapshot.expires_at {
             self.lookup.snapshots_by_expiry.insert((at, key.0, key.1));
         }
         self.snapshots.insert(key, snapshot);
+        self.count_vnode(key.0);
     }
 
     pub(crate) fn remove_snapshot(&mut self, key: &(VnodeId, LogIndex)) {
+        self.uncount_vnode(key.0);
         if let Some(snapshot) = self.snapshots.remove(key)
             && let Some(at) = snapshot.expires_at
         {
             self.lookup.snapshots_by_expiry.remove(&(at, key.0, key.1));
         }
+        self.count_vnode(key.0);
     }
 
     pub(crate) fn put_snapshot_restore(&mut self, restore: SnapshotRestore) {

@@ -18,6 +18,9 @@ impl Tracing<'_> {
         for pair in differing(&before.bean_lines, &after.bean_lines) {
             both(pair).for_each(|line| self.purse(line.of));
         }
+        for pair in differing(&before.bean_days, &after.bean_days) {
+            both(pair).for_each(|days| self.purse(days.of));
+        }
         for pair in differing(&before.bean_requests, &after.bean_requests) {
             for request in both(pair) {
                 self.touched.owners.insert(request.user);

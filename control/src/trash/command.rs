@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::VclusterId;
+use crate::id::{Digest, LogIndex, NoticeId, UserId, VclusterId};
+use crate::model::kept::KeptKind;
 use crate::model::trash::TrashPolicy;
+use crate::snapshot::command::SnapshotOf;
 
 /// Asks for something of the trash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,62 @@ pub enum TrashCommand {
     Warn { vclusters: Vec<VclusterId> },
     /// The leader's duty: what stands still for too long goes into the trash.
     Release { vclusters: Vec<VclusterId> },
+    /// Deletes something else than a vcluster, so that it can be had back.
+    Keep { thing: Thing },
+    /// Has it back, as it was; under another name if one is given.
+    Recover {
+        kind: KeptKind,
+        number: LogIndex,
+        name: Option<String>,
+    },
+    /// It is gone for good now.
+    Drop { kind: KeptKind, number: LogIndex },
+}
+
+/// What is deleted, as the command says that deletes it for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Thing {
+    Image {
+        image: String,
+    },
+    ImageVersion {
+        image: String,
+        version: Digest,
+    },
+    Snapshots {
+        of: SnapshotOf,
+        name: String,
+    },
+    Group {
+        group: String,
+    },
+    Template {
+        template: String,
+    },
+    /// Without `with_data` only if it owns nothing.
+    Account {
+        user: UserId,
+        with_data: bool,
+    },
+    Notice {
+        notice: NoticeId,
+    },
+}
+
+impl Thing {
+    #[must_use]
+    pub fn kind(&self) -> KeptKind {
+        match self {
+            Self::Image { .. } => KeptKind::Image,
+            Self::ImageVersion { .. } => KeptKind::ImageVersion,
+            Self::Snapshots { .. } => KeptKind::Snapshot,
+            Self::Group { .. } => KeptKind::Group,
+            Self::Template { .. } => KeptKind::Template,
+            Self::Account { .. } => KeptKind::Account,
+            Self::Notice { .. } => KeptKind::Notice,
+        }
+    }
 }
 
 impl TrashCommand {
@@ -39,6 +97,17 @@ impl TrashCommand {
             Self::Empty => "EmptyTrash",
             Self::Warn { .. } => "WarnOfRelease",
             Self::Release { .. } => "ReleaseVclusters",
+            Self::Keep { thing } => match thing.kind() {
+                KeptKind::Image => "DiscardImage",
+                KeptKind::ImageVersion => "DiscardImageVersion",
+                KeptKind::Snapshot => "DiscardSnapshots",
+                KeptKind::Group => "DiscardGroup",
+                KeptKind::Template => "DiscardTemplate",
+                KeptKind::Account => "DiscardUser",
+                KeptKind::Notice => "DiscardNotice",
+            },
+            Self::Recover { .. } => "RecoverDeleted",
+            Self::Drop { .. } => "DropDeleted",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the leader has to do about the trash.
 
-use super::SINCE;
 use super::command::TrashCommand;
+use super::{SINCE, gpus, kept};
 use crate::command::Command;
 use crate::id::{UnixMs, VclusterId};
 use crate::model::VclusterWanted;
@@ -17,7 +17,9 @@ pub fn due(state: &State, now: UnixMs) -> Vec<Command> {
     if state.version() < SINCE {
         return Vec::new();
     }
-    let over = over(state, now).next().is_some();
+    let over = over(state, now).next().is_some()
+        || kept::over(state, now).next().is_some()
+        || gpus::in_the_way(state).next().is_some();
     let empty = over.then_some(TrashCommand::Empty);
     let some = |vclusters: Vec<VclusterId>| Some(vclusters).filter(|them| !them.is_empty());
     let warn =
@@ -28,11 +30,16 @@ pub fn due(state: &State, now: UnixMs) -> Vec<Command> {
     commands.map(Command::Trash).collect()
 }
 
-/// What has been in the trash for long enough, the first to go first by number.
+/// What has been in the trash for long enough, the first to go first by number. What goes with an account goes when that does.
 pub(crate) fn over(state: &State, now: UnixMs) -> impl Iterator<Item = &Trashed> {
+    let with_account = move |trashed: &Trashed| {
+        let account = state.kept_account(trashed.owner);
+        account.is_some_and(|account| trashed.is_with_account() || account.until <= now)
+    };
     let trashed = state.trashed.values();
     trashed
         .filter(move |trashed| trashed.until <= now && !state.is_going(trashed.vcluster))
+        .filter(move |trashed| !with_account(trashed))
         .take(VCLUSTERS_MAX)
 }
 
@@ -52,7 +59,7 @@ pub(crate) fn to_release(state: &State, now: UnixMs) -> impl Iterator<Item = Vcl
     })
 }
 
-/// What has GPUs is not released: they would stay its own in the trash. Nor is that of which somebody's disk is being made.
+/// What has GPUs is not released: it would be gone from the trash as soon as somebody wants them. Nor is that of which somebody's disk is being made.
 fn resting(
     state: &State,
     now: UnixMs,

@@ -10,9 +10,11 @@ use crate::model::{Role, Session, SessionKind, User};
 use crate::name::Name;
 use crate::permit;
 use crate::state::State;
+use crate::view::identity::{self, IdentityView};
+use crate::view::part::{Part, Wanted};
 
 /// One account, for its person and for admins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct UserView {
     pub id: UserId,
     pub name: String,
@@ -25,6 +27,10 @@ pub struct UserView {
     pub second_factor: bool,
     /// None without a second factor.
     pub recovery_codes_left: Option<usize>,
+    /// As whom providers know them.
+    pub identities: Vec<IdentityView>,
+    /// Whether name and password open it.
+    pub password: bool,
     pub vclusters: usize,
     pub images: usize,
     /// Tokens of programs among them.
@@ -33,7 +39,7 @@ pub struct UserView {
 }
 
 /// A request for an account, for admins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ApplicationView {
     pub id: LogIndex,
     pub name: String,
@@ -43,17 +49,21 @@ pub struct ApplicationView {
     /// Why it was declined, if it was.
     pub declined: Option<String>,
     pub declined_at: Option<UnixMs>,
+    /// How they would log in.
+    pub way: LoginWay,
     /// Accounts and other requests with the same mail address: the same person, perhaps.
     pub same_mail: Vec<String>,
 }
 
 /// A login or a token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LoginView {
     /// What it is called where it is ended; none for one that is older than such numbers.
     pub number: Option<LogIndex>,
     pub kind: SessionKind,
     pub from: String,
+    /// By what it was opened.
+    pub way: LoginWay,
     /// Of a token.
     pub name: Option<String>,
     pub scopes: Vec<Scope>,
@@ -65,22 +75,23 @@ pub struct LoginView {
     pub this: bool,
 }
 
-/// All accounts for an admin, else one's own.
+/// Part of all accounts for an admin, else of one's own, by name.
 #[must_use]
-pub fn list(state: &State, asker: &User) -> Vec<UserView> {
+pub fn part(state: &State, asker: &User, wanted: &Wanted) -> Part<UserView> {
     // Sessions are not kept by person: they are counted once for all.
     let mut logins: BTreeMap<UserId, usize> = BTreeMap::new();
     for session in state.sessions.values() {
         *logins.entry(session.user).or_default() += 1;
     }
-    let users = state.users.values();
-    let users = users.filter(|user| permit::owns(asker, user.id));
     let logins_of = |user: &User| logins.get(&user.id).copied().unwrap_or(0);
-    let mut users: Vec<UserView> = users
-        .map(|user| with_logins(state, user, logins_of(user)))
-        .collect();
-    users.sort_by(|one, other| one.name.cmp(&other.name));
-    users
+    let users = state.users_by_name();
+    let users =
+        users.filter(|user| wanted.finds(user.name.as_str()) && permit::owns(asker, user.id));
+    let rows = users.map(|user| (&user.name, user));
+    let read = |text: &str| Name::parse("user", text).ok();
+    wanted.of_ordered(rows, read, Name::to_string, |user| {
+        with_logins(state, user, logins_of(user))
+    })
 }
 
 /// One of them.
@@ -114,6 +125,12 @@ fn with_logins(state: &State, user: &User, logins: usize) -> UserView {
         profile: account.profile.clone(),
         second_factor: factor.is_some(),
         recovery_codes_left: factor.map(|factor| factor.recovery.len()),
+        identities: identity::identities(state, user.id),
+        password: match account.way {
+            LoginWay::Local => !user.password_hash.is_empty(),
+            LoginWay::Pam => true,
+            LoginWay::Oidc => false,
+        },
         vclusters: state.vclusters_of(user.id).count(),
         images: state.image_titles_of(user.id).count(),
         logins,
@@ -124,8 +141,9 @@ fn with_logins(state: &State, user: &User, logins: usize) -> UserView {
 /// Requests, those that wait first, the oldest first. For admins.
 #[must_use]
 pub fn applications(state: &State) -> Vec<ApplicationView> {
+    let known = by_mail(state, state.applications.values());
     let rows = state.applications.values();
-    let mut views: Vec<ApplicationView> = rows.map(|row| request(state, row)).collect();
+    let mut views: Vec<ApplicationView> = rows.map(|row| request(row, &known)).collect();
     views.sort_by_key(|view| (view.declined_at, view.id));
     views
 }
@@ -133,16 +151,45 @@ pub fn applications(state: &State) -> Vec<ApplicationView> {
 /// One of them.
 #[must_use]
 pub fn application(state: &State, id: LogIndex) -> Option<ApplicationView> {
-    state.applications.get(&id).map(|row| request(state, row))
+    let row = state.applications.get(&id)?;
+    Some(request(row, &by_mail(state, std::iter::once(row))))
 }
 
-fn request(state: &State, row: &Application) -> ApplicationView {
-    let same = |mail: &str| mail.eq_ignore_ascii_case(&row.profile.mail);
-    let accounts = state.accounts.values();
-    let accounts = accounts.filter(|account| same(&account.profile.mail));
-    let accounts = accounts.filter_map(|account| state.users.get(&account.user));
-    let others = state.applications.values();
-    let others = others.filter(|other| other.id != row.id && same(&other.profile.mail));
+/// Accounts and requests of one mail address.
+#[derive(Default)]
+struct SameMail<'s> {
+    accounts: Vec<&'s Name>,
+    requests: Vec<LogIndex>,
+}
+
+/// Who has one of the addresses of these requests, however it is written; in one walk, whatever number they are.
+fn by_mail<'s>(
+    state: &'s State,
+    rows: impl Iterator<Item = &'s Application>,
+) -> BTreeMap<String, SameMail<'s>> {
+    let written = |profile: &Profile| profile.mail.to_ascii_lowercase();
+    let mut known: BTreeMap<String, SameMail<'s>> = rows
+        .map(|row| (written(&row.profile), SameMail::default()))
+        .collect();
+    for account in state.accounts.values() {
+        let same = known.get_mut(&written(&account.profile));
+        if let (Some(same), Some(user)) = (same, state.users.get(&account.user)) {
+            same.accounts.push(&user.name);
+        }
+    }
+    for other in state.applications.values() {
+        if let Some(same) = known.get_mut(&written(&other.profile)) {
+            same.requests.push(other.id);
+        }
+    }
+    known
+}
+
+fn request(row: &Application, known: &BTreeMap<String, SameMail<'_>>) -> ApplicationView {
+    let same = known.get(&row.profile.mail.to_ascii_lowercase());
+    let accounts = same.into_iter().flat_map(|same| &same.accounts);
+    let others = same.into_iter().flat_map(|same| &same.requests);
+    let others = others.filter(|other| **other != row.id);
     let declined = row.declined.as_ref();
     ApplicationView {
         id: row.id,
@@ -152,9 +199,10 @@ fn request(state: &State, row: &Application) -> ApplicationView {
         asked_at: row.asked_at,
         declined: declined.map(|verdict| verdict.reason.clone()),
         declined_at: declined.map(|verdict| verdict.at),
+        way: row.way,
         same_mail: accounts
-            .map(|user| format!("account {}", user.name))
-            .chain(others.map(|other| format!("request {}", other.id)))
+            .map(|name| format!("account {name}"))
+            .chain(others.map(|other| format!("request {other}")))
             .collect(),
     }
 }
@@ -176,6 +224,7 @@ fn login(session: &Session, known: Option<&Login>, this: SecretHash) -> LoginVie
         number: known.map(|login| login.number),
         kind: session.kind,
         from: known.map_or_else(String::new, |login| login.from.clone()),
+        way: known.map_or(LoginWay::Local, |login| login.way),
         name: token.map(|token| token.name.to_string()),
         scopes: token.map_or_else(Vec::new, |token| token.scopes.iter().copied().collect()),
         used_day: token.and_then(|token| token.used_day),

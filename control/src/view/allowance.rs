@@ -5,20 +5,22 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Bound, Group, QuotaItem, User};
+use crate::name::Name;
 use crate::permit;
 use crate::quota;
 use crate::refusal::Refusal;
 use crate::state::State;
+use crate::view::part::{Part, Wanted};
 
 /// One person's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AllowanceView {
     pub user: String,
     pub items: Vec<AllowedItem>,
 }
 
 /// Of one item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AllowedItem {
     pub item: QuotaItem,
     /// None of what is no sum.
@@ -53,7 +55,7 @@ impl AllowedItem {
 }
 
 /// What a group gives, and what each of its members has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GroupAllowanceView {
     pub group: String,
     /// Each member may have so much; what is not in it is bounded elsewhere.
@@ -63,7 +65,7 @@ pub struct GroupAllowanceView {
 }
 
 /// One member of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MemberAllowance {
     /// What they have and may have by all that holds of them.
     #[serde(flatten)]
@@ -93,9 +95,18 @@ pub fn of(state: &State, person: &User) -> AllowanceView {
 /// Everybody whom `asker` looks after, in the order in which they came.
 #[must_use]
 pub fn list(state: &State, asker: &User) -> Vec<AllowanceView> {
-    let people = state.users.values();
-    let people = people.filter(|person| permit::looks_after(state, asker, person.id));
-    people.map(|person| of(state, person)).collect()
+    part(state, asker, &Wanted::all()).rows
+}
+
+/// Part of that list, by name.
+#[must_use]
+pub fn part(state: &State, asker: &User, wanted: &Wanted) -> Part<AllowanceView> {
+    let people = state.users_by_name().filter(|person| {
+        wanted.finds(person.name.as_str()) && permit::looks_after(state, asker, person.id)
+    });
+    let rows = people.map(|person| (&person.name, person));
+    let read = |text: &str| Name::parse("user", text).ok();
+    wanted.of_ordered(rows, read, Name::to_string, |person| of(state, person))
 }
 
 /// One of them.
@@ -111,18 +122,27 @@ pub fn named(state: &State, asker: &User, name: &str) -> Result<AllowanceView, R
 /// # Errors
 /// `NotFound`, whether there is no such group or others are in it.
 pub fn of_group(state: &State, asker: &User, name: &str) -> Result<GroupAllowanceView, Refusal> {
-    let group = permit::shown_group(state, asker, name)?;
+    Ok(given(
+        state,
+        asker,
+        permit::shown_group(state, asker, name)?,
+    ))
+}
+
+/// The same of one that `asker` may see.
+#[must_use]
+pub fn given(state: &State, asker: &User, group: &Group) -> GroupAllowanceView {
     let given = state.group_quotas.get(&group.id);
     let members = if group.is_managed_by(asker) {
         members(state, group)
     } else {
         Vec::new()
     };
-    Ok(GroupAllowanceView {
+    GroupAllowanceView {
         group: group.name.to_string(),
         quota: given.map(|given| given.quota.0.clone()).unwrap_or_default(),
         members,
-    })
+    }
 }
 
 fn members(state: &State, group: &Group) -> Vec<MemberAllowance> {

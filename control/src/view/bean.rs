@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::state::State;
 
 /// What one person sees.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BeansView {
     pub settings: BeanSettings,
     /// None before it is opened.
@@ -25,7 +25,7 @@ pub struct BeansView {
 }
 
 /// One purse.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PurseView {
     pub name: String,
     pub group: bool,
@@ -40,7 +40,7 @@ pub struct PurseView {
 }
 
 /// A request for beans.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BeanRequestView {
     pub number: LogIndex,
     pub user: String,
@@ -55,7 +55,7 @@ pub struct BeanRequestView {
 }
 
 /// What was decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BeanVerdictView {
     pub given: bool,
     pub by: String,
@@ -64,7 +64,7 @@ pub struct BeanVerdictView {
 }
 
 /// The statement of one month.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StatementView {
     pub name: String,
     pub of: PurseOf,
@@ -75,10 +75,24 @@ pub struct StatementView {
     pub begins_micro: MicroBeans,
     pub ends_micro: MicroBeans,
     pub lines: Vec<LineView>,
+    /// Those on which something was spent or given; none of a month of long ago.
+    #[serde(default)]
+    pub days: Vec<DayView>,
+}
+
+/// One day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct DayView {
+    /// As `2026-11-28`.
+    pub day: String,
+    pub cost: Cost,
+    /// All of that.
+    pub spent_micro: MicroBeans,
+    pub credit: MicroBeans,
 }
 
 /// One line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LineView {
     pub about: LineOf,
     pub label: String,
@@ -126,10 +140,7 @@ pub fn balance(state: &State, asker: &User) -> Option<MicroBeans> {
 pub fn all(state: &State) -> Vec<PurseView> {
     let purses = state.purses.keys();
     let mut purses: Vec<PurseView> = purses.filter_map(|of| purse(state, *of)).collect();
-    purses.sort_by(|one, other| {
-        let by = |purse: &PurseView| (std::cmp::Reverse(purse.spent_micro), purse.name.clone());
-        by(one).cmp(&by(other))
-    });
+    purses.sort_by_cached_key(|purse| (std::cmp::Reverse(purse.spent_micro), purse.name.clone()));
     purses
 }
 
@@ -173,7 +184,20 @@ pub fn statement(state: &State, of: PurseOf, month: Option<Month>) -> Option<Sta
         begins_micro: begins,
         ends_micro: ends,
         lines: own,
+        days: days(state, of, month),
     })
+}
+
+fn days(state: &State, of: PurseOf, month: Month) -> Vec<DayView> {
+    let kept = state.bean_days.get(&(of, month));
+    let days = kept.into_iter().flat_map(|kept| &kept.days);
+    days.map(|(day, row)| DayView {
+        day: format!("{month}-{day}"),
+        cost: row.cost,
+        spent_micro: row.cost.sum(),
+        credit: row.credit,
+    })
+    .collect()
 }
 
 fn purse(state: &State, of: PurseOf) -> Option<PurseView> {
@@ -240,6 +264,25 @@ fn line(line: &BeanLine) -> LineView {
 }
 
 impl StatementView {
+    /// One line for each of its days, with beans to the millionth.
+    #[must_use]
+    pub fn csv_by_day(&self) -> String {
+        let mut text =
+            String::from("day,purse,cpu,memory,disk,ports,network,gpus,rounding,spent,credit\n");
+        for day in &self.days {
+            let parts = day.cost.parts().map(|(_, beans)| beans.to_string());
+            let sums = [day.spent_micro.to_string(), day.credit.to_string()];
+            let cells = [
+                vec![day.day.clone(), self.name.clone()],
+                parts.to_vec(),
+                sums.to_vec(),
+            ];
+            text.push_str(&cells.concat().join(","));
+            text.push('\n');
+        }
+        text
+    }
+
     /// One line for each of its own, with beans to the millionth and what was used.
     #[must_use]
     pub fn csv(&self) -> String {

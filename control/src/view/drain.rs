@@ -13,7 +13,7 @@ use crate::view::explain::{self, words};
 use crate::view::moves::{self, MoveOf};
 
 /// How far the emptying of a worker is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DrainView {
     pub worker: String,
     pub stage: DrainStage,
@@ -32,7 +32,7 @@ pub struct DrainView {
 }
 
 /// A vnode that is not moved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Stuck {
     pub vnode: String,
     pub why: String,

@@ -10,7 +10,7 @@ use crate::name::Name;
 use crate::state::State;
 
 /// One group, for its members and for admins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PeopleView {
     pub id: GroupId,
     pub name: String,
@@ -40,6 +40,12 @@ pub fn named(state: &State, asker: &User, text: &str) -> Option<PeopleView> {
     let group = state.group_named(&Name::parse("group", text).ok()?)?;
     let group = Some(group).filter(|group| group.is_shown_to(asker))?;
     Some(show(state, asker, group))
+}
+
+/// One that `asker` may see.
+#[must_use]
+pub fn of(state: &State, asker: &User, group: &Group) -> PeopleView {
+    show(state, asker, group)
 }
 
 fn show(state: &State, asker: &User, group: &Group) -> PeopleView {

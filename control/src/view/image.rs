@@ -9,7 +9,7 @@ use crate::model::{Image, ImageSpec, SaveSeen, User};
 use crate::state::State;
 
 /// One image as it is shown, under the name that means it to who looks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ImageView {
     pub name: String,
     pub digest: Digest,
@@ -43,7 +43,7 @@ pub struct ImageView {
     pub environment: Vec<String>,
     #[serde(default)]
     pub directory: String,
-    /// Names of vnodes of who looks that are made of it.
+    /// Names of vnodes that are made of it, as far as who looks knows them; in lists, of their own.
     #[serde(default)]
     pub used_by: Vec<String>,
 }
@@ -54,7 +54,7 @@ fn public() -> Visibility {
 }
 
 /// One version of an image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct VersionView {
     pub digest: Digest,
     /// May be empty.
@@ -70,10 +70,13 @@ pub fn list(state: &State, asker: &User) -> Vec<ImageView> {
     if state.version() < copies::SINCE {
         return registered(state);
     }
+    let used = catalog::used_by(state, asker);
     let titles = catalog::visible(state, asker).into_iter();
-    titles
-        .filter_map(|title| show(state, asker, title))
-        .collect()
+    let shown = titles.filter_map(|title| {
+        let used_by = used.get(&title.current).cloned().unwrap_or_default();
+        show(state, asker, title, used_by)
+    });
+    shown.collect()
 }
 
 /// One of them, by what `asker` calls it.
@@ -82,7 +85,9 @@ pub fn named(state: &State, asker: &User, text: &str) -> Option<ImageView> {
     if state.version() < copies::SINCE {
         return registered(state).into_iter().find(|view| view.name == text);
     }
-    show(state, asker, catalog::find(state, asker, text)?)
+    let title = catalog::find(state, asker, text)?;
+    let (used_by, _) = catalog::users_of(state, asker, title.current);
+    show(state, asker, title, used_by)
 }
 
 fn registered(state: &State) -> Vec<ImageView> {
@@ -97,7 +102,12 @@ fn registered(state: &State) -> Vec<ImageView> {
         .collect()
 }
 
-fn show(state: &State, asker: &User, title: &ImageTitle) -> Option<ImageView> {
+fn show(
+    state: &State,
+    asker: &User,
+    title: &ImageTitle,
+    used_by: Vec<String>,
+) -> Option<ImageView> {
     let image = state.images.get(&title.current)?;
     let own = crate::permit::owns(asker, title.owner);
     let person = |id| state.users.get(id).map(|user| user.name.to_string());
@@ -121,7 +131,7 @@ fn show(state: &State, asker: &User, title: &ImageTitle) -> Option<ImageView> {
         versions: versions.collect(),
         environment: run.map(|run| run.environment.clone()).unwrap_or_default(),
         directory: run.map(|run| run.directory.clone()).unwrap_or_default(),
-        used_by: catalog::users_of(state, asker, image.digest).0,
+        used_by,
         ..of_image(state, image)
     })
 }
@@ -155,7 +165,7 @@ fn of_image(state: &State, image: &Image) -> ImageView {
 }
 
 /// A vnode of which an image is being made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SaveView {
     /// `vcluster/host-0`.
     pub vnode: String,

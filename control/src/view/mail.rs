@@ -7,7 +7,7 @@ use crate::model::mail::{Mail, MailServer, MailStage, MailText, MailTls};
 use crate::state::State;
 
 /// The server, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MailServerView {
     pub host: String,
     pub port: u16,
@@ -22,7 +22,7 @@ pub struct MailServerView {
 }
 
 /// One mail that was not delivered, or not yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MailView {
     pub id: MailId,
     /// Whose address it is; empty of somebody without an account.

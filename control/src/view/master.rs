@@ -36,7 +36,7 @@ pub struct Observed {
 }
 
 /// What a master is in the group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MasterRole {
     Leader,
@@ -63,7 +63,7 @@ impl MasterRole {
 }
 
 /// One master as it is shown. What no leader tells is none.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MasterView {
     pub id: MasterId,
     pub name: String,
@@ -91,7 +91,7 @@ pub struct MasterView {
 }
 
 /// All masters as they are shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GroupView {
     pub leader: Option<MasterId>,
     pub term: u64,

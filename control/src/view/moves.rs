@@ -9,7 +9,7 @@ use crate::state::State;
 use crate::view::explain;
 
 /// The last move of a vnode as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MoveView {
     /// The entry that asked for it.
     pub number: LogIndex,
@@ -28,6 +28,8 @@ pub struct MoveView {
     pub down_ms: Option<u64>,
     /// Why it did not come to the other worker; none if there is nothing to say.
     pub cause: Option<String>,
+    /// What prevented that it went on while it moved, though that was tried.
+    pub not_live: Option<String>,
 }
 
 impl MoveView {
@@ -42,6 +44,28 @@ impl MoveView {
         (done_bytes.saturating_mul(1_000) / all_bytes.max(1)).min(1_000)
     }
 
+    /// What is copied at present.
+    fn round(&self) -> String {
+        match self.copied.memory_rounds {
+            0 => format!("round {}", self.copied.round.max(1)),
+            round => format!("memory, round {round}"),
+        }
+    }
+
+    /// What was copied of its memory while it ran; none if nothing was.
+    #[must_use]
+    pub fn ahead(&self) -> Option<String> {
+        let rounds = match self.copied.memory_rounds {
+            0 => return None,
+            1 => "1 round".to_owned(),
+            rounds => format!("{rounds} rounds"),
+        };
+        let mib = self.copied.memory_bytes.div_ceil(1 << 20);
+        Some(format!(
+            "{mib} MiB of its memory were copied while it ran, in {rounds}"
+        ))
+    }
+
     /// How far it is, in a sentence without a full stop.
     #[must_use]
     pub fn sentence(&self) -> String {
@@ -49,8 +73,8 @@ impl MoveView {
         let way = self.way.word();
         match (self.stage.as_str(), &self.cause) {
             ("copying", _) => format!(
-                "is being copied from {from} to {to} ({way}, round {}, {} %)",
-                self.copied.round.max(1),
+                "is being copied from {from} to {to} ({way}, {}, {} %)",
+                self.round(),
                 self.done_permille() / 10
             ),
             ("switching", _) => format!("stands still to go from {from} to {to}"),
@@ -72,7 +96,7 @@ impl MoveView {
 }
 
 /// The last move of a vnode, with the vnode.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MoveOf {
     /// As who asks calls it.
     pub vnode: String,
@@ -111,6 +135,7 @@ pub fn show(state: &State, moving: &Move) -> MoveView {
         times: moving.times,
         down_ms: moving.down_ms(),
         cause: cause(&moving.stage),
+        not_live: moving.not_live.clone(),
     }
 }
 
@@ -136,5 +161,46 @@ fn cause(stage: &MoveStage) -> Option<String> {
         | MoveStage::Switching
         | MoveStage::Starting
         | MoveStage::Ended(MoveEnd::Moved | MoveEnd::Cancelled) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::UnixMs;
+
+    #[test]
+    fn what_is_copied_while_it_runs_is_told() {
+        let mut view = MoveView {
+            number: LogIndex(7),
+            stage: "copying".to_owned(),
+            is_open: true,
+            way: MoveWay::Live,
+            why: "ada".to_owned(),
+            from: "w1".to_owned(),
+            to: "w2".to_owned(),
+            copied: Copied {
+                round: 2,
+                done_bytes: 1,
+                all_bytes: 2,
+                ..Copied::default()
+            },
+            times: MoveTimes {
+                asked_at: UnixMs(1),
+                ..MoveTimes::default()
+            },
+            down_ms: None,
+            cause: None,
+            not_live: None,
+        };
+        let disk = "is being copied from w1 to w2 (live, round 2, 50 %)";
+        assert_eq!((view.sentence().as_str(), view.ahead()), (disk, None));
+        view.copied.memory_rounds = 1;
+        let memory = "is being copied from w1 to w2 (live, memory, round 1, 50 %)";
+        assert_eq!(view.sentence(), memory);
+        view.copied.memory_rounds = 3;
+        view.copied.memory_bytes = (64 << 20) + 1;
+        let ahead = "65 MiB of its memory were copied while it ran, in 3 rounds";
+        assert_eq!(view.ahead().as_deref(), Some(ahead));
     }
 }

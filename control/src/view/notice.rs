@@ -9,7 +9,7 @@ use crate::notice::{inbox, is_for, is_kept_by, is_shown_to};
 use crate::state::State;
 
 /// One notice, for whoever reads it or may take it back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct NoticeView {
     pub id: NoticeId,
     /// Whom it is for: "you", "everybody", "admins", or a group's or person's name.
@@ -30,7 +30,7 @@ pub struct NoticeView {
 }
 
 /// All that somebody reads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InboxView {
     pub unread: usize,
     pub wish: MailWish,
@@ -108,7 +108,7 @@ fn group_called(state: &State, group: GroupId) -> String {
 }
 
 /// One bug report, for whoever told it and admins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BugView {
     pub id: BugId,
     /// Who told it; nobody any more if empty.

@@ -8,9 +8,10 @@ use crate::id::{UnixMs, VclusterId};
 use crate::model::{Port, PortNumber, Protocol, User};
 use crate::permit;
 use crate::state::State;
+use crate::view::part::{Part, Wanted};
 
 /// One open port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PortView {
     pub protocol: Protocol,
     /// What the outside asks for.
@@ -30,12 +31,29 @@ pub struct PortView {
 /// Open ports that `asker` may see, by number.
 #[must_use]
 pub fn list(state: &State, asker: &User) -> Vec<PortView> {
+    part(state, asker, &Wanted::all()).rows
+}
+
+/// Part of that list; what is looked for is in the vcluster's name.
+#[must_use]
+pub fn part(state: &State, asker: &User, wanted: &Wanted) -> Part<PortView> {
+    let found = |port: &Port| {
+        let vcluster = state.vclusters.get(&port.vcluster);
+        wanted.finds(vcluster.map_or("", |vcluster| vcluster.name.as_str()))
+    };
     let ports = state.ports.values();
-    let mut ports: Vec<&Port> = ports
-        .filter(|port| permit::owns(asker, port.owner))
-        .collect();
-    ports.sort_by_key(|port| (port.public.number, port.public.protocol));
-    ports.into_iter().map(|port| show(state, port)).collect()
+    let ports = ports.filter(|port| permit::owns(asker, port.owner) && found(port));
+    let rows = ports.map(|port| ((port.public.number, port.public.protocol), port));
+    let read = |text: &str| {
+        let (number, protocol) = text.split_once('/')?;
+        let protocol = [Protocol::Tcp, Protocol::Udp]
+            .into_iter()
+            .find(|known| known.word() == protocol)?;
+        Some((PortNumber(number.parse().ok()?), protocol))
+    };
+    let tell =
+        |(number, protocol): &(PortNumber, Protocol)| format!("{number}/{}", protocol.word());
+    wanted.of(rows.collect(), read, tell, |port| show(state, port))
 }
 
 /// Open ports of a vcluster, by vnode.

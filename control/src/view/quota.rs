@@ -8,7 +8,7 @@ use crate::model::{QuotaItem, User};
 use crate::state::State;
 
 /// What holds of everybody, and what each of those has whom who looks may see.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct QuotasView {
     /// Of whoever has none of their own, and is no admin.
     pub everybody: ImageQuota,
@@ -16,7 +16,7 @@ pub struct QuotasView {
 }
 
 /// One person's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct QuotaView {
     pub user: String,
     pub used_bytes: u64,

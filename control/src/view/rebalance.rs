@@ -13,7 +13,7 @@ use crate::view::explain;
 use crate::view::moves::{self, MoveOf};
 
 /// What would be moved now. Shares are in thousandths of what may be promised, by the resource that is short first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlanView {
     /// How far shares may be apart.
     pub threshold_permille: u32,
@@ -30,7 +30,7 @@ pub struct PlanView {
 }
 
 /// What one worker has promised, moves under way counted as done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WorkerShare {
     pub worker: String,
     /// None of one that takes no part.
@@ -41,7 +41,7 @@ pub struct WorkerShare {
 }
 
 /// One vnode that would go elsewhere, with the shares of both workers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlannedMove {
     /// As who asks calls it.
     pub vnode: String,
@@ -54,7 +54,7 @@ pub struct PlannedMove {
 }
 
 /// What the leader does by itself, and how far it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PolicyView {
     pub policy: RebalancePolicy,
     /// How far shares are apart.

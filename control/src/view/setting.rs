@@ -9,7 +9,7 @@ use crate::setting;
 use crate::state::State;
 
 /// One setting.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SettingView {
     pub name: SettingName,
     /// What it is, as its own command has it.
@@ -19,7 +19,7 @@ pub struct SettingView {
 }
 
 /// One change of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SettingChangeView {
     /// The entry.
     pub change: LogIndex,

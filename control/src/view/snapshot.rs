@@ -10,7 +10,7 @@ use crate::model::{
 use crate::state::State;
 
 /// All that there is of a vcluster's snapshots.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SnapshotsView {
     /// By vnode, the oldest first.
     pub snapshots: Vec<SnapshotView>,
@@ -21,7 +21,7 @@ pub struct SnapshotsView {
 }
 
 /// One snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SnapshotView {
     /// `host-0`.
     pub vnode: String,
@@ -77,7 +77,7 @@ impl SnapshotView {
 }
 
 /// A vnode that was, or is to be, put back to a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RestoreView {
     /// `host-0`.
     pub vnode: String,
@@ -92,7 +92,7 @@ pub struct RestoreView {
 }
 
 /// When they are taken by themselves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ScheduleView {
     pub every_ms: u64,
     pub keep: u32,
@@ -108,7 +108,7 @@ pub fn of_vcluster(state: &State, vcluster: VclusterId) -> SnapshotsView {
     let vnodes = state.live_vnodes_of(vcluster);
     let snapshots = vnodes
         .iter()
-        .flat_map(|vnode| state.snapshots_of(vnode.id).map(|s| show(vnode, s)));
+        .flat_map(|vnode| state.shown_snapshots_of(vnode.id).map(|s| show(vnode, s)));
     let restores = vnodes.iter().filter_map(|vnode| {
         let restore = state.snapshot_restores.get(&vnode.id)?;
         Some(show_restore(state, vnode, restore))
@@ -134,7 +134,11 @@ fn show(vnode: &Vnode, snapshot: &Snapshot) -> SnapshotView {
 }
 
 fn show_restore(state: &State, vnode: &Vnode, restore: &SnapshotRestore) -> RestoreView {
-    let left = state.snapshots.get(&(vnode.id, restore.number));
+    let left = (vnode.id, restore.number);
+    let left = state
+        .snapshots
+        .get(&left)
+        .filter(|_| state.kept_as(left).is_none());
     RestoreView {
         vnode: vnode.hostname(),
         name: restore.name.to_string(),

@@ -11,7 +11,7 @@ use crate::state::State;
 use crate::template::{image_for, is_kept_by, is_shown_to};
 
 /// One template, for whoever may make something of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TemplateView {
     pub name: String,
     pub description: String,

@@ -9,7 +9,7 @@ use crate::state::State;
 use crate::trash;
 
 /// One vcluster in the trash.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TrashView {
     pub id: VclusterId,
     pub name: String,
@@ -42,7 +42,9 @@ pub fn list(state: &State, asker: &User) -> Vec<TrashView> {
             owner: person(row.owner).unwrap_or_default(),
             vnodes: state.live_vnodes_of(row.id).len(),
             by: match trashed.why {
-                TrashWhy::Deleted { by } => Some(person(by).unwrap_or_default()),
+                TrashWhy::Deleted { by } | TrashWhy::WithAccount { by } => {
+                    Some(person(by).unwrap_or_default())
+                }
                 TrashWhy::Released => None,
             },
             at: trashed.at,

@@ -10,15 +10,17 @@ use crate::model::{
     Bandwidth, Gpu, KbitPerS, MoveStage, Rules, User, Vcluster, VclusterWanted, Vnode, VnodeSeen,
     VnodeWanted, Wishes, Worker, WorkerStatus,
 };
+use crate::name::Name;
 use crate::permit;
 use crate::state::State;
 use crate::view::explain::words;
 use crate::view::lost;
 use crate::view::moves::{self, MoveView};
+use crate::view::part::{Part, Wanted};
 use crate::view::port::{self, PortView};
 
 /// Where a vnode is on its way, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Waits for a worker that can take it.
@@ -57,7 +59,7 @@ impl Phase {
 }
 
 /// One vnode as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct VnodeView {
     pub id: VnodeId,
     /// `host-0`, `host-1`, …
@@ -94,7 +96,7 @@ pub struct VnodeView {
 }
 
 /// One GPU of a vnode as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GpuView {
     /// The driver's unique name of it.
     pub uuid: String,
@@ -103,7 +105,7 @@ pub struct GpuView {
 }
 
 /// One vcluster as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct VclusterView {
     pub id: VclusterId,
     pub name: String,
@@ -151,17 +153,45 @@ impl VclusterView {
     }
 }
 
-/// Vclusters that `asker` may see, own ones first, then by owner and name.
+/// Whether `asker` may see it, and it is not in the trash.
+fn is_listed(state: &State, asker: &User, vcluster: &Vcluster) -> bool {
+    permit::watches(asker, vcluster.owner) && !state.is_trashed(vcluster.id)
+}
+
+/// Part of the vclusters that `asker` may see, own ones first, then by owner and name. Names are looked for, and names of owners.
 #[must_use]
-pub fn list(state: &State, asker: &User) -> Vec<VclusterView> {
-    let mut views: Vec<(bool, UserId, VclusterView)> = state
-        .vclusters
-        .values()
-        .filter(|vcluster| permit::watches(asker, vcluster.owner) && !state.is_trashed(vcluster.id))
-        .map(|v| (v.owner != asker.id, v.owner, show(state, v)))
-        .collect();
-    views.sort_by(|a, b| (a.0, a.1, &a.2.name).cmp(&(b.0, b.1, &b.2.name)));
-    views.into_iter().map(|(_, _, view)| view).collect()
+pub fn part(state: &State, asker: &User, wanted: &Wanted) -> Part<VclusterView> {
+    let owner = |id: UserId| state.users.get(&id).map_or("", |user| user.name.as_str());
+    let shown = state.vclusters.values().filter(|vcluster| {
+        is_listed(state, asker, vcluster)
+            && (wanted.finds(vcluster.name.as_str()) || wanted.finds(owner(vcluster.owner)))
+    });
+    let key = |owner: UserId, name: &Name| (owner != asker.id, owner, name.clone());
+    let rows = shown.map(|vcluster| (key(vcluster.owner, &vcluster.name), vcluster));
+    let read = |text: &str| {
+        let (owner, name) = text.split_once('.')?;
+        let name = Name::parse("vcluster", name).ok()?;
+        Some(key(UserId(owner.parse().ok()?), &name))
+    };
+    let tell = |(_, owner, name): &(bool, UserId, Name)| format!("{owner}.{name}");
+    wanted.of(rows.collect(), read, tell, |vcluster| show(state, vcluster))
+}
+
+/// How many vclusters of others `asker` may see.
+#[must_use]
+pub fn count_of_others(state: &State, asker: &User) -> usize {
+    let others = state.vclusters.values();
+    let others = others.filter(|one| one.owner != asker.id && is_listed(state, asker, one));
+    others.count()
+}
+
+/// The asker's own, by name.
+#[must_use]
+pub fn own(state: &State, asker: &User) -> Vec<VclusterView> {
+    let own = state.vclusters_of(asker.id);
+    let mut own: Vec<&Vcluster> = own.filter(|own| !state.is_trashed(own.id)).collect();
+    own.sort_by_key(|vcluster| &vcluster.name);
+    own.into_iter().map(|own| show(state, own)).collect()
 }
 
 /// One vcluster.
@@ -194,6 +224,25 @@ pub fn show(state: &State, vcluster: &Vcluster) -> VclusterView {
     }
 }
 
+impl VclusterView {
+    /// Part of its vnodes, in their order.
+    #[must_use]
+    pub fn part_of_vnodes(&self, wanted: &Wanted) -> Part<&VnodeView> {
+        let ordinal = |name: &str| {
+            name.rsplit_once('-')
+                .and_then(|(_, number)| number.parse().ok())
+        };
+        let found = self.vnodes.iter().filter(|vnode| wanted.finds(&vnode.name));
+        let rows = found.map(|vnode| ((ordinal(&vnode.name).unwrap_or(0_u64), vnode.id), vnode));
+        let read = |text: &str| {
+            let (ordinal, id) = text.split_once('.')?;
+            Some((ordinal.parse().ok()?, id.parse().ok()?))
+        };
+        let tell = |(ordinal, id): &(u64, VnodeId)| format!("{ordinal}.{id}");
+        wanted.of(rows.collect(), read, tell, |vnode| vnode)
+    }
+}
+
 /// The phase that an owner should look at first.
 fn overall(wanted: VclusterWanted, vnodes: &[VnodeView]) -> Phase {
     if wanted == VclusterWanted::Deleted {
@@ -216,26 +265,13 @@ fn overall(wanted: VclusterWanted, vnodes: &[VnodeView]) -> Phase {
 /// One vnode.
 #[must_use]
 pub fn show_vnode(state: &State, vnode: &Vnode) -> VnodeView {
-    let worker = vnode
-        .placement
-        .and_then(|placement| state.workers.get(&placement.worker));
-    let lost = worker
-        .filter(|worker| matches!(worker.status, WorkerStatus::Down | WorkerStatus::Unadmitted));
+    let worker = worker_of(state, vnode);
     let moving = state.moves.get(&vnode.id);
-    let between = moving.is_some_and(|moving| moving.stage == MoveStage::Switching && moving.ran);
-    let seen = phase(vnode);
-    let phase = if lost.is_some() {
-        Phase::Unknown
-    } else if between && seen == Phase::Running {
-        Phase::Starting
-    } else {
-        seen
-    };
     VnodeView {
         id: vnode.id,
         name: vnode.hostname(),
-        phase,
-        reason: reason(state, vnode, lost),
+        phase: phase_of(state, vnode),
+        reason: reason(state, vnode, worker.filter(|worker| is_lost(worker))),
         wanted: vnode.wanted,
         address: vnode.address,
         worker: worker.map(|worker| worker.name.to_string()),
@@ -271,6 +307,29 @@ fn gpu_here<'s>(state: &'s State, vnode: &Vnode, uuid: &str) -> Option<&'s Gpu> 
     let worker = state.workers.get(&vnode.placement?.worker)?;
     let mut gpus = worker.facts.capacity.gpus.iter();
     gpus.find(|gpu| gpu.uuid == uuid)
+}
+
+fn worker_of<'s>(state: &'s State, vnode: &Vnode) -> Option<&'s Worker> {
+    state.workers.get(&vnode.placement?.worker)
+}
+
+fn is_lost(worker: &Worker) -> bool {
+    matches!(worker.status, WorkerStatus::Down | WorkerStatus::Unadmitted)
+}
+
+/// The phase alone, for whoever asks for it often.
+#[must_use]
+pub fn phase_of(state: &State, vnode: &Vnode) -> Phase {
+    let moving = state.moves.get(&vnode.id);
+    let between = moving.is_some_and(|moving| moving.stage == MoveStage::Switching && moving.ran);
+    let seen = phase(vnode);
+    if worker_of(state, vnode).is_some_and(is_lost) {
+        Phase::Unknown
+    } else if between && seen == Phase::Running {
+        Phase::Starting
+    } else {
+        seen
+    }
 }
 
 fn phase(vnode: &Vnode) -> Phase {

@@ -10,9 +10,11 @@ use crate::id::{UnixMs, WorkerId};
 use crate::model::{Worker, WorkerFacts, WorkerStatus};
 use crate::place;
 use crate::state::State;
+use crate::view::certificate::{self, CertificateView};
+use crate::view::part::{Part, Wanted};
 
 /// One worker as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WorkerView {
     pub id: WorkerId,
     pub name: String,
@@ -43,12 +45,30 @@ pub struct WorkerView {
     /// Why it takes nothing new; none while it does.
     #[serde(default)]
     pub cordon: Option<String>,
+    /// By which it proves to masters who it is; none while that is not known.
+    #[serde(default)]
+    pub certificate: Option<CertificateView>,
+    /// A token lets it join again.
+    #[serde(default)]
+    pub awaited: bool,
 }
 
-/// All workers, by id.
+/// Part of the workers, in the order in which they joined.
 #[must_use]
-pub fn list(state: &State) -> Vec<WorkerView> {
-    state.workers.values().map(|w| show(state, w)).collect()
+pub fn part(state: &State, wanted: &Wanted) -> Part<WorkerView> {
+    let workers = state.workers.values();
+    let rows = workers.filter(|worker| wanted.finds(worker.name.as_str()));
+    let rows = rows.map(|worker| (worker.id, worker));
+    let read = |text: &str| text.parse().ok().map(WorkerId);
+    wanted.of(rows.collect(), read, WorkerId::to_string, |worker| {
+        show(state, worker)
+    })
+}
+
+/// One worker.
+#[must_use]
+pub fn one(state: &State, worker: &Worker) -> WorkerView {
+    show(state, worker)
 }
 
 fn show(state: &State, worker: &Worker) -> WorkerView {
@@ -75,6 +95,8 @@ fn show(state: &State, worker: &Worker) -> WorkerView {
             .map(|(key, value)| (key.to_string(), value.clone()))
             .collect(),
         cordon: cordon.map(|cordon| cordon.reason.clone()),
+        certificate: certificate::of_worker(state, worker),
+        awaited: certificate::is_awaited(state, worker),
         vnodes: u32::try_from(state.vnodes_on(worker.id).count()).unwrap_or(u32::MAX),
     }
 }

@@ -1,5 +1,6 @@
 //! A log for tests: each entry is applied and then followed by every check that must hold after any entry.
 
+mod explained;
 mod tokens;
 mod views;
 
@@ -10,6 +11,7 @@ use docklet_control::evolve::evolve_all;
 use docklet_control::id::{LogIndex, RequestId, UnixMs};
 use docklet_control::model::Outcome;
 use docklet_control::rows::{self, RowChange, StateHash, Table};
+use docklet_control::terminal::event::TerminalEvent;
 use docklet_control::touched::touched;
 use docklet_control::{Actor, Applied, Change, Command, Entry, State, apply, invariants, permit};
 
@@ -60,6 +62,7 @@ impl Log {
         check_undo(&self.state, &applied.state, &changed)?;
         check_touched(&self.state, &applied)?;
         views::check(&self.state, &applied)?;
+        explained::check(&applied.state)?;
         tokens::check(&self.state, &entry, &applied)?;
         self.check_trail(&applied)?;
         let broken = invariants::broken_by(&self.state, &applied.state);
@@ -156,8 +159,14 @@ fn check_touched(before: &State, applied: &Applied) -> Result<(), String> {
         demand(told, &format!("worker {worker} is not told"))?;
     }
     // It changes no row: who follows is told of it with what comes next.
-    let changes_nothing =
-        |event: &Event| matches!(event, Event::MasterDiverged { .. } | Event::Audit(_));
+    let changes_nothing = |event: &Event| {
+        matches!(
+            event,
+            Event::MasterDiverged { .. }
+                | Event::Audit(_)
+                | Event::Terminal(TerminalEvent::Joined { .. })
+        )
+    };
     if applied.change.events.iter().any(changes_nothing) {
         return Ok(());
     }

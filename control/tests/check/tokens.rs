@@ -1,11 +1,14 @@
 //! What programs come to with tokens: never more than their person could, and nothing that their scopes do not say. Told from
 //! what happened, not from what was asked.
 
+use docklet_control::audit::event::AuditEvent;
+use docklet_control::certificate::event::CertificateEvent;
 use docklet_control::event::Event;
 use docklet_control::image::event::ImageEvent;
 use docklet_control::model::Outcome;
 use docklet_control::model::account::Scope;
 use docklet_control::notice::event::NoticeEvent;
+use docklet_control::service::event::ServiceEvent;
 use docklet_control::{Actor, Applied, Entry, State, apply};
 
 use super::demand;
@@ -68,7 +71,7 @@ fn scopes(event: &Event) -> &'static [Scope] {
         Event::Notice(_) => &[Scope::Admin],
         // A group takes its own along.
         Event::Template(_) => &[Scope::Vclusters, Scope::Admin],
-        Event::Trash(_) => &[Scope::Vclusters, Scope::Admin],
+        Event::Trash(_) => &[Scope::Vclusters, Scope::Images, Scope::Admin],
         // Asking for beans, and giving them; a group takes its purse along.
         Event::Bean(_) => &[Scope::Vclusters, Scope::Admin],
         // Images are made of them.
@@ -78,8 +81,23 @@ fn scopes(event: &Event) -> &'static [Scope] {
         Event::Image(_) => &[Scope::Images, Scope::Admin],
         // Moves go with drains and with evening out.
         Event::Limit(_) | Event::Schedule(_) | Event::Moved(_) => &[Scope::Vclusters, Scope::Admin],
-        Event::Audit(_) => &[Scope::Terminals],
+        Event::Audit(AuditEvent::TerminalOpened { .. } | AuditEvent::ProgramRun { .. }) => {
+            &[Scope::Terminals]
+        }
+        Event::Audit(AuditEvent::FilesRead { .. }) => &[Scope::ReadFiles],
+        Event::Service(ServiceEvent::Opened { .. } | ServiceEvent::Left { .. })
+        | Event::Audit(AuditEvent::PortForwarded { .. })
+        | Event::Terminal(_) => &[Scope::Terminals],
+        Event::Audit(_) => &[Scope::WriteFiles],
+        // A vnode that goes takes its own along, and one that comes brings what its image says.
+        Event::Service(_) => &[Scope::Vclusters],
+        Event::Acme(_) => &[Scope::Admin],
+        Event::Certificate(CertificateEvent::Awaited { .. } | CertificateEvent::Revoked { .. }) => {
+            &[Scope::Admin]
+        }
+        Event::Certificate(_) => &[],
         Event::JoinTokenCreated { .. }
+        | Event::JoinTokenForgotten { .. }
         | Event::MasterRemoved { .. }
         | Event::MasterReplacementWanted { .. }
         | Event::MasterReplacementForgotten { .. }
@@ -92,11 +110,10 @@ fn scopes(event: &Event) -> &'static [Scope] {
         | Event::Drain(_)
         | Event::Rebalance(_)
         | Event::Quota(_) => &[Scope::Admin],
-        Event::Idle(_) => &[],
+        Event::Idle(_) | Event::Identity(_) => &[],
         Event::ClusterInitialised { .. }
         | Event::MasterJoined { .. }
         | Event::JoinTokenSpent { .. }
-        | Event::JoinTokenForgotten { .. }
         | Event::WorkerJoined { .. }
         | Event::WorkerDescribed { .. }
         | Event::WorkerMarked { .. }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use docklet_control::event::Event;
 use docklet_control::id::{Digest, GroupId, UserId, VnodeId, WorkerId};
 use docklet_control::image::{catalog, copies};
-use docklet_control::model::{BeanLine, Group, ImageTitle, PurseOf, Role, Tally, User};
+use docklet_control::model::{BeanDays, BeanLine, Group, ImageTitle, PurseOf, Role, Tally, User};
 use docklet_control::rows::{self, Table};
+use docklet_control::terminal::event::TerminalEvent;
 use docklet_control::view::state::show;
-use docklet_control::{Applied, State, bean, notice, permit, template};
+use docklet_control::{Applied, State, bean, notice, permit, template, terminal};
 use serde::Serialize;
 
 use super::demand;
@@ -16,6 +18,7 @@ use super::demand;
 /// What was broken, and for whom.
 pub fn check(before: &State, applied: &Applied) -> Result<(), String> {
     let after = &applied.state;
+    let opens = opens(before, after);
     for user in after.users.values() {
         let view = show(after, user);
         let seen = permit::visible_change(user, &applied.change);
@@ -23,6 +26,12 @@ pub fn check(before: &State, applied: &Applied) -> Result<(), String> {
         let text = serde_json::to_string(&seen).map_err(|fault| fault.to_string())?;
         let hidden = !text.contains("canary") && !text.contains(FACTOR);
         demand(hidden, "a secret is in what a follower is told")?;
+        let shut = !opens.iter().any(|word| text.contains(word.as_str()));
+        demand(shut, "what opens an account is in what a follower is told")?;
+        demand(
+            no_link(applied, &text),
+            "a link is in what a follower is told",
+        )?;
         let same = show(before, user) == view;
         let of = format!("of user {}", user.id);
         demand(told || same, &format!("a follower misses a change {of}"))?;
@@ -50,17 +59,56 @@ fn no_secret(state: &State, text: &str) -> bool {
     let recovery = recovery.flat_map(|factor| &factor.recovery);
     let recovery = recovery.map(ToString::to_string);
     let sessions = state.sessions.keys().map(ToString::to_string);
-    let tokens = state.join_tokens.keys().map(ToString::to_string);
+    let tokens = state.join_tokens.keys().chain(state.visits.keys());
+    let tokens = tokens.map(ToString::to_string);
+    let links = state.shares.values();
+    let links = links.flat_map(|share| [share.secret.to_string(), share.session.to_string()]);
     // The random hashes of these tests may be those of an image.
     let shown: BTreeSet<String> = state.images.keys().map(ToString::to_string).collect();
     let mut secrets = sessions
         .chain(tokens)
+        .chain(links)
         .chain(recovery)
         .filter(|hash| !shown.contains(hash));
     !text.contains("password")
         && !text.contains("canary")
         && !text.contains(FACTOR)
         && !secrets.any(|secret| text.contains(&secret))
+}
+
+/// Hashes of passwords, of recovery codes and of what logins show.
+fn opens(before: &State, state: &State) -> Vec<String> {
+    let users = state.users.values().map(|user| &user.password_hash);
+    let asking = state.applications.values().map(|row| &row.password_hash);
+    // Shorter texts of these tests stand anywhere.
+    let passwords = users.chain(asking).filter(|hash| hash.len() > 8).cloned();
+    let factors = state.accounts.values();
+    let factors = factors.filter_map(|row| row.factor.as_ref());
+    let recovery = factors.flat_map(|factor| &factor.recovery);
+    let hashes = recovery.chain(state.sessions.keys());
+    let hashes = hashes.map(ToString::to_string);
+    // The random hashes of these tests may be those of an image, which may be gone by now.
+    let images = before.images.keys().chain(state.images.keys());
+    let shown: BTreeSet<String> = images.map(ToString::to_string).collect();
+    let hashes = hashes.filter(|hash| !shown.contains(hash) && !is_hidden(hash));
+    passwords.chain(hashes).collect()
+}
+
+/// What finds a link, or the terminal to which it leads, is in no event that somebody is told.
+fn no_link(applied: &Applied, told: &str) -> bool {
+    let mut events = applied.change.events.iter();
+    events.all(|event| {
+        let Event::Terminal(TerminalEvent::Shared { share, .. }) = event else {
+            return true;
+        };
+        let mut words = [share.secret.to_string(), share.session.to_string()].into_iter();
+        words.all(|word| is_hidden(&word) || !told.contains(&word))
+    })
+}
+
+/// Nothing but noughts stands for what is hidden.
+fn is_hidden(hash: &str) -> bool {
+    hash.chars().all(|digit| digit == '0')
 }
 
 /// The state with nothing in it but what is the user's, images that they may see, and workers that run something of the
@@ -100,6 +148,7 @@ impl Own {
         own.templates(state, who);
         own.notices(state, who);
         own.beans(state, who);
+        own.shares(state, who);
         own.add(Table::Users, [user]);
         own.add(Table::ImageQuotas, [user]);
         own.add(Table::UserHomes, [user]);
@@ -107,6 +156,10 @@ impl Own {
         let sessions = state.sessions.values().filter(|s| s.user == user);
         own.add(Table::Sessions, sessions.map(|s| s.id));
         own.add(Table::Accounts, [user]);
+        own.add(
+            Table::Identities,
+            state.identities_of(user).map(|row| row.id),
+        );
         let logins = state.logins.values().filter(|login| login.user == user);
         own.add(Table::Logins, logins.map(|login| login.id));
         own.add(Table::Networks, state.network_of(user).map(|n| n.id));
@@ -124,6 +177,8 @@ impl Own {
         own.add(Table::VclusterRules, vclusters);
         let vclusters = state.vclusters_of(user).map(|v| v.id);
         own.add(Table::Trashed, vclusters);
+        let kept = state.kept.values().filter(|kept| kept.owner == user);
+        own.add(Table::Kept, kept.map(|kept| kept.number));
         own.add::<VnodeId>(Table::VnodeFences, vnodes().map(|vnode| vnode.id));
         own.add::<VnodeId>(Table::VnodeLosses, vnodes().map(|vnode| vnode.id));
         let lost = vnodes().filter_map(|vnode| state.vnode_losses.get(&vnode.id));
@@ -144,6 +199,8 @@ impl Own {
         own.add::<WorkerId>(Table::Workers, workers);
         let ports = state.ports.values().filter(|port| port.owner == user);
         own.add(Table::Ports, ports.map(|port| port.public));
+        let services = state.services.values().filter(|row| row.owner == user);
+        own.add(Table::Services, services.map(|row| row.id));
         let refused = vnodes().flat_map(|vnode| &vnode.obstacles);
         own.add::<WorkerId>(Table::Workers, refused.map(|obstacle| obstacle.worker));
         own
@@ -178,6 +235,18 @@ impl Own {
         self.add(Table::Bugs, state.bugs_of(who.id).map(|row| row.id));
     }
 
+    /// Those of own vnodes. Of whoever made one, and of guests, no more than their names is shown.
+    fn shares(&mut self, state: &State, who: &User) {
+        let shares = state.shares.values();
+        let shown: Vec<_> = shares
+            .filter(|row| terminal::is_shown_to(state, row, who))
+            .collect();
+        self.add(Table::Shares, shown.iter().map(|row| row.id));
+        self.add::<UserId>(Table::Users, shown.iter().map(|row| row.by));
+        let guests = shown.iter().flat_map(|row| row.guests.iter().copied());
+        self.add::<UserId>(Table::Users, guests);
+    }
+
     /// One's own purse and those of groups that one manages, with what is in them; and requests about which one decides.
     fn beans(&mut self, state: &State, who: &User) {
         let purses = state.purses.keys().copied();
@@ -185,6 +254,8 @@ impl Own {
         self.add(Table::Purses, purses.filter(|of| shown(*of)));
         let lines = state.bean_lines.values().filter(|line| shown(line.of));
         self.add(Table::BeanLines, lines.map(BeanLine::key));
+        let days = state.bean_days.values().filter(|days| shown(days.of));
+        self.add(Table::BeanDays, days.map(BeanDays::key));
         let tallies = state.tallies.values();
         let tallies = tallies.filter(|tally| tally.owner == who.id);
         self.add(Table::Tallies, tallies.map(Tally::key));

@@ -5,11 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use docklet_control::account::command::AccountCommand;
 use docklet_control::account::event::AccountEvent;
 use docklet_control::account::refusal::AccountRefusal;
+use docklet_control::acme::command::AcmeCommand;
+use docklet_control::acme::event::AcmeEvent;
 use docklet_control::audit::command::AuditCommand;
 use docklet_control::audit::event::AuditEvent;
 use docklet_control::bean::command::BeanCommand;
 use docklet_control::bean::event::BeanEvent;
 use docklet_control::bean::refusal::BeanRefusal;
+use docklet_control::certificate::command::CertificateCommand;
+use docklet_control::certificate::event::CertificateEvent;
+use docklet_control::certificate::refusal::CertificateRefusal;
 use docklet_control::command::Command;
 use docklet_control::drain::command::DrainCommand;
 use docklet_control::drain::event::DrainEvent;
@@ -19,6 +24,9 @@ use docklet_control::drill::refusal::DrillRefusal;
 use docklet_control::event::Event;
 use docklet_control::group::command::GroupCommand;
 use docklet_control::group::event::GroupEvent;
+use docklet_control::identity::command::IdentityCommand;
+use docklet_control::identity::event::IdentityEvent;
+use docklet_control::identity::refusal::IdentityRefusal;
 use docklet_control::idle::command::IdleCommand;
 use docklet_control::idle::event::IdleEvent;
 use docklet_control::image::command::ImageCommand;
@@ -44,12 +52,16 @@ use docklet_control::rebalance::refusal::RebalanceRefusal;
 use docklet_control::rows::Table;
 use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::schedule::event::ScheduleEvent;
+use docklet_control::service::command::ServiceCommand;
+use docklet_control::service::event::ServiceEvent;
 use docklet_control::setting::command::SettingCommand;
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::snapshot::event::SnapshotEvent;
 use docklet_control::snapshot::refusal::SnapshotRefusal;
 use docklet_control::template::command::TemplateCommand;
 use docklet_control::template::event::TemplateEvent;
+use docklet_control::terminal::command::TerminalCommand;
+use docklet_control::terminal::event::TerminalEvent;
 use docklet_control::trash::command::TrashCommand;
 use docklet_control::trash::event::TrashEvent;
 use docklet_control::{Applied, Entry, Refusal};
@@ -88,6 +100,11 @@ impl Kinds {
             ("mail-commands", count::<MailCommand>()),
             ("bug-commands", count::<BugCommand>()),
             ("bean-commands", count::<BeanCommand>()),
+            ("service-commands", count::<ServiceCommand>()),
+            ("terminal-commands", count::<TerminalCommand>()),
+            ("identity-commands", count::<IdentityCommand>()),
+            ("acme-commands", count::<AcmeCommand>()),
+            ("certificate-commands", count::<CertificateCommand>()),
             ("events", count::<Event>()),
             ("drill-events", count::<DrillEvent>()),
             ("image-events", count::<ImageEvent>()),
@@ -108,6 +125,11 @@ impl Kinds {
             ("mail-events", count::<MailEvent>()),
             ("bug-events", count::<BugEvent>()),
             ("bean-events", count::<BeanEvent>()),
+            ("service-events", count::<ServiceEvent>()),
+            ("terminal-events", count::<TerminalEvent>()),
+            ("identity-events", count::<IdentityEvent>()),
+            ("acme-events", count::<AcmeEvent>()),
+            ("certificate-events", count::<CertificateEvent>()),
             ("refusals", count::<Refusal>()),
             ("drill-refusals", count::<DrillRefusal>()),
             ("snapshot-refusals", count::<SnapshotRefusal>()),
@@ -118,6 +140,8 @@ impl Kinds {
             ("account-refusals", count::<AccountRefusal>()),
             ("notice-refusals", count::<NoticeRefusal>()),
             ("bean-refusals", count::<BeanRefusal>()),
+            ("identity-refusals", count::<IdentityRefusal>()),
+            ("certificate-refusals", count::<CertificateRefusal>()),
             ("tables", Table::ALL.len()),
         ];
         Self(counts.map(|(of, count)| (of.to_owned(), count)).into())
@@ -154,61 +178,7 @@ pub struct Seen(BTreeMap<&'static str, BTreeSet<String>>);
 
 impl Seen {
     pub fn entry(&mut self, entry: &Entry, applied: &Applied) {
-        self.one("commands", &name(&entry.command));
-        if let Command::Drill(drill) = &entry.command {
-            self.one("drill-commands", &name(drill));
-        }
-        if let Command::Image(image) = &entry.command {
-            self.one("image-commands", &name(image));
-        }
-        if let Command::Snapshot(snapshot) = &entry.command {
-            self.one("snapshot-commands", &name(snapshot));
-        }
-        if let Command::Limit(limit) = &entry.command {
-            self.one("limit-commands", &name(limit));
-        }
-        if let Command::Drain(drain) = &entry.command {
-            self.one("drain-commands", &name(drain));
-        }
-        if let Command::Rebalance(rebalance) = &entry.command {
-            self.one("rebalance-commands", &name(rebalance));
-        }
-        if let Command::Quota(quota) = &entry.command {
-            self.one("quota-commands", &name(quota));
-        }
-        if let Command::Account(account) = &entry.command {
-            self.one("account-commands", &name(account));
-        }
-        if let Command::Template(template) = &entry.command {
-            self.one("template-commands", &name(template));
-        }
-        if let Command::Setting(setting) = &entry.command {
-            self.one("setting-commands", &name(setting));
-        }
-        if let Command::Idle(idle) = &entry.command {
-            self.one("idle-commands", &name(idle));
-        }
-        if let Command::Trash(trashed) = &entry.command {
-            self.one("trash-commands", &name(trashed));
-        }
-        if let Command::Audit(audit) = &entry.command {
-            self.one("audit-commands", &name(audit));
-        }
-        if let Command::Notice(notice) = &entry.command {
-            self.notice_command(notice);
-        }
-        if let Command::Bean(bean) = &entry.command {
-            self.one("bean-commands", &name(bean));
-        }
-        if let Command::Move(moving) = &entry.command {
-            self.one("move-commands", &name(moving));
-        }
-        if let Command::Schedule(schedule) = &entry.command {
-            self.one("schedule-commands", &name(schedule));
-        }
-        if let Command::Group(group) = &entry.command {
-            self.one("group-commands", &name(group));
-        }
+        self.command(&entry.command);
         for event in &applied.change.events {
             self.one("events", &name(event));
             if let Event::Drill(drill) = event {
@@ -238,6 +208,9 @@ impl Seen {
             if let Event::Template(template) = event {
                 self.one("template-events", &name(template));
             }
+            if let Event::Terminal(terminal) = event {
+                self.one("terminal-events", &name(terminal));
+            }
             if let Event::Idle(idle) = event {
                 self.one("idle-events", &name(idle));
             }
@@ -250,8 +223,20 @@ impl Seen {
             if let Event::Notice(notice) = event {
                 self.notice_event(notice);
             }
+            if let Event::Identity(identity) = event {
+                self.one("identity-events", &name(identity));
+            }
+            if let Event::Acme(acme) = event {
+                self.one("acme-events", &name(acme));
+            }
+            if let Event::Certificate(certificate) = event {
+                self.one("certificate-events", &name(certificate));
+            }
             if let Event::Bean(bean) = event {
                 self.one("bean-events", &name(bean));
+            }
+            if let Event::Service(service) = event {
+                self.one("service-events", &name(service));
             }
             if let Event::Moved(moved) = event {
                 self.one("move-events", &name(moved));
@@ -265,6 +250,79 @@ impl Seen {
         }
         if let Outcome::Refused(refusal) = &applied.receipt.outcome {
             self.one("refusals", refusal.code());
+        }
+    }
+
+    pub fn command(&mut self, command: &Command) {
+        self.one("commands", &name(command));
+        if let Command::Drill(drill) = command {
+            self.one("drill-commands", &name(drill));
+        }
+        if let Command::Image(image) = command {
+            self.one("image-commands", &name(image));
+        }
+        if let Command::Snapshot(snapshot) = command {
+            self.one("snapshot-commands", &name(snapshot));
+        }
+        if let Command::Limit(limit) = command {
+            self.one("limit-commands", &name(limit));
+        }
+        if let Command::Drain(drain) = command {
+            self.one("drain-commands", &name(drain));
+        }
+        if let Command::Rebalance(rebalance) = command {
+            self.one("rebalance-commands", &name(rebalance));
+        }
+        if let Command::Quota(quota) = command {
+            self.one("quota-commands", &name(quota));
+        }
+        if let Command::Account(account) = command {
+            self.one("account-commands", &name(account));
+        }
+        if let Command::Template(template) = command {
+            self.one("template-commands", &name(template));
+        }
+        if let Command::Terminal(terminal) = command {
+            self.one("terminal-commands", &name(terminal));
+        }
+        if let Command::Setting(setting) = command {
+            self.one("setting-commands", &name(setting));
+        }
+        if let Command::Idle(idle) = command {
+            self.one("idle-commands", &name(idle));
+        }
+        if let Command::Trash(trashed) = command {
+            self.one("trash-commands", &name(trashed));
+        }
+        if let Command::Audit(audit) = command {
+            self.one("audit-commands", &name(audit));
+        }
+        if let Command::Notice(notice) = command {
+            self.notice_command(notice);
+        }
+        if let Command::Identity(identity) = command {
+            self.one("identity-commands", &name(identity));
+        }
+        if let Command::Acme(acme) = command {
+            self.one("acme-commands", &name(acme));
+        }
+        if let Command::Certificate(certificate) = command {
+            self.one("certificate-commands", &name(certificate));
+        }
+        if let Command::Bean(bean) = command {
+            self.one("bean-commands", &name(bean));
+        }
+        if let Command::Service(service) = command {
+            self.one("service-commands", &name(service));
+        }
+        if let Command::Move(moving) = command {
+            self.one("move-commands", &name(moving));
+        }
+        if let Command::Schedule(schedule) = command {
+            self.one("schedule-commands", &name(schedule));
+        }
+        if let Command::Group(group) = command {
+            self.one("group-commands", &name(group));
         }
     }
 

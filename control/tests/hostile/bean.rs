@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use docklet_control::bean::command::{BeanCommand, RatesChange, Receiver, SettingsChange};
 use docklet_control::id::{Epoch, LogIndex, UserId, VclusterId, WorkerId};
-use docklet_control::model::Used;
+use docklet_control::model::{BeanSettings, Used};
 use docklet_control::report::Reading;
 use docklet_control::{Actor, Command};
 use proptest::prelude::*;
@@ -66,17 +66,44 @@ fn of_admins() -> BoxedStrategy<BeanCommand> {
     prop_oneof![
         5 => settings.prop_map(BeanCommand::Set),
         1 => rates.prop_map(BeanCommand::SetRates),
+        1 => whole().prop_map(|settings| BeanCommand::SetAll { settings }),
         3 => grant(),
+        1 => take_back(),
     ]
     .boxed()
 }
 
-fn grant() -> BoxedStrategy<BeanCommand> {
-    let to = prop_oneof![
+fn whole() -> impl Strategy<Value = BeanSettings> {
+    let on = prop_oneof![6 => Just(true), 1 => Just(false)];
+    let every_ms = prop_oneof![3 => Just(10_000), 1 => number()];
+    let thresholds = prop::collection::vec(beans(), 0..10);
+    (on, beans(), number(), thresholds, every_ms).prop_map(
+        |(on, birth, grace_ms, thresholds, every_ms)| BeanSettings {
+            on,
+            birth,
+            grace_ms,
+            thresholds,
+            every_ms,
+            ..BeanSettings::default()
+        },
+    )
+}
+
+fn take_back() -> BoxedStrategy<BeanCommand> {
+    (receiver(), beans(), text())
+        .prop_map(|(of, beans, reason)| BeanCommand::TakeBack { of, beans, reason })
+        .boxed()
+}
+
+fn receiver() -> impl Strategy<Value = Receiver> {
+    prop_oneof![
         2 => group::person().prop_map(Receiver::User),
         1 => group::name().prop_map(Receiver::Group),
-    ];
-    (to, beans(), text(), prop::option::of(group::name()))
+    ]
+}
+
+fn grant() -> BoxedStrategy<BeanCommand> {
+    (receiver(), beans(), text(), prop::option::of(group::name()))
         .prop_map(|(to, beans, reason, from)| BeanCommand::Grant {
             to,
             beans,
@@ -98,6 +125,7 @@ fn of_people() -> BoxedStrategy<BeanCommand> {
             |(request, from, reason)| BeanCommand::Approve { request, from, reason }
         ),
         1 => (request(), text()).prop_map(|(request, reason)| BeanCommand::Decline { request, reason }),
+        1 => request().prop_map(|request| BeanCommand::Withdraw { request }),
         2 => grant(),
     ]
     .boxed()
@@ -165,15 +193,19 @@ pub fn aim(command: &mut Command, state: &docklet_control::State) {
                 reading.epoch = epoch.unwrap_or(reading.epoch);
             }
         }
-        BeanCommand::Approve { request, .. } | BeanCommand::Decline { request, .. } => {
+        BeanCommand::Approve { request, .. }
+        | BeanCommand::Decline { request, .. }
+        | BeanCommand::Withdraw { request } => {
             let newest = state.bean_requests.values().map(|row| row.number).max();
             if request.0 % 4 > 0 {
                 *request = newest.unwrap_or(*request);
             }
         }
         BeanCommand::Set(_)
+        | BeanCommand::SetAll { .. }
         | BeanCommand::SetRates(_)
         | BeanCommand::Grant { .. }
+        | BeanCommand::TakeBack { .. }
         | BeanCommand::Request { .. }
         | BeanCommand::OpenPurses
         | BeanCommand::Stop { .. } => {}

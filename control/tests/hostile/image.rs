@@ -189,6 +189,7 @@ fn of_duties() -> BoxedStrategy<ImageCommand> {
         (copies(), copies())
             .prop_map(|(added, dropped)| ImageCommand::PlaceCopies { added, dropped }),
         prop::collection::vec(digest(), 0..4).prop_map(|digests| ImageCommand::Forget { digests }),
+        Just(ImageCommand::NameOld),
     ]
     .boxed()
 }

@@ -1,10 +1,13 @@
 //! Strategies for commands: mostly sensible ones by the right actor, and any by anybody with values that hurt.
 
 pub mod account;
+pub mod acme;
 pub mod audit;
 pub mod bean;
+pub mod certificate;
 pub mod drill;
 pub mod group;
+pub mod identity;
 pub mod idle;
 pub mod image;
 pub mod limit;
@@ -13,9 +16,11 @@ pub mod notice;
 pub mod quota;
 pub mod rebalance;
 pub mod schedule;
+pub mod service;
 pub mod setting;
 pub mod snapshot;
 pub mod template;
+pub mod terminal;
 pub mod trash;
 pub mod wishes;
 
@@ -59,12 +64,17 @@ pub fn asked() -> BoxedStrategy<(Actor, Command)> {
         4 => quota::asked(),
         5 => account::asked(),
         3 => template::asked(),
+        4 => terminal::asked(),
         2 => audit::asked(),
         4 => trash::asked(),
         3 => idle::asked(),
         2 => setting::asked(),
         5 => notice::asked(),
         5 => bean::asked(),
+        5 => service::asked(),
+        4 => identity::asked(),
+        3 => acme::asked(),
+        3 => certificate::asked(),
         2 => (anybody(), anything()),
     ]
     .boxed()
@@ -144,8 +154,13 @@ pub fn anything() -> BoxedStrategy<Command> {
         quota::anything(),
         account::anything(),
         template::anything(),
+        terminal::anything(),
         notice::anything(),
-        bean::anything()
+        bean::anything(),
+        service::anything(),
+        identity::anything(),
+        acme::anything(),
+        certificate::anything()
     ]
     .boxed()
 }
@@ -312,6 +327,9 @@ fn of_duties() -> BoxedStrategy<Command> {
         2 => (placed, prop::collection::vec(unplaced, 0..4))
             .prop_map(|(placed, unplaced)| Command::PlaceVnodes { placed, unplaced }),
         1 => Just(Command::ForgetExpired),
+        1 => (master(), number()).prop_map(|(master, after)| {
+            Command::ReportDivergence { master, after: LogIndex(after) }
+        }),
         1 => (0..5_u16).prop_map(|to| Command::RaiseVersion { to: ClusterVersion(to) }),
         1 => removal(),
     ]
@@ -483,7 +501,7 @@ fn rate() -> impl Strategy<Value = Option<KbitPerS>> {
     prop::option::of(amount().prop_map(KbitPerS))
 }
 
-fn secret() -> impl Strategy<Value = SecretHash> {
+pub(crate) fn secret() -> impl Strategy<Value = SecretHash> {
     select(vec![0, 0, 1, 1, 2, 3]).prop_map(|byte| SecretHash([byte; 32]))
 }
 

@@ -6,14 +6,15 @@ use docklet_control::model::account::AccountPolicy;
 use docklet_control::model::setting::{SettingName, SettingValue};
 use docklet_control::model::trash::TrashPolicy;
 use docklet_control::model::{
-    Autopilot, Bandwidth, DiskOvercommit, HomeUsual, ImageQuota, KbitPerS, Quota, RebalancePolicy,
+    Autopilot, Bandwidth, BeanSettings, DiskOvercommit, HomeUsual, ImageQuota, KbitPerS, Quota,
+    RebalancePolicy,
 };
 use docklet_control::setting::command::SettingCommand;
 use docklet_control::{Actor, Command};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{anybody, number};
+use super::{anybody, identity, number};
 
 pub fn asked() -> BoxedStrategy<(Actor, Command)> {
     let who = prop_oneof![4 => Just(Actor::User(UserId(1))), 1 => anybody()];
@@ -61,6 +62,19 @@ fn value() -> BoxedStrategy<SettingValue> {
             undo_minutes,
             release: None,
         })),
+        proptest::option::of(identity::provider())
+            .prop_map(|provider| SettingValue::Oidc(provider.map(Box::new))),
+        proptest::option::of(identity::pam()).prop_map(SettingValue::Pam),
+        (any::<bool>(), 0_u64..2_000_000).prop_map(|(on, birth)| {
+            let settings = BeanSettings {
+                on,
+                birth,
+                ..BeanSettings::default()
+            };
+            SettingValue::Beans(Box::new(settings))
+        }),
+        Just(SettingValue::Mail(None)),
+        Just(SettingValue::Acme(None)),
     ]
     .boxed()
 }

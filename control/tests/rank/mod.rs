@@ -1,8 +1,9 @@
-//! What somebody is and may have, and whether what they asked for made that more.
+//! What somebody is and may have, and whether what they asked for, also by a token, made that more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use docklet_control::id::{GroupId, SecretHash, UserId};
+use docklet_control::id::{GroupId, LogIndex, SecretHash, UnixMs, UserId};
+use docklet_control::model::account::Scope;
 use docklet_control::model::{Bound, JoinRole, MicroBeans, PurseOf, QuotaItem};
 use docklet_control::{Actor, Command, State, quota};
 use proptest::prelude::*;
@@ -32,12 +33,15 @@ pub struct Standing {
     managers: BTreeSet<(UserId, GroupId)>,
     members: BTreeSet<(UserId, GroupId)>,
     passwords: BTreeMap<UserId, String>,
-    /// With whose they are.
-    sessions: BTreeMap<SecretHash, UserId>,
+    /// With whose they are, and until when.
+    sessions: BTreeMap<SecretHash, (UserId, UnixMs)>,
+    tokens: BTreeMap<LogIndex, (UserId, BTreeSet<Scope>)>,
     limits: BTreeMap<(UserId, QuotaItem), Bound>,
     /// Of people, and of groups.
     beans: BTreeMap<PurseOf, MicroBeans>,
     masters: usize,
+    /// Links to terminals: whose the vnode is, and who made it.
+    shares: BTreeMap<LogIndex, [UserId; 2]>,
     /// Invitations by which a machine gets all that masters know.
     invitations: usize,
 }
@@ -59,7 +63,15 @@ impl Standing {
             sessions: state
                 .sessions
                 .values()
-                .map(|session| (session.id, session.user))
+                .map(|session| (session.id, (session.user, session.expires_at)))
+                .collect(),
+            tokens: state
+                .logins
+                .values()
+                .filter_map(|login| {
+                    let token = login.token.as_ref()?;
+                    Some((login.number, (login.user, token.scopes.clone())))
+                })
                 .collect(),
             limits: limits.collect(),
             beans: state
@@ -68,6 +80,14 @@ impl Standing {
                 .map(|purse| (purse.of, purse.balance))
                 .collect(),
             masters: state.masters.len(),
+            shares: state
+                .shares
+                .values()
+                .filter_map(|share| {
+                    let vnode = state.vnodes.get(&share.vnode)?;
+                    Some((share.id, [vnode.owner, share.by]))
+                })
+                .collect(),
             invitations: 0,
         };
         for group in state.groups.values() {
@@ -79,6 +99,33 @@ impl Standing {
         let tokens = tokens.filter(|token| token.role == JoinRole::Master);
         standing.invitations = tokens.count() + state.replacements.len();
         standing
+    }
+
+    /// Of logins, what is more in `after` by what a token asked for: it makes none.
+    pub fn risen_by_token(&self, after: &Self) -> Option<String> {
+        let mut sessions = after.sessions.keys();
+        let made = sessions.any(|id| !self.sessions.contains_key(id));
+        made.then(|| "a token made a login".to_owned())
+    }
+
+    /// Tokens of one's own do no more than one may.
+    fn logins_risen_to(&self, after: &Self, asker: UserId) -> Option<String> {
+        let mut sessions = after.sessions.iter();
+        let longer =
+            |(id, (user, until)): (&SecretHash, &(UserId, UnixMs))| match self.sessions.get(id) {
+                Some(had) => had.0 != *user || had.1 < *until,
+                None => *user != asker,
+            };
+        if sessions.any(longer) {
+            return Some("somebody else is logged in, or somebody for longer".to_owned());
+        }
+        let above = [Scope::Admin, Scope::Metrics];
+        let mut tokens = after.tokens.iter();
+        let wider = tokens.find(|(number, (user, scopes))| match self.tokens.get(number) {
+            Some(had) => had.0 != *user || !scopes.is_subset(&had.1),
+            None => *user != asker || above.iter().any(|scope| scopes.contains(scope)),
+        });
+        wider.map(|(number, (_, scopes))| format!("the token {number} does {scopes:?}"))
     }
 
     /// What is more in `after`, by what `asker` asked for; none if nothing is.
@@ -97,10 +144,12 @@ impl Standing {
         if let Some((user, _)) = other {
             return Some(format!("user {user} has another password"));
         }
-        // Tokens of one's own do no more than one may.
-        let mut sessions = after.sessions.iter();
-        if sessions.any(|(id, user)| *user != asker && !self.sessions.contains_key(id)) {
-            return Some("somebody else is logged in".to_owned());
+        if let Some(risen) = self.logins_risen_to(after, asker) {
+            return Some(risen);
+        }
+        let mut shares = after.shares.iter();
+        if shares.any(|(id, of)| *of != [asker; 2] && !self.shares.contains_key(id)) {
+            return Some("somebody else's terminal is shared".to_owned());
         }
         if after.masters > self.masters || after.invitations > self.invitations {
             return Some("a machine may become a master".to_owned());

@@ -51,13 +51,14 @@ pub fn event(state: &State, happening: Happening) -> Option<Event> {
             let placed = vnode.placement.filter(|placed| placed.worker.0 != to)?;
             MoveEvent::Begun {
                 about: VnodeRef::from(vnode),
-                began: Move {
+                began: Box::new(Move {
                     vnode: vnode.id,
                     number,
                     owner: vnode.owner,
                     why: MoveWhy::Asked(UserId(1)),
                     way,
                     falls_back: true,
+                    not_live: None,
                     from: placed.worker,
                     epoch: placed.epoch,
                     to: WorkerId(to),
@@ -67,7 +68,7 @@ pub fn event(state: &State, happening: Happening) -> Option<Event> {
                     times: MoveTimes::default(),
                     ran: true,
                     gpus: Vec::new(),
-                },
+                }),
             }
         }
         Happening::Copied(id, sent_bytes) => MoveEvent::Copied {

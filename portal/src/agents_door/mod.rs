@@ -4,6 +4,7 @@
 //! moment whenever it is another, with the entry that it is as of. So a slow agent misses steps in between and nothing
 //! else, and nothing is kept for it meanwhile.
 
+mod certificates;
 mod leases;
 mod reports;
 
@@ -23,14 +24,15 @@ use docklet_control::schedule::command::ScheduleCommand;
 use docklet_control::snapshot::command::SnapshotCommand;
 use docklet_control::{Command, State};
 use docklet_link::LinkFault;
-use docklet_link::authority::Deriver;
-use docklet_link::identity::Identity;
+use docklet_link::Proof;
+use docklet_link::authority::{Authority, Deriver};
 use docklet_link::listener::{Accepted, Handler, handler};
 use docklet_raft::Master;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::dispatch::{Dispatcher, Waking};
+use certificates::Certificates;
 use leases::{Leases, Renewal};
 use reports::Reports;
 
@@ -43,14 +45,20 @@ const REASON_MAX: Duration = Duration::from_secs(30);
 
 /// The door's handler.
 #[must_use]
-pub fn door(master: Master, dispatcher: Dispatcher, secrets: Deriver) -> Handler {
-    handler(move |peer, channel| {
+pub fn door(
+    master: Master,
+    dispatcher: Dispatcher,
+    secrets: Deriver,
+    authority: Authority,
+) -> Handler {
+    handler(move |_, channel: Accepted| {
         let (master, dispatcher) = (master.clone(), dispatcher.clone());
-        let secrets = secrets.clone();
+        let keys = (secrets.clone(), authority.clone());
         async move {
-            let Some(peer) = peer else { return };
-            if let Err(fault) = serve(master, &dispatcher, secrets, peer, channel).await {
-                tracing::info!(worker = peer.id, %fault, "link to agent ended");
+            let Some(proof) = channel.proof() else { return };
+            let worker = proof.identity.id;
+            if let Err(fault) = serve(master, &dispatcher, keys, proof, channel).await {
+                tracing::info!(worker, %fault, "link to agent ended");
             }
         }
     })
@@ -59,8 +67,8 @@ pub fn door(master: Master, dispatcher: Dispatcher, secrets: Deriver) -> Handler
 async fn serve(
     master: Master,
     dispatcher: &Dispatcher,
-    secrets: Deriver,
-    peer: Identity,
+    (secrets, authority): (Deriver, Authority),
+    proof: Proof,
     mut channel: Accepted,
 ) -> Result<(), LinkFault> {
     let first = timeout(SILENCE_MAX, channel.recv()).await;
@@ -77,8 +85,12 @@ async fn serve(
     else {
         return Err(remote("it did not say hello"));
     };
-    if worker.0 != peer.id {
+    if worker.0 != proof.identity.id {
         return Err(remote("it calls itself another worker"));
+    }
+    let mut certificates = Certificates::new(master.clone(), proof, authority);
+    if let Some(refusal) = certificates.refused() {
+        return last_word(&mut channel, &refusal.to_string()).await;
     }
     let applied = master.local().index;
     if assignment > applied {
@@ -87,7 +99,8 @@ async fn serve(
     master.heard(worker);
     let leases = Leases::new(master.clone(), worker);
     let mut reports = Reports::new(master.clone(), worker);
-    for command in first_reports(&master.local().state, worker, facts, &images) {
+    let first = first_reports(&master.local().state, worker, facts, &images);
+    for command in certificates.report().into_iter().chain(first) {
         // There are fewer than may wait.
         drop(reports.push(0, command));
     }
@@ -101,6 +114,7 @@ async fn serve(
         leases,
         reports,
         secrets,
+        certificates,
     };
     agent.talk().await
 }
@@ -150,7 +164,8 @@ fn first_reports(
         })
     });
     let commands = description.into_iter().chain(images);
-    commands.take(reports::WAITING_MAX).collect()
+    // One more is of its certificate.
+    commands.take(reports::WAITING_MAX - 1).collect()
 }
 
 /// One agent's connection.
@@ -164,6 +179,7 @@ struct Agent {
     leases: Leases,
     reports: Reports,
     secrets: Deriver,
+    certificates: Certificates,
 }
 
 impl Agent {
@@ -172,7 +188,19 @@ impl Agent {
         let mut silent_at = Instant::now() + SILENCE_MAX;
         loop {
             tokio::select! {
-                () = self.touched.woken() => self.send_assignment().await?,
+                () = self.touched.woken() => {
+                    if let Some(refusal) = self.certificates.refused() {
+                        return self.resync(&refusal.to_string()).await;
+                    }
+                    if let Some(report) = self.certificates.report() {
+                        // Where too many wait, it is told by the next connection.
+                        drop(self.reports.push(0, report));
+                    }
+                    self.send_assignment().await?;
+                }
+                certificate = self.certificates.done() => {
+                    self.send(&ToAgent::Certificate(certificate)).await?;
+                }
                 recorded = self.reports.recorded() => {
                     let number = recorded.map_err(|fault| LinkFault::Remote(fault.to_string()))?;
                     self.send(&ToAgent::Recorded { number }).await?;
@@ -255,6 +283,10 @@ impl Agent {
                 };
                 (0, Command::Drill(command))
             }
+            FromAgent::Certify { csr_pem } => {
+                self.certificates.ask(&csr_pem);
+                return Ok(());
+            }
             FromAgent::Hello { .. } => return Err(remote("it said hello twice")),
             FromAgent::DrillPulse { .. } => return Err(remote("it said hello, and is not lost")),
         };
@@ -309,13 +341,18 @@ impl Agent {
 
     /// Ends the connection, and says why if the agent takes that in: it is to come back and begin anew.
     async fn resync(&mut self, reason: &str) -> Result<(), LinkFault> {
-        let last = ToAgent::Resync {
-            reason: reason.to_owned(),
-        };
-        // The connection ends in any case.
-        drop(timeout(REASON_MAX, self.channel.send(&last)).await);
-        Err(remote(reason))
+        last_word(&mut self.channel, reason).await
     }
+}
+
+/// Says why the connection ends, if the agent takes that in.
+async fn last_word(channel: &mut Accepted, reason: &str) -> Result<(), LinkFault> {
+    let last = ToAgent::Resync {
+        reason: reason.to_owned(),
+    };
+    // The connection ends in any case.
+    drop(timeout(REASON_MAX, channel.send(&last)).await);
+    Err(remote(reason))
 }
 
 /// Adds what is in no state: the secrets of the vclusters that the worker has vnodes of.

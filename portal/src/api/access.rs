@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, Query, State};
-use axum::http::StatusCode;
 use docklet_control::account::command::AccountCommand;
 use docklet_control::id::{LogIndex, UserId};
 use docklet_control::model::account::Scope;
@@ -17,11 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::Body;
 use crate::asker::{Asker, propose};
 use crate::login::{self, Credentials};
+use crate::openapi::Created;
 use crate::problem::Problem;
 use crate::serve::Portal;
 use crate::{accounts, totp};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogIn {
     user: String,
@@ -29,7 +29,7 @@ pub(crate) struct LogIn {
     code: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct LoggedIn {
     token: String,
     index: LogIndex,
@@ -63,7 +63,7 @@ pub(crate) async fn log_out(
 }
 
 /// Whose logins; one's own if nobody is named.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Whose {
     user: Option<String>,
@@ -110,8 +110,9 @@ pub(crate) async fn end_others(
     Ok(Json(propose(&portal, &asker, command).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewAccessToken")]
 pub(crate) struct NewToken {
     name: String,
     scopes: BTreeSet<Scope>,
@@ -119,7 +120,8 @@ pub(crate) struct NewToken {
 }
 
 /// The secret leaves in this answer and is stored nowhere.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "MadeToken")]
 pub(crate) struct Made {
     token: String,
     receipt: Receipt,
@@ -129,11 +131,11 @@ pub(crate) async fn create_token(
     State(portal): State<Portal>,
     asker: Asker,
     Body(body): Body<NewToken>,
-) -> Result<(StatusCode, Json<Made>), Problem> {
+) -> Result<Created<Made>, Problem> {
     let ttl_ms = body.ttl_s.saturating_mul(1_000);
     let (token, command) = accounts::new_token(body.name, body.scopes, ttl_ms);
     let receipt = propose(&portal, &asker, command).await?;
-    Ok((StatusCode::CREATED, Json(Made { token, receipt })))
+    Ok(Created(Made { token, receipt }))
 }
 
 /// One's own token of that name ends.
@@ -155,7 +157,7 @@ pub(crate) async fn revoke_token(
 }
 
 /// What one's device takes in.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Begun {
     secret: String,
     uri: String,
@@ -170,14 +172,15 @@ pub(crate) async fn begin_factor(
     Ok(Json(Begun { secret, uri }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ShownCode")]
 pub(crate) struct Shown {
     code: String,
 }
 
 /// Shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Confirmed {
     recovery: Vec<String>,
 }

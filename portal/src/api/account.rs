@@ -4,24 +4,26 @@ use std::net::SocketAddr;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, Query, State};
-use axum::http::StatusCode;
 use docklet_control::account::command::{AccountCommand, Proof};
 use docklet_control::id::LogIndex;
 use docklet_control::model::account::{AccountPolicy, Profile};
 use docklet_control::model::{Receipt, Role, User};
+use docklet_control::trash::command::Thing;
 use docklet_control::view::account::{self, ApplicationView, UserView};
-use docklet_control::{Command, permit};
+use docklet_control::{Command, permit, trash};
 use serde::{Deserialize, Serialize};
 
 use super::Body;
 use crate::asker::{Asker, propose};
 use crate::login;
+use crate::openapi::Heard;
+use crate::part::{self, Asked, Rows};
 use crate::problem::Problem;
 use crate::register::{self, Wish};
 use crate::serve::Portal;
 use crate::{accounts, password};
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Registration {
     open: bool,
@@ -46,9 +48,9 @@ pub(crate) async fn register(
     State(portal): State<Portal>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     Body(wish): Body<Wish>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Heard, Problem> {
     register::register(&portal, client.ip(), wish).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(Heard)
 }
 
 pub(crate) async fn applications(asker: Asker) -> Result<Json<Vec<ApplicationView>>, Problem> {
@@ -64,8 +66,9 @@ pub(crate) async fn application(
     Ok(Json(accounts::application(&asker, id)?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AccountApproval")]
 pub(crate) struct Approval {
     #[serde(default)]
     name: Option<String>,
@@ -81,8 +84,9 @@ pub(crate) async fn approve(
     ask(&portal, &asker, command).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AccountReason")]
 pub(crate) struct Reason {
     reason: String,
 }
@@ -100,8 +104,10 @@ pub(crate) async fn decline(
     ask(&portal, &asker, command).await
 }
 
-pub(crate) async fn users(asker: Asker) -> Json<Vec<UserView>> {
-    Json(account::list(&asker.frozen.state, &asker.user))
+pub(crate) async fn users(asker: Asker, Query(asked): Query<Asked>) -> Rows<UserView> {
+    part::answer(&asked, "/api/v1/users", |wanted| {
+        account::part(&asker.frozen.state, &asker.user, wanted)
+    })
 }
 
 pub(crate) async fn user(
@@ -112,7 +118,7 @@ pub(crate) async fn user(
     Ok(Json(account::show(&asker.frozen.state, user)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewUser {
     name: String,
@@ -130,7 +136,7 @@ pub(crate) async fn create_user(
     let command = Command::CreateUser {
         name: body.name,
         role: body.role,
-        password_hash: password::hash_in_turn(body.password).await?,
+        password_hash: password::hash_in_turn(body.password, asker.address()).await?,
     };
     Ok(Json(propose(&portal, &asker, command).await?))
 }
@@ -154,21 +160,27 @@ pub(crate) async fn unlock(
     ask(&portal, &asker, AccountCommand::Unlock { user }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Deletion {
+    /// With what it owns.
     #[serde(default)]
     with_data: bool,
+    /// For good, without the time in which it could be undone.
+    #[serde(default)]
+    now: bool,
 }
 
 pub(crate) async fn delete(
     State(portal): State<Portal>,
     asker: Asker,
     Path(name): Path<String>,
-    Query(Deletion { with_data }): Query<Deletion>,
+    Query(Deletion { with_data, now }): Query<Deletion>,
 ) -> Result<Json<Receipt>, Problem> {
     let user = accounts::find(&asker, &name)?.id;
-    ask(&portal, &asker, AccountCommand::Delete { user, with_data }).await
+    let thing = Thing::Account { user, with_data };
+    let command = trash::deleting(&asker.frozen.state, thing, now);
+    Ok(Json(propose(&portal, &asker, command).await?))
 }
 
 pub(crate) async fn set_profile(
@@ -186,7 +198,7 @@ pub(crate) async fn set_profile(
     .await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPassword {
     password: String,
@@ -224,8 +236,9 @@ async fn confirm(
 }
 
 /// How one's own second factor is removed.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "FactorRemoval")]
 pub(crate) struct Removal {
     password: Option<String>,
     code: Option<String>,

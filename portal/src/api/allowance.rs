@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use docklet_control::Command;
 use docklet_control::model::{Bound, QuotaChange, QuotaItem, Receipt};
 use docklet_control::quota::command::QuotaCommand;
@@ -11,14 +11,22 @@ use docklet_control::view::{AllowanceView, GroupAllowanceView, allowance};
 
 use super::Body;
 use crate::asker::{Asker, propose};
+use crate::part::{self, Asked, Rows};
 use crate::past::aside;
 use crate::problem::Problem;
 use crate::serve::Portal;
 
 /// Everybody whom the asker looks after, themselves included.
-pub(crate) async fn list(asker: Asker) -> Result<Json<Vec<AllowanceView>>, Problem> {
-    let shown = aside(move || allowance::list(&asker.frozen.state, &asker.user));
-    Ok(Json(shown.await?))
+pub(crate) async fn list(
+    asker: Asker,
+    Query(asked): Query<Asked>,
+) -> Result<Rows<AllowanceView>, Problem> {
+    aside(move || {
+        part::answer(&asked, "/api/v1/quotas", |wanted| {
+            allowance::part(&asker.frozen.state, &asker.user, wanted)
+        })
+    })
+    .await
 }
 
 pub(crate) async fn usual(asker: Asker) -> Json<BTreeMap<QuotaItem, Bound>> {

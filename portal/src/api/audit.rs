@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::asker::{Asker, OWN_WRITE_DEADLINE, now};
 use crate::audit::{self, Sought};
+use crate::bounds::{Lasting, Lease};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
@@ -26,7 +27,8 @@ const PART: usize = 1_000;
 const ACTION: &str = "export the audit trail";
 
 /// Records, the newest first.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ShownRecords")]
 pub(crate) struct Shown {
     records: Vec<Record>,
     /// Others may be before this one: ask with `before`.
@@ -48,7 +50,7 @@ pub(crate) async fn list(
 }
 
 /// Where the trail ends, or was at one record.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Mark {
     number: u64,
     hash: Digest,
@@ -83,7 +85,7 @@ pub(crate) async fn mark(
     }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct From {
     /// Records after this one; all that is kept if absent.
@@ -114,6 +116,7 @@ pub(crate) async fn export(
     Query(query): Query<From>,
 ) -> Result<Response, Problem> {
     permit::admin(&asker.frozen.state, asker.actor(), ACTION)?;
+    let lease = asker.hold(&portal, Lasting::Transfer)?;
     // As new as every acknowledged write; without a quorum what this master has.
     let current = portal.master.read(OWN_WRITE_DEADLINE).await;
     let state = &current.unwrap_or(asker.frozen).state;
@@ -132,6 +135,7 @@ pub(crate) async fn export(
         after: begin.after,
         hash: begin.hash,
         upto,
+        _lease: lease,
     };
     let first = stream::iter([Ok(text(&head))]);
     let parts = futures_util::StreamExt::chain(first, copying.parts());
@@ -149,6 +153,7 @@ struct Copying {
     after: u64,
     hash: Digest,
     upto: u64,
+    _lease: Lease,
 }
 
 impl Copying {

@@ -35,7 +35,7 @@ pub(crate) async fn purses(asker: Asker) -> Result<Json<Vec<PurseView>>, Problem
 }
 
 /// Whose statement, of which month.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
     /// The newest of which there are lines if absent.
@@ -46,7 +46,8 @@ pub(crate) struct Wanted {
     at: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ShownStatement")]
 pub(crate) struct Shown {
     /// After which entry.
     index: LogIndex,
@@ -140,7 +141,7 @@ pub(crate) async fn set_rates(
     done(&portal, &asker, BeanCommand::SetRates(change)).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewGrant {
     to: Receiver,
@@ -172,7 +173,33 @@ pub(crate) async fn grant(
     done(&portal, &asker, command).await
 }
 
-#[derive(Deserialize)]
+/// What is to go out of a purse.
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TakingBack {
+    of: Receiver,
+    beans: u64,
+    reason: String,
+}
+
+pub(crate) async fn take_back(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Body(TakingBack { of, beans, reason }): Body<TakingBack>,
+) -> Result<Json<Receipt>, Problem> {
+    let command = BeanCommand::TakeBack { of, beans, reason };
+    done(&portal, &asker, command).await
+}
+
+pub(crate) async fn withdraw(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path(request): Path<LogIndex>,
+) -> Result<Json<Receipt>, Problem> {
+    done(&portal, &asker, BeanCommand::Withdraw { request }).await
+}
+
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRequest {
     beans: u64,
@@ -187,8 +214,9 @@ pub(crate) async fn request(
     done(&portal, &asker, BeanCommand::Request { beans, reason }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "BeanApproval")]
 pub(crate) struct Approval {
     #[serde(default)]
     reason: String,
@@ -210,7 +238,7 @@ pub(crate) async fn approve(
     done(&portal, &asker, command).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Declining {
     #[serde(default)]

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use docklet_control::id::BugId;
 use docklet_control::model::Receipt;
 use docklet_control::notice::bug::BugCommand;
@@ -13,6 +12,7 @@ use serde::Deserialize;
 
 use super::Body;
 use crate::asker::{Asker, propose};
+use crate::openapi::Created;
 use crate::problem::Problem;
 use crate::serve::Portal;
 
@@ -32,7 +32,7 @@ async fn ask(portal: &Portal, asker: &Asker, command: BugCommand) -> Result<Rece
     propose(portal, asker, command).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reported {
     text: String,
@@ -42,12 +42,12 @@ pub(crate) async fn report(
     State(portal): State<Portal>,
     asker: Asker,
     Body(Reported { text }): Body<Reported>,
-) -> Result<(StatusCode, Json<Receipt>), Problem> {
+) -> Result<Created<Receipt>, Problem> {
     let receipt = ask(&portal, &asker, BugCommand::Report { text }).await?;
-    Ok((StatusCode::CREATED, Json(receipt)))
+    Ok(Created(receipt))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Answered {
     #[serde(default)]

@@ -32,7 +32,7 @@ pub(crate) async fn show(
     ))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewDrain {
     /// Vnodes on their way at once, at most.

@@ -30,7 +30,8 @@ pub(crate) async fn list(asker: Asker) -> Result<Json<Vec<DrillView>>, Problem> 
 }
 
 /// A drill, and what this master sees of it at this moment.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ShownDrill")]
 pub(crate) struct Shown {
     #[serde(flatten)]
     drill: DrillView,
@@ -76,16 +77,17 @@ pub(crate) async fn start(
     Ok(Json(propose(&portal, &asker, command).await?))
 }
 
-/// What would be announced, without announcing it.
+/// What would be announced, without announcing it: as the cluster is, and not as a master that lags behind has it.
 pub(crate) async fn forecast(
     State(portal): State<Portal>,
     asker: Asker,
     Body(ask): Body<DrillAsk>,
 ) -> Result<Json<DrillView>, Problem> {
-    let state = &asker.frozen.state;
-    permit::operator(state, asker.actor(), "order a drill")?;
+    permit::operator(&asker.frozen.state, asker.actor(), "order a drill")?;
     let command = start_command(&portal, ask).await?;
-    let decided = portal.master.what_if(asker.actor(), command)?;
+    let current = portal.master.read(GROUP_DEADLINE).await?;
+    let state = &current.state;
+    let decided = portal.master.what_if(&current, asker.actor(), command)?;
     let (now, announced) = (portal.master.now(), decided.events.iter());
     let announced = announced.fold(docklet_control::State::clone(state), |state, event| {
         evolve(state, now, event)
@@ -113,7 +115,7 @@ pub(crate) async fn abort(
     Ok(Json(stop(&portal, &asker, &id).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Probe {
     sequence: u32,

@@ -1,16 +1,18 @@
 //! Groups of people: those that one is in; all of them, made and changed, by admins.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, Query, State};
 use docklet_control::group::command::GroupCommand;
 use docklet_control::model::Receipt;
+use docklet_control::trash::command::Thing;
 use docklet_control::view::{PeopleView, group};
-use docklet_control::{Command, Refusal};
+use docklet_control::{Command, Refusal, trash};
 use serde::Deserialize;
 
 use super::Body;
+use super::vcluster::Deleted;
 use crate::asker::{Asker, propose};
+use crate::openapi::Created;
 use crate::problem::Problem;
 use crate::serve::Portal;
 
@@ -28,7 +30,7 @@ pub(crate) async fn show(
     })?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewGroup {
     name: String,
@@ -40,16 +42,17 @@ pub(crate) async fn create(
     State(portal): State<Portal>,
     asker: Asker,
     Body(body): Body<NewGroup>,
-) -> Result<(StatusCode, Json<Receipt>), Problem> {
+) -> Result<Created<Receipt>, Problem> {
     let NewGroup { name, description } = body;
     let command = Command::Group(GroupCommand::Create { name, description });
     let receipt = propose(&portal, &asker, command).await?;
-    Ok((StatusCode::CREATED, Json(receipt)))
+    Ok(Created(receipt))
 }
 
 /// Names of people who shall be in it, or shall not; who shall manage it, or not any more.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[schemars(rename = "GroupChange")]
 pub(crate) enum Change {
     Add(Vec<String>),
     Remove(Vec<String>),
@@ -76,7 +79,9 @@ pub(crate) async fn delete(
     State(portal): State<Portal>,
     asker: Asker,
     Path(group): Path<String>,
+    Query(query): Query<Deleted>,
 ) -> Result<Json<Receipt>, Problem> {
-    let command = Command::Group(GroupCommand::Delete { group });
+    let thing = Thing::Group { group };
+    let command = trash::deleting(&asker.frozen.state, thing, query.now);
     Ok(Json(propose(&portal, &asker, command).await?))
 }

@@ -1,7 +1,7 @@
 //! What people's homes may hold.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use docklet_control::amount::DiskMib;
 use docklet_control::limit::command::LimitCommand;
 use docklet_control::model::{HomeUsual, Receipt};
@@ -12,11 +12,14 @@ use serde::Deserialize;
 
 use super::Body;
 use crate::asker::{Asker, propose};
+use crate::part::{self, Asked, Rows};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
-pub(crate) async fn list(asker: Asker) -> Json<Vec<HomeView>> {
-    Json(home::list(&asker.frozen.state, &asker.user))
+pub(crate) async fn list(asker: Asker, Query(asked): Query<Asked>) -> Rows<HomeView> {
+    part::answer(&asked, "/api/v1/homes", |wanted| {
+        home::part(&asker.frozen.state, &asker.user, wanted)
+    })
 }
 
 pub(crate) async fn set_usual(
@@ -28,7 +31,7 @@ pub(crate) async fn set_usual(
     Ok(Json(propose(&portal, &asker, command).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Home {
     disk_mib: DiskMib,

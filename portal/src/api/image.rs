@@ -6,8 +6,9 @@ use docklet_control::id::{Digest, VnodeId, WorkerId};
 use docklet_control::image::command::ImageCommand;
 use docklet_control::model::{Receipt, Visibility};
 use docklet_control::snapshot::command::SnapshotCommand;
+use docklet_control::trash::command::Thing;
 use docklet_control::view::{ImageView, SaveView, image};
-use docklet_control::{Command, Refusal, permit};
+use docklet_control::{Command, Refusal, permit, trash};
 use serde::Deserialize;
 
 use super::Body;
@@ -21,7 +22,7 @@ pub(crate) async fn list(asker: Asker) -> Json<Vec<ImageView>> {
 }
 
 /// Whose image is meant, if it is not the asker's own or a public one.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Whose {
     owner: Option<String>,
@@ -48,30 +49,35 @@ pub(crate) async fn show(
 }
 
 /// What is to be deleted: all of it, or one version.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Deleted {
     owner: Option<String>,
     version: Option<Digest>,
+    /// For good, without the time in which it could be undone.
+    #[serde(default)]
+    now: bool,
 }
 
 pub(crate) async fn delete(
     State(portal): State<Portal>,
     asker: Asker,
     Path(name): Path<String>,
-    Query(Deleted { owner, version }): Query<Deleted>,
+    Query(query): Query<Deleted>,
 ) -> Result<Json<Receipt>, Problem> {
-    let image = meant(name, Whose { owner });
-    let command = Command::Image(match version {
-        Some(version) => ImageCommand::DeleteVersion { image, version },
-        None => ImageCommand::Delete { image },
-    });
+    let image = meant(name, Whose { owner: query.owner });
+    let thing = match query.version {
+        Some(version) => Thing::ImageVersion { image, version },
+        None => Thing::Image { image },
+    };
+    let command = trash::deleting(&asker.frozen.state, thing, query.now);
     Ok(Json(propose(&portal, &asker, command).await?))
 }
 
 /// What shall become of an image.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[schemars(rename = "ImageChange")]
 pub(crate) enum Change {
     Description(String),
     Share(String),
@@ -88,7 +94,7 @@ pub(crate) enum Change {
 }
 
 /// Which workers shall hold it, or need not.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pull {
     /// Names; all that there are if absent.
@@ -148,7 +154,7 @@ pub(crate) async fn saves(asker: Asker) -> Json<Vec<SaveView>> {
 }
 
 /// What a vnode shall be saved as.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Save {
     name: String,

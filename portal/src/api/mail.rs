@@ -29,8 +29,9 @@ pub(crate) async fn queue(asker: Asker) -> Result<Json<Vec<MailView>>, Problem> 
     Ok(Json(mail::queue(state)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "GivenMailServer")]
 pub(crate) struct Given {
     host: String,
     port: u16,

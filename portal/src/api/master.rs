@@ -16,7 +16,7 @@ use crate::masters::{self, invitation};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Masters {
     masters: Vec<Master>,
     raft: RaftStatus,
@@ -36,7 +36,7 @@ pub(crate) async fn list(
     }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Removal {
     #[serde(default)]
@@ -54,7 +54,7 @@ pub(crate) async fn remove(
     Ok(Json(masters::remove(&portal, &asker, &name, force).await?))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Led {
     /// Name of whoever leads now.
     leader: Option<String>,
@@ -87,14 +87,15 @@ fn led(portal: &Portal) -> Json<Led> {
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "WantedReplacement")]
 pub(crate) struct Wanted {
     ttl_s: u64,
 }
 
 /// The secret leaves in this answer and is stored nowhere.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Invitation {
     token: String,
     expires_at: UnixMs,

@@ -9,6 +9,7 @@ use docklet_control::model::{Worker, WorkerStatus};
 use docklet_control::permit;
 use serde::Deserialize;
 
+use crate::accounts;
 use crate::asker::Asker;
 use crate::meters;
 use crate::problem::Problem;
@@ -16,7 +17,7 @@ use crate::serve::Portal;
 use crate::worker::{find_vcluster, find_vnode};
 
 /// What is wanted of the past.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
     #[serde(default = "ten_minutes")]
@@ -80,6 +81,21 @@ pub(crate) async fn vnode_history(
     let vnode = find_vnode(state, &asker.user, &name, &hostname)?;
     let measures = wanted.measures()?;
     let vnodes = std::iter::once(vnode);
+    let history = meters::history(&portal, state, vnodes, wanted.span, &measures).await;
+    Ok(Json(history))
+}
+
+/// All that one person's vnodes use together: for themselves, and for admins.
+pub(crate) async fn person_history(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path(name): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<History>, Problem> {
+    let state = &asker.frozen.state;
+    let person = accounts::find(&asker, &name)?;
+    let measures = wanted.measures()?;
+    let vnodes = state.vnodes_of_person(person.id);
     let history = meters::history(&portal, state, vnodes, wanted.span, &measures).await;
     Ok(Json(history))
 }

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use docklet_control::Command;
 use docklet_control::model::{MoveWay, Receipt};
 use docklet_control::moves::command::MoveCommand;
@@ -13,6 +12,7 @@ use serde::Deserialize;
 use super::Body;
 use crate::asker::{Asker, propose};
 use crate::meters::worker_named;
+use crate::openapi::Accepted;
 use crate::problem::Problem;
 use crate::serve::Portal;
 use crate::worker::find_watched_vnode;
@@ -33,7 +33,7 @@ pub(crate) async fn show(
     Ok(Json(moves::show(state, moving)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewMove {
     /// Name of a worker; the one that suits the vnode best if absent.
@@ -49,7 +49,7 @@ pub(crate) async fn begin(
     asker: Asker,
     Path((vcluster, hostname)): Path<(String, String)>,
     Body(body): Body<NewMove>,
-) -> Result<(StatusCode, Json<Receipt>), Problem> {
+) -> Result<Accepted<Receipt>, Problem> {
     let state = &asker.frozen.state;
     let vnode = find_watched_vnode(state, &asker.user, &vcluster, &hostname)?.id;
     let to = match &body.to {
@@ -59,7 +59,7 @@ pub(crate) async fn begin(
     let way = body.way;
     let command = Command::Move(MoveCommand::Begin { vnode, to, way });
     let receipt = propose(&portal, &asker, command).await?;
-    Ok((StatusCode::ACCEPTED, Json(receipt)))
+    Ok(Accepted(receipt))
 }
 
 pub(crate) async fn cancel(

@@ -1,19 +1,21 @@
 //! Notices: read by whom they are for, told and taken back by who may.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, Query, State};
 use docklet_control::id::NoticeId;
 use docklet_control::model::Receipt;
 use docklet_control::model::notice::{MailWish, Severity};
 use docklet_control::notice::command::{Audience, NewNotice, NoticeCommand};
+use docklet_control::trash::command::Thing;
 use docklet_control::view::notice;
 use docklet_control::view::{InboxView, NoticeView};
-use docklet_control::{Command, Refusal};
+use docklet_control::{Command, Refusal, trash};
 use serde::Deserialize;
 
 use super::Body;
+use super::vcluster::Deleted;
 use crate::asker::{Asker, propose};
+use crate::openapi::Created;
 use crate::problem::Problem;
 use crate::serve::Portal;
 
@@ -44,7 +46,7 @@ async fn ask(
     ))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Announced {
     /// One person; or a group; or everybody if neither is given.
@@ -69,7 +71,7 @@ pub(crate) async fn announce(
     State(portal): State<Portal>,
     asker: Asker,
     Body(body): Body<Announced>,
-) -> Result<(StatusCode, Json<Receipt>), Problem> {
+) -> Result<Created<Receipt>, Problem> {
     let to = match (body.user, body.group) {
         (Some(user), None) => Audience::User(user),
         (None, Some(group)) => Audience::Group(group),
@@ -88,19 +90,21 @@ pub(crate) async fn announce(
         ttl_ms: body.ttl_ms,
         mail: body.mail,
     };
-    let receipt = ask(&portal, &asker, NoticeCommand::Announce(new)).await?;
-    Ok((StatusCode::CREATED, receipt))
+    let Json(receipt) = ask(&portal, &asker, NoticeCommand::Announce(new)).await?;
+    Ok(Created(receipt))
 }
 
 pub(crate) async fn withdraw(
     State(portal): State<Portal>,
     asker: Asker,
     Path(notice): Path<NoticeId>,
+    Query(query): Query<Deleted>,
 ) -> Result<Json<Receipt>, Problem> {
-    ask(&portal, &asker, NoticeCommand::Withdraw { notice }).await
+    let command = trash::deleting(&asker.frozen.state, Thing::Notice { notice }, query.now);
+    Ok(Json(propose(&portal, &asker, command).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HaveRead {
     /// These.
@@ -123,7 +127,7 @@ pub(crate) async fn read(
     ask(&portal, &asker, command).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wished {
     wish: MailWish,

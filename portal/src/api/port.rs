@@ -1,8 +1,7 @@
 //! Ports of vnodes that are open to the outside, and how much vnodes may send and receive.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, Query, State};
 use docklet_control::limit::command::LimitCommand;
 use docklet_control::model::{Bandwidth, PortNumber, Protocol, PublicPort, Receipt};
 use docklet_control::view::{PortView, port};
@@ -11,15 +10,19 @@ use serde::Deserialize;
 
 use super::Body;
 use crate::asker::{Asker, propose};
+use crate::openapi::Created;
+use crate::part::{self, Asked, Rows};
 use crate::problem::Problem;
 use crate::serve::Portal;
 use crate::worker::find_vnode;
 
-pub(crate) async fn list(asker: Asker) -> Json<Vec<PortView>> {
-    Json(port::list(&asker.frozen.state, &asker.user))
+pub(crate) async fn list(asker: Asker, Query(asked): Query<Asked>) -> Rows<PortView> {
+    part::answer(&asked, "/api/v1/ports", |wanted| {
+        port::part(&asker.frozen.state, &asker.user, wanted)
+    })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPort {
     vcluster: String,
@@ -37,7 +40,7 @@ pub(crate) async fn add(
     State(portal): State<Portal>,
     asker: Asker,
     Body(body): Body<NewPort>,
-) -> Result<(StatusCode, Json<Receipt>), Problem> {
+) -> Result<Created<Receipt>, Problem> {
     let state = &asker.frozen.state;
     let vnode = find_vnode(state, &asker.user, &body.vcluster, &body.vnode)?.id;
     let command = Command::AddPort {
@@ -47,7 +50,7 @@ pub(crate) async fn add(
         public: body.public,
     };
     let receipt = propose(&portal, &asker, command).await?;
-    Ok((StatusCode::CREATED, Json(receipt)))
+    Ok(Created(receipt))
 }
 
 pub(crate) async fn remove(

@@ -11,7 +11,7 @@ use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRole {
     role: Role,

@@ -29,8 +29,9 @@ pub(crate) fn find_worker(asker: &Asker, action: &str, name: &str) -> Result<Wor
     Ok(worker_named(state, name)?.id)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "CordonReason")]
 pub(crate) struct Reason {
     #[serde(default)]
     reason: String,
@@ -110,7 +111,7 @@ pub(crate) async fn explain_one(
 }
 
 /// One supposition; workers by name.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Question {
     Drain(String),

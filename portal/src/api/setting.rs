@@ -48,13 +48,25 @@ pub(crate) async fn set(
     Body(value): Body<Value>,
 ) -> Result<Json<Receipt>, Problem> {
     let name = named(&name)?;
+    refuse_keys(name)?;
     let value: SettingValue = serde_json::from_value(json!({ name.word(): value }))
         .map_err(|fault| Problem::malformed(name.word(), fault))?;
     let command = Command::Setting(SettingCommand::Set { value });
     Ok(Json(propose(&portal, &asker, command).await?))
 }
 
-#[derive(Default, Deserialize)]
+/// Keys of ACME are sealed by the door of that setting, and come in no other way.
+fn refuse_keys(name: SettingName) -> Result<(), Refusal> {
+    if name != SettingName::Acme {
+        return Ok(());
+    }
+    Err(Refusal::Malformed {
+        what: "setting".to_owned(),
+        cause: "acme is set with `docklet tls acme`; only going back is done here".to_owned(),
+    })
+}
+
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Back {
     /// To what it was after the change by this entry; to what it was before the last change if absent.

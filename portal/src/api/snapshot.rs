@@ -4,15 +4,16 @@ use std::str::FromStr;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use docklet_control::Command;
 use docklet_control::model::{Receipt, SnapshotRhythm, Vnode};
 use docklet_control::snapshot::command::{SnapshotCommand, SnapshotOf};
+use docklet_control::trash::command::Thing;
 use docklet_control::view::{SnapshotsView, snapshot};
+use docklet_control::{Command, trash};
 use serde::Deserialize;
 
 use super::Body;
 use crate::asker::{Asker, propose};
+use crate::openapi::Created;
 use crate::problem::Problem;
 use crate::serve::Portal;
 use crate::worker::{find_vcluster, find_vnode};
@@ -74,7 +75,7 @@ pub(crate) fn meant(
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewSnapshot {
     name: String,
@@ -89,31 +90,42 @@ pub(crate) async fn take(
     asker: Asker,
     Path(vcluster): Path<String>,
     Body(body): Body<NewSnapshot>,
-) -> Result<(StatusCode, Json<Receipt>), Problem> {
+) -> Result<Created<Receipt>, Problem> {
     let command = SnapshotCommand::Take {
         of: meant(&asker, &vcluster, body.vnode.as_deref())?,
         name: body.name,
         ttl_ms: body.ttl_ms,
     };
     let receipt = propose(&portal, &asker, Command::Snapshot(command)).await?;
-    Ok((StatusCode::CREATED, Json(receipt)))
+    Ok(Created(receipt))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OfVnode {
     #[serde(default)]
     vnode: Option<String>,
 }
 
+/// Whose of that name go, and whether for good.
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Going {
+    #[serde(default)]
+    vnode: Option<String>,
+    #[serde(default)]
+    now: bool,
+}
+
 pub(crate) async fn delete(
     State(portal): State<Portal>,
     asker: Asker,
     Path((vcluster, name)): Path<(String, String)>,
-    Query(OfVnode { vnode }): Query<OfVnode>,
+    Query(query): Query<Going>,
 ) -> Result<Json<Receipt>, Problem> {
-    let of = meant(&asker, &vcluster, vnode.as_deref())?;
-    let command = Command::Snapshot(SnapshotCommand::Delete { of, name });
+    let of = meant(&asker, &vcluster, query.vnode.as_deref())?;
+    let thing = Thing::Snapshots { of, name };
+    let command = trash::deleting(&asker.frozen.state, thing, query.now);
     Ok(Json(propose(&portal, &asker, command).await?))
 }
 

@@ -11,14 +11,15 @@ use crate::past::{self, Moment, Oldest, Past};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct At {
     /// An entry's number, a time, or how long ago; now if absent.
     at: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ShownState")]
 pub(crate) struct Shown {
     #[serde(flatten)]
     when: When,
@@ -28,7 +29,7 @@ pub(crate) struct Shown {
 }
 
 /// After which entry, and when that was stamped.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct When {
     index: LogIndex,
     at: Option<UnixMs>,
@@ -60,7 +61,7 @@ pub(crate) async fn show(
     }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Between {
     from: String,
@@ -68,7 +69,7 @@ pub(crate) struct Between {
     to: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Compared {
     from: When,
     to: When,

@@ -9,9 +9,10 @@ use docklet_raft::RaftStatus;
 use serde::Serialize;
 
 use crate::asker::Asker;
+use crate::between;
 use crate::serve::Portal;
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Status {
     cluster: String,
     user: String,
@@ -34,6 +35,8 @@ pub(crate) struct Status {
     version_warning: Option<String>,
     /// The last backup that was recorded, for operators.
     last_backup: Option<LastBackup>,
+    /// What is not as it should be with certificates between masters and workers, for operators.
+    certificate_warnings: Vec<String>,
 }
 
 pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Status> {
@@ -71,5 +74,10 @@ pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Json<Sta
         cluster_version: state.version(),
         version_warning: version::warning(state).filter(|_| operates),
         last_backup: state.last_backup.filter(|_| operates),
+        certificate_warnings: if operates {
+            between::warnings_here(&portal, state)
+        } else {
+            Vec::new()
+        },
     })
 }

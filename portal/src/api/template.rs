@@ -1,21 +1,22 @@
 //! Templates, and what is made of them: for oneself, or for each member of a group.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, Query, State};
 use docklet_control::amount::VnodeSize;
 use docklet_control::id::RequestId;
 use docklet_control::model::{KbitPerS, Receipt, Rules};
 use docklet_control::template::command::{NewRecipe, TemplateCommand, Whom};
+use docklet_control::trash::command::Thing;
 use docklet_control::view::{TemplateView, template};
-use docklet_control::{Command, Refusal, permit};
+use docklet_control::{Command, Refusal, permit, trash};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Body;
-use super::vcluster::Given;
+use super::vcluster::{Deleted, Given};
 use crate::asker::{Asker, propose, propose_as};
+use crate::openapi::Created;
 use crate::problem::Problem;
 use crate::serve::Portal;
 
@@ -36,7 +37,7 @@ pub(crate) async fn show(
     })?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Published {
     #[serde(default)]
@@ -48,7 +49,7 @@ pub(crate) struct Published {
 }
 
 /// What a vcluster is made of, as when one is made.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GivenRecipe {
     image: String,
@@ -95,14 +96,17 @@ pub(crate) async fn publish(
 pub(crate) async fn withdraw(
     State(portal): State<Portal>,
     asker: Asker,
-    Path(name): Path<String>,
+    Path(template): Path<String>,
+    Query(query): Query<Deleted>,
 ) -> Result<Json<Receipt>, Problem> {
-    let command = Command::Template(TemplateCommand::Withdraw { name });
+    let thing = Thing::Template { template };
+    let command = trash::deleting(&asker.frozen.state, thing, query.now);
     Ok(Json(propose(&portal, &asker, command).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "WantedClone")]
 pub(crate) struct Wanted {
     /// What the vcluster is called; the template's name if absent.
     #[serde(default)]
@@ -114,17 +118,17 @@ pub(crate) async fn clone(
     asker: Asker,
     Path(template): Path<String>,
     Body(Wanted { name }): Body<Wanted>,
-) -> Result<(StatusCode, Json<Receipt>), Problem> {
+) -> Result<Created<Receipt>, Problem> {
     let command = Command::Template(TemplateCommand::Clone {
         template,
         name,
         whom: None,
     });
     let receipt = propose(&portal, &asker, command).await?;
-    Ok((StatusCode::CREATED, Json(receipt)))
+    Ok(Created(receipt))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WantedForAll {
     #[serde(default)]
@@ -136,7 +140,8 @@ pub(crate) struct WantedForAll {
 }
 
 /// What became of one member's.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "MadeOfTemplate")]
 pub(crate) struct Made {
     pub(crate) user: String,
     pub(crate) outcome: MadeOutcome,
@@ -147,7 +152,7 @@ pub(crate) struct Made {
     pub(crate) code: Option<&'static str>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum MadeOutcome {
     Made,

@@ -32,11 +32,11 @@ pub(crate) fn find(asker: &Asker, text: &str) -> Result<VclusterId, Refusal> {
     found.ok_or_else(|| Refusal::not_found("deleted vcluster", text.escape_debug()))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Restored {
     /// Another name than it had.
-    name: Option<String>,
+    pub(super) name: Option<String>,
 }
 
 pub(crate) async fn restore(

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use docklet_control::Command;
 use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::id::VclusterId;
@@ -17,12 +16,16 @@ use serde::Deserialize;
 use super::Body;
 use super::snapshot::Named;
 use crate::asker::{Asker, propose};
+use crate::openapi::Created;
+use crate::part::{self, Asked, Rows};
 use crate::problem::Problem;
 use crate::serve::Portal;
 use crate::worker::{find_vcluster, find_watched};
 
-pub(crate) async fn list(asker: Asker) -> Json<Vec<VclusterView>> {
-    Json(vcluster::list(&asker.frozen.state, &asker.user))
+pub(crate) async fn list(asker: Asker, Query(asked): Query<Asked>) -> Rows<VclusterView> {
+    part::answer(&asked, "/api/v1/vclusters", |wanted| {
+        vcluster::part(&asker.frozen.state, &asker.user, wanted)
+    })
 }
 
 pub(crate) async fn show(
@@ -33,7 +36,7 @@ pub(crate) async fn show(
     Ok(Json(vcluster::show(&asker.frozen.state, found)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewVcluster {
     name: String,
@@ -57,8 +60,9 @@ pub(crate) struct NewVcluster {
 }
 
 /// Disk and GPUs.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "GivenWishes")]
 pub(crate) struct Given {
     /// The usual if absent; of a snapshot its own.
     disk_mib: Option<DiskMib>,
@@ -131,10 +135,10 @@ pub(crate) async fn create(
     State(portal): State<Portal>,
     asker: Asker,
     Body(body): Body<NewVcluster>,
-) -> Result<(StatusCode, Json<Receipt>), Problem> {
+) -> Result<Created<Receipt>, Problem> {
     let command = body.command(&asker)?;
     let receipt = propose(&portal, &asker, command).await?;
-    Ok((StatusCode::CREATED, Json(receipt)))
+    Ok(Created(receipt))
 }
 
 pub(crate) async fn start(
@@ -176,15 +180,15 @@ pub(crate) async fn delete(
     .await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Deleted {
     /// For good, without the time in which it could be undone.
     #[serde(default)]
-    now: bool,
+    pub(super) now: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scale {
     vnodes: u32,

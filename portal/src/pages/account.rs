@@ -11,14 +11,15 @@ use docklet_control::Command;
 use docklet_control::account::command::AccountCommand;
 use docklet_control::id::LogIndex;
 use docklet_control::model::SessionKind;
-use docklet_control::model::account::{Profile, Scope};
+use docklet_control::model::account::{LoginWay, Profile, Scope};
 use docklet_control::view::account::{self, LoginView, UserView};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Page, by_command, check_csrf, csrf, instant, sentence};
+use super::{Page, by_command, check_csrf, csrf, instant, sentence, whole, whole_anew};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
+use crate::receipt::with_write;
 use crate::serve::Portal;
 use crate::{accounts, login};
 
@@ -34,28 +35,38 @@ pub(crate) async fn show(asker: Asker) -> Markup {
 
 /// `told` is shown this once.
 fn page(asker: &Asker, told: Option<Markup>) -> Markup {
+    Page {
+        title: "Account",
+        asker,
+        live: Some("/live/account".to_owned()),
+        script: None,
+    }
+    .render(html! {
+        h1 { "Your account" }
+        @if let Some(told) = told { (told) }
+        (whole(&parts(asker)))
+    })
+}
+
+pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {
+    whole_anew(&parts(asker))
+}
+
+fn parts(asker: &Asker) -> Markup {
     let state = &asker.frozen.state;
     let view = account::show(state, &asker.user);
     let logins = account::logins(state, asker.user.id, asker.session);
     let (tokens, sessions): (Vec<_>, Vec<_>) = logins
         .into_iter()
         .partition(|view| view.kind == SessionKind::Api);
-    let body = html! {
-        h1 { "Your account" }
-        @if let Some(told) = told { (told) }
+    html! {
         (profile(asker, &view))
+        (super::oidc::section(asker, &view))
         (factor::section(asker, &view))
         (sessions_section(asker, &sessions))
         (tokens_section(asker, &tokens))
         (password_form(asker, &view))
-    };
-    Page {
-        title: "Account",
-        asker,
-        live: None,
-        script: None,
     }
-    .render(body)
 }
 
 fn profile(asker: &Asker, view: &UserView) -> Markup {
@@ -108,7 +119,7 @@ fn session_row(asker: &Asker, view: &LoginView) -> Markup {
     };
     html! {
         tr {
-            td.main data-label="Login" { (kind) @if view.this { " " span.muted { "(this one)" } } }
+            td.main data-label="Login" { (kind) (way(view.way)) @if view.this { " " span.muted { "(this one)" } } }
             td data-label="From" { @if view.from.is_empty() { "–" } @else { (view.from) } }
             td data-label="Since" { (instant(view.opened_at)) }
             td data-label="Until" { (instant(view.expires_at)) }
@@ -116,6 +127,15 @@ fn session_row(asker: &Asker, view: &LoginView) -> Markup {
                 @if let Some(number) = view.number.filter(|_| !view.this) { (end_form(asker, number, "End")) }
             }
         }
+    }
+}
+
+/// By whose word, where it is not a password of this cluster.
+fn way(way: LoginWay) -> &'static str {
+    match way {
+        LoginWay::Local => "",
+        LoginWay::Pam => ", by PAM",
+        LoginWay::Oidc => ", by OpenID",
     }
 }
 
@@ -208,10 +228,30 @@ fn meaning(scope: Scope) -> &'static str {
         Scope::Images => "add, change and delete images",
         Scope::Metrics => "read metrics",
         Scope::Admin => "act as an admin",
+        Scope::ReadFiles => "fetch files of vnodes",
+        Scope::WriteFiles => "bring, move and delete files of vnodes",
     }
 }
 
 fn password_form(asker: &Asker, view: &UserView) -> Markup {
+    let elsewhere = match view.way {
+        LoginWay::Local if view.password => None,
+        LoginWay::Local => Some("This account has no password. An admin gives it one."),
+        LoginWay::Pam => {
+            Some("The masters' machines keep the password of this account: change it there.")
+        }
+        LoginWay::Oidc => Some(
+            "This account has no password: you sign in by the provider to which it is connected. An admin can give it one.",
+        ),
+    };
+    if let Some(hint) = elsewhere {
+        return html! {
+            section aria-labelledby="password-title" {
+                h2 #password-title { "Password" }
+                p.hint { (hint) }
+            }
+        };
+    }
     html! {
         section aria-labelledby="password-title" {
             h2 #password-title { "Password" }
@@ -344,6 +384,10 @@ pub(crate) struct TokenForm {
     images: Option<String>,
     metrics: Option<String>,
     admin: Option<String>,
+    #[serde(rename = "read-files")]
+    read_files: Option<String>,
+    #[serde(rename = "write-files")]
+    write_files: Option<String>,
 }
 
 pub(crate) async fn create_token(
@@ -359,6 +403,8 @@ pub(crate) async fn create_token(
         (Scope::Images, form.images),
         (Scope::Metrics, form.metrics),
         (Scope::Admin, form.admin),
+        (Scope::ReadFiles, form.read_files),
+        (Scope::WriteFiles, form.write_files),
     ];
     let ticked = ticked.into_iter().filter(|(_, box_of)| box_of.is_some());
     let scopes: BTreeSet<Scope> = ticked.map(|(scope, _)| scope).collect();
@@ -368,7 +414,7 @@ pub(crate) async fn create_token(
         Ok(receipt) => receipt,
         Err(problem) => return Ok(refused(&asker, &problem)),
     };
-    let asker = newer(&portal, asker, receipt.index).await?;
+    let asker = with_write(&portal, asker, receipt.index).await?;
     let told = html! {
         div.notice.done role="status" {
             p { "This is the token. It is shown this once and stored nowhere: copy it now." }
@@ -376,13 +422,6 @@ pub(crate) async fn create_token(
         }
     };
     Ok(page(&asker, Some(told)).into_response())
-}
-
-/// With a state that knows what was just done.
-async fn newer(portal: &Portal, mut asker: Asker, index: LogIndex) -> Result<Asker, Problem> {
-    let deadline = crate::asker::OWN_WRITE_DEADLINE;
-    asker.frozen = portal.master.wait_applied(index, deadline).await?;
-    Ok(asker)
 }
 
 /// Back to the page, which knows the write.

@@ -13,6 +13,9 @@ use crate::serve::Portal;
 /// Records of one page.
 const LIMIT: usize = 50;
 
+/// Where new rows go.
+pub(crate) const ROWS: &str = "records";
+
 pub(crate) async fn show(
     State(portal): State<Portal>,
     asker: Asker,
@@ -28,17 +31,22 @@ pub(crate) async fn show(
             "Each record has a hash over all before it, so none can be changed or left out without a trace."
         }
         (filter(&sought, admin))
-        @if found.records.is_empty() { (nothing(&sought, &found)) } @else { (table(&found.records)) }
+        (table(&found.records))
+        @if found.records.is_empty() { (nothing(&sought, &found)) }
         (turn(&sought, &found))
         @if admin {
             p { a href="/api/v1/audit/export" download { "Export the whole trail" } " as lines of JSON." }
             (by_command("docklet audit export > trail.ndjson && docklet audit verify trail.ndjson"))
         } @else { (by_command("docklet audit list --thing lab")) }
     };
+    // Who looks back is not to be disturbed by what comes.
+    let live = sought.before.is_none();
+    let head = found.head;
+    let live = live.then(|| format!("/live{}&head={head}", path(&sought, None)));
     let page = Page {
         title: "Audit",
         asker: &asker,
-        live: None,
+        live,
         script: None,
     };
     Ok(page.render(body))
@@ -67,7 +75,7 @@ fn filter(sought: &Sought, admin: bool) -> Markup {
 fn nothing(sought: &Sought, found: &Found) -> Markup {
     let any = sought.who.is_empty() && sought.thing.is_empty() && sought.command.is_empty();
     html! {
-        p.muted {
+        p.muted id={(ROWS) "-none"} {
             @if found.before.is_some() { "None among those looked at; there are older ones." }
             @else if any { "Nothing yet: what you do from now on is told here." }
             @else { "None fits. Leave a field empty to see more." }
@@ -77,21 +85,24 @@ fn nothing(sought: &Sought, found: &Found) -> Markup {
 
 fn table(records: &[Record]) -> Markup {
     html! {
-        table.audit {
+        table.audit hidden[records.is_empty()] {
             thead { tr { th { "What" } th { "When" } th { "Who" } th { "Things" } th { "Effect" } th { "From" } th { "Record" } } }
-            tbody {
-                @for record in records {
-                    tr data-record=(record.number) {
-                        td.main data-label="What" { (record.command) }
-                        td data-label="When" { (instant(record.at)) }
-                        td data-label="Who" { span { (record.who.label()) @if let Some(token) = &record.token { " " span.muted { "by token " (token) } } } }
-                        td data-label="Things" { span { (things(record)) } }
-                        td data-label="Effect" { span { (effect(record)) } }
-                        td data-label="From" { @if let Some(from) = record.from { span { (from) } } @else { span.muted { "–" } } }
-                        td data-label="Record" { span title={"Entry " (record.index) " of the log"} { (record.number) } }
-                    }
-                }
-            }
+            tbody id=(ROWS) { @for record in records { (row(record)) } }
+        }
+    }
+}
+
+/// One record; new ones come by the page's stream.
+pub(crate) fn row(record: &Record) -> Markup {
+    html! {
+        tr id={"record-" (record.number)} data-record=(record.number) {
+            td.main data-label="What" { (record.command) }
+            td data-label="When" { (instant(record.at)) }
+            td data-label="Who" { span { (record.who.label()) @if let Some(token) = &record.token { " " span.muted { "by token " (token) } } } }
+            td data-label="Things" { span { (things(record)) } }
+            td data-label="Effect" { span { (effect(record)) } }
+            td data-label="From" { @if let Some(from) = record.from { span { (from) } } @else { span.muted { "–" } } }
+            td data-label="Record" { span title={"Entry " (record.index) " of the log"} { (record.number) } }
         }
     }
 }

@@ -1,18 +1,20 @@
 //! Beans: what one has and what it was spent on; for managers of groups and admins, who asks for some, and who has how many.
 
-use axum::extract::{Form, Path, Query, State};
+mod days;
+pub(crate) mod page;
+
+use axum::extract::{Form, Path, State};
 use axum::response::Redirect;
 use docklet_control::Command;
 use docklet_control::bean::command::{BeanCommand, Receiver, SettingsChange};
 use docklet_control::id::LogIndex;
-use docklet_control::model::{BeanRequest, MicroBeans, PurseOf};
+use docklet_control::model::{BeanRequest, MicroBeans};
 use docklet_control::view::bean::{self, BeanRequestView, LineView, PurseView};
 use docklet_control::view::{BeansView, StatementView};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Page, by_command, check_csrf, csrf, instant};
-use crate::api::bean::month;
+use super::{by_command, check_csrf, csrf, instant};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -20,39 +22,30 @@ use crate::serve::Portal;
 /// Purses shown at most; the command line lists all.
 const PURSES_MAX: usize = 200;
 
-#[derive(Deserialize)]
-pub(crate) struct Wanted {
-    month: Option<String>,
-}
-
-pub(crate) async fn show(asker: Asker, Query(wanted): Query<Wanted>) -> Result<Markup, Problem> {
-    let month = month(wanted.month.as_deref())?;
-    let state = &asker.frozen.state;
-    let statement = bean::statement(state, PurseOf::User(asker.user.id), month);
-    let body = html! {
-        h1 { "Beans" }
-        p { "What vnodes use while they run is paid in beans: CPU, memory, disk, ports, network and GPUs. Whoever has none left makes and starts nothing new, and what runs is stopped after a while." }
-        @match bean::show(state, &asker.user) {
-            None => { p.muted { "This site does not use beans: nothing costs anything." } }
-            Some(view) => (in_use(&asker, &view, statement.as_ref())),
-        }
-        @if asker.user.is_admin() { (settings(&asker)) }
-    };
-    let page = Page {
-        title: "Beans",
-        asker: &asker,
-        live: None,
-        script: None,
-    };
-    Ok(page.render(body))
-}
-
 /// What somebody has, in the head of every page.
 pub(super) fn head(asker: &Asker) -> Markup {
     let balance = bean::balance(&asker.frozen.state, &asker.user);
     html! {
         @if let Some(balance) = balance {
             a.name.beans href="/beans" data-beans=(balance) { (short(balance)) " beans" }
+        }
+    }
+}
+
+/// What somebody has themselves, on their first page; nothing where beans are not in use.
+pub(super) fn own_card(asker: &Asker) -> Markup {
+    let view = bean::show(&asker.frozen.state, &asker.user);
+    html! {
+        @if let Some(view) = view {
+            section.card aria-labelledby="beans" {
+                h2 #beans { "Your beans" }
+                @match &view.own {
+                    Some(purse) => (own(purse)),
+                    None => { p.muted { "Your purse is opened in a moment." } }
+                }
+                p { a href="/beans" { "What they were spent on, and asking for more" } }
+                (by_command("docklet beans statement"))
+            }
         }
     }
 }
@@ -75,7 +68,7 @@ fn in_use(asker: &Asker, view: &BeansView, statement: Option<&StatementView>) ->
         h2 { "Statement" }
         @match statement {
             Some(statement) => (of_month(statement)),
-            None => { p.muted { "There is nothing to tell yet." } }
+            None => { p.muted { "There is nothing to tell yet: the first line comes when something of yours runs. " a href="/new/vcluster" { "Create a vcluster" } } }
         }
         (by_command("docklet beans statement --verify"))
         @if !view.requests.is_empty() || super::quota::looks_after_others(asker) {
@@ -113,6 +106,12 @@ fn ask(asker: &Asker, view: &BeansView) -> Markup {
     let (least, most) = BeanRequest::BEANS_RANGE.into_inner();
     html! {
         @if let Some(request) = &view.request { (answer(request)) }
+        @if let Some(request) = waits {
+            form method="post" action={ "/beans/requests/" (request.number) } {
+                (csrf(asker))
+                button.button.quiet type="submit" name="verdict" value="withdraw" { "Withdraw the request" }
+            }
+        }
         @if waits.is_none() {
             form.fields method="post" action="/beans/requests" {
                 (csrf(asker))
@@ -182,6 +181,7 @@ fn of_month(statement: &StatementView) -> Markup {
                 }
             }
             p { a href=(csv) { "As a table (CSV)" } }
+            (days::section(statement))
         }
     }
 }
@@ -276,7 +276,10 @@ fn give(asker: &Asker, view: &BeansView) -> Markup {
                 label for="reason" { "Reason" }
                 input #reason name="reason" maxlength=(BeanRequest::REASON_LEN_MAX) autocomplete="off";
             }
-            button.button type="submit" { "Give" }
+            button.button type="submit" name="way" value="give" { "Give" }
+            @if asker.user.is_admin() {
+                button.button.quiet type="submit" name="way" value="take_back" { "Take back" }
+            }
         }
     }
 }
@@ -369,6 +372,7 @@ pub(crate) struct Decided {
 enum Verdict {
     Approve,
     Decline,
+    Withdraw,
 }
 
 pub(crate) async fn decide(
@@ -386,12 +390,24 @@ pub(crate) async fn decide(
             reason,
         },
         Verdict::Decline => BeanCommand::Decline { request, reason },
+        Verdict::Withdraw => BeanCommand::Withdraw { request },
     };
     done(&portal, &asker, command).await
 }
 
+/// Which button of the form: of a purse nothing is taken by mistake.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Way {
+    #[default]
+    Give,
+    TakeBack,
+}
+
 #[derive(Deserialize)]
 pub(crate) struct Given {
+    #[serde(default)]
+    way: Way,
     csrf: String,
     to: String,
     #[serde(default)]
@@ -410,15 +426,24 @@ pub(crate) async fn grant(
 ) -> Result<Redirect, Problem> {
     check_csrf(&asker, &form.csrf)?;
     let name = form.to.trim().to_owned();
-    let command = BeanCommand::Grant {
-        to: if form.kind == "group" {
-            Receiver::Group(name)
-        } else {
-            Receiver::User(name)
+    let to = if form.kind == "group" {
+        Receiver::Group(name)
+    } else {
+        Receiver::User(name)
+    };
+    let (beans, reason) = (form.beans, form.reason);
+    let command = match form.way {
+        Way::Give => BeanCommand::Grant {
+            to,
+            beans,
+            reason,
+            from: Some(form.from).filter(|from| !from.is_empty()),
         },
-        beans: form.beans,
-        reason: form.reason,
-        from: Some(form.from).filter(|from| !from.is_empty()),
+        Way::TakeBack => BeanCommand::TakeBack {
+            of: to,
+            beans,
+            reason,
+        },
     };
     done(&portal, &asker, command).await
 }

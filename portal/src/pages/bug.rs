@@ -56,7 +56,10 @@ fn list_part(asker: &Asker) -> Markup {
     html! {
         div #bugs {
             h2 { (title) }
-            @if bugs.is_empty() { p.muted { "Nothing yet." } }
+            @if bugs.is_empty() { div.empty {
+                @if asker.user.is_admin() { p { "Nobody has told anything yet." } p.muted { "People tell you here what is wrong, and what you answer is a notice to them." } }
+                @else { p { "You have told nothing yet." } p.muted { "Say above what you did, what you expected and what happened instead; the answer comes here." } }
+            } }
             @for bug in &bugs { (card(asker, bug)) }
         }
     }

@@ -59,7 +59,7 @@ fn explained(asker: &Asker, vnode: &Vnode, name: &str, explanation: &Explanation
                 h2 { "Workers" }
                 p.hint { "As if it had to be placed now: the best first, then those that cannot take it, with all that they lack." }
                 @if explanation.workers.is_empty() {
-                    p { "There is none." }
+                    div.empty { p { "There is no worker yet, so nothing can run." } p { code { "docklet token create --role agent" } " makes the token with which one joins." } }
                 } @else {
                     table {
                         thead { tr { th { "Worker" } th { "Verdict" } th { "Zone" } th { "Of this vcluster" } th { "Promised" } } }

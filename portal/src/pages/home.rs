@@ -5,7 +5,7 @@ use docklet_control::view::{VclusterView, vcluster};
 use maud::{Markup, html};
 
 use super::berth::berths;
-use super::{Page, by_command, phase, quota};
+use super::{Page, bean, by_command, notices, phase, quota};
 use crate::asker::Asker;
 
 /// So many are shown here; the others are a click away.
@@ -36,17 +36,18 @@ pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {
 }
 
 fn overview(asker: &Asker) -> Markup {
-    let views = vcluster::list(&asker.frozen.state, &asker.user);
-    let own = |view: &VclusterView| view.owner == asker.user.name.as_str();
-    let (mine, others): (Vec<_>, Vec<_>) = views.into_iter().partition(own);
+    let mine = vcluster::own(&asker.frozen.state, &asker.user);
+    let others = vcluster::count_of_others(&asker.frozen.state, &asker.user);
     html! {
         div #overview .cards {
             section.card.wide aria-labelledby="mine" {
                 h2 #mine { "Your vclusters" }
-                @if mine.is_empty() { (first_steps()) } @else { (fleet(&mine, others.len())) }
+                @if mine.is_empty() { (first_steps()) } @else { (fleet(&mine, others)) }
             }
             @if asker.user.operates() { (machines(asker)) }
+            (notices::newest(asker))
             (quota::own(asker))
+            (bean::own_card(asker))
         }
     }
 }
@@ -92,6 +93,7 @@ fn machines(asker: &Asker) -> Markup {
     html! {
         section.card aria-labelledby="machines" {
             h2 #machines { "Machines" }
+            p { a href="/health" { "How the cluster is" } }
             dl.figures {
                 div { dt { a href="/masters" { "Masters" } } dd { (state.masters.len()) } }
                 div { dt { a href="/workers" { "Workers up" } } dd { (up.count()) " of " (state.workers.len()) } }

@@ -1,5 +1,7 @@
 //! Images: what there is, who may see it, which versions there are; and what can be done to one.
 
+pub(crate) mod import;
+
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -7,13 +9,15 @@ use docklet_control::id::Digest;
 use docklet_control::image::command::ImageCommand;
 use docklet_control::image::copies::SINCE;
 use docklet_control::model::Visibility;
+use docklet_control::model::kept::KeptKind;
+use docklet_control::trash::command::Thing;
 use docklet_control::view::{ImageView, VersionView, image, quota};
 use docklet_control::{Command, Refusal};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::amount::mib;
-use super::{Page, by_command, check_csrf, csrf, instant};
+use super::{Page, check_csrf, csrf, instant, kept, whole, whole_anew};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -22,7 +26,8 @@ pub(crate) async fn list(asker: Asker) -> Markup {
     let body = html! {
         h1 { "Images" }
         (table(&asker))
-        @if may_add(&asker) { (import_form()) }
+        (deleted(&asker))
+        @if may_add(&asker) { (import::form(&asker)) }
     };
     let live = Some("/live/images".to_owned());
     Page {
@@ -38,30 +43,15 @@ fn may_add(asker: &Asker) -> bool {
     asker.user.is_admin() || asker.frozen.state.version() >= SINCE
 }
 
-/// A file is sent by the page's script: a form would hold all of it in memory.
-fn import_form() -> Markup {
-    html! {
-        section.panel {
-            h2 { "Import" }
-            p.muted { "A tar of a root file system, plain or compressed, or of an OCI image layout. It is checked and packed anew on a worker." }
-            form #import .stack {
-                label for="import-name" { "Name" }
-                input #import-name name="name" required maxlength="40" pattern="[a-z]([a-z0-9\\-]*[a-z0-9])?" autocomplete="off";
-                label for="import-description" { "Description" }
-                input #import-description name="description" maxlength="500" autocomplete="off";
-                label for="import-file" { "File" }
-                input #import-file name="file" type="file" required;
-                button.button type="submit" { "Import" }
-                progress #import-progress max="1" value="0" hidden {}
-                p #import-told .notice role="status" aria-live="polite" hidden {}
-            }
-            (by_command("docklet image import FILE --name NAME"))
-        }
-    }
+pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {
+    vec![
+        ("images".to_owned(), table(asker)),
+        ("kept".to_owned(), deleted(asker)),
+    ]
 }
 
-pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {
-    vec![("images".to_owned(), table(asker))]
+fn deleted(asker: &Asker) -> Markup {
+    kept::section(asker, &[KeptKind::Image, KeptKind::ImageVersion], None)
 }
 
 fn table(asker: &Asker) -> Markup {
@@ -150,20 +140,30 @@ pub(crate) async fn show(
     Path((owner, name)): Path<(String, String)>,
 ) -> Result<Markup, Problem> {
     let view = find(&asker, &owner, &name)?;
-    let body = html! {
-        p.crumbs { a href="/images" { "Images" } " / " (view.name) }
-        h1 { (view.name) }
-        (facts(&view))
-        (versions(&asker, &view))
-        @if view.own { (changes(&asker, &view)) }
-    };
     Ok(Page {
         title: &view.name,
         asker: &asker,
-        live: None,
+        live: Some(format!("/live/images/{owner}/{name}")),
         script: None,
     }
-    .render(body))
+    .render(whole(&body(&asker, &view))))
+}
+
+pub(crate) fn show_fragments(asker: &Asker, owner: &str, name: &str) -> Vec<(String, Markup)> {
+    match find(asker, owner, name) {
+        Ok(view) => whole_anew(&body(asker, &view)),
+        Err(_) => super::gone("image", ("/images", "All images")),
+    }
+}
+
+fn body(asker: &Asker, view: &ImageView) -> Markup {
+    html! {
+        p.crumbs { a href="/images" { "Images" } " / " (view.name) }
+        h1 { (view.name) }
+        (facts(view))
+        (versions(asker, view))
+        @if view.own { (changes(asker, view)) }
+    }
 }
 
 fn facts(view: &ImageView) -> Markup {
@@ -296,6 +296,7 @@ pub(crate) async fn change(
     check_csrf(&asker, &form.csrf)?;
     let image = format!("{owner}/{name}");
     let value = form.value;
+    let page = format!("/images/{owner}/{name}");
     let command = match action.as_str() {
         "description" => ImageCommand::Describe {
             image,
@@ -323,11 +324,15 @@ pub(crate) async fn change(
             image,
             to: Some(version_named(&value)?),
         },
-        "delete-version" => ImageCommand::DeleteVersion {
-            image,
-            version: version_named(&value)?,
-        },
-        "delete" => ImageCommand::Delete { image },
+        "delete-version" => {
+            let version = version_named(&value)?;
+            let thing = Thing::ImageVersion { image, version };
+            return kept::delete(&portal, &asker, thing, &page).await;
+        }
+        "delete" => {
+            let thing = Thing::Image { image };
+            return kept::delete(&portal, &asker, thing, "/images").await;
+        }
         other => {
             return Err(Problem {
                 status: StatusCode::NOT_FOUND,
@@ -336,12 +341,6 @@ pub(crate) async fn change(
             });
         }
     };
-    let gone = matches!(command, ImageCommand::Delete { .. });
     let receipt = propose(&portal, &asker, Command::Image(command)).await?;
-    let page = if gone {
-        "/images".to_owned()
-    } else {
-        format!("/images/{owner}/{name}")
-    };
     Ok(Redirect::to(&format!("{page}?after={}", receipt.index)).into_response())
 }

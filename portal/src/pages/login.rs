@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use axum::extract::{ConnectInfo, Form, State};
+use axum::extract::{ConnectInfo, Form, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::Command;
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::{check_csrf, document, mark, sentence};
 use crate::asker::{Asker, COOKIE, cookie, propose, refuse_foreign};
 use crate::login::{self, Credentials, Opened};
+use crate::next;
 use crate::problem::Problem;
 use crate::register;
 use crate::serve::Portal;
@@ -21,14 +22,27 @@ use crate::serve::Portal;
 /// Held by a browser that has shown a password and no code yet.
 const WAITING: &str = "__Host-docklet-login";
 
-pub(crate) async fn show(State(portal): State<Portal>, asker: Option<Asker>) -> Response {
+/// Where to go on afterwards, if that is not home.
+#[derive(Deserialize)]
+pub(crate) struct On {
+    #[serde(default)]
+    next: String,
+}
+
+pub(crate) async fn show(
+    State(portal): State<Portal>,
+    asker: Option<Asker>,
+    Query(On { next }): Query<On>,
+) -> Response {
+    let on = next::within(&next);
     match asker {
-        Some(_) => Redirect::to("/").into_response(),
-        None => page(&portal, "", None).into_response(),
+        Some(_) => Redirect::to(on).into_response(),
+        None => page(&portal, on, "", None).into_response(),
     }
 }
 
-fn page(portal: &Portal, user: &str, problem: Option<&str>) -> Markup {
+fn page(portal: &Portal, on: &str, user: &str, problem: Option<&str>) -> Markup {
+    let state = portal.master.local().state;
     let body = html! {
         main.login {
             h1 { (mark()) "Docklet" }
@@ -37,12 +51,14 @@ fn page(portal: &Portal, user: &str, problem: Option<&str>) -> Markup {
                 p.notice.refused role="alert" { (sentence(problem)) }
             }
             form method="post" action="/login" {
+                input type="hidden" name="next" value=(on);
                 label for="user" { "User" }
                 input #user name="user" value=(user) autocomplete="username" required autofocus;
                 label for="password" { "Password" }
                 input #password name="password" type="password" autocomplete="current-password" required;
                 button.button type="submit" { "Log in" }
             }
+            @if let Some(provider) = state.provider() { (super::oidc::button(&provider.label, on)) }
             @if register::policy(portal).registration {
                 p.hint { "No account yet? " a href="/register" { "Ask for one" } }
             }
@@ -51,7 +67,7 @@ fn page(portal: &Portal, user: &str, problem: Option<&str>) -> Markup {
     document("Log in", None, body)
 }
 
-fn code_page(problem: Option<&str>) -> Markup {
+fn code_page(on: &str, problem: Option<&str>) -> Markup {
     let body = html! {
         main.login {
             h1 { (mark()) "Docklet" }
@@ -59,6 +75,7 @@ fn code_page(problem: Option<&str>) -> Markup {
                 p.notice.refused role="alert" { (sentence(problem)) }
             }
             form method="post" action="/login/code" {
+                input type="hidden" name="next" value=(on);
                 label for="code" { "Code that your device shows" }
                 input #code name="code" autocomplete="one-time-code" inputmode="numeric" required autofocus aria-describedby="code-hint";
                 p.hint #code-hint { "Six digits; or one of your recovery codes, if the device is lost." }
@@ -74,6 +91,8 @@ fn code_page(problem: Option<&str>) -> Markup {
 pub(crate) struct LogIn {
     user: String,
     password: String,
+    #[serde(default)]
+    next: String,
 }
 
 pub(crate) async fn submit(
@@ -89,26 +108,27 @@ pub(crate) async fn submit(
         code: None,
     };
     let opened = login::log_in(&portal, client.ip(), given, SessionKind::Browser).await;
+    let on = next::within(&form.next);
     Ok(match opened {
-        Ok(opened) => go(&opened),
+        Ok(opened) => go(&opened, on),
         Err(problem) => {
-            let page = page(&portal, &form.user, Some(&problem.detail));
+            let page = page(&portal, on, &form.user, Some(&problem.detail));
             (problem.status, page).into_response()
         }
     })
 }
 
 /// On to the first page, or to where the code is asked for.
-fn go(opened: &Opened) -> Response {
+pub(super) fn go(opened: &Opened, on: &str) -> Response {
     if opened.kind == SessionKind::Unproven {
         let cookie = held(WAITING, &opened.secret, opened.ttl.as_secs());
         let headers = [
             (header::SET_COOKIE, cookie),
-            (header::LOCATION, "/login/code".to_owned()),
+            (header::LOCATION, next::code_for(on)),
         ];
         return (StatusCode::SEE_OTHER, headers).into_response();
     }
-    let to = format!("/?after={}", opened.index);
+    let to = next::after(next::within(on), opened.index);
     let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response();
     let cookies = [
         held(COOKIE, &opened.secret, opened.ttl.as_secs()),
@@ -122,13 +142,13 @@ fn go(opened: &Opened) -> Response {
     response
 }
 
-fn held(name: &str, secret: &str, age_s: u64) -> String {
+pub(super) fn held(name: &str, secret: &str, age_s: u64) -> String {
     format!("{name}={secret}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={age_s}")
 }
 
-pub(crate) async fn ask_code(headers: HeaderMap) -> Response {
+pub(crate) async fn ask_code(headers: HeaderMap, Query(On { next }): Query<On>) -> Response {
     match cookie(&headers, WAITING) {
-        Some(_) => code_page(None).into_response(),
+        Some(_) => code_page(next::within(&next), None).into_response(),
         None => Redirect::to("/login").into_response(),
     }
 }
@@ -136,6 +156,8 @@ pub(crate) async fn ask_code(headers: HeaderMap) -> Response {
 #[derive(Deserialize)]
 pub(crate) struct Code {
     code: String,
+    #[serde(default)]
+    next: String,
 }
 
 pub(crate) async fn submit_code(
@@ -146,13 +168,14 @@ pub(crate) async fn submit_code(
 ) -> Result<Response, Problem> {
     refuse_foreign(&headers)?;
     let secret = cookie(&headers, WAITING).ok_or(Refusal::NotLoggedIn)?;
+    let on = next::within(&form.next);
     Ok(
         match login::go_on(&portal, client.ip(), &secret, &form.code).await {
-            Ok(opened) => go(&opened),
+            Ok(opened) => go(&opened, on),
             Err(problem) if problem.code == Refusal::NotLoggedIn.code() => {
                 Redirect::to("/login").into_response()
             }
-            Err(problem) => (problem.status, code_page(Some(&problem.detail))).into_response(),
+            Err(problem) => (problem.status, code_page(on, Some(&problem.detail))).into_response(),
         },
     )
 }

@@ -9,14 +9,12 @@ use docklet_control::{Command, permit};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Page, check_csrf, csrf, instant};
+use super::{Page, by_command, check_csrf, csrf, instant, invite};
 use crate::asker::{Asker, propose};
 use crate::masters::{self, invitation};
 use crate::problem::Problem;
+use crate::receipt::{self, Told};
 use crate::serve::Portal;
-
-/// An invitation from this page is good for so long.
-const INVITATION_TTL_MS: u64 = 3_600_000;
 
 pub(crate) async fn list(State(portal): State<Portal>, asker: Asker) -> Result<Markup, Problem> {
     permit::operator(&asker.frozen.state, asker.actor(), "list masters")?;
@@ -24,7 +22,9 @@ pub(crate) async fn list(State(portal): State<Portal>, asker: Asker) -> Result<M
     let body = html! {
         h1 { "Masters" }
         (table(&portal, &asker, &group))
-        p.hint { "Writes need a majority of the voters. A master is added with " code { "docklet token create --role master" } " here and " code { "docklet master join TOKEN" } " there." }
+        p.hint { "Writes need a majority of the voters: three masters go on without one of them." }
+        @if asker.user.is_admin() { (invite::form(&asker, JoinRole::Master)) }
+        (by_command("docklet token create --role master"))
     };
     let live = Some("/live/masters".to_owned());
     Ok(page(&asker, "Masters", live, body))
@@ -53,6 +53,9 @@ pub(crate) fn fragments(portal: &Portal, asker: &Asker) -> Vec<(String, Markup)>
 fn table(portal: &Portal, asker: &Asker, group: &GroupView) -> Markup {
     let leader = group.masters.iter().find(|m| Some(m.id) == group.leader);
     let dead_after = group.autopilot.dead_after_ms.map(|ms| ms / 1_000);
+    let frozen = &asker.frozen;
+    let hash = frozen.hash().to_string();
+    let short = hash.get(..12).unwrap_or(&hash);
     html! {
         div #masters {
             @for warning in &group.warnings { p.notice.refused role="status" { (warning) } }
@@ -61,12 +64,13 @@ fn table(portal: &Portal, asker: &Asker, group: &GroupView) -> Markup {
                 div { dt { "Term" } dd { (group.term) } }
                 div { dt { "Cluster version" } dd { (group.cluster_version) } }
                 div { dt { "Served by" } dd { (portal.name) } }
+                div { dt { "Its state's hash" } dd title=(hash) { code { (short) } " at entry " (frozen.index) } }
                 div { dt { "A silent voter gives way after" } dd {
                     @match dead_after { Some(seconds) => { (seconds) " s, if a learner waits" } None => "never" }
                 } }
             }
             table {
-                thead { tr { th { "Master" } th { "Role" } th { "Lag" } th { "Last contact" } th { "State" } th { "Version" } th { "Certificate" } th { "Addresses" } th { span.unseen { "Actions" } } } }
+                thead { tr { th { "Master" } th { "Role" } th { "Entry" } th { "Lag" } th { "Last contact" } th { "State" } th { "Version" } th { "Certificate" } th { "Addresses" } th { span.unseen { "Actions" } } } }
                 tbody { @for master in &group.masters { (row(asker, master)) } }
             }
         }
@@ -79,7 +83,7 @@ fn row(asker: &Asker, master: &MasterView) -> Markup {
         .map(|agrees| if agrees { "agrees" } else { "differs" });
     html! {
         tr data-master=(master.name) data-id=(master.id) {
-            td data-label="Master" { (master.name) p.hint { "id " (master.id) } }
+            td.main data-label="Master" { (master.name) p.hint { "id " (master.id) } }
             td data-label="Role" {
                 (master.role.word())
                 @match master.replaced_by {
@@ -88,26 +92,27 @@ fn row(asker: &Asker, master: &MasterView) -> Markup {
                     None => {}
                 }
             }
+            td data-label="Entry" { (master.applied.map_or("—".to_owned(), |at| at.to_string())) }
             td data-label="Lag" { (lag(master)) }
             td data-label="Last contact" { (contact(master)) }
             td data-label="State" { (state.unwrap_or("—")) }
             td data-label="Version" {
                 (master.version.as_deref().unwrap_or("—"))
-                p.hint { "knows cluster version " (master.knows) }
+                p.hint { "knows version " (master.knows) }
             }
             td data-label="Certificate" {
                 @match master.certificate_expires_at { Some(at) => { "until " (instant(at)) } None => "—" }
             }
             td data-label="Addresses" { code { (master.cluster_addr) } p.hint { code { (master.public_addr) } } }
-            td data-label="" {
-                div.actions {
+            td.act data-label="" {
+                div.buttons {
                     @if master.role == MasterRole::Voter {
                         form method="post" action={"/masters/" (master.id) "/transfer"} {
                             (csrf(asker))
-                            button.button.secondary type="submit" { "Let it lead" }
+                            button.button.secondary.small type="submit" { "Let it lead" }
                         }
                     }
-                    a.button.danger href={"/masters/" (master.id) "/remove"} { "Remove or replace" }
+                    a.button.danger.small href={"/masters/" (master.id) "/remove"} { "Remove or replace" }
                 }
             }
         }
@@ -194,17 +199,37 @@ pub(crate) async fn change(
     check_csrf(&asker, &form.csrf)?;
     match action.as_str() {
         "transfer" => {
-            masters::transfer(&portal, &asker, &id).await?;
-            Ok(Redirect::to("/masters").into_response())
+            let told = lead(&portal, &asker, &id).await?;
+            let to = receipt::address(&portal, &asker, "/masters", (None, &told));
+            Ok(Redirect::to(&to).into_response())
         }
         "remove" => remove(&portal, &asker, &id, form.force.is_some()).await,
-        "replace" => invite(&portal, &asker, &id).await,
+        "replace" => invite(&portal, asker, &id).await,
         other => Err(Problem {
             status: StatusCode::NOT_FOUND,
             code: "not_found",
             detail: format!("A master cannot be asked to {}.", other.escape_debug()),
         }),
     }
+}
+
+/// Lets a master lead. Who leads is no entry of the log: what came of it is told as it was seen here.
+async fn lead(portal: &Portal, asker: &Asker, id: &str) -> Result<Vec<Told>, Problem> {
+    let state = &asker.frozen.state;
+    let called = |id| {
+        let master = state.masters.get(&id);
+        master.map_or_else(|| id.to_string(), |master| master.name.to_string())
+    };
+    let wanted = masters::meant(state, id)?;
+    let before = portal.master.brief_status().leader.map(called);
+    let asked = match before.filter(|before| *before != called(wanted)) {
+        Some(before) => format!("{before} was asked to let {} lead.", called(wanted)),
+        None => format!("{} was asked to lead.", called(wanted)),
+    };
+    let asked = Told::now(asked);
+    masters::transfer(portal, asker, id).await?;
+    let leads = Told::now(format!("{} leads.", called(wanted)));
+    Ok(vec![asked, leads])
 }
 
 /// What is refused is said where it was asked.
@@ -233,21 +258,16 @@ async fn remove(
 }
 
 /// The secret leaves with this page and is stored nowhere.
-async fn invite(portal: &Portal, asker: &Asker, id: &str) -> Result<Response, Problem> {
+async fn invite(portal: &Portal, asker: Asker, id: &str) -> Result<Response, Problem> {
     permit::admin(&asker.frozen.state, asker.actor(), "replace masters")?;
-    let (token, secret_hash) = invitation(portal, asker, JoinRole::Master);
+    let (token, secret_hash) = invitation(portal, &asker, JoinRole::Master);
     let command = Command::ReplaceMaster {
         master: masters::meant(&asker.frozen.state, id)?,
         secret_hash,
-        ttl_ms: INVITATION_TTL_MS,
+        ttl_ms: invite::TTL_MS,
     };
-    let receipt = propose(portal, asker, command).await?;
-    let body = html! {
-        p.crumbs { a href="/masters" { "Masters" } }
-        h1 { "Invitation" }
-        p { "Run this on the machine that takes over, with its own addresses, until " (instant(receipt.at.plus_ms(INVITATION_TTL_MS))) ". It works once and is shown only now." }
-        pre { code #invitation { "docklet master join " (token.to_string()) " --name NAME --dir DIR --cluster-addr ADDR:PORT --public-addr ADDR:PORT" } }
-        p { a.button href="/masters" { "Back to the masters" } }
-    };
-    Ok(page(asker, "Invitation", None, body).into_response())
+    let receipt = propose(portal, &asker, command).await?;
+    let until = receipt.at.plus_ms(invite::TTL_MS);
+    let asker = receipt::with_write(portal, asker, receipt.index).await?;
+    Ok(invite::shown(&asker, JoinRole::Master, &token, until).into_response())
 }

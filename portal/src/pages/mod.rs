@@ -9,31 +9,48 @@ pub(crate) mod berth;
 pub(crate) mod bug;
 pub(crate) mod drill;
 pub(crate) mod drill_chart;
+pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod files;
+pub(crate) mod group;
+pub(crate) mod health;
 pub(crate) mod home;
 pub(crate) mod image;
+pub(crate) mod invite;
+pub(crate) mod kept;
 pub(crate) mod login;
+pub(crate) mod machine;
 pub(crate) mod mail;
 pub(crate) mod master;
 pub(crate) mod moves;
+mod multipart;
 pub(crate) mod notice;
 pub(crate) mod notices;
+pub(crate) mod oidc;
 pub(crate) mod people;
 pub(crate) mod port;
 pub(crate) mod quota;
 pub(crate) mod rebalance;
+pub(crate) mod receipt;
 pub(crate) mod register;
+pub(crate) mod service;
 pub(crate) mod setting;
+pub(crate) mod share;
 pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod template;
 pub(crate) mod terminal;
+pub(crate) mod tls;
 pub(crate) mod trash;
 pub(crate) mod usage;
+pub(crate) mod used;
 pub(crate) mod vcluster;
 pub(crate) mod worker;
+pub(crate) mod workspace;
 
-use axum::http::StatusCode;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::Refusal;
 use docklet_control::id::UnixMs;
@@ -41,6 +58,8 @@ use docklet_control::view::Phase;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::asker::Asker;
+use crate::assets;
+use crate::next;
 use crate::problem::Problem;
 
 /// A page for somebody who is logged in.
@@ -66,8 +85,10 @@ impl Page<'_> {
                     a.brand href="/" { (mark()) "Docklet" }
                     nav aria-label="Main" {
                         (self.link("/vclusters", "Vclusters"))
+                        (self.link("/workspace", "Workspace"))
                         (self.link("/images", "Images"))
                         (self.link("/templates", "Templates"))
+                        (self.link("/events", "Events"))
                         (self.link("/past", "Past"))
                         (self.link("/audit", "Audit"))
                     }
@@ -87,12 +108,8 @@ impl Page<'_> {
                 }
                 (notice::banner(asker))
                 div #connection .banner role="status" aria-live="polite" hidden {}
-                main #main data-live=(self.live.as_deref().unwrap_or(notice::LIVE)) {
-                    @if let Some(index) = asker.after {
-                        p.notice.done role="status" {
-                            "Done. It is entry " (index) " of the log, on the disks of most masters."
-                        }
-                    }
+                main #main data-live=(self.stream()) {
+                    @if let Some(receipt) = &asker.receipt { (receipt::receipt(receipt)) }
                     (body)
                 }
             },
@@ -110,11 +127,28 @@ impl Page<'_> {
                     (self.link("/workers", "Workers"))
                     (self.link("/masters", "Masters"))
                     (self.link("/drills", "Drills"))
+                    (self.link("/health", "Health"))
                 }
                 @if user.is_admin() { (self.link("/people", "People")) }
-                @if quota::looks_after_others(self.asker) { (self.link("/quotas", "Quotas")) }
+                @if quota::looks_after_others(self.asker) {
+                    (self.link("/groups", "Groups"))
+                    (self.link("/quotas", "Quotas"))
+                }
                 @if user.is_admin() { (self.link("/settings", "Settings")) }
             }
+        }
+    }
+
+    /// The path of the stream of what changes on it: also of what comes of what was asked for.
+    fn stream(&self) -> String {
+        let stream = self.live.as_deref().unwrap_or(notice::LIVE);
+        let receipt = self.asker.receipt.as_ref();
+        match receipt.and_then(|receipt| receipt.index()) {
+            Some(index) => {
+                let joint = if stream.contains('?') { '&' } else { '?' };
+                format!("{stream}{joint}receipt={index}")
+            }
+            None => stream.to_owned(),
         }
     }
 
@@ -124,9 +158,12 @@ impl Page<'_> {
         let own = stream
             .strip_prefix("/live")
             .and_then(|rest| rest.strip_prefix(path));
-        let inside = own.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let inside = own.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
         // A terminal is a part of its vcluster, and has no live stream.
-        let terminal = path == "/vclusters" && self.script.is_some();
+        let terminal = path == "/vclusters"
+            && stream.is_empty()
+            && self.title != "Usage"
+            && self.script.is_some();
         let current = (inside || terminal || self.title == label).then_some("page");
         html! { a href=(path) aria-current=[current] { (label) } }
     }
@@ -134,11 +171,37 @@ impl Page<'_> {
 
 /// The mark beside the name: vessels at a dock.
 fn mark() -> Markup {
-    html! { img.mark src="/assets/icon.svg" alt="" width="24" height="24"; }
+    html! { img.mark src=(assets::at("icon.svg")) alt="" width="24" height="24"; }
+}
+
+/// The content of a page of which all may come to look different, and what of it is pushed then: all of it. What somebody has
+/// begun to fill in stays.
+pub(crate) fn whole(body: &Markup) -> Markup {
+    html! { div #(WHOLE) { (body) } }
+}
+
+/// The same as it is pushed.
+pub(crate) fn whole_anew(body: &Markup) -> Vec<(String, Markup)> {
+    vec![(WHOLE.to_owned(), whole(body))]
+}
+
+const WHOLE: &str = "page";
+
+/// What an open page turns into when what it shows goes.
+pub(crate) fn gone(what: &str, (path, label): (&str, &str)) -> Vec<(String, Markup)> {
+    whole_anew(&html! {
+        p.notice role="status" { "This " (what) " is gone." }
+        p { a href=(path) { (label) } }
+    })
 }
 
 /// A document without the frame.
 pub(crate) fn document(title: &str, script: Option<&str>, body: Markup) -> Markup {
+    leading(title, script, None, body)
+}
+
+/// One that goes on to an address by itself. A form cannot: where forms may lead to is this site's own.
+pub(crate) fn leading(title: &str, script: Option<&str>, on: Option<&str>, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -146,12 +209,13 @@ pub(crate) fn document(title: &str, script: Option<&str>, body: Markup) -> Marku
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                @if let Some(on) = on { meta http-equiv="refresh" content={"0;url=" (on)}; }
                 title { (title) " · Docklet" }
-                link rel="stylesheet" href="/assets/style.css";
-                link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
-                script src="/assets/live.js" defer {}
+                link rel="stylesheet" href=(assets::at("style.css"));
+                link rel="icon" href=(assets::at("icon.svg")) type="image/svg+xml";
+                script src=(assets::at("live.js")) defer {}
                 @if let Some(script) = script {
-                    script src=(script) defer {}
+                    script src=(assets::at(script)) defer {}
                 }
             }
             body { (body) }
@@ -161,12 +225,12 @@ pub(crate) fn document(title: &str, script: Option<&str>, body: Markup) -> Marku
 
 /// The hidden field that proves that a form is this site's own.
 pub(crate) fn csrf(asker: &Asker) -> Markup {
-    html! { input type="hidden" name="csrf" value=(asker.csrf); }
+    html! { input type="hidden" name="csrf" value=(asker.csrf.text()); }
 }
 
 /// Refuses a form that does not carry the asker's token.
 pub(crate) fn check_csrf(asker: &Asker, given: &str) -> Result<(), Problem> {
-    if given == asker.csrf {
+    if asker.csrf.accepts(given) {
         return Ok(());
     }
     Err(Refusal::NotPermitted {
@@ -195,13 +259,17 @@ pub(crate) fn instant(at: UnixMs) -> Markup {
     html! { time datetime=(stamp) { (text) } }
 }
 
-/// Renders a problem that a page's handler ended with: as a page, or as the way to the login.
-pub(crate) async fn show_problem(response: Response) -> Response {
+/// Renders a problem that a page's handler ended with: as a page, or as the way to the login, and back from there.
+pub(crate) async fn show_problem(request: Request, rest: Next) -> Response {
+    let here = request.uri().path_and_query();
+    let here = here.filter(|_| request.method() == Method::GET);
+    let here = here.map_or_else(|| "/".to_owned(), ToString::to_string);
+    let response = rest.run(request).await;
     let Some(problem) = response.extensions().get::<Problem>() else {
         return response;
     };
     if problem.code == Refusal::NotLoggedIn.code() {
-        return Redirect::to("/login").into_response();
+        return Redirect::to(&next::login_for(&here)).into_response();
     }
     let body = html! {
         main.alone {
@@ -211,7 +279,10 @@ pub(crate) async fn show_problem(response: Response) -> Response {
             p { a.button href="/" { "Home" } }
         }
     };
-    (problem.status, document("Problem", None, body)).into_response()
+    let mut page = (problem.status, document("Problem", None, body)).into_response();
+    // Who looks at answers sees on a page, too, why it was refused.
+    page.extensions_mut().insert(problem.clone());
+    page
 }
 
 /// A refusal as a sentence on a page: programs and logs like it without capital and full stop.

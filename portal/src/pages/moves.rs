@@ -52,8 +52,9 @@ pub(crate) async fn change(
         "cancel-move" => MoveCommand::Cancel { vnode },
         other => return Err(Refusal::not_found("action", other.escape_debug()).into()),
     };
-    propose(&portal, &asker, Command::Move(command)).await?;
-    let page = format!("/vclusters/{vcluster}/vnodes/{hostname}/explain");
+    let receipt = propose(&portal, &asker, Command::Move(command)).await?;
+    let index = receipt.index;
+    let page = format!("/vclusters/{vcluster}/vnodes/{hostname}/explain?after={index}");
     Ok(Redirect::to(&page))
 }
 
@@ -99,6 +100,12 @@ fn told(last: &MoveView) -> Markup {
         p #last-move data-stage=(last.stage) { "It " (last.sentence()) "." }
         @if copying {
             progress max="1000" value=(last.done_permille()) aria-label="Copied of this round" {}
+        }
+        @if let Some(ahead) = last.ahead() {
+            p.hint { (ahead) "." }
+        }
+        @if let Some(cause) = &last.not_live {
+            p.hint { "Not while it ran: " (cause) "." }
         }
         p.hint { "Asked for by " (last.why) ", " (instant(last.times.asked_at)) }
     }

@@ -17,7 +17,7 @@ pub(crate) fn banner(asker: &Asker) -> Markup {
             @if let Some(notice) = notice {
                 p.banner.drill {
                     (notice.text)
-                    " It begins at " (instant(notice.begins_at)) " and is over by " (instant(notice.ends_by)) "."
+                    " Begin: " (instant(notice.begins_at)) ". End at the latest: " (instant(notice.ends_by)) "."
                     @if asker.user.operates() {
                         " " a href={"/drills/" (notice.drill)} { "Drill " (notice.drill) }
                     }

@@ -4,20 +4,24 @@ use axum::extract::{Form, Path, State};
 use axum::response::Redirect;
 use docklet_control::id::NoticeId;
 use docklet_control::model::Group;
+use docklet_control::model::kept::KeptKind;
 use docklet_control::model::notice::{MailWish, Notice, Severity};
 use docklet_control::notice::command::{Audience, NewNotice, NoticeCommand};
+use docklet_control::trash::command::Thing;
 use docklet_control::view::{InboxView, NoticeView, notice};
-use docklet_control::{Command, Refusal};
+use docklet_control::{Command, Refusal, trash};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::quota::managed;
-use super::{Page, by_command, check_csrf, csrf, instant};
+use super::{Page, by_command, check_csrf, csrf, instant, kept};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
 const DAY_MS: u64 = 24 * 3_600_000;
+/// So many are on the first page.
+const NEWEST_MAX: usize = 3;
 /// For how many days something can be said here.
 const SPANS_DAYS: [u64; 4] = [1, 7, 30, 365];
 
@@ -40,6 +44,7 @@ pub(crate) async fn show(asker: Asker) -> Markup {
             (announced_part(&asker))
             (by_command("docklet notice announce \"Workers restart on Sunday\" --warning --mail"))
         }
+        (deleted(&asker))
     };
     Page {
         title: "Notices",
@@ -55,7 +60,13 @@ pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {
     if asker.user.operates() || !managed(asker).is_empty() {
         parts.push(("announced".to_owned(), announced_part(asker)));
     }
+    parts.push(("kept".to_owned(), deleted(asker)));
     parts
+}
+
+/// What was removed or taken back, for as long as it can be had back.
+fn deleted(asker: &Asker) -> Markup {
+    kept::section(asker, &[KeptKind::Notice], None)
 }
 
 fn inbox_part(asker: &Asker) -> Markup {
@@ -83,12 +94,39 @@ fn inbox_part(asker: &Asker) -> Markup {
     }
 }
 
+/// The newest of them, on the first page.
+pub(super) fn newest(asker: &Asker) -> Markup {
+    let InboxView {
+        unread, notices, ..
+    } = notice::list(&asker.frozen.state, &asker.user);
+    html! {
+        section.card aria-labelledby="newest" {
+            h2 #newest { "Newest notices" }
+            @if notices.is_empty() {
+                p.muted { "Nobody has told you anything yet. What happens to your account and your vnodes is told here." }
+                p { a href="/notices" { "Say which of it is mailed to you" } }
+            } @else {
+                ul.plain {
+                    @for notice in notices.iter().take(NEWEST_MAX) {
+                        li data-newest=(notice.id) {
+                            @if notice.severity == Severity::Warning { span.phase.phase-pending { "warning" } " " }
+                            @if notice.link.is_empty() { (notice.title) } @else { a href=(notice.link) { (notice.title) } }
+                            p.hint { (from(notice)) ", " (instant(notice.since)) @if !notice.read { " · " strong { "new" } } }
+                        }
+                    }
+                }
+                p { a href="/notices" { "All notices" } @if unread > 0 { span.muted { ", " (unread) " unread" } } }
+            }
+        }
+    }
+}
+
 fn card(asker: &Asker, notice: &NoticeView) -> Markup {
     let path = format!("/notices/{}", notice.id);
     let title = format!("notice-{}", notice.id.to_string().replace('.', "-"));
     let read = if notice.read { "read" } else { "unread" };
     html! {
-        section class={"card told " (read)} data-notice=(notice.id) aria-labelledby=(title) {
+        article class={"card told " (read)} data-notice=(notice.id) aria-labelledby=(title) {
             h2 id=(title) {
                 @if notice.severity == Severity::Warning { span.phase.phase-pending { "warning" } " " }
                 @if notice.link.is_empty() { (notice.title) } @else { a href=(notice.link) { (notice.title) } }
@@ -201,10 +239,10 @@ fn announced_part(asker: &Asker) -> Markup {
                                 td data-label="For" { (notice.to) }
                                 td data-label="By" { (notice.by) }
                                 td data-label="Until" { (instant(notice.until)) }
-                                td data-label="Action" {
+                                td.act data-label="Action" {
                                     form method="post" action={"/notices/" (notice.id) "/withdraw"} {
                                         (csrf(asker))
-                                        button.quiet type="submit" aria-label={"Withdraw " (notice.title)} { "Withdraw" }
+                                        button.button.secondary.small type="submit" aria-label={"Withdraw " (notice.title)} { "Withdraw" }
                                     }
                                 }
                             }
@@ -313,11 +351,12 @@ pub(crate) async fn change(
 ) -> Result<Redirect, Problem> {
     check_csrf(&asker, &form.csrf)?;
     let command = match action.as_str() {
-        "read" => NoticeCommand::Read {
+        "read" => Command::Notice(NoticeCommand::Read {
             notices: vec![notice],
-        },
-        "withdraw" => NoticeCommand::Withdraw { notice },
+        }),
+        "withdraw" => trash::deleting(&asker.frozen.state, Thing::Notice { notice }, false),
         other => return Err(Refusal::not_found("action", other.escape_debug()).into()),
     };
-    ask(&portal, &asker, command).await
+    let receipt = propose(&portal, &asker, command).await?;
+    Ok(Redirect::to(&format!("/notices?after={}", receipt.index)))
 }

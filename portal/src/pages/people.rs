@@ -1,31 +1,39 @@
 //! People, for admins: requests for accounts, and accounts. Links in mails lead to the form of one request; looking at it
 //! changes nothing.
 
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::response::Redirect;
 use docklet_control::account::command::{AccountCommand, Proof};
 use docklet_control::id::LogIndex;
 use docklet_control::model::Role;
-use docklet_control::model::account::Standing;
+use docklet_control::model::account::{LoginWay, Standing};
+use docklet_control::model::kept::KeptKind;
+use docklet_control::trash::command::Thing;
 use docklet_control::view::account::{self, ApplicationView, UserView};
-use docklet_control::{Command, Refusal, permit};
+use docklet_control::{Command, Refusal, permit, trash};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Page, by_command, check_csrf, csrf, instant};
+use super::{Page, by_command, check_csrf, csrf, instant, kept};
 use crate::accounts;
 use crate::asker::{Asker, propose};
+use crate::part::{self, Asked};
 use crate::problem::Problem;
 use crate::register;
 use crate::serve::Portal;
 
-pub(crate) async fn list(State(portal): State<Portal>, asker: Asker) -> Result<Markup, Problem> {
+pub(crate) async fn list(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Query(asked): Query<Asked>,
+) -> Result<Markup, Problem> {
     permit::admin(&asker.frozen.state, asker.actor(), "list people")?;
     let body = html! {
         h1 { "People" }
         (requests(&asker))
         (registration(&asker, register::policy(&portal).registration))
-        (users(&asker))
+        (users(&asker, &asked))
+        (kept::section(&asker, &[KeptKind::Account], None))
         (by_command("docklet user list"))
     };
     let live = Some("/live/people".to_owned());
@@ -108,18 +116,20 @@ fn registration(asker: &Asker, open: bool) -> Markup {
     }
 }
 
-fn users(asker: &Asker) -> Markup {
-    let views = account::list(&asker.frozen.state, &asker.user);
+fn users(asker: &Asker, asked: &Asked) -> Markup {
+    const PATH: &str = "/people";
+    let part = account::part(&asker.frozen.state, &asker.user, &asked.for_page());
     html! {
         h2 { "Accounts" }
+        (part::finder(asked, &part, PATH, "people"))
         table #accounts {
             thead { tr { th { "Name" } th { "State" } th { "Mail" } th { "Vclusters" } th { "Images" } th { "Since" } } }
             tbody {
-                @for view in &views {
+                @for view in &part.rows {
                     tr data-user=(view.name) {
-                        td.main data-label="Name" { a href={"/people/" (view.name)} { (view.name) } @if view.role == Role::Admin { " " span.muted { "admin" } } }
+                        td.main data-label="Name" { a href={"/people/" (view.name)} { (view.name) } @if view.role != Role::User { " " span.chip { (view.role.word()) } } }
                         td data-label="State" { (view.standing.word()) @if view.second_factor { ", second factor" } }
-                        td data-label="Mail" { (view.profile.mail) }
+                        td data-label="Mail" { (or_dash(&view.profile.mail)) }
                         td data-label="Vclusters" { (view.vclusters) }
                         td data-label="Images" { (view.images) }
                         td data-label="Since" { (instant(view.created_at)) }
@@ -127,6 +137,7 @@ fn users(asker: &Asker) -> Markup {
                 }
             }
         }
+        (part::pager(asked, &part, PATH))
     }
 }
 
@@ -135,11 +146,12 @@ pub(crate) async fn request(asker: Asker, Path(id): Path<LogIndex>) -> Result<Ma
     let view = accounts::application(&asker, id)?;
     let body = html! {
         h1 { "Request of " (view.name) }
-        dl.figures {
+        dl.facts {
             div { dt { "Name" } dd { (view.profile.real_name) } }
             div { dt { "Mail" } dd { (view.profile.mail) } }
             div { dt { "Belongs to" } dd { (view.profile.affiliation) } }
             div { dt { "Since" } dd { (instant(view.asked_at)) } }
+            div { dt { "Would log in by" } dd { (view.way.word()) } }
         }
         p { (view.reason) }
         @if !view.same_mail.is_empty() {
@@ -231,24 +243,49 @@ pub(crate) async fn show(asker: Asker, Path(name): Path<String>) -> Result<Marku
     let view = account::show(state, user);
     let own = user.id == asker.user.id;
     let body = html! {
+        p.crumbs { a href="/people" { "People" } " / " (view.name) }
         h1 { (view.name) }
         p { (state_of(&view)) }
-        dl.figures {
-            div { dt { "Name" } dd { (view.profile.real_name) } }
-            div { dt { "Mail" } dd { (view.profile.mail) } }
-            div { dt { "Belongs to" } dd { (view.profile.affiliation) } }
+        dl.facts {
+            div { dt { "Name" } dd { (or_dash(&view.profile.real_name)) } }
+            div { dt { "Mail" } dd { (or_dash(&view.profile.mail)) } }
+            div { dt { "Belongs to" } dd { (or_dash(&view.profile.affiliation)) } }
             div { dt { "Vclusters" } dd { (view.vclusters) } }
             div { dt { "Images" } dd { (view.images) } }
             div { dt { "Logins" } dd { (view.logins) } }
+            div { dt { "Logs in by" } dd { (logs_in_by(&view)) } }
         }
+        p { a href={"/people/" (view.name) "/usage"} { "What they use" } }
         @if own {
             p.hint { "This is you: " a href="/account" { "your account" } "." }
-        } @else if view.standing != Standing::Leaving {
-            (actions(&asker, &view))
+        } @else {
+            @match view.standing {
+                Standing::Active | Standing::Locked => { (actions(&asker, &view)) }
+                Standing::Leaving => {}
+                Standing::Deleted => { p { a href="/people#kept" { "Undo it, or delete it for good" } } }
+            }
         }
-        p { a href="/people" { "All people" } }
     };
     Ok(framed(&asker, "Person", None, body))
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "–" } else { text }
+}
+
+/// In the order in which people think of it.
+fn logs_in_by(view: &UserView) -> String {
+    let name = match view.way {
+        LoginWay::Local => view.password.then_some("password"),
+        LoginWay::Pam => Some("PAM"),
+        LoginWay::Oidc => None,
+    };
+    let providers = view.identities.iter().map(|row| row.provider.as_str());
+    let ways: Vec<&str> = name.into_iter().chain(providers).collect();
+    if ways.is_empty() {
+        return "nothing".to_owned();
+    }
+    ways.join(", ")
 }
 
 fn state_of(view: &UserView) -> String {
@@ -258,6 +295,7 @@ fn state_of(view: &UserView) -> String {
         Standing::Leaving => {
             "Is being deleted: it is gone when no worker has anything of it any more.".to_owned()
         }
+        Standing::Deleted => "Was deleted, and can be had back for a while.".to_owned(),
     }
 }
 
@@ -282,7 +320,7 @@ fn actions(asker: &Asker, view: &UserView) -> Markup {
         }
         details.card {
             summary { "Delete the account" }
-            p { "Logins and tokens end at once. With its data, its vclusters go with their disks and snapshots, and its images; of images that others' vnodes are made of, the bytes stay as long as those. The home stays on the disks. The name is free afterwards. There is no way back." }
+            p { "Logins and tokens end at once. With its data, its vclusters go with their disks and snapshots, and its images; of images that others' vnodes are made of, the bytes stay as long as those. The home stays on the disks. The name is free when it is gone for good. " (kept::way_back(asker)) }
             form.fields method="post" action={(path) "/delete"} aria-label="Delete" {
                 (csrf(asker))
                 label { input type="checkbox" name="with_data" value="yes"; " with " (view.vclusters) " vclusters and " (view.images) " images" }
@@ -314,10 +352,12 @@ pub(crate) async fn change(
             reason: form.reason,
         },
         "unlock" => AccountCommand::Unlock { user },
-        "delete" => AccountCommand::Delete {
-            user,
-            with_data: form.with_data.is_some(),
-        },
+        "delete" => {
+            let with_data = form.with_data.is_some();
+            let thing = Thing::Account { user, with_data };
+            let command = trash::deleting(&asker.frozen.state, thing, false);
+            return back(&portal, &asker, command).await;
+        }
         "reset-factor" => AccountCommand::RemoveFactor {
             user,
             proof: Proof::Nothing,
@@ -329,6 +369,10 @@ pub(crate) async fn change(
 
 /// Back to the people, with the write known.
 async fn ask(portal: &Portal, asker: &Asker, command: AccountCommand) -> Result<Redirect, Problem> {
-    let receipt = propose(portal, asker, Command::Account(command)).await?;
+    back(portal, asker, Command::Account(command)).await
+}
+
+async fn back(portal: &Portal, asker: &Asker, command: Command) -> Result<Redirect, Problem> {
+    let receipt = propose(portal, asker, command).await?;
     Ok(Redirect::to(&format!("/people?after={}", receipt.index)))
 }

@@ -32,7 +32,7 @@ pub(crate) fn table(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
     html! {
         div #ports {
             @if view.ports.is_empty() {
-                p.hint { "None. The outside reaches only what is opened here; vnodes reach each other and the outside anyway." }
+                p.hint { "None. The outside reaches only what is opened here; vnodes reach each other and the outside anyway. Say below which port of which vnode shall be reached, as 22 for SSH." }
             } @else {
                 table {
                     thead { tr { th { "Connect to" } th { "Leads to" } th { "Worker" } th { span.unseen { "Actions" } } } }

@@ -1,7 +1,7 @@
 //! How much people have and may have: one's own on the first page; for admins and managers of groups a page on which they
 //! see whom they look after, and say how much those may have.
 
-use axum::extract::{Form, State};
+use axum::extract::{Form, Query, State};
 use axum::response::Redirect;
 use docklet_control::Command;
 use docklet_control::model::{Bound, Group, QuotaItem};
@@ -10,14 +10,12 @@ use docklet_control::view::{AllowanceView, AllowedItem, allowance};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Page, by_command, check_csrf, csrf};
+use super::{Page, by_command, check_csrf, csrf, whole, whole_anew};
 use crate::asker::{Asker, propose};
+use crate::part::{self, Asked};
 use crate::past::aside;
 use crate::problem::Problem;
 use crate::serve::Portal;
-
-/// People shown at most; the command line lists all.
-const PEOPLE_MAX: usize = 200;
 
 /// What somebody has themselves, on their first page.
 pub(super) fn own(asker: &Asker) -> Markup {
@@ -33,6 +31,7 @@ pub(super) fn own(asker: &Asker) -> Markup {
             dl.quota {
                 @for item in bounded { (row(item)) }
             }
+            p { a href="/usage" { "Your usage over time" } }
             (by_command("docklet quota show"))
         }
     }
@@ -70,40 +69,55 @@ pub(super) fn managed(asker: &Asker) -> Vec<&Group> {
     managed
 }
 
-pub(crate) async fn show(asker: Asker) -> Result<Markup, Problem> {
-    let shown = asker.clone();
-    let people = aside(move || allowance::list(&shown.frozen.state, &shown.user)).await?;
-    let body = html! {
-        h1 { "Quotas" }
-        p { "What holds of somebody is what was set for them; else the most generous of their groups; else the usual. Whoever has more than they may keeps it, and gets no more." }
-        @if looks_after_others(&asker) { (form(&asker)) } @else {
-            p.muted { "You look after nobody else: managers of groups and admins do." }
-        }
-        h2 { "People" }
-        (table(&people))
-        @if asker.user.is_admin() { h2 { "Usual" } (usual(&asker)) }
-        h2 { "Groups" }
-        (groups(&asker))
-        @if asker.user.is_admin() { p { "What vnodes use may cost beans, too: " a href="/beans" { "how this site uses beans" } "." } }
-        (by_command("docklet quota set --user NAME --vnodes 8 --memory 4GiB"))
-    };
+const PATH: &str = "/quotas";
+
+pub(crate) async fn show(asker: Asker, Query(asked): Query<Asked>) -> Result<Markup, Problem> {
+    let body = body(&asker, &asked).await?;
     let page = Page {
         title: "Quotas",
         asker: &asker,
-        live: None,
+        live: Some(asked.at("/live/quotas")),
         script: None,
     };
-    Ok(page.render(body))
+    Ok(page.render(whole(&body)))
+}
+
+pub(crate) async fn fragments(asker: &Asker, asked: &Asked) -> Vec<(String, Markup)> {
+    let body = body(asker, asked).await;
+    body.map(|body| whole_anew(&body)).unwrap_or_default()
+}
+
+async fn body(asker: &Asker, asked: &Asked) -> Result<Markup, Problem> {
+    let (shown, wanted) = (asker.clone(), asked.for_page());
+    let look = move || allowance::part(&shown.frozen.state, &shown.user, &wanted);
+    let people = aside(look).await?;
+    Ok(html! {
+        h1 { "Quotas" }
+        p { "What holds of somebody is what was set for them; else the most generous of their groups; else the usual. Whoever has more than they may keeps it, and gets no more." }
+        @if looks_after_others(asker) { (form(asker)) } @else {
+            p.muted { "You look after nobody else: managers of groups and admins do." }
+        }
+        h2 { "People" }
+        (part::finder(asked, &people, PATH, "people"))
+        (table(&people.rows))
+        (part::pager(asked, &people, PATH))
+        @if asker.user.is_admin() { h2 { "Usual" } (usual(asker)) }
+        h2 { "Groups" }
+        (groups(asker))
+        @if asker.user.is_admin() { p { "What vnodes use may cost beans, too: " a href="/beans" { "how this site uses beans" } "." } }
+        (by_command("docklet quota set --user NAME --vnodes 8 --memory 4GiB"))
+    })
 }
 
 fn table(people: &[AllowanceView]) -> Markup {
-    const SHOWN: [QuotaItem; 7] = [
+    const SHOWN: [QuotaItem; 8] = [
         QuotaItem::Vnodes,
         QuotaItem::CpuMilli,
         QuotaItem::MemoryMib,
         QuotaItem::DiskMib,
         QuotaItem::Gpus,
         QuotaItem::Ports,
+        QuotaItem::Snapshots,
         QuotaItem::ImageBytes,
     ];
     let cell = |view: &AllowanceView, item: QuotaItem| {
@@ -121,7 +135,7 @@ fn table(people: &[AllowanceView]) -> Markup {
         table.quotas {
             thead { tr { th { "Person" } @for item in SHOWN { th { (item.word()) } } } }
             tbody {
-                @for view in people.iter().take(PEOPLE_MAX) {
+                @for view in people {
                     tr data-user=(view.user) {
                         td.main data-label="Person" { (view.user) }
                         @for item in SHOWN {
@@ -133,13 +147,10 @@ fn table(people: &[AllowanceView]) -> Markup {
                 }
             }
         }
-        @if people.len() > PEOPLE_MAX {
-            p.muted { "And " (people.len() - PEOPLE_MAX) " more: " code { "docklet quota list" } " lists them." }
-        }
     }
 }
 
-fn words(item: QuotaItem, bound: Bound) -> String {
+pub(super) fn words(item: QuotaItem, bound: Bound) -> String {
     let most = bound.number().map(|most| item.words(most));
     most.unwrap_or_else(|| "no limit".to_owned())
 }
@@ -162,7 +173,7 @@ fn groups(asker: &Asker) -> Markup {
         @for group in managed {
             @let given = state.group_quotas.get(&group.id);
             section.card data-group=(group.name) {
-                h3 { (group.name) }
+                h3 { a href={"/groups/" (group.name)} { (group.name) } }
                 p.hint { (group.members.len()) @if group.members.len() == 1 { " member" } @else { " members" } }
                 @if let Some(given) = given {
                     dl.facts {
@@ -218,7 +229,7 @@ fn form(asker: &Asker) -> Markup {
 
 fn unit(item: QuotaItem) -> &'static str {
     match item {
-        QuotaItem::Vnodes | QuotaItem::Gpus | QuotaItem::Ports => "number",
+        QuotaItem::Vnodes | QuotaItem::Gpus | QuotaItem::Ports | QuotaItem::Snapshots => "number",
         QuotaItem::CpuMilli => "thousandths of a core",
         QuotaItem::MemoryMib | QuotaItem::DiskMib | QuotaItem::HomeMib => "MiB",
         QuotaItem::ImageBytes => "bytes",

@@ -3,34 +3,48 @@
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::id::LogIndex;
+use docklet_control::model::QuotaItem;
 use docklet_control::model::setting::SettingName;
 use docklet_control::permit;
+use docklet_control::view::drill::duration;
 use docklet_control::view::setting::{self, SettingChangeView, SettingView};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Page, by_command, check_csrf, csrf, instant};
+use super::amount::{count, mib};
+use super::{Page, by_command, check_csrf, csrf, instant, tls, whole, whole_anew};
 use crate::api::setting::{back, named};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
-pub(crate) async fn show(asker: Asker) -> Result<Markup, Problem> {
+pub(crate) async fn show(State(portal): State<Portal>, asker: Asker) -> Result<Markup, Problem> {
     permit::admin(&asker.frozen.state, asker.actor(), "look at settings")?;
-    let settings = setting::list(&asker.frozen.state);
-    let body = html! {
-        h1 { "Settings" }
-        p { "What holds for the whole cluster. Every change is kept, and can be undone; undoing is a change like others." }
-        @for setting in &settings { (card(&asker, setting)) }
-    };
     let page = Page {
         title: "Settings",
         asker: &asker,
-        live: None,
+        live: Some("/live/settings".to_owned()),
         script: None,
     };
-    Ok(page.render(body))
+    Ok(page.render(whole(&body(&portal, &asker))))
+}
+
+pub(crate) fn fragments(portal: &Portal, asker: &Asker) -> Vec<(String, Markup)> {
+    match permit::admin(&asker.frozen.state, asker.actor(), "look at settings") {
+        Ok(_) => whole_anew(&body(portal, asker)),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn body(portal: &Portal, asker: &Asker) -> Markup {
+    let settings = setting::list(&asker.frozen.state);
+    html! {
+        h1 { "Settings" }
+        p { "What holds for the whole cluster. Every change is kept, and can be undone; undoing is a change like others." }
+        @for setting in &settings { (card(asker, setting)) }
+        (tls::card(portal, asker))
+    }
 }
 
 /// What it is about, and the command that sets it.
@@ -39,6 +53,14 @@ fn about(name: SettingName) -> (&'static str, &'static str) {
         SettingName::Registration => (
             "Whether strangers may ask for accounts",
             "docklet user registration open",
+        ),
+        SettingName::Oidc => (
+            "By which OpenID provider people log in",
+            "docklet oidc set --label Example --issuer https://id.example.org --client-id docklet",
+        ),
+        SettingName::Pam => (
+            "Whether people log in by the PAM of the masters' machines",
+            "docklet pam set --service docklet",
         ),
         SettingName::UsualQuota => (
             "What everybody may have, where nothing else is said",
@@ -76,6 +98,18 @@ fn about(name: SettingName) -> (&'static str, &'static str) {
             "How the leader looks after the masters",
             "docklet master autopilot",
         ),
+        SettingName::Beans => (
+            "How the site uses beans, and what things cost",
+            "docklet beans settings",
+        ),
+        SettingName::Mail => (
+            "By which server mails are sent; its secret is kept and never shown",
+            "docklet mail server",
+        ),
+        SettingName::Acme => (
+            "How the cluster gets itself public certificates; its keys are kept and never shown",
+            "docklet tls acme",
+        ),
     }
 }
 
@@ -104,12 +138,36 @@ fn facts(value: &Value) -> Markup {
         @match value {
             Value::Object(fields) if !fields.is_empty() => {
                 dl.facts {
-                    @for (name, field) in fields { div { dt { (name.replace('_', " ")) } dd { (text(field)) } } }
+                    @for (name, field) in fields { @let (label, words) = said(name, field);
+                        div { dt { (label) } dd { (words) } } }
                 }
             }
             Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => p.muted { "As it comes: nothing was set." },
         }
     }
+}
+
+/// A field's name without its unit, and its value with it.
+fn said(name: &str, value: &Value) -> (String, String) {
+    let number = value.as_u64();
+    let unit = name.rsplit_once('_').map_or(("", name), |parts| parts);
+    let (label, words) = match (unit, number) {
+        ((rest, "ms"), Some(ms)) => (rest, duration(ms)),
+        ((rest, "mib"), Some(amount)) => (rest, mib(amount)),
+        ((rest, "permille"), Some(part)) => (
+            rest,
+            format!(
+                "{} %",
+                f64::from(u32::try_from(part).unwrap_or(u32::MAX)) / 10.0
+            ),
+        ),
+        ((rest, "minutes"), Some(minutes)) => (rest, format!("{minutes} min")),
+        ((_, "bytes"), Some(amount)) => (name, QuotaItem::ImageBytes.words(amount)),
+        ((_, "percent"), Some(part)) => (name, format!("{part} %")),
+        (_, Some(plain)) => (name, count(plain)),
+        (_, None) => (name, text(value)),
+    };
+    (label.replace('_', " "), words)
 }
 
 fn text(value: &Value) -> String {
@@ -173,4 +231,25 @@ pub(crate) async fn undo(
     let receipt = propose(&portal, &asker, command).await?;
     let path = format!("/settings?after={}", receipt.index);
     Ok(Redirect::to(&path).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn amounts_are_said_with_their_units() {
+        let say = |name: &str, value: Value| said(name, &value);
+        let pair = |label: &str, words: &str| (label.to_owned(), words.to_owned());
+        assert_eq!(say("hold_ms", json!(600_000)), pair("hold", "600 s"));
+        assert_eq!(say("disk_mib", json!(10_240)), pair("disk", "10 GiB"));
+        assert_eq!(
+            say("threshold_permille", json!(205)),
+            pair("threshold", "20.5 %")
+        );
+        assert_eq!(say("percent", json!(150)), pair("percent", "150 %"));
+        assert_eq!(say("moves_max", json!(10)), pair("moves max", "10"));
+        assert_eq!(say("sent", Value::Null), pair("sent", "no limit"));
+    }
 }

@@ -3,8 +3,10 @@
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::Command;
+use docklet_control::model::kept::KeptKind;
 use docklet_control::model::{RestoreSeen, SnapshotRhythm, VclusterWanted};
 use docklet_control::snapshot::command::{SnapshotCommand, SnapshotOf};
+use docklet_control::trash::command::Thing;
 use docklet_control::view::{
     RestoreView, ScheduleView, SnapshotView, SnapshotsView, VclusterView, snapshot,
 };
@@ -12,7 +14,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::amount::bytes;
-use super::{by_command, check_csrf, csrf, instant, sentence};
+use super::{by_command, check_csrf, csrf, instant, kept, sentence};
 use crate::api::snapshot::meant;
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
@@ -48,6 +50,7 @@ pub(crate) fn section(asker: &Asker, view: &VclusterView, name: &str) -> Markup 
             h2 #snapshots-title { "Snapshots" }
             (table(asker, view, name))
             @if view.wanted != VclusterWanted::Deleted { (take_form(asker, view, name)) }
+            (deleted(asker, view))
             (schedule(asker, view, name))
             (by_command(&format!("docklet snapshot create {name}/host-0@before-upgrade --wait")))
         }
@@ -58,6 +61,7 @@ pub(crate) fn section(asker: &Asker, view: &VclusterView, name: &str) -> Markup 
 pub(crate) fn fragments(asker: &Asker, view: &VclusterView, name: &str) -> Vec<(String, Markup)> {
     vec![
         ("snapshots".to_owned(), table(asker, view, name)),
+        ("kept".to_owned(), deleted(asker, view)),
         ("snapshot-schedule".to_owned(), schedule(asker, view, name)),
     ]
 }
@@ -66,11 +70,16 @@ pub(crate) fn fragments(asker: &Asker, view: &VclusterView, name: &str) -> Vec<(
 pub(crate) fn gone() -> Vec<(String, Markup)> {
     vec![
         ("snapshots".to_owned(), html! { div #snapshots {} }),
+        ("kept".to_owned(), html! { div #kept {} }),
         (
             "snapshot-schedule".to_owned(),
             html! { div #snapshot-schedule {} },
         ),
     ]
+}
+
+fn deleted(asker: &Asker, view: &VclusterView) -> Markup {
+    kept::section(asker, &[KeptKind::Snapshot], Some(view.id))
 }
 
 fn all(asker: &Asker, view: &VclusterView) -> SnapshotsView {
@@ -86,7 +95,7 @@ fn table(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
     html! {
         div #snapshots {
             @if snapshots.is_empty() {
-                p.hint { "None. A snapshot is a vnode's disk as it is at one moment, kept on its worker; what runs goes on." }
+                p.hint { "None. A snapshot is a vnode's disk as it is at one moment, kept on its worker; what runs goes on. Take the first below, before you change something that you may want back." }
             } @else {
                 table {
                     thead { tr {
@@ -164,7 +173,7 @@ fn copy_link(snapshot: &SnapshotView, name: &str) -> Markup {
 }
 
 fn delete_form(asker: &Asker, snapshot: &SnapshotView, name: &str) -> Markup {
-    let sure = format!("Delete {}? This cannot be undone.", snapshot.called());
+    let sure = format!("Delete {}? {}", snapshot.called(), kept::way_back(asker));
     html! {
         form method="post" action={"/vclusters/" (name) "/snapshots/delete"} data-confirm=(sure) {
             (meaning(asker, snapshot))
@@ -364,8 +373,13 @@ pub(crate) async fn delete(
     Path(vcluster): Path<String>,
     Form(form): Form<Fields>,
 ) -> Result<Response, Problem> {
-    let delete = |of, name| SnapshotCommand::Delete { of, name };
-    ask_of_one(&portal, &asker, &vcluster, form, delete).await
+    check_csrf(&asker, &form.csrf)?;
+    let of = form.of(&asker, &vcluster)?;
+    let thing = Thing::Snapshots {
+        of,
+        name: form.name,
+    };
+    kept::delete(&portal, &asker, thing, &format!("/vclusters/{vcluster}")).await
 }
 
 /// Asks for what is done with a snapshot that is there.

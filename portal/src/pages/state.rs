@@ -67,19 +67,17 @@ fn since(oldest: Oldest) -> Markup {
 
 fn form(look: &Look) -> Markup {
     html! {
-        form.stack method="get" action="/past" {
-            div.pair {
-                div {
-                    label for="at" { "Moment" }
-                    input #at name="at" value=(look.at) required aria-describedby="at-hint";
-                }
-                div {
-                    label for="to" { "Until (optional)" }
-                    input #to name="to" value=(look.to) aria-describedby="at-hint";
-                }
+        form.fields method="get" action="/past" {
+            div.field.long {
+                label for="at" { "Moment" }
+                input #at name="at" value=(look.at) required placeholder="-15m" aria-describedby="at-hint";
             }
+            div.field.long {
+                label for="to" { "Until (optional)" }
+                input #to name="to" value=(look.to) aria-describedby="at-hint";
+            }
+            button.button type="submit" { "Look" }
             p.hint #at-hint { "How long ago as -15m (s, m, h or d), a time as 2026-01-31T12:00:00Z, or an entry's number; -0s is now." }
-            div.actions { button.button type="submit" { "Look" } }
         }
     }
 }

@@ -5,25 +5,41 @@ use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::Command;
 use docklet_control::amount::{CpuMilli, MemoryMib, VnodeSize};
+use docklet_control::model::kept::KeptKind;
 use docklet_control::model::{Group, Rules, Wishes};
 use docklet_control::template::command::{NewRecipe, TemplateCommand};
+use docklet_control::trash::command::Thing;
 use docklet_control::view::{TemplateView, template};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::amount::{cores, mib};
 use super::quota::managed;
-use super::{Page, by_command, check_csrf, csrf, instant};
+use super::{Page, by_command, check_csrf, csrf, instant, kept, whole, whole_anew};
 use crate::api::template::{Made, MadeOutcome, for_all};
 use crate::asker::{Asker, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
 pub(crate) async fn show(asker: Asker) -> Markup {
+    let page = Page {
+        title: "Templates",
+        asker: &asker,
+        live: Some("/live/templates".to_owned()),
+        script: None,
+    };
+    page.render(whole(&body(&asker)))
+}
+
+pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {
+    whole_anew(&body(asker))
+}
+
+fn body(asker: &Asker) -> Markup {
     let templates = template::list(&asker.frozen.state, &asker.user);
-    let groups = managed(&asker);
+    let groups = managed(asker);
     let publishes = asker.user.operates() || !groups.is_empty();
-    let body = html! {
+    html! {
         h1 { "Templates" }
         p { "A template is what vclusters of many people are made of. What you make of one is yours, and counts as yours." }
         @if templates.is_empty() {
@@ -32,16 +48,10 @@ pub(crate) async fn show(asker: Asker) -> Markup {
                 @if publishes { "Publish one below." } @else { "Operators publish them for everybody, and managers of groups for their groups." }
             }
         }
-        @for template in &templates { (card(&asker, template, &groups)) }
-        @if publishes { (form(&asker, &groups)) (by_command("docklet template publish NAME --group GROUP --image python3 --vnodes 2")) }
-    };
-    let page = Page {
-        title: "Templates",
-        asker: &asker,
-        live: None,
-        script: None,
-    };
-    page.render(body)
+        @for template in &templates { (card(asker, template, &groups)) }
+        @if publishes { (form(asker, &groups)) (by_command("docklet template publish NAME --group GROUP --image python3 --vnodes 2")) }
+        (kept::section(asker, &[KeptKind::Template], None))
+    }
 }
 
 fn card(asker: &Asker, template: &TemplateView, groups: &[&Group]) -> Markup {
@@ -84,7 +94,7 @@ fn card(asker: &Asker, template: &TemplateView, groups: &[&Group]) -> Markup {
                 form.actions method="post" action={(path) "/withdraw"} {
                     (csrf(asker))
                     button.quiet type="submit" { "Withdraw" }
-                    span.hint { "What was made of it stays." }
+                    span.hint { "What was made of it stays. " (kept::way_back(asker)) }
                 }
             }
         }
@@ -187,13 +197,11 @@ pub(crate) struct Confirmed {
 pub(crate) async fn withdraw(
     State(portal): State<Portal>,
     asker: Asker,
-    Path(name): Path<String>,
+    Path(template): Path<String>,
     Form(form): Form<Confirmed>,
-) -> Result<Redirect, Problem> {
+) -> Result<Response, Problem> {
     check_csrf(&asker, &form.csrf)?;
-    let command = Command::Template(TemplateCommand::Withdraw { name });
-    let receipt = propose(&portal, &asker, command).await?;
-    Ok(Redirect::to(&format!("/templates?after={}", receipt.index)))
+    kept::delete(&portal, &asker, Thing::Template { template }, "/templates").await
 }
 
 #[derive(Deserialize)]

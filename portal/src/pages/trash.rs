@@ -57,7 +57,7 @@ fn row(asker: &Asker, view: &TrashView) -> Markup {
                     }
                     form method="post" action={"/trash/" (view.id) "/purge"} data-confirm={"Delete " (view.name) " for good, with all files? This cannot be undone."} {
                         (csrf(asker))
-                        button.quiet type="submit" aria-label={"Delete " (view.name) " for good"} { "Delete for good" }
+                        button.button.danger.small type="submit" aria-label={"Delete " (view.name) " for good"} { "Delete for good" }
                     }
                 }
             }

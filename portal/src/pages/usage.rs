@@ -20,9 +20,10 @@ use crate::worker::find_vcluster;
 const ROWS_MAX: usize = 48;
 
 /// Columns of the table.
-const COLUMNS: [Measure; 7] = [
+pub(super) const COLUMNS: [Measure; 8] = [
     Measure::CpuMilli,
     Measure::MemoryBytes,
+    Measure::DiskBytes,
     Measure::ReceivedBytes,
     Measure::SentBytes,
     Measure::ReadBytes,
@@ -41,10 +42,11 @@ const SPANS: [(Span, &str); 6] = [
 ];
 
 /// What the chart can show.
-const CHARTS: [(&str, &str); 6] = [
+const CHARTS: [(&str, &str); 7] = [
     ("cpu", "CPU"),
     ("memory", "Memory"),
     ("network", "Network"),
+    ("space", "Disk space"),
     ("disk", "Disk traffic"),
     ("waiting", "Waiting"),
     ("processes", "Processes"),
@@ -71,25 +73,50 @@ pub(crate) fn words(usage: &Usage, size: VnodeSize) -> String {
     known.join(", ")
 }
 
-/// The chart of a vcluster with its controls; the script draws it, and without one the table is a link away.
-pub(crate) fn section(view: &VclusterView, name: &str) -> Markup {
-    let has_gpus = view.vnodes.iter().any(|vnode| !vnode.gpus.is_empty());
-    let of_gpus = GPU_CHARTS.into_iter().filter(|_| has_gpus);
+/// A chart of what something uses.
+pub(crate) struct Chart<'c> {
+    /// Where its figures are, without the question.
+    pub(crate) history: &'c str,
+    /// The same of one part, with `{}` for its name.
+    pub(crate) each: Option<String>,
+    /// Its parts to choose from, by value and by name; the first is all of them.
+    pub(crate) of: Vec<(String, String)>,
+    pub(crate) has_gpus: bool,
+    /// The page with the same as a table.
+    pub(crate) table: &'c str,
+}
+
+/// A chart with its controls; the script draws it, and without one the table is a link away.
+pub(crate) fn chart(chart: &Chart<'_>) -> Markup {
+    let of_gpus = GPU_CHARTS.into_iter().filter(|_| chart.has_gpus);
+    let parts = chart.of.iter();
+    let parts = parts.map(|(value, text)| (value.as_str(), text.as_str()));
     html! {
-        section #usage data-chart=(name) {
+        section #usage data-history=(chart.history) data-history-each=[chart.each.as_deref()] {
             div.head {
                 h2 { "In use" }
                 div.actions #usage-controls hidden {
                     (choice("usage-what", "Show", CHARTS.into_iter().chain(of_gpus)))
-                    (choice("usage-of", "Of", vnodes_of(view).iter().map(|(value, text)| (value.as_str(), text.as_str()))))
+                    @if chart.of.len() > 1 { (choice("usage-of", "Of", parts)) }
                     (choice("usage-span", "Back", SPANS.into_iter().map(|(span, text)| (span.word(), text))))
                 }
             }
-            div #usage-plot .plot role="img" aria-label="What the vnodes use, over time; the table says the same" {}
+            div #usage-plot .plot role="img" aria-label="What is in use, over time; the table says the same" {}
             p #usage-remark .hint role="status" {}
-            p { a #usage-table href={"/vclusters/" (name) "/usage"} { "As a table" } }
+            p { a #usage-table href=(chart.table) { "As a table" } }
         }
     }
+}
+
+/// The chart of a vcluster.
+pub(crate) fn section(view: &VclusterView, name: &str) -> Markup {
+    chart(&Chart {
+        history: &format!("/api/v1/vclusters/{name}/history"),
+        each: Some(format!("/api/v1/vclusters/{name}/vnodes/{{}}/history")),
+        of: vnodes_of(view),
+        has_gpus: view.vnodes.iter().any(|vnode| !vnode.gpus.is_empty()),
+        table: &format!("/vclusters/{name}/usage"),
+    })
 }
 
 fn vnodes_of(view: &VclusterView) -> Vec<(String, String)> {
@@ -114,7 +141,7 @@ fn choice<'o>(id: &str, label: &str, options: impl Iterator<Item = (&'o str, &'o
 #[derive(Deserialize)]
 pub(crate) struct Shown {
     #[serde(default = "four_hours")]
-    span: Span,
+    pub(crate) span: Span,
     /// One vnode by name; all together if empty.
     #[serde(default)]
     of: String,
@@ -147,14 +174,9 @@ pub(crate) async fn show(
         form.inline method="get" {
             label for="of" { "Of" }
             select #of name="of" { @for (value, text) in vnodes { option value=(value) selected[value == shown.of] { (text) } } }
-            label for="span" { "Back" }
-            select #span name="span" { @for (span, text) in SPANS { option value=(span.word()) selected[span == shown.span] { (text) } } }
-            button.button.secondary type="submit" { "Show" }
+            (spans(shown.span))
         }
-        @if !history.unanswered.is_empty() {
-            p.notice role="status" { "Not answering, and so missing here: " (history.unanswered.join(", ")) "." }
-        }
-        (table(&history))
+        (answered(&history))
         (by_command(&format!("docklet vc top {}", found.name)))
     };
     Ok(Page {
@@ -166,18 +188,38 @@ pub(crate) async fn show(
     .render(body))
 }
 
+/// How far back a table reaches, and the button that shows it.
+pub(super) fn spans(shown: Span) -> Markup {
+    html! {
+        label for="span" { "Back" }
+        select #span name="span" { @for (span, text) in SPANS { option value=(span.word()) selected[span == shown] { (text) } } }
+        button.button.secondary type="submit" { "Show" }
+    }
+}
+
+/// A table of what was answered, and who did not.
+pub(super) fn answered(history: &History) -> Markup {
+    html! {
+        @if !history.unanswered.is_empty() {
+            p.notice role="status" { "Not answering, and so missing here: " (history.unanswered.join(", ")) "." }
+        }
+        (table(history))
+    }
+}
+
 fn table(history: &History) -> Markup {
     let rows = rows(history);
     html! {
         @if rows.is_empty() { p.notice { "Nothing was measured in this time." } } @else {
             table {
-                thead { tr { th { "From" } th { "CPU" } th { "Memory" } th { "Received" } th { "Sent" } th { "Read" } th { "Written" } th { "Processes" } } }
+                thead { tr { th { "From" } th { "CPU" } th { "Memory" } th { "Disk" } th { "Received" } th { "Sent" } th { "Read" } th { "Written" } th { "Processes" } } }
                 tbody {
                     @for (begin_s, values) in rows.iter().rev() {
                         tr {
                             td.main data-label="From" { (instant(UnixMs(begin_s * 1_000))) }
                             td data-label="CPU" { (known(values, Measure::CpuMilli, |milli| cores(whole(milli)))) }
                             td data-label="Memory" { (known(values, Measure::MemoryBytes, bytes)) }
+                            td data-label="Disk" { (known(values, Measure::DiskBytes, bytes)) }
                             td data-label="Received" { (known(values, Measure::ReceivedBytes, per_second)) }
                             td data-label="Sent" { (known(values, Measure::SentBytes, per_second)) }
                             td data-label="Read" { (known(values, Measure::ReadBytes, per_second)) }
@@ -191,7 +233,7 @@ fn table(history: &History) -> Markup {
     }
 }
 
-fn known(values: &Values, measure: Measure, words: impl Fn(f64) -> String) -> String {
+pub(super) fn known(values: &Values, measure: Measure, words: impl Fn(f64) -> String) -> String {
     let value = values.get(measure);
     value.map_or_else(|| "—".to_owned(), |value| words(f64::from(value)))
 }
@@ -204,7 +246,7 @@ fn per_second(rate: f64) -> String {
     clippy::cast_possible_truncation,
     reason = "what is measured is never negative, and far below 2^64"
 )]
-fn whole(value: f64) -> u64 {
+pub(super) fn whole(value: f64) -> u64 {
     value.round() as u64
 }
 

@@ -3,7 +3,7 @@
 pub(crate) mod form;
 mod resize;
 
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use docklet_control::id::LogIndex;
@@ -17,22 +17,25 @@ use serde::Deserialize;
 
 use super::amount::{cores, count, mib};
 use super::berth::berths;
-use super::{Page, by_command, check_csrf, csrf, instant, phase, port, snapshot, usage};
+use super::{
+    Page, by_command, check_csrf, csrf, events, instant, phase, port, service, snapshot, usage,
+};
 use crate::asker::{Asker, propose};
+use crate::part::{self, Asked};
 use crate::problem::Problem;
 use crate::serve::Portal;
 use crate::worker::{find_vcluster, find_watched};
 
-pub(crate) async fn list(asker: Asker) -> Markup {
+pub(crate) async fn list(asker: Asker, Query(asked): Query<Asked>) -> Markup {
     let body = html! {
         div.head {
             h1 { "Vclusters" }
             a.button href="/new/vcluster" { "Create a vcluster" }
         }
-        (list_table(&asker))
+        (list_table(&asker, &asked))
         (super::trash::section(&asker))
     };
-    let live = Some("/live/vclusters".to_owned());
+    let live = Some(asked.at("/live/vclusters"));
     Page {
         title: "Vclusters",
         asker: &asker,
@@ -42,18 +45,21 @@ pub(crate) async fn list(asker: Asker) -> Markup {
     .render(body)
 }
 
-pub(crate) fn list_fragments(asker: &Asker) -> Vec<(String, Markup)> {
+pub(crate) fn list_fragments(asker: &Asker, asked: &Asked) -> Vec<(String, Markup)> {
     vec![
-        ("vclusters".to_owned(), list_table(asker)),
+        ("vclusters".to_owned(), list_table(asker, asked)),
         ("trash".to_owned(), super::trash::section(asker)),
     ]
 }
 
-fn list_table(asker: &Asker) -> Markup {
-    let views = vcluster::list(&asker.frozen.state, &asker.user);
+fn list_table(asker: &Asker, asked: &Asked) -> Markup {
+    const PATH: &str = "/vclusters";
+    let wanted = asked.for_page();
+    let part = vcluster::part(&asker.frozen.state, &asker.user, &wanted);
     html! {
         div #vclusters {
-            @if views.is_empty() {
+            (part::finder(asked, &part, PATH, "vclusters"))
+            @if part.total == 0 && wanted.find.is_empty() {
                 div.empty {
                     (dock())
                     h2 { "No vclusters yet" }
@@ -61,11 +67,11 @@ fn list_table(asker: &Asker) -> Markup {
                     p { a.button href="/new/vcluster" { "Create the first" } }
                     (by_command("docklet vc create lab --vnodes 2 --wait"))
                 }
-            } @else {
+            } @else if !part.rows.is_empty() {
                 table {
                     thead { tr { th { "Name" } th { "State" } th { "Vnodes" } th { "Image" } th { "Owner" } th { "Created" } } }
                     tbody {
-                        @for view in &views {
+                        @for view in &part.rows {
                             tr {
                                 td.main data-label="Name" { a href={"/vclusters/" (link(asker, view))} { (view.name) } }
                                 td data-label="State" { (phase(view.phase)) }
@@ -78,6 +84,7 @@ fn list_table(asker: &Asker) -> Markup {
                     }
                 }
             }
+            (part::pager(asked, &part, PATH))
         }
     }
 }
@@ -101,7 +108,12 @@ pub(super) fn see(path: &str, index: LogIndex) -> Response {
     Redirect::to(&format!("{path}?after={index}")).into_response()
 }
 
-pub(crate) async fn show(asker: Asker, Path(name): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(portal): State<Portal>,
+    asker: Asker,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
     let state = &asker.frozen.state;
     let found = find_watched(state, &asker.user, &name);
     let Ok(found) = found else {
@@ -112,21 +124,34 @@ pub(crate) async fn show(asker: Asker, Path(name): Path<String>) -> Result<Respo
         };
     };
     let view = vcluster::show(state, found);
+    let body = if permit::owns(&asker.user, found.owner) {
+        let happened = events::of_vcluster(&portal, &asker, (&view.owner, &view.name)).await?;
+        detail(&portal, &asker, (&view, &asked), (&name, &happened))
+    } else {
+        from_outside((&view, &asked), &name)
+    };
     let body = html! {
         p.crumbs { a href="/vclusters" { "Vclusters" } " / " (view.name) }
-        @if permit::owns(&asker.user, found.owner) { (detail(&asker, &view, &name)) } @else { (from_outside(&view, &name)) }
+        (body)
     };
-    let live = Some(format!("/live/vclusters/{name}"));
+    let live = asked.at(&format!("/live/vclusters/{name}"));
+    let joint = if live.contains('?') { '&' } else { '?' };
+    let live = Some(format!("{live}{joint}after={}", asker.frozen.index));
     let page = Page {
         title: &view.name,
         asker: &asker,
         live,
-        script: Some("/assets/chart.js"),
+        script: Some("chart.js"),
     };
     Ok(page.render(body).into_response())
 }
 
-pub(crate) fn show_fragments(asker: &Asker, name: &str) -> Vec<(String, Markup)> {
+pub(crate) fn show_fragments(
+    portal: &Portal,
+    asker: &Asker,
+    name: &str,
+    asked: &Asked,
+) -> Vec<(String, Markup)> {
     let state = &asker.frozen.state;
     let Ok(found) = find_watched(state, &asker.user, name) else {
         return gone();
@@ -136,7 +161,7 @@ pub(crate) fn show_fragments(asker: &Asker, name: &str) -> Vec<(String, Markup)>
         return vec![
             ("summary".to_owned(), summary(&view)),
             ("facts".to_owned(), facts(&view)),
-            ("vnodes".to_owned(), vnodes(&view, name, false)),
+            ("vnodes".to_owned(), vnodes(&view, asked, name, false)),
         ];
     }
     let snapshots = snapshot::fragments(asker, &view, name);
@@ -144,7 +169,12 @@ pub(crate) fn show_fragments(asker: &Asker, name: &str) -> Vec<(String, Markup)>
         ("summary".to_owned(), summary(&view)),
         ("power".to_owned(), power(asker, &view, name)),
         ("facts".to_owned(), facts(&view)),
-        ("vnodes".to_owned(), vnodes(&view, name, true)),
+        ("limits".to_owned(), resize::section(asker, &view, name)),
+        ("vnodes".to_owned(), vnodes(&view, asked, name, true)),
+        (
+            "services".to_owned(),
+            service::table(portal, asker, &view, name),
+        ),
         ("ports".to_owned(), port::table(asker, &view, name)),
     ];
     parts.into_iter().chain(snapshots).collect()
@@ -158,14 +188,21 @@ fn gone() -> Vec<(String, Markup)> {
     let parts = [
         ("power".to_owned(), html! { div #power .gone {} }),
         ("facts".to_owned(), notice),
+        ("limits".to_owned(), html! { div #limits {} }),
         ("vnodes".to_owned(), html! { div #vnodes {} }),
+        ("services".to_owned(), html! { div #services {} }),
         ("ports".to_owned(), html! { div #ports {} }),
         ("usage".to_owned(), html! { section #usage {} }),
     ];
     parts.into_iter().chain(snapshot::gone()).collect()
 }
 
-fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
+fn detail(
+    portal: &Portal,
+    asker: &Asker,
+    (view, asked): (&VclusterView, &Asked),
+    (name, happened): (&str, &Markup),
+) -> Markup {
     html! {
         div.head {
             (summary(view))
@@ -176,10 +213,12 @@ fn detail(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
         }
         (facts(view))
         (resize::section(asker, view, name))
-        (vnodes(view, name, true))
+        (vnodes(view, asked, name, true))
+        (service::section(portal, asker, view, name))
         (port::section(asker, view, name))
         (snapshot::section(asker, view, name))
         (usage::section(view, name))
+        (happened)
         section.foot {
             (by_command(&format!("docklet vc show {name}")))
             (delete_form(asker, view, name))
@@ -284,23 +323,27 @@ fn scale_form(asker: &Asker, view: &VclusterView, name: &str) -> Markup {
 }
 
 /// For whoever looks after the machines: where it is, and nothing by which it could be changed or entered.
-fn from_outside(view: &VclusterView, name: &str) -> Markup {
+fn from_outside((view, asked): (&VclusterView, &Asked), name: &str) -> Markup {
     html! {
         div.head { (summary(view)) }
         (facts(view))
-        (vnodes(view, name, false))
+        (vnodes(view, asked, name, false))
         p.hint { "It is " (view.owner) "'s. You see where its vnodes are, and can have them moved." }
         section.foot { (by_command(&format!("docklet vc show {name}"))) }
     }
 }
 
-fn vnodes(view: &VclusterView, name: &str, enters: bool) -> Markup {
+fn vnodes(view: &VclusterView, asked: &Asked, name: &str, enters: bool) -> Markup {
+    let part = view.part_of_vnodes(&asked.for_page());
+    let path = format!("/vclusters/{name}");
     html! {
         div #vnodes {
+            (part::finder(asked, &part, &path, "vnodes"))
             table {
                 thead { tr { th { "Vnode" } th { "State" } th { "Worker" } th { "Address" } th { "In use" } th { span.unseen { "Actions" } } } }
-                tbody { @for vnode in &view.vnodes { (vnode_row(vnode, name, enters)) } }
+                tbody { @for vnode in &part.rows { (vnode_row(vnode, name, enters)) } }
             }
+            (part::pager(asked, &part, &path))
         }
     }
 }
@@ -326,6 +369,8 @@ fn vnode_row(vnode: &VnodeView, vcluster: &str, enters: bool) -> Markup {
             td.act data-label="" {
                 @if enters && matches!(vnode.phase, Phase::Running | Phase::Unknown) {
                     a.button.secondary.small href={"/terminal/" (vcluster) "/" (vnode.name)} aria-label={"Terminal on " (vnode.name)} { "Terminal" }
+                    " "
+                    a.button.secondary.small href={"/vclusters/" (vcluster) "/vnodes/" (vnode.name) "/files"} aria-label={"Files of " (vnode.name)} { "Files" }
                 }
             }
         }

@@ -1,10 +1,11 @@
 //! Workers, for admins.
 
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::response::Redirect;
 use docklet_control::drain::command::DrainCommand;
-use docklet_control::model::{DrainStage, WorkerStatus};
+use docklet_control::model::{DrainStage, JoinRole, WorkerStatus};
 use docklet_control::schedule::command::ScheduleCommand;
+use docklet_control::view::certificate::Left;
 use docklet_control::view::drain::{self, DrainView};
 use docklet_control::view::{WorkerView, worker};
 use docklet_control::{Command, Refusal, permit};
@@ -12,21 +13,23 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::amount::{cores, mib};
-use super::{Page, check_csrf, csrf, instant, rebalance};
+use super::{Page, by_command, check_csrf, csrf, instant, invite, rebalance};
 use crate::api::schedule::find_worker;
-use crate::asker::{Asker, propose};
+use crate::asker::{Asker, now, propose};
+use crate::part::{self, Asked};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
-pub(crate) async fn list(asker: Asker) -> Result<Markup, Problem> {
+pub(crate) async fn list(asker: Asker, Query(asked): Query<Asked>) -> Result<Markup, Problem> {
     permit::operator(&asker.frozen.state, asker.actor(), "list workers")?;
     let body = html! {
         h1 { "Workers" }
-        (table(&asker))
+        (table(&asker, &asked))
         (rebalance::section(&asker).await?)
-        p.hint { "A worker is added with " code { "docklet token create --role agent" } " here and " code { "docklet agent join TOKEN" } " there." }
+        (invite::form(&asker, JoinRole::Agent))
+        (by_command("docklet token create --role agent"))
     };
-    let live = Some("/live/workers".to_owned());
+    let live = Some(asked.at("/live/workers"));
     Ok(Page {
         title: "Workers",
         asker: &asker,
@@ -36,33 +39,35 @@ pub(crate) async fn list(asker: Asker) -> Result<Markup, Problem> {
     .render(body))
 }
 
-pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {
+pub(crate) fn fragments(asker: &Asker, asked: &Asked) -> Vec<(String, Markup)> {
     match permit::operator(&asker.frozen.state, asker.actor(), "list workers") {
         Ok(_) => vec![
-            ("workers".to_owned(), table(asker)),
+            ("workers".to_owned(), table(asker, asked)),
             ("balance".to_owned(), rebalance::balance(asker)),
         ],
         Err(_) => Vec::new(),
     }
 }
 
-fn table(asker: &Asker) -> Markup {
-    let views = worker::list(&asker.frozen.state);
+fn table(asker: &Asker, asked: &Asked) -> Markup {
+    const PATH: &str = "/workers";
+    let wanted = asked.for_page();
+    let part = worker::part(&asker.frozen.state, &wanted);
     html! {
         div #workers {
-            @if views.is_empty() {
+            (part::finder(asked, &part, PATH, "workers"))
+            @if part.total == 0 && wanted.find.is_empty() {
                 div.empty {
                     h2 { "No workers yet" }
-                    p { "Vnodes run on workers. Make a token here, and join with it there:" }
-                    p { code { "docklet token create --role agent" } }
-                    p { code { "docklet agent join TOKEN" } }
+                    p { "Vnodes run on workers. Invite the first machine: you get the command that it runs." }
                 }
-            } @else {
+            } @else if !part.rows.is_empty() {
                 table {
                     thead { tr { th { "Worker" } th { "State" } th { "Vnodes" } th { "Memory promised" } th { "CPU promised" } th { "Disk promised" } th { "GPUs" } th { span.unseen { "Actions" } } } }
-                    tbody { @for view in &views { (row(asker, view)) } }
+                    tbody { @for view in &part.rows { (row(asker, view)) } }
                 }
             }
+            (part::pager(asked, &part, PATH))
         }
     }
 }
@@ -95,8 +100,8 @@ pub(crate) async fn change(
         "restore" => Command::Drain(DrainCommand::Restore { worker }),
         other => return Err(Refusal::not_found("action", other.escape_debug()).into()),
     };
-    propose(&portal, &asker, command).await?;
-    Ok(Redirect::to("/workers"))
+    let receipt = propose(&portal, &asker, command).await?;
+    Ok(Redirect::to(&format!("/workers?after={}", receipt.index)))
 }
 
 /// Lets a worker take nothing new, or vnodes again.
@@ -147,7 +152,7 @@ fn row(asker: &Asker, view: &WorkerView) -> Markup {
     html! {
         tr data-worker=(view.name) {
             td.main data-label="Worker" {
-                (view.name) p.hint { code { (view.data_addr) } }
+                a href={"/workers/" (view.name)} { (view.name) } p.hint { code { (view.data_addr) } }
                 p.hint { (view.facts.kernel) br; "liblxc " (view.facts.liblxc) ", agent " (view.facts.agent) }
                 @if !view.labels.is_empty() {
                     p.hint { @for (key, value) in &view.labels { span.chip { (key) "=" (value) } " " } }
@@ -160,6 +165,7 @@ fn row(asker: &Asker, view: &WorkerView) -> Markup {
                     @if !reason.is_empty() { p.hint { (reason) } }
                 }
                 @if let Some(last) = &last { (drained(last)) }
+                (certificate(view))
             }
             td data-label="Vnodes" { (view.vnodes) }
             td data-label="Memory promised" { (meter(view.memory_mib_promised, view.memory_mib_max, mib)) }
@@ -174,7 +180,31 @@ fn row(asker: &Asker, view: &WorkerView) -> Markup {
     }
 }
 
-fn status(status: WorkerStatus) -> Markup {
+/// Until when it can prove who it is, and what is to be done about that.
+fn certificate(view: &WorkerView) -> Markup {
+    let Some(held) = &view.certificate else {
+        return html! {};
+    };
+    let left = held.left(now());
+    let warning = match left {
+        _ if view.awaited => Some(("pending", "may join again")),
+        Left::Enough => None,
+        Left::Little => Some(("pending", "certificate not renewed")),
+        Left::Nothing => Some(("failed", "certificate has ended")),
+    };
+    let ended = left == Left::Nothing;
+    html! {
+        @if let Some((class, word)) = warning {
+            span class={"phase phase-" (class)} data-certificate { (word) }
+        }
+        p.hint { "certificate " (if ended { "ended " } else { "ends " }) (instant(held.ends_at)) }
+        @if ended && !view.awaited {
+            p.hint { "To let it in again: " code { "docklet worker readmit " (view.name) } }
+        }
+    }
+}
+
+pub(super) fn status(status: WorkerStatus) -> Markup {
     let (class, word) = match status {
         WorkerStatus::Up => ("running", "up"),
         WorkerStatus::Joined => ("pending", "joined"),

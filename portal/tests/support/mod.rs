@@ -19,7 +19,7 @@ use docklet_link::dial::Dialled;
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::listener::ClusterListener;
 use docklet_link::tls::Expect;
-use docklet_link::{Authority, Credentials, Dialer, LinkFault, Purpose};
+use docklet_link::{Authority, Credentials, Dialer, LinkFault, Own, Purpose};
 use docklet_portal::{Dispatcher, agents_door};
 use docklet_raft::{HistoryLimits, Master, MasterConfig, Timing};
 use tempfile::TempDir;
@@ -32,7 +32,10 @@ const CLUSTER: [u8; 16] = [9; 16];
 pub struct Alone {
     pub master: Master,
     pub addr: String,
-    authority: Authority,
+    pub authority: Authority,
+    /// By which the master proves who it is.
+    pub proof: Own,
+    pub dispatcher: Dispatcher,
     dir: TempDir,
 }
 
@@ -50,9 +53,10 @@ impl Alone {
             .await
             .expect("bind");
         let addr = listener.local_addr().expect("address").to_string();
+        let proof = Own::from(credentials);
         let config = MasterConfig {
             data_dir: dir.path().to_owned(),
-            credentials,
+            credentials: proof.clone(),
             timing: Timing::default(),
             history: HistoryLimits::default(),
             knows: ClusterVersion::CURRENT,
@@ -60,11 +64,11 @@ impl Alone {
         let master = Master::start(config).await.expect("start");
         let own = Credentials::authority(dir.path()).expect("authority");
         let secrets = own.deriver().expect("a key");
-        let mut doors = master.doors(own);
+        let mut doors = master.doors(own.clone());
         let dispatcher = Dispatcher::start(&master);
         doors.insert(
             Purpose::Agent,
-            agents_door::door(master.clone(), dispatcher, secrets),
+            agents_door::door(master.clone(), dispatcher.clone(), secrets, own),
         );
         tokio::spawn(listener.serve(doors, master.deny()));
         master
@@ -75,6 +79,8 @@ impl Alone {
             master,
             addr,
             authority,
+            proof,
+            dispatcher,
             dir,
         }
     }
@@ -187,13 +193,18 @@ fn capacity() -> WorkerCapacity {
 /// A worker's machine.
 pub struct Worker {
     pub id: WorkerId,
-    dialer: Dialer,
-    addr: String,
+    pub dialer: Dialer,
+    pub addr: String,
 }
 
 impl Worker {
     /// Connects and says what it has.
     pub async fn connect(&self, assignment: LogIndex) -> Dialled {
+        self.try_connect(assignment).await.expect("said hello")
+    }
+
+    /// The same; whose certificate is refused hears it when it has said something, or before.
+    pub async fn try_connect(&self, assignment: LogIndex) -> Result<Dialled, LinkFault> {
         let expect = Expect::Role(PeerRole::Master);
         let dialled = self.dialer.dial(&self.addr, expect, Purpose::Agent).await;
         let mut channel = dialled.expect("the master answers");
@@ -206,8 +217,8 @@ impl Worker {
             assignment,
             images: vec![Digest([1; 32])],
         };
-        channel.send(&hello).await.expect("sent");
-        channel
+        channel.send(&hello).await?;
+        Ok(channel)
     }
 }
 
@@ -225,7 +236,8 @@ pub async fn next_assignment(channel: &mut Dialled) -> Assignment {
             ToAgent::Recorded { .. }
             | ToAgent::Alive
             | ToAgent::Lease { .. }
-            | ToAgent::DrillPulse { .. } => {}
+            | ToAgent::DrillPulse { .. }
+            | ToAgent::Certificate(_) => {}
             other @ (ToAgent::Behind { .. } | ToAgent::Resync { .. }) => panic!("{other:?}"),
         }
     }

@@ -75,7 +75,7 @@ struct AtHand {
 }
 
 /// What is seen of a drill at this moment, beside its record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DrillNow {
     /// How long no write has been acknowledged.
     pub gap_ms: u64,
@@ -182,12 +182,16 @@ impl Master {
         answer::pulse(self, wire::DrillAbout(drill)).stop
     }
 
-    /// What a command would do to the state that this master has, if it were more than a question.
+    /// What a command would do to this state, if it were more than a question.
     ///
     /// # Errors
     /// Why it would be refused.
-    pub fn what_if(&self, actor: Actor, command: Command) -> Result<Decision, Refusal> {
-        let frozen = self.local();
+    pub fn what_if(
+        &self,
+        frozen: &Frozen,
+        actor: Actor,
+        command: Command,
+    ) -> Result<Decision, Refusal> {
         let entry = Entry {
             version: frozen.state.version().0,
             request: RequestId::default(),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use docklet_control::id::MasterId;
+use docklet_control::id::{MasterId, UnixMs};
+use docklet_control::view::health::MachineSeen;
 use docklet_control::view::master::{MasterFacts, Observed};
 use futures_util::future::join_all;
 use tokio::time::Instant;
@@ -28,12 +29,17 @@ pub struct LastView(Mutex<View>);
 #[derive(Default)]
 struct View {
     observed: Observed,
+    machines: BTreeMap<MasterId, MachineSeen>,
     looked_at: Option<Instant>,
 }
 
 impl LastView {
     fn lock(&self) -> MutexGuard<'_, View> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn keep_machines(&self, machines: BTreeMap<MasterId, MachineSeen>) {
+        self.lock().machines = machines;
     }
 
     fn is_wanted(&self) -> bool {
@@ -61,6 +67,12 @@ impl Master {
         let mut view = self.inner.last_view.lock();
         view.looked_at = Some(Instant::now());
         view.observed.clone()
+    }
+
+    /// The same of the machines.
+    #[must_use]
+    pub fn machines_last(&self) -> BTreeMap<MasterId, MachineSeen> {
+        self.inner.last_view.lock().machines.clone()
     }
 
     /// On the leader: collects what all tell.
@@ -94,9 +106,10 @@ impl Master {
 
     /// What this master tells of itself.
     pub(crate) fn facts(&self) -> MasterFacts {
+        let proof = self.inner.own.get().and_then(|own| own.proof().ok());
         MasterFacts {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            certificate_expires_at: self.inner.certificate_expires_at.get().copied(),
+            certificate_expires_at: proof.map(|proof| UnixMs(proof.ends_ms)),
             applied: self.local().index,
         }
     }
@@ -107,7 +120,7 @@ pub async fn keep_view(master: Master) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         if master.inner.last_view.is_wanted() {
-            master.observe().await;
+            tokio::join!(master.observe(), master.machines());
         }
     }
 }

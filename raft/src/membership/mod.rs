@@ -4,6 +4,7 @@
 //! The log is the truth and this follows it: whatever a crash interrupts, the next look finds and finishes.
 
 pub mod group;
+mod machine;
 pub mod removal;
 pub mod seats;
 mod transfer;

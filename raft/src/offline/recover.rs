@@ -8,7 +8,7 @@ use docklet_control::id::{LogIndex, MasterId, UnixMs};
 use docklet_control::model::{ClusterId, Master};
 use docklet_link::identity::{Identity, PeerRole};
 use docklet_link::tls::Expect;
-use docklet_link::{Credentials, Dialer, Purpose};
+use docklet_link::{Credentials, Dialer, Own, Purpose};
 
 use super::OfflineFault;
 use super::stopped::Stopped;
@@ -16,6 +16,7 @@ use crate::disk::HostDisk;
 use crate::master::STORE_DIR;
 use crate::store::blocking;
 use crate::store::rows;
+use crate::world::machine_clock;
 
 /// Another master that lives answers within this.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
@@ -136,7 +137,10 @@ async fn refuse_the_living(
     own: Identity,
     others: &[Master],
 ) -> Result<(), OfflineFault> {
-    let dialer = Dialer::new(Credentials::load(dir)?);
+    let own_now = Own::load(dir)?;
+    // With one that has ended nobody would answer, however alive.
+    own_now.renew_if_due(&Credentials::authority(dir)?, machine_clock()().0)?;
+    let dialer = Dialer::new(own_now);
     let asked = others.iter().map(async |other| {
         let expect = Expect::Exactly(Identity {
             id: other.id.0,

@@ -191,7 +191,7 @@ async fn take(
 async fn start(dir: &Path) -> Result<Master, OfflineFault> {
     let config = MasterConfig {
         data_dir: dir.to_owned(),
-        credentials: Credentials::load(dir)?,
+        credentials: Credentials::load(dir)?.into(),
         timing: Timing::default(),
         history: HistoryLimits::default(),
         knows: ClusterVersion::CURRENT,

@@ -126,7 +126,7 @@ async fn start(
     loop {
         let config = MasterConfig {
             data_dir: dir.to_owned(),
-            credentials: credentials.clone(),
+            credentials: credentials.into(),
             timing: Timing::default(),
             history,
             knows,

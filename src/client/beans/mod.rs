@@ -42,6 +42,13 @@ enum Command {
         #[command(flatten)]
         print: Print,
     },
+    /// Ask for them no longer
+    Withdraw {
+        /// The number of your request
+        request: u64,
+        #[command(flatten)]
+        print: Print,
+    },
     /// List requests about which you may decide
     Requests(Print),
     /// Give what was asked for: of nowhere, by admins; of the purse of a group, by its managers
@@ -73,6 +80,16 @@ enum Command {
         #[arg(long, value_name = "GROUP")]
         from: Option<String>,
         #[arg(long, default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        print: Print,
+    },
+    /// Take beans out of a purse, as `take-back ada 100 --reason "given twice"`; for admins
+    TakeBack {
+        #[command(flatten)]
+        of: Whom,
+        /// Whose beans they were is told
+        #[arg(long)]
         reason: String,
         #[command(flatten)]
         print: Print,
@@ -111,6 +128,9 @@ pub struct Statement {
     /// As it was after an entry, or at a time
     #[arg(long, conflicts_with = "verify")]
     at: Option<String>,
+    /// A line for each day instead of each vnode; days are kept for this month and the two before
+    #[arg(long, conflicts_with = "verify")]
+    by_day: bool,
     /// Print comma-separated values
     #[arg(long, conflicts_with = "verify")]
     csv: bool,
@@ -173,6 +193,11 @@ pub async fn run(beans: Beans) -> anyhow::Result<ExitCode> {
             let body = json!({"beans": beans, "reason": reason});
             post(&connection, "/beans/requests", &body, print).await?;
         }
+        Command::Withdraw { request, print } => {
+            let path = format!("/beans/requests/{request}");
+            let receipt = connection.receipt(Method::DELETE, &path, &()).await?;
+            print_receipt(print.format, &receipt)?;
+        }
         Command::Requests(ask) => {
             let view = in_use(connection.get("/beans").await?)?;
             print(ask.format, &view.requests, |rows| requests(rows))?;
@@ -204,6 +229,11 @@ pub async fn run(beans: Beans) -> anyhow::Result<ExitCode> {
             let (to, beans) = to.parse()?;
             let body = json!({"to": to, "beans": beans, "from": from, "reason": reason});
             post(&connection, "/beans/grants", &body, print).await?;
+        }
+        Command::TakeBack { of, reason, print } => {
+            let (of, beans) = of.parse()?;
+            let body = json!({"of": of, "beans": beans, "reason": reason});
+            post(&connection, "/beans/take-back", &body, print).await?;
         }
         Command::Rates(command) => rates::run(&connection, command).await?,
         Command::Set(set) => {
@@ -304,12 +334,12 @@ impl Whom {
             (None, [user, beans]) => (json!({"user": user}), beans),
             (Some(group), [beans]) => (json!({"group": group}), beans),
             _ => {
-                let text = "say who gets how many: `docklet beans grant ada 100`, or `docklet beans grant --group course 1000`";
+                let text = "say who and how many, as `ada 100`, or `--group course 1000`";
                 return Err(wrong(text));
             }
         };
         let number = beans.parse();
-        let number = number.map_err(|_| wrong("beans are given as a whole number, as 100"));
+        let number = number.map_err(|_| wrong("say a whole number of beans, as 100"));
         Ok((to, number?))
     }
 }
@@ -365,10 +395,16 @@ async fn show(connection: &Connection, ask: Statement) -> anyhow::Result<ExitCod
         .await?;
     let statement = shown.statement.ok_or_else(no_purse)?;
     if ask.csv {
-        line(statement.csv().trim_end());
+        let text = if ask.by_day {
+            statement.csv_by_day()
+        } else {
+            statement.csv()
+        };
+        line(text.trim_end());
         return Ok(ExitCode::SUCCESS);
     }
-    print(ask.print.format, &statement, table)?;
+    let rows = if ask.by_day { by_day } else { table };
+    print(ask.print.format, &statement, rows)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -395,6 +431,19 @@ fn table(statement: &StatementView) -> Rows {
         rows.add(cells);
     }
     ends(&mut rows, "end", statement.ends_micro);
+    rows
+}
+
+fn by_day(statement: &StatementView) -> Rows {
+    let mut rows = Rows::new(&[
+        "day", "cpu", "memory", "disk", "ports", "network", "gpus", "rounding", "spent", "given",
+    ]);
+    for day in &statement.days {
+        let mut cells = vec![day.day.clone()];
+        cells.extend(day.cost.parts().map(|(_, beans)| beans.to_string()));
+        cells.extend([day.spent_micro.to_string(), day.credit.to_string()]);
+        rows.add(cells);
+    }
     rows
 }
 

@@ -13,8 +13,8 @@ use reqwest::Method;
 use serde::Deserialize;
 
 use super::super::connection::Connection;
-use super::super::events::next_event;
 use super::super::output::{Rows, print, remark};
+use super::super::stream::next_event;
 use super::{Statement, no_purse};
 use crate::exit::{Class, Failure};
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::output::{print_receipt, remark};
+use super::watch::{self, Shown};
 use crate::cli::{Outcome, Print};
 use crate::exit::{Class, Failure};
 pub use name::{SnapshotName, Span, Whose};
@@ -28,7 +29,7 @@ pub enum Command {
         /// VCLUSTER or VCLUSTER/host-0
         whose: Whose,
         #[command(flatten)]
-        print: Print,
+        ask: Shown,
     },
     /// Put the disk back to what it was; what runs is stopped for it, and what was there becomes a snapshot
     Restore(Change),
@@ -36,6 +37,9 @@ pub enum Command {
     Delete {
         /// VCLUSTER/host-0@NAME, or VCLUSTER@NAME
         snapshot: SnapshotName,
+        /// For good, without the time in which `docklet trash restore` undoes it
+        #[arg(long)]
+        now: bool,
         #[command(flatten)]
         print: Print,
     },
@@ -100,10 +104,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let receipt = connection.receipt(Method::POST, &path, &body).await?;
             wait::finish(&connection, &snapshot.whose, &receipt, outcome, Goal::Taken).await
         }
-        Command::List { whose, print } => {
-            let view = look(&connection, &whose).await?;
-            show::all(print.format, &whose.vcluster, &view)?;
-            Ok(ExitCode::SUCCESS)
+        Command::List { whose, ask } => {
+            let look = async || look(&connection, &whose).await;
+            let show = |format, view: &SnapshotsView| show::all(format, &whose.vcluster, view);
+            watch::show(&connection, ask, look, show).await
         }
         Command::Restore(Change { snapshot, outcome }) => {
             let path = format!("{}/{}/restore", path(&snapshot.whose), snapshot.name);
@@ -118,10 +122,14 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             )
             .await
         }
-        Command::Delete { snapshot, print } => {
-            let path = format!("{}/{}", path(&snapshot.whose), snapshot.name);
+        Command::Delete {
+            snapshot,
+            now,
+            print,
+        } => {
+            let path = format!("{}/{}?now={now}", path(&snapshot.whose), snapshot.name);
             let vnode = snapshot.whose.vnode.as_ref();
-            let path = vnode.map_or(path.clone(), |vnode| format!("{path}?vnode={vnode}"));
+            let path = vnode.map_or(path.clone(), |vnode| format!("{path}&vnode={vnode}"));
             let receipt = connection
                 .receipt(Method::DELETE, &path, &Value::Null)
                 .await?;

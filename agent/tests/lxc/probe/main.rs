@@ -9,6 +9,7 @@ mod kernel;
 mod mounts;
 mod namespaces;
 mod noise;
+mod race;
 mod try_it;
 
 use std::process::ExitCode;
@@ -21,6 +22,17 @@ fn main() -> ExitCode {
     match outside.as_str() {
         "measure" => noise::measure(Duration::from_secs(2)),
         "exhaust" => noise::exhaust(),
+        "race" => {
+            let arguments: Vec<String> = std::env::args().skip(2).collect();
+            let [dir, times, targets @ ..] = &arguments[..] else {
+                return ExitCode::FAILURE;
+            };
+            let times = times.parse().unwrap_or_default();
+            return match race::race(dir, times, targets) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            };
+        }
         _ => tries(&outside),
     }
     ExitCode::SUCCESS

@@ -2,50 +2,76 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Decision, Ground, bean, person, vcluster};
+use super::super::{Decision, Ground, bean, person, trash, vcluster};
 use super::{event, refuse_oneself, user_of, verdict};
 use crate::account::due::is_empty;
 use crate::account::event::AccountEvent;
 use crate::account::refusal::AccountRefusal;
+use crate::account::standing::stays;
 use crate::event::Event;
 use crate::group::event::GroupEvent;
 use crate::id::UserId;
 use crate::image::event::{Audience, ImageEvent};
-use crate::model::PurseOf;
-use crate::model::account::Standing;
+use crate::model::account::{Standing, Verdict};
 use crate::model::receipt::Subject;
+use crate::model::{PurseOf, User};
 use crate::refusal::Refusal;
 
 /// With data, its vclusters are deleted now, with all that is on their disks. Asked again, it is accepted again.
-pub(super) fn delete(
+pub(in crate::decide) fn delete(
     ground: Ground<'_>,
     user: UserId,
     with_data: bool,
 ) -> Result<Decision, Refusal> {
     let state = ground.state;
-    let row = user_of(state, user)?;
-    refuse_oneself(ground, user, "delete")?;
+    check(ground, user, with_data)?;
     if state.account_of(user).standing == Standing::Leaving {
         return Ok(Decision::new(Subject::User(user), Vec::new()));
     }
-    let vclusters: Vec<_> = state.vclusters_of(user).collect();
+    let mut events = match state.kept_account(user) {
+        Some(kept) => vec![trash::dropped(kept)],
+        None => Vec::new(),
+    };
+    events.extend(begin(ground, user, verdict(ground, "")?)?);
+    Ok(Decision::new(Subject::User(user), events))
+}
+
+/// Whether it may be deleted by who asks.
+pub(in crate::decide) fn check(
+    ground: Ground<'_>,
+    user: UserId,
+    with_data: bool,
+) -> Result<&User, Refusal> {
+    let state = ground.state;
+    let row = user_of(state, user)?;
+    refuse_oneself(ground, user, "delete")?;
+    let leaves = !stays(state, user);
+    let vclusters = state.vclusters_of(user).count();
     let images = state.image_titles.values();
     let images = images.filter(|title| title.owner == user).count();
-    if !with_data && (!vclusters.is_empty() || images > 0) {
-        return Err(AccountRefusal::HasData {
-            name: row.name.to_string(),
-            vclusters: vclusters.len() as u64,
-            images: images as u64,
-        }
-        .into());
+    if leaves || with_data || vclusters + images == 0 {
+        return Ok(row);
     }
-    let verdict = verdict(ground, "")?;
+    Err(AccountRefusal::HasData {
+        name: row.name.to_string(),
+        vclusters: vclusters as u64,
+        images: images as u64,
+    }
+    .into())
+}
+
+/// It goes for good from now on, and all that it owns.
+pub(in crate::decide) fn begin(
+    ground: Ground<'_>,
+    user: UserId,
+    verdict: Verdict,
+) -> Result<Vec<Event>, Refusal> {
     let mut events = vec![event(AccountEvent::Leaving { user, verdict })];
     events.extend(person::sessions_ended(ground, user));
-    for row in vclusters {
+    for row in ground.state.vclusters_of(user) {
         events.extend(vcluster::delete_now(ground, row)?);
     }
-    Ok(Decision::new(Subject::User(user), events))
+    Ok(events)
 }
 
 /// Its images mean nothing any more; of those of which somebody else's vnodes are made, the bytes stay as long as they are.

@@ -12,7 +12,7 @@ use crate::account::refusal::AccountRefusal;
 use crate::account::standing::admit;
 use crate::event::Event;
 use crate::id::{LogIndex, SecretHash, UserId};
-use crate::model::account::{ApiToken, Login, Scope};
+use crate::model::account::{ApiToken, Login, LoginWay, Scope};
 use crate::model::receipt::Subject;
 use crate::model::{Session, SessionKind};
 use crate::name::Name;
@@ -23,8 +23,30 @@ use crate::refusal::Refusal;
 const FROM_LEN_MAX: usize = 100;
 const DAY_MS: u64 = 24 * 3_600_000;
 
-/// The password was right. Who has a second factor gets a login that only waits for it, or shows it at once.
+/// The password was right, or the code of a login that waited for one.
 pub(super) fn open(ground: Ground<'_>, new: &NewLogin) -> Result<Decision, Refusal> {
+    let state = ground.state;
+    let waited = new.after.and_then(|id| state.logins.get(&id));
+    let waits = |login: &&Login| {
+        let session = state.sessions.get(&login.id);
+        let waits = session.is_some_and(|session| session.kind == SessionKind::Unproven);
+        login.user == new.user && waits
+    };
+    let way = waited
+        .filter(waits)
+        .map_or(LoginWay::Local, |login| login.way);
+    if way == LoginWay::Local && state.account_of(new.user).way != LoginWay::Local {
+        return Err(Refusal::CredentialsWrong);
+    }
+    open_by(ground, new, way)
+}
+
+/// Who has a second factor gets a login that only waits for it, or shows it at once.
+pub(in super::super) fn open_by(
+    ground: Ground<'_>,
+    new: &NewLogin,
+    way: LoginWay,
+) -> Result<Decision, Refusal> {
     let state = ground.state;
     if !state.users.contains_key(&new.user) {
         return Err(Refusal::CredentialsWrong);
@@ -68,6 +90,7 @@ pub(super) fn open(ground: Ground<'_>, new: &NewLogin) -> Result<Decision, Refus
             user: new.user,
             from: new.from.clone(),
             token: None,
+            way,
         },
     }));
     Ok(Decision::new(Subject::User(new.user), events))
@@ -167,6 +190,7 @@ pub(super) fn create_token(
             scopes: scopes.clone(),
             used_day: None,
         }),
+        way: LoginWay::Local,
     };
     Ok(Decision::quiet(vec![
         Event::SessionOpened { session },
@@ -193,7 +217,8 @@ pub(super) fn upgrade_hash(
 ) -> Result<Decision, Refusal> {
     person::check_hash(password_hash)?;
     let row = user_of(ground.state, user)?;
-    let same = SecretHash(Sha256::digest(&row.password_hash).into()) == from;
+    let local = ground.state.account_of(user).way == LoginWay::Local;
+    let same = local && SecretHash(Sha256::digest(&row.password_hash).into()) == from;
     let hash = password_hash.to_owned();
     let upgraded = same.then_some(event(AccountEvent::HashUpgraded { user, hash }));
     Ok(Decision::quiet(upgraded.into_iter().collect()))

@@ -2,19 +2,18 @@
 
 mod meter;
 mod request;
+mod settings;
 
 use super::{Decision, Ground, group, in_range, plain_text, vcluster};
-use crate::bean::command::{BeanCommand, RatesChange, Receiver, SettingsChange};
+use crate::bean::command::{BeanCommand, Receiver};
 use crate::bean::due::is_over;
-use crate::bean::event::{BeanEvent, Grant};
+use crate::bean::event::{BeanEvent, Grant, Taken};
 use crate::bean::refusal::BeanRefusal;
 use crate::bean::{self, told, warn};
 use crate::event::{Event, VclusterRef};
 use crate::id::{GroupId, UserId, VclusterId};
 use crate::model::receipt::Subject;
-use crate::model::{
-    BeanRequest, BeanSettings, Group, MicroBeans, PurseOf, Rates, Used, VclusterWanted,
-};
+use crate::model::{BeanRequest, BeanSettings, Group, MicroBeans, PurseOf, VclusterWanted};
 use crate::name::Name;
 use crate::notice;
 use crate::permit;
@@ -33,8 +32,8 @@ pub(super) fn decide(ground: Ground<'_>, command: &BeanCommand) -> Result<Decisi
 
 fn without_notices(ground: Ground<'_>, command: &BeanCommand) -> Result<Decision, Refusal> {
     match command {
-        BeanCommand::Set(change) => set(ground, change),
-        BeanCommand::SetRates(change) => set_rates(ground, change),
+        BeanCommand::Set(change) => settings::set(ground, change),
+        BeanCommand::SetRates(change) => settings::set_rates(ground, change),
         BeanCommand::Grant {
             to,
             beans,
@@ -51,114 +50,14 @@ fn without_notices(ground: Ground<'_>, command: &BeanCommand) -> Result<Decision
         BeanCommand::Meter { worker, readings } => meter::meter(ground, *worker, readings),
         BeanCommand::OpenPurses => Ok(open_purses(ground)),
         BeanCommand::Stop { vcluster } => Ok(stop(ground, *vcluster)),
+        BeanCommand::Withdraw { request } => request::withdraw(ground, *request),
+        BeanCommand::TakeBack { of, beans, reason } => take_back(ground, of, *beans, reason),
+        BeanCommand::SetAll { settings } => settings::set_all(ground, settings),
     }
 }
 
 fn event(event: BeanEvent) -> Event {
     Event::Bean(event)
-}
-
-fn changed(ground: Ground<'_>, settings: BeanSettings) -> Decision {
-    let known = ground.state.bean_settings.as_ref();
-    if known == Some(&settings) {
-        return Decision::quiet(Vec::new());
-    }
-    Decision::quiet(vec![event(BeanEvent::Set { settings })])
-}
-
-fn set(ground: Ground<'_>, change: &SettingsChange) -> Result<Decision, Refusal> {
-    if *change == SettingsChange::default() {
-        return Err(BeanRefusal::NothingToChange.into());
-    }
-    let mut settings = ground.state.bean_settings.clone().unwrap_or_default();
-    if let Some(birth) = change.birth {
-        in_range(
-            "credit of a new account",
-            birth,
-            0..=BeanSettings::BIRTH_MAX,
-            "beans",
-        )?;
-        settings.birth = birth;
-    }
-    if let Some(grace_ms) = change.grace_ms {
-        in_range("grace", grace_ms, 0..=BeanSettings::GRACE_MS_MAX, "ms")?;
-        settings.grace_ms = grace_ms;
-    }
-    if let Some(thresholds) = &change.thresholds {
-        let most = BeanSettings::THRESHOLDS_MAX as u64;
-        in_range("thresholds", thresholds.len() as u64, 0..=most, "numbers")?;
-        let mut thresholds = thresholds.clone();
-        thresholds.sort_unstable_by(|one, other| other.cmp(one));
-        thresholds.dedup();
-        let highest = thresholds.first().copied().unwrap_or(0);
-        in_range("threshold", highest, 0..=BeanSettings::GRANT_MAX, "beans")?;
-        settings.thresholds = thresholds;
-    }
-    if let Some(every_ms) = change.every_ms {
-        in_range(
-            "time between readings",
-            every_ms,
-            BeanSettings::EVERY_MS_RANGE,
-            "ms",
-        )?;
-        settings.every_ms = every_ms;
-    }
-    settings.on = change.on.unwrap_or(settings.on);
-    Ok(changed(ground, settings))
-}
-
-fn set_rates(ground: Ground<'_>, change: &RatesChange) -> Result<Decision, Refusal> {
-    if *change == RatesChange::default() {
-        return Err(BeanRefusal::NothingToChange.into());
-    }
-    let mut settings = ground.state.bean_settings.clone().unwrap_or_default();
-    let rates = &mut settings.rates;
-    for (rate, change) in [
-        (&mut rates.cpu_s, change.cpu_s),
-        (&mut rates.cpu_s_mib, change.cpu_s_mib),
-        (&mut rates.memory_mib_h, change.memory_mib_h),
-        (&mut rates.disk_mib_h, change.disk_mib_h),
-        (&mut rates.port_h, change.port_h),
-        (&mut rates.network_bytes, change.network_bytes),
-    ] {
-        if let Some(per_bean) = change {
-            in_range("rate", per_bean, 0..=Rates::PER_BEAN_MAX, "for one bean")?;
-            *rate = per_bean;
-        }
-    }
-    let price = |beans| {
-        in_range(
-            "price of a GPU",
-            beans,
-            0..=Rates::GPU_H_MAX,
-            "beans an hour",
-        )
-    };
-    if let Some(beans) = change.gpu_h {
-        price(beans)?;
-        rates.gpu_h = beans;
-    }
-    for (model, beans) in &change.gpus {
-        plain_text("model", model, Used::MODEL_LEN_MAX)?;
-        match beans {
-            Some(beans) => {
-                price(*beans)?;
-                rates.gpus.insert(model.clone(), *beans);
-            }
-            None => {
-                rates.gpus.remove(model);
-            }
-        }
-    }
-    let models = rates.gpus.len() as u64;
-    in_range(
-        "prices of GPUs",
-        models,
-        0..=Rates::GPUS_MAX as u64,
-        "models",
-    )?;
-    rates.whole_hours = change.whole_hours.unwrap_or(rates.whole_hours);
-    Ok(changed(ground, settings))
 }
 
 /// How the site uses beans.
@@ -267,6 +166,46 @@ fn given(
         warn::fallen(state, of, before, before.minus(amount))
     });
     events.extend(spent);
+    Ok(Decision::quiet(events))
+}
+
+/// Never below nothing: a debt is what was used, and no decision of somebody.
+fn take_back(
+    ground: Ground<'_>,
+    of: &Receiver,
+    beans: u64,
+    reason: &str,
+) -> Result<Decision, Refusal> {
+    let state = ground.state;
+    let by = permit::person(state, ground.entry.actor)?;
+    in_use(state)?;
+    in_range("amount", beans, 1..=BeanSettings::GRANT_MAX, "beans")?;
+    request::check_reason(reason, "whose beans they were wants to know why")?;
+    let of = receiver(ground, of, None)?;
+    let before = bean::balance(state, of);
+    let after = before.minus(MicroBeans::whole(beans));
+    if after < MicroBeans(0) {
+        return Err(BeanRefusal::TooMany {
+            whose: bean::called(state, of),
+            balance: before.to_string(),
+            beans,
+        }
+        .into());
+    }
+    let mut told = told(state, of);
+    told.insert(by.id);
+    let taken = event(BeanEvent::TakenBack {
+        taken: Taken {
+            number: ground.index,
+            of,
+            beans,
+            by: by.id,
+            reason: reason.to_owned(),
+        },
+        told,
+    });
+    let mut events = vec![taken];
+    events.extend(warn::fallen(state, of, before, after));
     Ok(Decision::quiet(events))
 }
 

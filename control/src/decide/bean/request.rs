@@ -16,13 +16,7 @@ pub(super) fn ask(ground: Ground<'_>, beans: u64, reason: &str) -> Result<Decisi
     let asker = permit::person(state, ground.entry.actor)?;
     in_use(state)?;
     in_range("request", beans, BeanRequest::BEANS_RANGE, "beans")?;
-    plain_text("reason", reason, BeanRequest::REASON_LEN_MAX)?;
-    if reason.trim().is_empty() {
-        return Err(Refusal::Malformed {
-            what: "reason".to_owned(),
-            cause: "it is empty, and whoever decides wants to know what for".to_owned(),
-        });
-    }
+    check_reason(reason, "whoever decides wants to know what for")?;
     let known = state.bean_requests.get(&asker.id);
     if let Some(open) = known.filter(|request| request.verdict.is_none()) {
         return Err(BeanRefusal::Pending {
@@ -46,6 +40,50 @@ pub(super) fn ask(ground: Ground<'_>, beans: u64, reason: &str) -> Result<Decisi
     })]))
 }
 
+/// There must be one.
+pub(super) fn check_reason(reason: &str, why: &str) -> Result<(), Refusal> {
+    plain_text("reason", reason, BeanRequest::REASON_LEN_MAX)?;
+    if reason.trim().is_empty() {
+        return Err(Refusal::Malformed {
+            what: "reason".to_owned(),
+            cause: format!("it is empty, and {why}"),
+        });
+    }
+    Ok(())
+}
+
+/// One's own, as long as nobody has decided.
+pub(super) fn withdraw(ground: Ground<'_>, number: LogIndex) -> Result<Decision, Refusal> {
+    let state = ground.state;
+    let asker = permit::person(state, ground.entry.actor)?;
+    let request = state.bean_request(number);
+    let own = request.filter(|request| request.user == asker.id);
+    let own = own.ok_or_else(|| Refusal::not_found("request for beans", number))?;
+    if let Some(verdict) = &own.verdict {
+        return Err(decided_already(ground, number, verdict));
+    }
+    let mut told = deciders(state, asker.id);
+    told.insert(asker.id);
+    Ok(Decision::quiet(vec![event(BeanEvent::Withdrawn {
+        request: own.clone(),
+        told,
+    })]))
+}
+
+fn decided_already(ground: Ground<'_>, number: LogIndex, verdict: &BeanVerdict) -> Refusal {
+    let word = if verdict.given {
+        "approved"
+    } else {
+        "declined"
+    };
+    BeanRefusal::Decided {
+        number: number.0,
+        verdict: word.to_owned(),
+        by: called(ground.state, PurseOf::User(verdict.by)),
+    }
+    .into()
+}
+
 /// The request, if the asker may decide about it and nobody has. To whom it is nothing it looks as if it were not there.
 fn open<'e>(
     ground: Ground<'e>,
@@ -65,17 +103,7 @@ fn open<'e>(
     }
     match &request.verdict {
         None => Ok(request),
-        Some(verdict) => Err(BeanRefusal::Decided {
-            number: number.0,
-            verdict: if verdict.given {
-                "approved"
-            } else {
-                "declined"
-            }
-            .to_owned(),
-            by: called(state, PurseOf::User(verdict.by)),
-        }
-        .into()),
+        Some(verdict) => Err(decided_already(ground, number, verdict)),
     }
 }
 

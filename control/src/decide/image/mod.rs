@@ -1,11 +1,12 @@
 //! Images and the workers that hold them.
 
+pub(super) mod again;
 mod copies;
 mod group;
 mod quota;
 pub(super) mod save;
-mod title;
-mod version;
+pub(super) mod title;
+pub(super) mod version;
 
 use imbl::OrdSet;
 

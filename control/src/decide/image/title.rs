@@ -144,7 +144,7 @@ fn titled(
     Ok(title)
 }
 
-fn check_room(ground: Ground<'_>, asker: &User) -> Result<(), Refusal> {
+pub(super) fn check_room(ground: Ground<'_>, asker: &User) -> Result<(), Refusal> {
     let titles = ground.state.image_titles.values();
     let own = titles.filter(|title| title.owner == asker.id).count();
     if own < ImageTitle::PER_PERSON_MAX {
@@ -157,7 +157,7 @@ fn check_room(ground: Ground<'_>, asker: &User) -> Result<(), Refusal> {
 }
 
 /// What everybody sees is for admins to choose, and has a name that no other public one has.
-fn check_public(
+pub(super) fn check_public(
     ground: Ground<'_>,
     asker: &User,
     before: Option<&ImageTitle>,
@@ -239,7 +239,9 @@ fn stored(
 fn may_run_otherwise(ground: Ground<'_>, asker: &User, known: &Image) -> bool {
     let titles = ground.state.image_titles.values();
     let mut others = titles.filter(|title| title.owner != asker.id);
-    let alone = known.owner == asker.id && !others.any(|title| title.has(known.digest));
+    let alone = known.owner == asker.id
+        && !others.any(|title| title.has(known.digest))
+        && !ground.state.is_kept_by_others(asker.id, known.digest);
     alone || asker.is_admin()
 }
 
@@ -272,7 +274,7 @@ pub(in super::super) fn name_old(ground: Ground<'_>) -> Decision {
 }
 
 /// The title that the asker means, if it is theirs to change.
-pub(super) fn own<'e>(
+pub(in super::super) fn own<'e>(
     ground: Ground<'e>,
     text: &str,
     action: &str,

@@ -8,7 +8,7 @@ use crate::permit;
 use crate::refusal::Refusal;
 
 /// Refused of the current one, and of one that vnodes are made of and no other name means.
-pub(super) fn delete(
+pub(in super::super) fn delete(
     ground: Ground<'_>,
     image: &str,
     version: Digest,

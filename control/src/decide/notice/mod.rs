@@ -6,7 +6,7 @@ mod mail;
 
 use std::collections::BTreeSet;
 
-use super::{Decision, Ground, group, in_range, role};
+use super::{Decision, Ground, group, in_range, lines, role};
 use crate::event::Event;
 use crate::id::{GroupId, MailId, NoticeId};
 use crate::model::User;
@@ -144,11 +144,6 @@ fn said(what: &str, given: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The same, but it may have several lines.
-fn lines(what: &str, given: &str, most: usize) -> Result<(), Refusal> {
-    super::plain_text(what, &given.replace(['\n', '\t'], " "), most)
-}
-
 /// The notice, if the asker may know of it.
 fn shown(ground: Ground<'_>, id: NoticeId) -> Result<&Notice, Refusal> {
     let asker = ground.asker()?;
@@ -157,7 +152,7 @@ fn shown(ground: Ground<'_>, id: NoticeId) -> Result<&Notice, Refusal> {
     notice.ok_or_else(|| Refusal::not_found("notice", id))
 }
 
-fn withdraw(ground: Ground<'_>, id: NoticeId) -> Result<Vec<Event>, Refusal> {
+pub(super) fn withdraw(ground: Ground<'_>, id: NoticeId) -> Result<Vec<Event>, Refusal> {
     let notice = shown(ground, id)?;
     if !is_kept_by(ground.state, notice, ground.asker()?) {
         return Err(Refusal::NotPermitted {
@@ -171,6 +166,23 @@ fn withdraw(ground: Ground<'_>, id: NoticeId) -> Result<Vec<Event>, Refusal> {
         });
     }
     Ok(vec![gone(ground, notice)])
+}
+
+/// What was taken back is there again under its number, and whoever had read it has. Nobody gets another mail of it.
+pub(super) fn again(ground: Ground<'_>, notice: &Notice) -> Result<Vec<Event>, Refusal> {
+    let state = ground.state;
+    let is_there = match notice.to {
+        To::User(user) => state.users.contains_key(&user),
+        To::Group(group) => state.groups.contains_key(&group),
+        To::Admins | To::All => true,
+    };
+    if !is_there || notice.until <= ground.entry.at {
+        return Err(NoticeRefusal::Over.into());
+    }
+    refuse_too_many(ground, notice.to)?;
+    let mut telling = ground.moment().telling();
+    telling.again(notice.clone());
+    Ok(telling.done())
 }
 
 fn gone(ground: Ground<'_>, notice: &Notice) -> Event {

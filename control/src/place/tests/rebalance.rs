@@ -10,9 +10,8 @@ use crate::decide::decide;
 use crate::event::Event;
 use crate::id::{LogIndex, RequestId, UnixMs, UserId, VnodeId, WorkerId};
 use crate::model::{
-    ClusterId, Copied, Drain, DrainStage, Move, MoveEnd, MoveStage, MoveTimes, MoveWay, MoveWhy,
-    Placement, Rebalance, Role, Rules, Settings, Spread, User, Vnode, VnodeSeen, VnodeWanted,
-    WorkerStatus,
+    Copied, Drain, DrainStage, Move, MoveEnd, MoveStage, MoveTimes, MoveWay, MoveWhy, Placement,
+    Rebalance, Role, Rules, Spread, User, Vnode, VnodeSeen, VnodeWanted, WorkerStatus,
 };
 use crate::moves::event::MoveEvent;
 use crate::place::Board;
@@ -64,6 +63,7 @@ fn crowd() -> impl Strategy<Value = (Cluster, Vec<How>)> {
             workers,
             rules,
             vnodes,
+            percents: [100; 3],
         };
         (cluster, how)
     })
@@ -77,6 +77,7 @@ fn moving(vnode: &Vnode, from: Placement, to: u64, why: MoveWhy) -> Move {
         why,
         way: MoveWay::Refresh,
         falls_back: false,
+        not_live: None,
         from: from.worker,
         epoch: from.epoch,
         to: WorkerId(to),
@@ -97,7 +98,8 @@ fn prepared(cluster: &Cluster, how: &[How]) -> (State, Vec<Used>, Vec<Used>) {
     let (mut held, mut even) = (held.clone(), held);
     for row in &rows {
         if let Some(on) = row.placement {
-            held[at(on.worker.0)].add(&cluster.vnodes[at(row.id.0)]);
+            let on = at(on.worker.0);
+            held[on].add(&cluster.vnodes[at(row.id.0)], &cluster.workers[on]);
         }
     }
     for (mut row, how) in rows.into_iter().zip(how) {
@@ -127,7 +129,7 @@ fn prepared(cluster: &Cluster, how: &[How]) -> (State, Vec<Used>, Vec<Used>) {
             How::OnItsWay(to) if wants.gpus == 0 && *to != on.worker.0 => {
                 let target = at(*to);
                 if target < held.len() && cluster.fits(&held[target], target, wants) {
-                    held[target].add(wants);
+                    held[target].add(wants, &cluster.workers[target]);
                     ends_on = WorkerId(*to);
                     state.put_move(moving(&row, on, *to, MoveWhy::Drain));
                 }
@@ -137,7 +139,8 @@ fn prepared(cluster: &Cluster, how: &[How]) -> (State, Vec<Used>, Vec<Used>) {
         if row.wanted == VnodeWanted::Removed {
             take(&mut held[at(on.worker.0)], wants);
         } else {
-            even[at(ends_on.0)].add(wants);
+            let on = at(ends_on.0);
+            even[on].add(wants, &cluster.workers[on]);
         }
         state.put_vnode(row);
     }
@@ -190,7 +193,7 @@ fn lies(
             .map(of)
             .sum(),
     };
-    let in_the_way = wants.gpus == 0 && cluster.workers[on].gpus > 0;
+    let in_the_way = wants.gpus == 0 && cluster.workers[on].gpus != [0; 2];
     let rules = &cluster.rules[at(wants.vcluster)];
     let preferred = rules.prefers.get(&name("zone")).map(String::as_str);
     let unlike = preferred.is_some() && preferred != zone;
@@ -223,10 +226,10 @@ fn is_allowed(
     from != to && workers && there <= here && cluster.fits(&held[to], to, wants)
 }
 
+/// Whoever has a GPU is not moved.
 fn moved(even: &mut [Used], wants: &Wants, from: usize, to: usize) {
     take(&mut even[from], wants);
-    even[from].gpus -= wants.gpus;
-    even[to].add(wants);
+    even[to].take(wants, [0; 2]);
 }
 
 /// Follows a plan step by step; answers what it comes to.
@@ -257,7 +260,7 @@ fn followed(
         };
         prop_assert_eq!([shift.from_before, shift.to_before], shares(&even));
         let higher = shift.from_before;
-        held[into].add(wants);
+        held[into].take(wants, [0; 2]);
         moved(&mut even, wants, out, into);
         prop_assert_eq!([shift.from_after, shift.to_after], shares(&even));
         prop_assert!(shift.from_after.max(shift.to_after) < higher);
@@ -275,7 +278,6 @@ fn followed(
 
 /// What begins when an admin asks for it.
 fn begun(state: &mut State, bounds: &Bounds) -> Vec<(u64, u64)> {
-    state.settings = Some(settings());
     state.put_user(User {
         id: UserId(1),
         name: name("admin"),
@@ -303,19 +305,6 @@ fn begun(state: &mut State, bounds: &Bounds) -> Vec<(u64, u64)> {
         Some((began.vnode.0, began.to.0))
     });
     begun.collect()
-}
-
-/// As much may be promised as there is, which is what a state without settings has.
-fn settings() -> Settings {
-    Settings {
-        cluster: ClusterId::default(),
-        name: name("lab"),
-        cluster_net: "10.0.0.0/8".parse().expect("a net"),
-        user_prefix: 24,
-        cpu_overcommit_percent: 100,
-        memory_overcommit_percent: 100,
-        worker_timeout_ms: 5_000,
-    }
 }
 
 /// The state when all of a plan have arrived.
@@ -405,6 +394,7 @@ fn state_of(workers: Vec<Has>, vnodes: Vec<Wants>) -> State {
         workers,
         rules: vec![Rules::default(); 3],
         vnodes,
+        percents: [100; 3],
     };
     let how = vec![How::Runs; cluster.vnodes.len()];
     prepared(&cluster, &how).0

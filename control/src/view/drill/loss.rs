@@ -7,7 +7,7 @@ use crate::id::VnodeId;
 use crate::model::{LostVnode, VnodeService, WorkerLoss};
 
 /// A worker that looked lost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LossView {
     pub worker: String,
     /// From the fault until it was found to be lost, in milliseconds; as all times here.
@@ -20,7 +20,7 @@ pub struct LossView {
 }
 
 /// A vnode that ran there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LostVnodeView {
     pub vnode: String,
     /// Whether it was to begin anew elsewhere.

@@ -17,7 +17,7 @@ use words::Words;
 pub use words::duration;
 
 /// What everybody is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DrillNotice {
     pub drill: DrillId,
     pub stage: DrillStage,
@@ -30,7 +30,7 @@ pub struct DrillNotice {
 }
 
 /// A drill with everything that is known of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DrillView {
     pub id: DrillId,
     pub kind: DrillKind,
@@ -71,14 +71,14 @@ pub struct DrillView {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepView {
     pub at: UnixMs,
     pub text: String,
 }
 
 /// What a target did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FaultView {
     pub master: String,
     pub held_ms: Option<u64>,
@@ -86,7 +86,7 @@ pub struct FaultView {
 }
 
 /// What a prober saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProberView {
     pub prober: String,
     pub sent: u32,
@@ -95,7 +95,7 @@ pub struct ProberView {
 }
 
 /// What a master has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CheckView {
     pub master: String,
     /// Acknowledged probes that it lacks; none if it did not say.

@@ -15,7 +15,7 @@ const TOLD_MAX: usize = 5;
 const OTHERS: &str = "vclusters of other people";
 
 /// Who holds how much of what is short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Holder {
     /// A vcluster as who asks calls it, or what of all others has no names for whoever asks.
     pub who: String,

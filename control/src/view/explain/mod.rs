@@ -18,7 +18,7 @@ use crate::view::allowance;
 use crate::view::vcluster::{self, Phase};
 
 /// All that decides where one vnode can be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Explanation {
     /// As `lab/host-0`.
     pub vnode: String,
@@ -36,7 +36,8 @@ pub struct Explanation {
 }
 
 /// Whether one worker could take the vnode.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "PlaceVerdict")]
 pub struct Verdict {
     pub worker: String,
     /// Whether the vnode is there.
@@ -54,7 +55,7 @@ pub struct Verdict {
 }
 
 /// One dimension in which a worker cannot take the vnode.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Lack {
     pub dimension: Dimension,
     /// The same in words.

@@ -21,6 +21,7 @@ impl Shown<'_> {
             let declined = row.declined.as_ref();
             let fields = Building::default()
                 .number("id", row.id.0)
+                .text("logs_in_by", row.way.word())
                 .text("real_name", &row.profile.real_name)
                 .text("mail", &row.profile.mail)
                 .text("affiliation", &row.profile.affiliation)
@@ -34,6 +35,12 @@ impl Shown<'_> {
 
     /// What is known of an account beside its user.
     pub(super) fn of_account(&self, fields: Building, user: UserId) -> Building {
+        let connected = super::identity::identities(self.state, user);
+        let fields = if connected.is_empty() {
+            fields
+        } else {
+            fields.list("connected", connected)
+        };
         let Some(row) = self.state.accounts.get(&user) else {
             return fields;
         };
@@ -60,7 +67,9 @@ impl Shown<'_> {
         };
         let fields = fields.number("number", row.number.0);
         let Some(token) = &row.token else {
-            return fields.text("from", &row.from);
+            return fields
+                .text("from", &row.from)
+                .text("opened_by", row.way.word());
         };
         let scopes = token.scopes.iter().map(|scope| scope.word().to_owned());
         fields

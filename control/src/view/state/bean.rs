@@ -67,6 +67,19 @@ impl Shown<'_> {
             let name = format!("{of} {} {about}", line.month);
             self.add(Noun::Charges, name, format!("{:?}", line.of), fields.0);
         }
+        let purses = state.purses.keys().copied().filter(|of| shown(*of));
+        for row in purses.filter_map(|of| state.bean_days_of(of).next_back()) {
+            let days = row.days.iter();
+            let days = days.fold(Building::default(), |fields, (day, sum)| {
+                let fields_of_day = Building::default()
+                    .text("spent", sum.cost.sum())
+                    .text("credit", sum.credit);
+                fields.group(&format!("{}-{day}", row.month), fields_of_day.0)
+            });
+            let of = called(state, row.of);
+            let name = format!("{of} {} by day", row.month);
+            self.add(Noun::Charges, name, format!("{:?}", row.of), days.0);
+        }
         let tallies = state.tallies.values();
         for tally in tallies.filter(|tally| shown(PurseOf::User(tally.owner))) {
             let fields = Building::default()

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{Field, Fields, Noun, StateView};
 
 /// What is different, noun by noun. What is the same is left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct StateDiff(pub BTreeMap<Noun, BTreeMap<String, NameDiff>>);
 
 /// What became of what has a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NameDiff {
     /// It is new.
@@ -24,7 +24,7 @@ pub enum NameDiff {
 }
 
 /// A field before and after.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FieldChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Field>,

@@ -3,17 +3,22 @@
 //! token can slip in.
 
 mod accounts;
+mod acme;
 mod bean;
 mod diff;
 mod group;
+mod identity;
+mod kept;
 mod moves;
 mod notice;
 mod nouns;
 mod people;
 mod rebalance;
 mod scheduling;
+mod service;
 mod snapshot;
 mod template;
+mod terminal;
 
 pub use diff::{FieldChange, NameDiff, StateDiff, diff};
 
@@ -27,7 +32,19 @@ use crate::permit;
 use crate::state::State;
 
 /// What there is one or more of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Noun {
     Cluster,
@@ -55,6 +72,9 @@ pub enum Noun {
     Beans,
     Charges,
     Tallies,
+    Services,
+    Shares,
+    Deleted,
 }
 
 impl Noun {
@@ -87,12 +107,15 @@ impl Noun {
             Self::Beans => "beans",
             Self::Charges => "charges",
             Self::Tallies => "tallies",
+            Self::Services => "services",
+            Self::Shares => "shares",
+            Self::Deleted => "deleted",
         }
     }
 }
 
 /// The value of a field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Field {
     Flag(bool),
@@ -106,7 +129,7 @@ pub enum Field {
 pub type Fields = BTreeMap<String, Field>;
 
 /// What a person may see of a state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct StateView(pub BTreeMap<Noun, BTreeMap<String, Fields>>);
 
@@ -138,11 +161,14 @@ pub fn show(state: &State, asker: &User) -> StateView {
     shown.vnodes();
     shown.moves();
     shown.ports();
+    shown.services();
     shown.snapshots();
     shown.schedules();
     shown.notices();
     shown.bugs();
     shown.mails();
+    shown.shared_terminals();
+    shown.kept();
     shown.view
 }
 
@@ -195,6 +221,11 @@ impl Building {
 
     fn number(mut self, name: &str, value: impl Into<u64>) -> Self {
         self.0.insert(name.to_owned(), Field::Number(value.into()));
+        self
+    }
+
+    fn flag(mut self, name: &str, value: bool) -> Self {
+        self.0.insert(name.to_owned(), Field::Flag(value));
         self
     }
 

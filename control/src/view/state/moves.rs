@@ -21,6 +21,8 @@ impl Shown<'_> {
                 .number("epoch", row.epoch.0)
                 .number("round", row.copied.round)
                 .number("sent_bytes", row.copied.sent_bytes)
+                .number("memory_rounds", row.copied.memory_rounds)
+                .number("memory_bytes", row.copied.memory_bytes)
                 .number("asked_at", row.times.asked_at.0)
                 .number_if("switched_at", row.times.switched_at.map(|at| at.0))
                 .number_if("placed_at", row.times.placed_at.map(|at| at.0))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::group::quota;
 use super::scheduling::{labels, rules};
-use super::{Building, Field, Fields, Noun, Shown, accounts, notice, rebalance};
+use super::{Building, Field, Fields, Noun, Shown, accounts, acme, identity, notice, rebalance};
 use crate::amount::VnodeSize;
 use crate::id::{Digest, UserId, VclusterId, WorkerId};
 use crate::image::{catalog, copies};
@@ -58,6 +58,18 @@ impl Shown<'_> {
                 .group_if(
                     "mail_server",
                     notice::mail_server(state).filter(|_| self.asker.is_admin()),
+                )
+                .group_if(
+                    "oidc",
+                    identity::provider(state).filter(|_| self.asker.is_admin()),
+                )
+                .group_if(
+                    "pam",
+                    identity::pam(state).filter(|_| self.asker.is_admin()),
+                )
+                .group_if(
+                    "acme",
+                    acme::fields(state).filter(|_| self.asker.is_admin()),
                 );
             self.add(Noun::Cluster, settings.name.to_string(), "", fields.0);
         }
@@ -102,6 +114,7 @@ impl Shown<'_> {
     fn workers(&mut self) {
         for worker in self.state.workers.values() {
             let traits = self.state.worker_traits.get(&worker.id);
+            let certificate = self.state.certificate_of(worker.id).held;
             let status = match worker.status {
                 WorkerStatus::Joined => "joined",
                 WorkerStatus::Up => "up",
@@ -126,6 +139,11 @@ impl Shown<'_> {
                 .text("kernel", &worker.facts.kernel)
                 .text("liblxc", &worker.facts.liblxc)
                 .text("agent", &worker.facts.agent)
+                .number_if(
+                    "certificate_ends_at",
+                    certificate.map(|held| held.ends_at.0),
+                )
+                .number_if("certificate", certificate.map(|held| held.number.0))
                 .group("labels", labels(traits.map(|traits| &traits.labels)))
                 .text_if(
                     "cordon",

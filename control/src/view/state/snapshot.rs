@@ -11,9 +11,11 @@ impl Shown<'_> {
         for snapshot in snapshots.filter(|snapshot| permit::owns(asker, snapshot.owner)) {
             let restore = state.snapshot_restores.get(&snapshot.vnode);
             let restored = restore.filter(|restore| restore.snapshot == snapshot.number);
+            let kept = state.kept_as(snapshot.key()).is_some();
             let mut fields = Building::default()
                 .number("number", snapshot.number.0)
                 .text("why", snapshot.why.word())
+                .text("trash", if kept { "yes" } else { "no" })
                 .number("asked_at", snapshot.asked_at.0)
                 .number_if("expires_at", snapshot.expires_at.map(|at| at.0))
                 .text("seen", seen(&snapshot.seen))

@@ -10,9 +10,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::{Page, check_csrf, csrf, sentence};
-use super::{Confirmed, ask, newer, page, refused};
+use super::{Confirmed, ask, page, refused};
 use crate::asker::Asker;
 use crate::problem::Problem;
+use crate::receipt::with_write;
 use crate::serve::Portal;
 use crate::{accounts, login, qr, totp};
 
@@ -24,9 +25,11 @@ pub(super) fn section(asker: &Asker, view: &UserView) -> Markup {
                 p { "A login needs a code that your device shows. " (left) " recovery codes are left." }
                 form.fields method="post" action="/account/factor/remove" {
                     (csrf(asker))
-                    div.field.long {
-                        label for="factor-password" { "Password" }
-                        input #factor-password name="password" type="password" autocomplete="current-password" required;
+                    @if view.password {
+                        div.field.long {
+                            label for="factor-password" { "Password" }
+                            input #factor-password name="password" type="password" autocomplete="current-password" required;
+                        }
                     }
                     div.field {
                         label for="factor-code" { "Code" }
@@ -105,7 +108,7 @@ pub(crate) async fn confirm_factor(
         Ok(confirmed) => confirmed,
         Err(problem) => return Ok(again(&portal, &asker, &problem)),
     };
-    let asker = newer(&portal, asker, receipt.index).await?;
+    let asker = with_write(&portal, asker, receipt.index).await?;
     let told = html! {
         div.notice.done role="status" {
             p { "From now on a login needs a code. If the device is lost, each of these is good for one login: keep them where the device is not. They are shown this once." }
@@ -132,6 +135,8 @@ fn again(portal: &Portal, asker: &Asker, problem: &Problem) -> Response {
 #[derive(Deserialize)]
 pub(crate) struct RemoveForm {
     csrf: String,
+    /// None of an account that has none.
+    #[serde(default)]
     password: String,
     code: String,
 }
