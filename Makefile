@@ -72,9 +72,10 @@ test-cli: build ## The whole by command line, on a cluster of its own
 	@# Two at a time: they wait for vnodes and elections most of the time, and each has a cluster of its own.
 	node --test --test-concurrency=2 chaos-tests/cli/*.test.mjs
 
-.PHONY: test-jupyter
-test-jupyter: build ## The jupyter recipe: built twice, booted, asked over HTTP (minutes; no part of `make test`)
-	node --test chaos-tests/slow/jupyter.test.mjs
+.PHONY: test-recipes
+test-recipes: build ## The recipes python3 and jupyter: built, booted, used by command line and in a browser (minutes; no part of `make test`)
+	cd chaos-tests/browser && npm ci --no-audit --no-fund --loglevel=error
+	node --test --test-concurrency=1 chaos-tests/slow/*.test.mjs
 
 test-browser: build ## The whole in a real Chromium, on a cluster of its own; screenshots in target/screenshots
 	cd chaos-tests/browser && npm ci --no-audit --no-fund --loglevel=error

@@ -1,5 +1,5 @@
 // The jupyter recipe: built from packages and wheels, booted, asked over HTTP from within, and used in a browser through the
-// proxy. Too slow for each change: `make test-jupyter` (BUILDS=1 builds it once).
+// proxy. Too slow for each change: `make test-recipes` (BUILDS=1 builds it once).
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
