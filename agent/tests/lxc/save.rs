@@ -36,6 +36,12 @@ cp /bin/busybox /su && chmod 4755 /su
 mkfifo /pipe
 ";
 
+/// Two files of as many lines, with more between them than is read at once.
+const WRITES: &str = "#!/bin/sh
+mkdir -p /w && dd if=/dev/urandom of=/w/m bs=1M count=64
+while :; do echo line >> /w/z; echo line >> /w/a; done
+";
+
 fn inside(worker: &Worker, script: &str) -> String {
     let pid = worker.init_pid(V7).expect("an init").to_string();
     let enter = [
@@ -127,6 +133,59 @@ fn a_running_vnode_becomes_an_image_of_what_is_in_it_and_runs_on() {
             save(&worker, &host, Stopped, 53).await,
             more,
             "stopped it is the same"
+        );
+        round(&host, &worker.assignment(Vec::new())).await;
+    });
+}
+
+/// What a program writes last into one file, then into another, is so in the image: no later word of the one beside an
+/// earlier of the other, however much there was to read in between.
+#[test]
+fn an_image_of_a_vnode_that_writes_is_one_moment_of_it() {
+    in_own_network(async {
+        let files = [
+            ("etc/inittab", 0o644, "::respawn:/bin/work\n"),
+            ("bin/work", 0o755, WRITES),
+        ];
+        let files = files.map(|(path, mode, text)| (path.to_owned(), mode, text.into()));
+        let worker = Worker::with_files(
+            &Authority::create(CLUSTER).expect("an authority"),
+            5,
+            &files,
+        );
+        let host = worker.open();
+        let vnode = AssignedVnode {
+            disk_mib: DiskMib(1_024),
+            ..worker.vnode(7, Running)
+        };
+        round(&host, &worker.assignment(vec![vnode.clone()])).await;
+        let written = || {
+            inside(&worker, "cat /w/a 2> /dev/null | wc -l")
+                .trim()
+                .to_owned()
+        };
+        until("some lines", || (written() != "0").then_some(()));
+        let mut assignment = worker.assignment(vec![vnode]);
+        assignment.saves.push(AssignedSave {
+            vnode: V7,
+            number: LogIndex(50),
+            snapshot: None,
+            blob_bytes_max: None,
+        });
+        assert_eq!(round(&host, &assignment).await, ["save"]);
+        let then = written();
+        until("more lines", || (written() != then).then_some(()));
+
+        let root = host.images().rootfs(saved(&observe(&host).await, 50));
+        let lines = |name: &str| {
+            let text = fs::read_to_string(root.join("w").join(name)).expect("a file of lines");
+            assert!(text.ends_with('\n'), "{name} ends within a line");
+            text.lines().count()
+        };
+        let (first, second) = (lines("z"), lines("a"));
+        assert!(
+            first == second || first == second + 1,
+            "{first} lines, and {second} that are written after them"
         );
         round(&host, &worker.assignment(Vec::new())).await;
     });
