@@ -193,7 +193,7 @@ clean: ## Delete what was built
 
 .PHONY: deny advisories cargo-deny
 cargo-deny:
-	cargo deny --version 2>/dev/null | grep -qF '$(CARGO_DENY)' || cargo install --locked cargo-deny@$(CARGO_DENY)
+	cargo deny --version 2>/dev/null | grep -qF '$(CARGO_DENY)' || cargo install --debug --locked cargo-deny@$(CARGO_DENY)
 
 deny: cargo-deny ## Check room arrows, licences and sources with cargo-deny (installs it, some minutes)
 	cargo deny --locked --offline check bans licenses sources

@@ -1,6 +1,7 @@
 //! What is forbidden and what is absent look alike: whoever asks about somebody else's thing by its number or name is told the
 //! same as about one that is not there, whatever they ask for.
 
+mod begun;
 #[path = "alike/groups.rs"]
 mod groups;
 #[path = "alike/notices.rs"]
@@ -12,7 +13,6 @@ mod terminals;
 
 use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::bean::command::{BeanCommand, Receiver, SettingsChange};
-use docklet_control::command::InitCluster;
 use docklet_control::group::command::GroupCommand;
 use docklet_control::id::{
     Digest, LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId, VclusterId, VnodeId,
@@ -21,9 +21,9 @@ use docklet_control::id::{
 use docklet_control::image::command::{AddImage, ImageCommand};
 use docklet_control::limit::command::LimitCommand;
 use docklet_control::model::{
-    Bound, ClusterId, ClusterVersion, GpuWish, ImageSpec, JoinRole, Outcome, PortNumber, Program,
-    Protocol, PublicPort, QuotaItem, Role, Rules, SizeChange, SnapshotRhythm, Visibility,
-    WorkerCapacity, WorkerFacts,
+    Bound, ClusterVersion, GpuWish, ImageSpec, JoinRole, Outcome, PortNumber, Program, Protocol,
+    PublicPort, QuotaItem, Role, Rules, SizeChange, SnapshotRhythm, Visibility, WorkerCapacity,
+    WorkerFacts,
 };
 use docklet_control::moves::command::MoveCommand;
 use docklet_control::quota::command::QuotaCommand;
@@ -96,7 +96,7 @@ impl Site {
     fn begun() -> Self {
         let mut site = Self::default();
         let door = Actor::Door(MasterId(1));
-        site.done(door, Command::InitCluster(init()));
+        site.done(door, Command::InitCluster(begun::init()));
         let program = Program {
             master: MasterId(1),
             name: "newest".to_owned(),
@@ -184,24 +184,6 @@ impl Site {
         ] {
             self.done(ADMIN, Command::Group(command));
         }
-    }
-}
-
-fn init() -> InitCluster {
-    InitCluster {
-        cluster: ClusterId([7; 16]),
-        cluster_name: "lab".to_owned(),
-        cluster_net: "10.9.0.0/16".parse().expect("a net"),
-        user_prefix: 24,
-        cpu_overcommit_percent: 200,
-        memory_overcommit_percent: 100,
-        worker_timeout_ms: 5_000,
-        admin_name: "admin".to_owned(),
-        admin_password_hash: "hash".to_owned(),
-        master: MasterId(1),
-        master_name: "m1".to_owned(),
-        cluster_addr: "192.0.2.1:7443".to_owned(),
-        public_addr: "192.0.2.1:8443".to_owned(),
     }
 }
 

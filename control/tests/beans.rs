@@ -3,6 +3,7 @@
 //!
 //! The seed is fixed, so that a run repeats. `PROPTEST_CASES` (64 if not given) and `PROPTEST_RNG_SEED` widen the search.
 
+mod begun;
 mod check;
 mod hostile;
 

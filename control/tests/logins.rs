@@ -1,16 +1,17 @@
 //! Whose a login is: nobody's before its code was shown, and nobody's once its time is over. And what logins hang on is
 //! printed nowhere.
 
+mod begun;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use docklet_control::account::command::{AccountCommand, NewLogin, Proof};
 use docklet_control::account::scope::bearer;
-use docklet_control::command::InitCluster;
 use docklet_control::id::{LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId};
 use docklet_control::model::account::FactorSecret;
 use docklet_control::model::identity::ClientSecret;
 use docklet_control::model::mail::MailSecret;
-use docklet_control::model::{ClusterId, ClusterVersion, Program, SessionKind};
+use docklet_control::model::{ClusterVersion, Program, SessionKind};
 use docklet_control::{Actor, Command, Entry, State, apply};
 
 const DOOR: Actor = Actor::Door(MasterId(1));
@@ -19,21 +20,6 @@ const TTL_MS: u64 = 60_000;
 
 /// An admin, of the newest version; each command is entered at time 0.
 fn after(commands: Vec<(Actor, Command)>) -> State {
-    let init = InitCluster {
-        cluster: ClusterId([7; 16]),
-        cluster_name: "test".to_owned(),
-        cluster_net: "10.64.0.0/10".parse().expect("a network"),
-        user_prefix: 22,
-        cpu_overcommit_percent: 400,
-        memory_overcommit_percent: 100,
-        worker_timeout_ms: 5_000,
-        admin_name: "admin".to_owned(),
-        admin_password_hash: "hash".to_owned(),
-        master: MasterId(1),
-        master_name: "m1".to_owned(),
-        cluster_addr: "192.0.2.1:7000".to_owned(),
-        public_addr: "192.0.2.1:443".to_owned(),
-    };
     let program = Program {
         master: MasterId(1),
         name: "newest".to_owned(),
@@ -41,7 +27,7 @@ fn after(commands: Vec<(Actor, Command)>) -> State {
     };
     let to = ClusterVersion::CURRENT;
     let begun = vec![
-        (DOOR, Command::InitCluster(init)),
+        (DOOR, Command::InitCluster(begun::init())),
         (DOOR, Command::ReportProgram { program }),
         (Actor::Duty, Command::RaiseVersion { to }),
     ];

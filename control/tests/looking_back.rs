@@ -1,9 +1,11 @@
 //! The state as people see it at any time, also after it has changed: what was theirs, and nobody else's.
 
+mod begun;
+
 use docklet_control::amount::VnodeSize;
-use docklet_control::command::{ENTRY_VERSION, InitCluster};
+use docklet_control::command::ENTRY_VERSION;
 use docklet_control::id::{LogIndex, MasterId, RequestId, SecretHash, UnixMs, UserId};
-use docklet_control::model::{ClusterId, ImageSpec, JoinRole, Role, SessionKind, WorkerCapacity};
+use docklet_control::model::{ImageSpec, JoinRole, Role, SessionKind, WorkerCapacity};
 use docklet_control::view::state::{Field, NameDiff, Noun, diff, receipts, show};
 use docklet_control::{Actor, Command, Entry, State, apply};
 
@@ -70,24 +72,7 @@ fn vcluster(name: &str) -> Command {
 /// An admin, ada and bob, a worker, an image, sessions and a token.
 fn begun() -> Past {
     let mut past = Past(vec![State::default()]);
-    past.enter(
-        DOOR,
-        Command::InitCluster(InitCluster {
-            cluster: ClusterId([7; 16]),
-            cluster_name: "test".to_owned(),
-            cluster_net: "10.64.0.0/10".parse().expect("a network"),
-            user_prefix: 22,
-            cpu_overcommit_percent: 400,
-            memory_overcommit_percent: 100,
-            worker_timeout_ms: 5_000,
-            admin_name: "admin".to_owned(),
-            admin_password_hash: "argon2-of-a-secret".to_owned(),
-            master: MasterId(1),
-            master_name: "m1".to_owned(),
-            cluster_addr: "192.0.2.1:7000".to_owned(),
-            public_addr: "192.0.2.1:443".to_owned(),
-        }),
-    );
+    past.enter(DOOR, Command::InitCluster(begun::init()));
     past.enter(ADMIN, user("ada"));
     past.enter(ADMIN, user("bob"));
     past.enter(

@@ -1,9 +1,11 @@
 //! The audit trail as whoever holds a copy of it checks it, and as people see it.
 
+mod begun;
+
 use docklet_control::audit::chain::{self, Broken, Chain};
-use docklet_control::command::{ENTRY_VERSION, InitCluster};
+use docklet_control::command::ENTRY_VERSION;
 use docklet_control::id::{Digest, LogIndex, MasterId, RequestId, UnixMs, UserId};
-use docklet_control::model::{ClusterId, ClusterVersion, Program, Role, User};
+use docklet_control::model::{ClusterVersion, Program, Role, User};
 use docklet_control::name::Name;
 use docklet_control::{Actor, Command, Entry, State, apply};
 
@@ -36,24 +38,7 @@ impl Trail {
     /// Of six things that an admin did in a new cluster.
     fn told() -> Self {
         let mut trail = Self::default();
-        trail.enter(
-            DOOR,
-            Command::InitCluster(InitCluster {
-                cluster: ClusterId([7; 16]),
-                cluster_name: "lab".to_owned(),
-                cluster_net: "10.64.0.0/16".parse().expect("a net"),
-                user_prefix: 22,
-                cpu_overcommit_percent: 400,
-                memory_overcommit_percent: 100,
-                worker_timeout_ms: 5_000,
-                admin_name: "admin".to_owned(),
-                admin_password_hash: "hash".to_owned(),
-                master: MasterId(1),
-                master_name: "m1".to_owned(),
-                cluster_addr: "192.0.2.1:7443".to_owned(),
-                public_addr: "192.0.2.1:8443".to_owned(),
-            }),
-        );
+        trail.enter(DOOR, Command::InitCluster(begun::init()));
         let program = Program {
             master: MasterId(1),
             name: "docklet".to_owned(),

@@ -44,6 +44,8 @@ use ipnetwork::Ipv4Network;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use crate::begun::init;
+
 /// A command and who asks for it.
 pub fn asked() -> BoxedStrategy<(Actor, Command)> {
     let user = select(vec![1, 1, 2, 2, 3]).prop_map(|id| Actor::User(UserId(id)));
@@ -103,19 +105,10 @@ pub fn beginning() -> impl Strategy<Value = InitCluster> {
 /// Four subnets of 13 addresses, so that both run out soon.
 pub fn sound_beginning() -> InitCluster {
     InitCluster {
-        cluster: ClusterId([7; 16]),
-        cluster_name: "lab".to_owned(),
         cluster_net: "10.9.0.0/26".parse().expect("a net"),
         user_prefix: 28,
         cpu_overcommit_percent: 200,
-        memory_overcommit_percent: 100,
-        worker_timeout_ms: 5_000,
-        admin_name: "admin".to_owned(),
-        admin_password_hash: "hash".to_owned(),
-        master: MasterId(1),
-        master_name: "m1".to_owned(),
-        cluster_addr: "192.0.2.1:7443".to_owned(),
-        public_addr: "192.0.2.1:8443".to_owned(),
+        ..init()
     }
 }
 
