@@ -1,6 +1,7 @@
 //! Who may ask for what and see what: the one table that every door asks, by way of decide and the views.
 
 mod acme;
+mod audit;
 mod bean;
 mod certificate;
 mod events;
@@ -148,7 +149,7 @@ fn needs(command: &Command) -> Needs<'_> {
         Command::Trash(command) => trash::needs(command),
         Command::Idle(IdleCommand::Report { worker, .. }) => Needs::ThisWorker(*worker),
         Command::Idle(IdleCommand::Stop { .. }) => Needs::Duty,
-        Command::Audit(command) => command.vnode().map_or(Needs::Door, Needs::OwnerOfVnode),
+        Command::Audit(command) => audit::needs(command),
         Command::Bean(command) => bean::needs(command),
         Command::Service(command) => service::needs(command),
         Command::Terminal(command) => terminal::needs(command),
