@@ -7,6 +7,7 @@ mod certificate;
 mod events;
 mod identity;
 mod notices;
+pub(crate) mod people;
 mod service;
 mod template;
 mod terminal;
