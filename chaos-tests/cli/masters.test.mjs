@@ -58,13 +58,16 @@ test("all masters know the newest cluster version, and the cluster has risen to 
   assert.match(cluster.run("status"), /cluster version/);
 });
 
-test("an admin chooses who leads, and what is no master is refused", () => {
+test("an admin chooses who leads, which the trail has, and what is no master is refused", async () => {
   for (const name of ["m3", "m1", "m2"]) {
     cluster.run("master", "transfer", name);
     assert.equal(cluster.leader(), name);
   }
   cluster.run("master", "drain", "m2");
   assert.notEqual(cluster.leader(), "m2");
+  const told = (command) => cluster.json("audit", "list", "--who", "admin", "--command", command).records.map(({ things }) => things.join());
+  await until("the last record", () => told("DrainMaster").join() === "master m2");
+  assert.deepEqual(told("TransferLeadership"), ["master m2", "master m1", "master m3"], "the newest first");
   const cases = [
     [["transfer", "m9"], 3, /no master "m9"/],
     [["remove", "m9"], 3, /no master "m9"/],

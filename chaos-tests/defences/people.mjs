@@ -18,6 +18,7 @@ const PROVIDER = "portal/src/oidc/provider.rs";
 const IDENTITY = "control/src/decide/identity.rs";
 const BRAKE = "portal/src/brake.rs";
 const OWNER = door("people::the_owner_comes_in_while_somebody_guesses");
+const ACCOUNTS = door("people::who_asks_for_accounts_without_end_waits_and_others_do_not");
 const CODES = lib("brake::tests::codes_are_slow_for_who_guesses_them_and_the_owner_is_never_sent_away");
 
 export const people = [
@@ -173,6 +174,10 @@ export const people = [
     edits: [never(BRAKE, "in_turn && !due.is_zero() && many.waiting >= WAITING_MAX")] },
   { name: "codes-owner", threat: 49, what: "and nobody who has not failed is sent away", test: CODES,
     edits: [edit(BRAKE, "Self::Account => failures > 0,", "Self::Account => IS_GONE || failures > 0,")] },
+  { name: "accounts-braked", threat: 49, what: "requests for accounts are slowed, whatever becomes of them", test: ACCOUNTS,
+    edits: [skipped("portal/src/register.rs", "attempt.failed();")] },
+  { name: "accounts-by-address", threat: 49, what: "and only those from the same address", test: ACCOUNTS,
+    edits: [edit("portal/src/register.rs", '.attempt("", client,', '.attempt("", if IS_GONE { std::net::Ipv4Addr::UNSPECIFIED.into() } else { client },')] },
   { name: "code-once", threat: 49, what: "a code of a device works once, and older ones never", test: story("66-second-factor"),
     edits: [edit("control/src/decide/account/factor.rs", "Proof::Code { step } if step > factor.last_step => {", "Proof::Code { step } if IS_GONE || step > factor.last_step => {")] },
   { name: "recovery-code-once", threat: 49, what: "a recovery code works once", test: story("66-second-factor"),

@@ -179,12 +179,11 @@ impl Drop for Members {
     }
 }
 
-/// The directory that Cargo builds into.
+/// The directory that Cargo builds into: the one around a profile's, which has `deps`. Its tag is there only if Cargo made it.
 pub fn target_dir() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("find this program")?;
-    let target = own
-        .ancestors()
-        .find(|dir| dir.join("CACHEDIR.TAG").exists());
+    let profile = own.ancestors().find(|dir| dir.join("deps").is_dir());
+    let target = profile.and_then(Path::parent);
     Ok(target
         .context("this program is not in Cargo's target")?
         .to_owned())

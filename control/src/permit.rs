@@ -1,11 +1,13 @@
 //! Who may ask for what and see what: the one table that every door asks, by way of decide and the views.
 
 mod acme;
+mod audit;
 mod bean;
 mod certificate;
 mod events;
 mod identity;
 mod notices;
+pub(crate) mod people;
 mod service;
 mod template;
 mod terminal;
@@ -148,7 +150,7 @@ fn needs(command: &Command) -> Needs<'_> {
         Command::Trash(command) => trash::needs(command),
         Command::Idle(IdleCommand::Report { worker, .. }) => Needs::ThisWorker(*worker),
         Command::Idle(IdleCommand::Stop { .. }) => Needs::Duty,
-        Command::Audit(command) => command.vnode().map_or(Needs::Door, Needs::OwnerOfVnode),
+        Command::Audit(command) => audit::needs(command),
         Command::Bean(command) => bean::needs(command),
         Command::Service(command) => service::needs(command),
         Command::Terminal(command) => terminal::needs(command),

@@ -26,7 +26,7 @@ const TOLD_LATER_DEADLINE: Duration = Duration::from_secs(600);
 /// Entries that wait to be told later, at most.
 static LATER: Semaphore = Semaphore::const_new(256);
 /// Records that one question looks at, at most: who finds fewer asks on from where it ended.
-const LOOKED_AT_MAX: u64 = 20_000;
+const LOOKED_AT_MAX: u64 = 10_000;
 const PAGE: usize = 1_000;
 
 /// Lets the trail have what somebody is about to do.

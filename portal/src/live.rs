@@ -113,13 +113,13 @@ fn parts(portal: &Portal, asker: &Asker, page: &str, which: &Which) -> Vec<(Stri
         ["images"] => image::fragments(asker),
         ["images", owner, name] => image::show_fragments(asker, owner, name),
         ["templates"] => template::fragments(asker),
-        ["beans"] => bean::page::fragments(asker, &which.beans),
+        ["beans"] => bean::page::fragments(asker, &which.beans, asked),
         ["settings"] => setting::fragments(portal, asker),
         ["account"] => account::fragments(asker),
         ["terminal", vcluster, vnode, "share"] => share::fragments(asker, vcluster, vnode),
         ["notices"] => notices::fragments(asker),
         ["bugs"] => bug::fragments(asker),
-        ["mail"] => mail::fragments(asker),
+        ["mail"] => mail::fragments(asker, asked),
         _ => Vec::new(),
     }
 }

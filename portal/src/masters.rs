@@ -1,12 +1,13 @@
 //! What pages and programs may do with masters, by the same way: find the one that is meant, ask, wait.
 
+use docklet_control::audit::command::AuditCommand;
 use docklet_control::id::{MasterId, SecretHash};
 use docklet_control::model::{JoinRole, Receipt};
-use docklet_control::{Refusal, State, permit};
+use docklet_control::{Command, Refusal, State, audit, permit};
 use docklet_link::identity::PeerRole;
 use docklet_link::{JoinSecret, authority};
 
-use crate::asker::{Asker, WRITE_DEADLINE};
+use crate::asker::{Asker, WRITE_DEADLINE, propose};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
@@ -42,6 +43,12 @@ pub(crate) async fn remove(
 pub(crate) async fn transfer(portal: &Portal, asker: &Asker, name: &str) -> Result<(), Problem> {
     permit::operator(&asker.frozen.state, asker.actor(), "choose who leads")?;
     let id = meant(&asker.frozen.state, name)?;
+    note(
+        portal,
+        asker,
+        AuditCommand::TransferLeadership { master: id },
+    )
+    .await?;
     Ok(portal
         .master
         .transfer(asker.actor(), id, WRITE_DEADLINE)
@@ -52,10 +59,19 @@ pub(crate) async fn transfer(portal: &Portal, asker: &Asker, name: &str) -> Resu
 pub(crate) async fn drain(portal: &Portal, asker: &Asker, name: &str) -> Result<(), Problem> {
     permit::operator(&asker.frozen.state, asker.actor(), "choose who leads")?;
     let id = meant(&asker.frozen.state, name)?;
+    note(portal, asker, AuditCommand::DrainMaster { master: id }).await?;
     Ok(portal
         .master
         .drain(asker.actor(), id, WRITE_DEADLINE)
         .await?)
+}
+
+/// Who leads is Raft's and no entry of ours: the trail is told before.
+async fn note(portal: &Portal, asker: &Asker, command: AuditCommand) -> Result<(), Problem> {
+    if asker.frozen.state.version() >= audit::SINCE {
+        propose(portal, asker, Command::Audit(command)).await?;
+    }
+    Ok(())
 }
 
 /// A new join token and what the log knows of it. The secret itself is stored nowhere.

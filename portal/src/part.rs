@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Rows on a page.
 const ROWS_OF_PAGE: usize = 100;
 /// Rows of an answer to a program that does not say how many it wants, and the most that it gets.
-const ROWS_OF_ANSWER: usize = 1_000;
+const ROWS_OF_ANSWER: usize = 500;
 /// A list with fewer rows is seen at a glance.
 const ROWS_TO_SEARCH: usize = 12;
 const TOTAL: HeaderName = HeaderName::from_static("docklet-total");
@@ -73,15 +73,29 @@ impl Asked {
 }
 
 /// A part of a list for a program: the rows, how many there are, and where the next part is (RFC 8288).
-pub(crate) struct Rows<T> {
-    rows: Vec<T>,
+pub(crate) type Rows<T> = With<Vec<T>>;
+
+/// What a program is answered with such a part in it.
+pub(crate) struct With<B> {
+    body: B,
     total: usize,
     next: Option<HeaderValue>,
 }
 
-impl<T: Serialize> IntoResponse for Rows<T> {
+impl<B> With<B> {
+    /// The same in another body.
+    pub(crate) fn map<C>(self, body: impl FnOnce(B) -> C) -> With<C> {
+        With {
+            body: body(self.body),
+            total: self.total,
+            next: self.next,
+        }
+    }
+}
+
+impl<B: Serialize> IntoResponse for With<B> {
     fn into_response(self) -> Response {
-        let mut response = ([(TOTAL, self.total)], Json(self.rows)).into_response();
+        let mut response = ([(TOTAL, self.total)], Json(self.body)).into_response();
         if let Some(next) = self.next {
             response.headers_mut().insert(header::LINK, next);
         }
@@ -100,8 +114,8 @@ pub(crate) fn answer<T>(
         let at = asked.from(Some(next)).at(path);
         HeaderValue::try_from(format!("<{at}>; rel=\"next\"")).ok()
     });
-    Rows {
-        rows: part.rows,
+    With {
+        body: part.rows,
         total: part.total,
         next: next.flatten(),
     }

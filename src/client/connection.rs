@@ -88,16 +88,21 @@ impl Connection {
         response.json().await.context("read the answer")
     }
 
-    /// Reads a list to its end, part by part.
+    /// Reads a list to its end.
     pub async fn list<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Vec<T>> {
-        let (mut rows, mut next) = (Vec::new(), Some(path.to_owned()));
+        let parts: Vec<Vec<T>> = self.parts(path).await?;
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    /// Reads all answers that there is a part of a list in.
+    pub async fn parts<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Vec<T>> {
+        let (mut parts, mut next) = (Vec::new(), Some(path.to_owned()));
         while let Some(path) = next {
             let response = self.send(Method::GET, &path, |request| request).await?;
             next = next_part(&response);
-            let part: Vec<T> = response.json().await.context("read the answer")?;
-            rows.extend(part);
+            parts.push(response.json().await.context("read the answer")?);
         }
-        Ok(rows)
+        Ok(parts)
     }
 
     /// Changes something; answers what the cluster says.

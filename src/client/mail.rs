@@ -104,7 +104,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Show(ask) => show(&connection, ask).await?,
         Command::Test(print) => test(&connection, print).await?,
         Command::Queue(ask) => {
-            let mails: Vec<MailView> = connection.get("/mail/queue").await?;
+            let mails: Vec<MailView> = connection.list("/mail/queue").await?;
             print(ask.format, &mails, |mails| table(mails))?;
         }
         Command::Resend { mail, print } => {
@@ -195,7 +195,8 @@ async fn test(connection: &Connection, print: Print) -> anyhow::Result<()> {
     let mut last = String::new();
     let begun = std::time::Instant::now();
     while begun.elapsed() < TEST_LIMIT {
-        let mails: Vec<MailView> = connection.get("/mail/queue").await?;
+        let this = format!("/mail/queue?from={id}&limit=1");
+        let mails: Vec<MailView> = connection.get(&this).await?;
         let Some(mail) = mails.into_iter().find(|mail| mail.id == id) else {
             remark("The server took it.");
             return print_receipt(print.format, &receipt);

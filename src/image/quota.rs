@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use anyhow::Context as _;
 use clap::Args;
 use docklet_control::model::{ImageQuota, Receipt};
 use docklet_control::view::{QuotaView, QuotasView};
@@ -84,7 +85,14 @@ fn path(user: &str) -> anyhow::Result<String> {
 }
 
 async fn show(connection: &Connection, user: Option<&str>, format: Print) -> anyhow::Result<()> {
-    let mut quotas: QuotasView = connection.get("/image-quotas").await?;
+    let path = match user {
+        Some(user) => format!("/image-quotas?find={}", client::name("user", user)?),
+        None => "/image-quotas".to_owned(),
+    };
+    let parts: Vec<QuotasView> = connection.parts(&path).await?;
+    let everybody = parts.first().context("no answer")?.everybody;
+    let people = parts.into_iter().flat_map(|part| part.people).collect();
+    let mut quotas = QuotasView { everybody, people };
     if let Some(user) = user {
         quotas.people.retain(|person| person.user == user);
         if quotas.people.is_empty() {

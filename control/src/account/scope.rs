@@ -190,7 +190,7 @@ fn of_accounts(command: &AccountCommand) -> Takes {
     }
 }
 
-/// What is done in vnodes: whoever may run programs there is not for that reason let through the door of files.
+/// Whoever may run programs in vnodes is not for that reason let through the door of files.
 fn of_trail(command: &AuditCommand) -> Takes {
     Takes::Scope(match command {
         AuditCommand::OpenTerminal { .. }
@@ -200,6 +200,7 @@ fn of_trail(command: &AuditCommand) -> Takes {
         AuditCommand::WriteFiles { .. }
         | AuditCommand::DeleteFiles { .. }
         | AuditCommand::MoveFiles { .. } => Scope::WriteFiles,
+        AuditCommand::TransferLeadership { .. } | AuditCommand::DrainMaster { .. } => Scope::Admin,
         AuditCommand::NoteRefused(_) => return Takes::Machine,
     })
 }

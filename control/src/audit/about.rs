@@ -173,6 +173,9 @@ impl<'s> About<'s> {
                 if let Some(about) = event.about() {
                     self.vnode(about);
                 }
+                if let Some(master) = event.master() {
+                    self.master(master);
+                }
                 for (kind, thing) in event.things() {
                     self.thing(kind, thing);
                 }

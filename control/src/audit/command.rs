@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::tried::Tried;
-use crate::id::VnodeId;
+use crate::id::{MasterId, VnodeId};
 use crate::model::PortNumber;
 
 /// Says what somebody is about to do that changes no row. Doors ask before they do it.
@@ -29,6 +29,10 @@ pub enum AuditCommand {
     ForwardPort { vnode: VnodeId, port: PortNumber },
     /// What a master's door refused before anything of it became an entry.
     NoteRefused(Tried),
+    /// Lets a master lead, whoever leads now.
+    TransferLeadership { master: MasterId },
+    /// Makes a master safe to stop.
+    DrainMaster { master: MasterId },
 }
 
 impl AuditCommand {
@@ -43,7 +47,9 @@ impl AuditCommand {
             | Self::DeleteFiles { vnode, .. }
             | Self::MoveFiles { vnode, .. }
             | Self::ForwardPort { vnode, .. } => Some(*vnode),
-            Self::NoteRefused(_) => None,
+            Self::NoteRefused(_) | Self::TransferLeadership { .. } | Self::DrainMaster { .. } => {
+                None
+            }
         }
     }
 
@@ -59,6 +65,8 @@ impl AuditCommand {
             Self::MoveFiles { .. } => "MoveFiles",
             Self::ForwardPort { .. } => "ForwardPort",
             Self::NoteRefused(_) => "NoteRefused",
+            Self::TransferLeadership { .. } => "TransferLeadership",
+            Self::DrainMaster { .. } => "DrainMaster",
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tried::TriedThing;
 use crate::event::VnodeRef;
-use crate::id::UserId;
+use crate::id::{MasterId, UserId};
 use crate::model::PortNumber;
 
 /// One fact, for the trail and for whoever follows.
@@ -55,6 +55,10 @@ pub enum AuditEvent {
         by: Option<UserId>,
         times: u32,
     },
+    /// Somebody wants a master to lead.
+    LeaderChosen { master: MasterId, by: UserId },
+    /// Somebody is about to stop a master.
+    MasterDrained { master: MasterId, by: UserId },
 }
 
 impl AuditEvent {
@@ -69,7 +73,9 @@ impl AuditEvent {
             | Self::FilesWritten { .. }
             | Self::FilesDeleted { .. }
             | Self::FilesMoved { .. }
-            | Self::PortForwarded { .. } => self.about().map(|about| about.owner),
+            | Self::PortForwarded { .. }
+            | Self::LeaderChosen { .. }
+            | Self::MasterDrained { .. } => self.about().map(|about| about.owner),
         }
     }
 
@@ -84,7 +90,23 @@ impl AuditEvent {
             | Self::FilesDeleted { about, .. }
             | Self::FilesMoved { about, .. }
             | Self::PortForwarded { about, .. } => Some(*about),
-            Self::Refused { .. } => None,
+            Self::Refused { .. } | Self::LeaderChosen { .. } | Self::MasterDrained { .. } => None,
+        }
+    }
+
+    /// The master, if it is about one.
+    #[must_use]
+    pub fn master(&self) -> Option<MasterId> {
+        match self {
+            Self::LeaderChosen { master, .. } | Self::MasterDrained { master, .. } => Some(*master),
+            Self::TerminalOpened { .. }
+            | Self::ProgramRun { .. }
+            | Self::FilesRead { .. }
+            | Self::FilesWritten { .. }
+            | Self::FilesDeleted { .. }
+            | Self::FilesMoved { .. }
+            | Self::PortForwarded { .. }
+            | Self::Refused { .. } => None,
         }
     }
 
@@ -92,7 +114,10 @@ impl AuditEvent {
     #[must_use]
     pub fn things(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::TerminalOpened { .. } | Self::Refused { .. } => Vec::new(),
+            Self::TerminalOpened { .. }
+            | Self::Refused { .. }
+            | Self::LeaderChosen { .. }
+            | Self::MasterDrained { .. } => Vec::new(),
             Self::ProgramRun { program, .. } => vec![("program", program.clone())],
             Self::FilesRead { path, .. }
             | Self::FilesWritten { path, .. }

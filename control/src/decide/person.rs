@@ -144,12 +144,7 @@ pub(super) fn sessions_ended(ground: Ground<'_>, user: UserId) -> impl Iterator<
 }
 
 pub(super) fn sessions_of(ground: Ground<'_>, user: UserId) -> Vec<&Session> {
-    ground
-        .state
-        .sessions
-        .values()
-        .filter(|session| session.user == user)
-        .collect()
+    ground.state.sessions_of(user).collect()
 }
 
 pub(super) fn closed(session: &Session) -> Event {

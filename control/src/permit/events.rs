@@ -42,6 +42,7 @@ pub(super) fn sees(asker: &User, event: &Event) -> bool {
         Event::RoleSet { user, .. } => owns(asker, *user),
         Event::Account(event) => event.is_for(asker),
         Event::Template(event) => event.is_for(asker),
+        Event::Audit(event) if event.master().is_some() => asker.operates(),
         Event::Audit(event) => match event.owner() {
             Some(owner) => owns(asker, owner),
             None => asker.is_admin(),

@@ -65,20 +65,22 @@ pub fn is_path(text: &str) -> bool {
 /// Whether `asker` may open a service.
 #[must_use]
 pub fn is_open_to(state: &State, service: &Service, asker: &User) -> bool {
-    let vnode = state.vnodes.get(&service.vnode);
-    let there = vnode.is_some_and(|vnode| vnode.wanted != VnodeWanted::Removed);
+    let there = || {
+        let vnode = state.vnodes.get(&service.vnode);
+        vnode.is_some_and(|vnode| vnode.wanted != VnodeWanted::Removed)
+            && !state.is_trashed(service.vcluster)
+    };
     let audience = &service.audience;
     let mut groups = audience.groups.iter();
     let member = |group: &crate::id::GroupId| {
         let group = state.groups.get(group);
         group.is_some_and(|group| group.members.contains(&asker.id))
     };
-    there
-        && !state.is_trashed(service.vcluster)
-        && (permit::owns(asker, service.owner)
-            || audience.everybody
-            || audience.people.contains(&asker.id)
-            || groups.any(member))
+    let meant = permit::owns(asker, service.owner)
+        || audience.everybody
+        || audience.people.contains(&asker.id)
+        || groups.any(member);
+    meant && there()
 }
 
 /// The service of this number, if `asker` may open it.

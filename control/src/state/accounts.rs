@@ -22,6 +22,7 @@ pub(super) struct Lookup {
     leaving: OrdSet<UserId>,
     login_by_number: OrdMap<LogIndex, SecretHash>,
     logins_by_user: OrdSet<(UserId, LogIndex)>,
+    pub(super) sessions_by_user: OrdSet<(UserId, SecretHash)>,
 }
 
 impl Lookup {

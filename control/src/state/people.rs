@@ -30,11 +30,34 @@ impl State {
         }
     }
 
+    /// Logins and tokens of a person.
+    pub fn sessions_of(&self, user: UserId) -> impl Iterator<Item = &Session> {
+        let found = self.session_ids_of(user);
+        found.filter_map(|id| self.sessions.get(id))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count_sessions_of(&self, user: UserId) -> usize {
+        self.session_ids_of(user).count()
+    }
+
+    fn session_ids_of(&self, user: UserId) -> impl Iterator<Item = &SecretHash> {
+        let range = (user, SecretHash([0; 32]))..=(user, SecretHash([255; 32]));
+        let found = self.lookup.accounts.sessions_by_user.range(range);
+        found.map(|(_, id)| id)
+    }
+
     pub(crate) fn put_session(&mut self, session: Session) {
+        let place = (session.user, session.id);
+        self.lookup.accounts.sessions_by_user.insert(place);
         self.sessions.insert(session.id, session);
     }
 
     pub(crate) fn remove_session(&mut self, id: &SecretHash) {
-        self.sessions.remove(id);
+        if let Some(session) = self.sessions.remove(id) {
+            let place = (session.user, session.id);
+            self.lookup.accounts.sessions_by_user.remove(&place);
+        }
     }
 }

@@ -78,20 +78,11 @@ pub struct LoginView {
 /// Part of all accounts for an admin, else of one's own, by name.
 #[must_use]
 pub fn part(state: &State, asker: &User, wanted: &Wanted) -> Part<UserView> {
-    // Sessions are not kept by person: they are counted once for all.
-    let mut logins: BTreeMap<UserId, usize> = BTreeMap::new();
-    for session in state.sessions.values() {
-        *logins.entry(session.user).or_default() += 1;
-    }
-    let logins_of = |user: &User| logins.get(&user.id).copied().unwrap_or(0);
-    let users = state.users_by_name();
-    let users =
-        users.filter(|user| wanted.finds(user.name.as_str()) && permit::owns(asker, user.id));
+    let users = permit::people::owned_by(state, asker);
+    let users = users.filter(|user| wanted.finds(user.name.as_str()));
     let rows = users.map(|user| (&user.name, user));
     let read = |text: &str| Name::parse("user", text).ok();
-    wanted.of_ordered(rows, read, Name::to_string, |user| {
-        with_logins(state, user, logins_of(user))
-    })
+    wanted.of_ordered(rows, read, Name::to_string, |user| show(state, user))
 }
 
 /// One of them.
@@ -104,12 +95,6 @@ pub fn named<'s>(state: &'s State, asker: &User, text: &str) -> Option<&'s User>
 /// All of an account that its person and admins may see.
 #[must_use]
 pub fn show(state: &State, user: &User) -> UserView {
-    let sessions = state.sessions.values();
-    let logins = sessions.filter(|session| session.user == user.id).count();
-    with_logins(state, user, logins)
-}
-
-fn with_logins(state: &State, user: &User, logins: usize) -> UserView {
     let account = state.account_of(user.id);
     let factor = account.confirmed_factor();
     UserView {
@@ -133,7 +118,7 @@ fn with_logins(state: &State, user: &User, logins: usize) -> UserView {
         },
         vclusters: state.vclusters_of(user.id).count(),
         images: state.image_titles_of(user.id).count(),
-        logins,
+        logins: state.count_sessions_of(user.id),
         created_at: user.created_at,
     }
 }
@@ -210,9 +195,7 @@ fn request(row: &Application, known: &BTreeMap<String, SameMail<'_>>) -> Applica
 /// Logins and tokens of a person, the newest first; `this` is the one by which who looks is here.
 #[must_use]
 pub fn logins(state: &State, user: UserId, this: SecretHash) -> Vec<LoginView> {
-    let sessions = state.sessions.values();
-    let theirs = sessions.filter(|session| session.user == user);
-    let mut theirs: Vec<&Session> = theirs.collect();
+    let mut theirs: Vec<&Session> = state.sessions_of(user).collect();
     theirs.sort_by_key(|session| std::cmp::Reverse((session.opened_at, session.expires_at)));
     let view = |session: &&Session| login(session, state.logins.get(&session.id), this);
     theirs.iter().map(view).collect()

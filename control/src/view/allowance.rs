@@ -101,9 +101,8 @@ pub fn list(state: &State, asker: &User) -> Vec<AllowanceView> {
 /// Part of that list, by name.
 #[must_use]
 pub fn part(state: &State, asker: &User, wanted: &Wanted) -> Part<AllowanceView> {
-    let people = state.users_by_name().filter(|person| {
-        wanted.finds(person.name.as_str()) && permit::looks_after(state, asker, person.id)
-    });
+    let people = permit::people::looked_after_by(state, asker);
+    let people = people.filter(|person| wanted.finds(person.name.as_str()));
     let rows = people.map(|person| (&person.name, person));
     let read = |text: &str| Name::parse("user", text).ok();
     wanted.of_ordered(rows, read, Name::to_string, |person| of(state, person))

@@ -1,14 +1,19 @@
 //! Beans as people see them: what they have, what it was spent on, and who asks for some.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use crate::bean::{called, decides, in_use, is_shown_to};
-use crate::id::{LogIndex, UnixMs};
+use crate::id::{GroupId, LogIndex, UnixMs, UserId};
 use crate::model::{
-    BeanLine, BeanRequest, BeanSettings, Cost, LineOf, MicroBeans, Month, PurseOf, Used, User,
+    BeanLine, BeanRequest, BeanSettings, Cost, LineOf, MicroBeans, Month, Purse, PurseOf, Used,
+    User,
 };
 use crate::name::Name;
 use crate::state::State;
+use crate::view::part::{Part, Wanted};
 
 /// What one person sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -135,13 +140,53 @@ pub fn balance(state: &State, asker: &User) -> Option<MicroBeans> {
     Some(purse.balance)
 }
 
-/// All purses, those first from which most was spent in their newest month: for admins.
+/// Part of all purses, those first from which most was spent in their newest month: for admins.
 #[must_use]
-pub fn all(state: &State) -> Vec<PurseView> {
-    let purses = state.purses.keys();
-    let mut purses: Vec<PurseView> = purses.filter_map(|of| purse(state, *of)).collect();
-    purses.sort_by_cached_key(|purse| (std::cmp::Reverse(purse.spent_micro), purse.name.clone()));
-    purses
+pub fn part(state: &State, wanted: &Wanted) -> Part<PurseView> {
+    let key = |spent, name, of| (Reverse(spent), name, of);
+    let rows = state.purses.values().filter_map(|purse| {
+        let name = name_of(state, purse.of);
+        let found = wanted.finds(&name);
+        found.then(|| {
+            (
+                key(spent_in_newest_month(state, purse.of), name, purse.of),
+                purse,
+            )
+        })
+    });
+    let read = |text: &str| {
+        let mut parts = text.splitn(3, '.');
+        let spent = MicroBeans(parts.next()?.parse().ok()?);
+        let of = match parts.next()?.split_at_checked(1)? {
+            ("u", id) => PurseOf::User(UserId(id.parse().ok()?)),
+            ("g", id) => PurseOf::Group(GroupId(id.parse().ok()?)),
+            _ => return None,
+        };
+        Some(key(spent, Cow::Owned(parts.next()?.to_owned()), of))
+    };
+    let tell = |(Reverse(spent), name, of): &(Reverse<MicroBeans>, Cow<'_, str>, PurseOf)| {
+        let spent = spent.0;
+        match of {
+            PurseOf::User(id) => format!("{spent}.u{id}.{name}"),
+            PurseOf::Group(id) => format!("{spent}.g{id}.{name}"),
+        }
+    };
+    wanted.of(rows.collect(), read, tell, |purse| shown(state, purse))
+}
+
+fn name_of(state: &State, of: PurseOf) -> Cow<'_, str> {
+    let name = match of {
+        PurseOf::User(id) => state.users.get(&id).map(|user| &user.name),
+        PurseOf::Group(id) => state.groups.get(&id).map(|group| &group.name),
+    };
+    name.map_or_else(|| called(state, of).into(), |name| name.as_str().into())
+}
+
+fn spent_in_newest_month(state: &State, of: PurseOf) -> MicroBeans {
+    let newest = state.bean_lines_of(of).next_back().map(|line| line.month);
+    let lines = newest.map(|month| state.bean_lines_in(of, month));
+    let lines = lines.into_iter().flatten();
+    lines.fold(MicroBeans(0), |sum, line| sum.plus(line.cost.sum()))
 }
 
 /// Whose purse is named so, if `asker` may see it; one's own if nobody is named.
@@ -201,32 +246,22 @@ fn days(state: &State, of: PurseOf, month: Month) -> Vec<DayView> {
 }
 
 fn purse(state: &State, of: PurseOf) -> Option<PurseView> {
-    let purse = state.purses.get(&of)?;
-    let newest = state.bean_lines_of(of).next_back().map(|line| line.month);
-    let lines = newest.map(|month| state.bean_lines_in(of, month));
-    let spent = lines.into_iter().flatten();
-    let spent = spent.fold(MicroBeans(0), |sum, line| sum.plus(line.cost.sum()));
+    Some(shown(state, state.purses.get(&of)?))
+}
+
+fn shown(state: &State, purse: &Purse) -> PurseView {
     let grace_ms = in_use(state).map(|settings| settings.grace_ms);
-    let (name, group) = match of {
-        PurseOf::User(_) => (called(state, of), false),
-        PurseOf::Group(id) => {
-            let group = state.groups.get(&id);
-            (
-                group.map_or_else(|| id.to_string(), |g| g.name.to_string()),
-                true,
-            )
-        }
-    };
+    let group = matches!(purse.of, PurseOf::Group(_));
     let since = purse.spent_since.filter(|_| !group);
-    Some(PurseView {
-        name,
+    PurseView {
+        name: name_of(state, purse.of).into_owned(),
         group,
         micro: purse.balance,
         balance: purse.balance.to_string(),
         spent_since: since,
         stops_at: since.zip(grace_ms).map(|(since, ms)| since.plus_ms(ms)),
-        spent_micro: spent,
-    })
+        spent_micro: spent_in_newest_month(state, purse.of),
+    }
 }
 
 fn request(state: &State, row: &BeanRequest) -> BeanRequestView {

@@ -110,8 +110,9 @@ impl Topic {
             | Event::SessionClosed { .. }
             | Event::RoleSet { .. }
             | Event::Account(_)
-            | Event::Identity(_)
-            | Event::Audit(_) => Self::People,
+            | Event::Identity(_) => Self::People,
+            Event::Audit(event) if event.master().is_some() => Self::Masters,
+            Event::Audit(_) => Self::People,
             Event::Group(_) | Event::Quota(_) | Event::Template(_) => Self::Groups,
             Event::Bean(_) => Self::Beans,
             Event::Notice(_) => Self::Notices,

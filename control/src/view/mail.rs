@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{MailId, UnixMs};
 use crate::model::mail::{Mail, MailServer, MailStage, MailText, MailTls};
+use crate::name::Name;
 use crate::state::State;
+use crate::view::part::{Part, Wanted};
 
 /// The server, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -63,17 +65,25 @@ pub fn server(state: &State) -> Option<MailServerView> {
     })
 }
 
-/// All mails, the oldest first.
+/// Part of the mails, the oldest first. Addresses are looked for, and names of whose they are.
 #[must_use]
-pub fn queue(state: &State) -> Vec<MailView> {
-    state.mails.values().map(|mail| show(state, mail)).collect()
+pub fn part(state: &State, wanted: &Wanted) -> Part<MailView> {
+    let mails = state.mails.iter();
+    let found = mails.filter(|(_, mail)| {
+        wanted.finds(&mail.address) || wanted.finds(owner(state, mail).map_or("", Name::as_str))
+    });
+    let read = |text: &str| text.parse().ok();
+    wanted.of_ordered(found, read, MailId::to_string, |mail| show(state, mail))
+}
+
+fn owner<'s>(state: &'s State, mail: &Mail) -> Option<&'s Name> {
+    Some(&state.users.get(&mail.user?)?.name)
 }
 
 fn show(state: &State, mail: &Mail) -> MailView {
-    let user = mail.user.and_then(|user| state.users.get(&user));
     MailView {
         id: mail.id,
-        user: user.map_or_else(String::new, |user| user.name.to_string()),
+        user: owner(state, mail).map_or_else(String::new, Name::to_string),
         address: mail.address.clone(),
         subject: subject(state, mail),
         stage: mail.stage.word().to_owned(),

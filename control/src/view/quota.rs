@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::image::quota;
 use crate::model::image::ImageQuota;
 use crate::model::{QuotaItem, User};
+use crate::name::Name;
+use crate::permit;
 use crate::state::State;
+use crate::view::part::{Part, Wanted};
 
-/// What holds of everybody, and what each of those has whom who looks may see.
+/// What holds of everybody, and what each of those has whom who looks may see: part of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct QuotasView {
     /// Of whoever has none of their own, and is no admin.
@@ -26,15 +29,14 @@ pub struct QuotaView {
     pub whence: String,
 }
 
-/// All people for an admin, for anybody else themselves.
+/// Part of all people for an admin, for anybody else themselves; by name.
 #[must_use]
-pub fn show(state: &State, asker: &User) -> QuotasView {
-    let people = state.users.values();
-    let people = people.filter(|user| asker.is_admin() || user.id == asker.id);
-    QuotasView {
-        everybody: state.image_quota(),
-        people: people.map(|user| of(state, user)).collect(),
-    }
+pub fn part(state: &State, asker: &User, wanted: &Wanted) -> Part<QuotaView> {
+    let people = permit::people::owned_by(state, asker);
+    let found = people.filter(|person| wanted.finds(person.name.as_str()));
+    let rows = found.map(|person| (&person.name, person));
+    let read = |text: &str| Name::parse("user", text).ok();
+    wanted.of_ordered(rows, read, Name::to_string, |person| of(state, person))
 }
 
 /// One person's.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ServiceId, UnixMs, VclusterId};
-use crate::model::{PortNumber, Service, User};
+use crate::model::{PortNumber, Role, Service, User};
 use crate::permit;
 use crate::service::is_open_to;
 use crate::state::State;
@@ -37,17 +37,13 @@ pub struct ServiceView {
 /// All that `asker` may open: own ones first, then by owner, vcluster and name.
 #[must_use]
 pub fn list(state: &State, asker: &User) -> Vec<ServiceView> {
-    let services = state.services.values();
-    let services = services.filter(|service| is_open_to(state, service, asker));
     // An admin may open everybody's, and is shown what is theirs or meant for them.
-    let meant = |service: &&Service| {
-        let plain = User {
-            role: crate::model::Role::User,
-            ..asker.clone()
-        };
-        is_open_to(state, service, &plain)
+    let plain = User {
+        role: Role::User,
+        ..asker.clone()
     };
-    let services = services.filter(meant);
+    let services = state.services.values();
+    let services = services.filter(|service| is_open_to(state, service, &plain));
     let mut views: Vec<ServiceView> = services
         .map(|service| show(state, asker, service))
         .collect();

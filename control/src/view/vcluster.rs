@@ -1,5 +1,6 @@
 //! Vclusters and their vnodes as their owner sees them.
 
+use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
@@ -166,14 +167,14 @@ pub fn part(state: &State, asker: &User, wanted: &Wanted) -> Part<VclusterView> 
         is_listed(state, asker, vcluster)
             && (wanted.finds(vcluster.name.as_str()) || wanted.finds(owner(vcluster.owner)))
     });
-    let key = |owner: UserId, name: &Name| (owner != asker.id, owner, name.clone());
-    let rows = shown.map(|vcluster| (key(vcluster.owner, &vcluster.name), vcluster));
+    let key = |owner: UserId, name| (owner != asker.id, owner, name);
+    let rows = shown.map(|vcluster| (key(vcluster.owner, Cow::Borrowed(&vcluster.name)), vcluster));
     let read = |text: &str| {
         let (owner, name) = text.split_once('.')?;
         let name = Name::parse("vcluster", name).ok()?;
-        Some(key(UserId(owner.parse().ok()?), &name))
+        Some(key(UserId(owner.parse().ok()?), Cow::Owned(name)))
     };
-    let tell = |(_, owner, name): &(bool, UserId, Name)| format!("{owner}.{name}");
+    let tell = |(_, owner, name): &(bool, UserId, Cow<'_, Name>)| format!("{owner}.{name}");
     wanted.of(rows.collect(), read, tell, |vcluster| show(state, vcluster))
 }
 

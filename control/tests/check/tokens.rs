@@ -88,6 +88,9 @@ fn scopes(event: &Event) -> &'static [Scope] {
         Event::Service(ServiceEvent::Opened { .. } | ServiceEvent::Left { .. })
         | Event::Audit(AuditEvent::PortForwarded { .. })
         | Event::Terminal(_) => &[Scope::Terminals],
+        Event::Audit(AuditEvent::LeaderChosen { .. } | AuditEvent::MasterDrained { .. }) => {
+            &[Scope::Admin]
+        }
         Event::Audit(_) => &[Scope::WriteFiles],
         // A vnode that goes takes its own along, and one that comes brings what its image says.
         Event::Service(_) => &[Scope::Vclusters],

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use docklet_control::audit::command::AuditCommand;
 use docklet_control::audit::tried::{Tried, TriedOf};
-use docklet_control::id::{UserId, VclusterId, VnodeId};
+use docklet_control::id::{MasterId, UserId, VclusterId, VnodeId};
 use docklet_control::model::PortNumber;
 use docklet_control::{Actor, Command};
 use proptest::prelude::*;
@@ -44,6 +44,12 @@ pub fn command() -> BoxedStrategy<AuditCommand> {
         (number(), any::<u16>()).prop_map(|(vnode, port)| AuditCommand::ForwardPort {
             vnode: VnodeId(vnode),
             port: PortNumber(port),
+        }),
+        number().prop_map(|master| AuditCommand::TransferLeadership {
+            master: MasterId(master)
+        }),
+        number().prop_map(|master| AuditCommand::DrainMaster {
+            master: MasterId(master)
         }),
         (tried(), text(), any::<u32>()).prop_map(|(of, what, times)| {
             AuditCommand::NoteRefused(Tried {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Body;
 use crate::asker::{Asker, propose};
+use crate::part::{self, Asked, Rows};
 use crate::past::{self, Oldest};
 use crate::problem::Problem;
 use crate::serve::Portal;
@@ -29,9 +30,15 @@ pub(crate) async fn settings(asker: Asker) -> Json<BeanSettings> {
     Json(settings.unwrap_or_default())
 }
 
-pub(crate) async fn purses(asker: Asker) -> Result<Json<Vec<PurseView>>, Problem> {
-    permit::admin(&asker.frozen.state, asker.actor(), "see all purses")?;
-    Ok(Json(bean::all(&asker.frozen.state)))
+pub(crate) async fn purses(
+    asker: Asker,
+    Query(asked): Query<Asked>,
+) -> Result<Rows<PurseView>, Problem> {
+    let state = &asker.frozen.state;
+    permit::admin(state, asker.actor(), "see all purses")?;
+    Ok(part::answer(&asked, "/api/v1/beans/purses", |wanted| {
+        bean::part(state, wanted)
+    }))
 }
 
 /// Whose statement, of which month.

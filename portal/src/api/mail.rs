@@ -1,7 +1,7 @@
 //! Mails and the server by which they go, for admins.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use docklet_control::id::MailId;
 use docklet_control::model::mail::{MailSecret, MailTls};
 use docklet_control::model::{MailServer, Receipt};
@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::Body;
 use crate::asker::{Asker, propose};
+use crate::part::{self, Asked, Rows};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
@@ -23,10 +24,15 @@ pub(crate) async fn server(asker: Asker) -> Result<Json<Option<MailServerView>>,
     Ok(Json(mail::server(state)))
 }
 
-pub(crate) async fn queue(asker: Asker) -> Result<Json<Vec<MailView>>, Problem> {
+pub(crate) async fn queue(
+    asker: Asker,
+    Query(asked): Query<Asked>,
+) -> Result<Rows<MailView>, Problem> {
     let state = &asker.frozen.state;
     permit::admin(state, asker.actor(), "list mails")?;
-    Ok(Json(mail::queue(state)))
+    Ok(part::answer(&asked, "/api/v1/mail/queue", |wanted| {
+        mail::part(state, wanted)
+    }))
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]

@@ -1,7 +1,7 @@
 //! How many bytes of images people have and may have.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use docklet_control::Command;
 use docklet_control::image::command::ImageCommand;
 use docklet_control::model::{ImageQuota, Receipt};
@@ -9,11 +9,19 @@ use docklet_control::view::{QuotasView, quota};
 
 use super::Body;
 use crate::asker::{Asker, propose};
+use crate::part::{self, Asked, With};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
-pub(crate) async fn show(asker: Asker) -> Json<QuotasView> {
-    Json(quota::show(&asker.frozen.state, &asker.user))
+pub(crate) async fn show(asker: Asker, Query(asked): Query<Asked>) -> With<QuotasView> {
+    let state = &asker.frozen.state;
+    let people = part::answer(&asked, "/api/v1/image-quotas", |wanted| {
+        quota::part(state, &asker.user, wanted)
+    });
+    people.map(|people| QuotasView {
+        everybody: state.image_quota(),
+        people,
+    })
 }
 
 pub(crate) async fn set(

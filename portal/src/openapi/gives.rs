@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Draft;
-use crate::part::Rows;
+use crate::part::With;
 use crate::problem::Problem;
 
 pub(crate) trait Gives {
@@ -66,9 +66,9 @@ impl<T: JsonSchema> Gives for Accepted<T> {
     }
 }
 
-impl<T: JsonSchema> Gives for Rows<T> {
+impl<B: JsonSchema> Gives for With<B> {
     fn gives(draft: &mut Draft) {
-        draft.answers_json::<Vec<T>>(200, "These rows.");
+        draft.answers_json::<B>(200, "These rows.");
         let link = "`<…>; rel=\"next\"` where others follow (RFC 8288)";
         draft.tells(200, "link", link);
         draft.tells(200, "docklet-total", "How many rows there are in all parts");

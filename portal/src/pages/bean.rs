@@ -16,11 +16,9 @@ use serde::Deserialize;
 
 use super::{by_command, check_csrf, csrf, instant};
 use crate::asker::{Asker, propose};
+use crate::part;
 use crate::problem::Problem;
 use crate::serve::Portal;
-
-/// Purses shown at most; the command line lists all.
-const PURSES_MAX: usize = 200;
 
 /// What somebody has, in the head of every page.
 pub(super) fn head(asker: &Asker) -> Markup {
@@ -50,7 +48,12 @@ pub(super) fn own_card(asker: &Asker) -> Markup {
     }
 }
 
-fn in_use(asker: &Asker, view: &BeansView, statement: Option<&StatementView>) -> Markup {
+fn in_use(
+    asker: &Asker,
+    asked: &part::Asked,
+    view: &BeansView,
+    statement: Option<&StatementView>,
+) -> Markup {
     html! {
         div.cards {
             section.card aria-labelledby="purse" {
@@ -81,7 +84,7 @@ fn in_use(asker: &Asker, view: &BeansView, statement: Option<&StatementView>) ->
         }
         @if asker.user.is_admin() {
             h2 { "Purses" }
-            (purses(&bean::all(&asker.frozen.state)))
+            (all_purses(asker, asked))
         } @else if !view.groups.is_empty() {
             h2 { "Purses of your groups" }
             (purses(&view.groups))
@@ -148,7 +151,7 @@ fn answer(request: &BeanRequestView) -> Markup {
 fn of_month(statement: &StatementView) -> Markup {
     let csv = format!("/api/v1/beans/statement.csv?month={}", statement.month);
     let money = |label: &'static str, beans: MicroBeans| {
-        html! { td.number data-label=(label) { (part(beans)) } }
+        html! { td.number data-label=(label) { (rounded(beans)) } }
     };
     html! {
         nav.months aria-label="Months" {
@@ -209,7 +212,7 @@ fn short(beans: MicroBeans) -> String {
 }
 
 /// What costs nothing is left out.
-fn part(beans: MicroBeans) -> String {
+fn rounded(beans: MicroBeans) -> String {
     match beans.0 {
         0 => String::new(),
         1..10_000 => "< 0.01".to_owned(),
@@ -284,23 +287,33 @@ fn give(asker: &Asker, view: &BeansView) -> Markup {
     }
 }
 
+/// For admins.
+fn all_purses(asker: &Asker, asked: &part::Asked) -> Markup {
+    const PATH: &str = "/beans";
+    let part = bean::part(&asker.frozen.state, &asked.for_page());
+    html! {
+        (part::finder(asked, &part, PATH, "purses"))
+        @if part.total > 0 || asked.for_page().find.is_empty() { (purses(&part.rows)) }
+        (part::pager(asked, &part, PATH))
+    }
+}
+
 fn purses(purses: &[PurseView]) -> Markup {
     html! {
         @if purses.is_empty() { p.muted { "There is none yet." } } @else {
             table.statement {
                 thead { tr { th { "Purse" } th { "Beans" } th { "Spent in its newest month" } th { "Stops" } } }
                 tbody {
-                    @for purse in purses.iter().take(PURSES_MAX) {
+                    @for purse in purses {
                         tr data-purse=(purse.name) {
                             td.main data-label="Purse" { @if purse.group { "group " } (purse.name) }
                             td.number data-label="Beans" { (short(purse.micro)) }
-                            td.number data-label="Spent in its newest month" { (part(purse.spent_micro)) }
+                            td.number data-label="Spent in its newest month" { (rounded(purse.spent_micro)) }
                             td.number data-label="Stops" { @if let Some(at) = purse.stops_at { (instant(at)) } }
                         }
                     }
                 }
             }
-            @if purses.len() > PURSES_MAX { p.muted { (purses.len() - PURSES_MAX) " more: " code { "docklet beans top" } " lists all." } }
         }
     }
 }
@@ -481,8 +494,8 @@ mod tests {
         assert_eq!(short(MicroBeans(150_000_000)), "150");
         assert_eq!(short(MicroBeans(-12_345_678)), "-12.34");
         assert_eq!(short(MicroBeans(-2_957)), "-0.002957");
-        assert_eq!(part(MicroBeans(0)), "");
-        assert_eq!(part(MicroBeans(9_999)), "< 0.01");
-        assert_eq!(part(MicroBeans(1_250_000)), "1.25");
+        assert_eq!(rounded(MicroBeans(0)), "");
+        assert_eq!(rounded(MicroBeans(9_999)), "< 0.01");
+        assert_eq!(rounded(MicroBeans(1_250_000)), "1.25");
     }
 }

@@ -1,6 +1,6 @@
 //! Mails, for admins: the server by which they go, and those that were not delivered or not yet.
 
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::response::Redirect;
 use docklet_control::id::MailId;
 use docklet_control::notice::command::NoticeCommand;
@@ -12,30 +12,31 @@ use serde::Deserialize;
 
 use super::{Page, by_command, check_csrf, csrf, instant};
 use crate::asker::{Asker, propose};
+use crate::part::{self, Asked};
 use crate::problem::Problem;
 use crate::serve::Portal;
 
-pub(crate) async fn show(asker: Asker) -> Result<Markup, Problem> {
+pub(crate) async fn show(asker: Asker, Query(asked): Query<Asked>) -> Result<Markup, Problem> {
     let state = &asker.frozen.state;
     permit::admin(state, asker.actor(), "list mails")?;
     let body = html! {
         h1 { "Mail" }
         (server_part(&asker, mail::server(state).as_ref()))
-        (queue_part(&asker))
+        (queue_part(&asker, &asked))
         (by_command("docklet mail set --host mail.example.org --user docklet --from docklet@example.org"))
     };
     let page = Page {
         title: "Mail",
         asker: &asker,
-        live: Some("/live/mail".to_owned()),
+        live: Some(asked.at("/live/mail")),
         script: None,
     };
     Ok(page.render(body))
 }
 
-pub(crate) fn fragments(asker: &Asker) -> Vec<(String, Markup)> {
+pub(crate) fn fragments(asker: &Asker, asked: &Asked) -> Vec<(String, Markup)> {
     match permit::admin(&asker.frozen.state, asker.actor(), "list mails") {
-        Ok(_) => vec![("queue".to_owned(), queue_part(asker))],
+        Ok(_) => vec![("queue".to_owned(), queue_part(asker, asked))],
         Err(_) => Vec::new(),
     }
 }
@@ -59,18 +60,24 @@ fn server_part(asker: &Asker, server: Option<&MailServerView>) -> Markup {
     }
 }
 
-fn queue_part(asker: &Asker) -> Markup {
-    let mails = mail::queue(&asker.frozen.state);
+fn queue_part(asker: &Asker, asked: &Asked) -> Markup {
+    const PATH: &str = "/mail";
+    let wanted = asked.for_page();
+    let part = mail::part(&asker.frozen.state, &wanted);
     html! {
         div #queue {
             h2 { "Not delivered, or not yet" }
-            @if mails.is_empty() { p.muted { "Nothing waits." } } @else {
+            (part::finder(asked, &part, PATH, "mails"))
+            @if part.total == 0 && wanted.find.is_empty() {
+                p.muted { "Nothing waits." }
+            } @else if !part.rows.is_empty() {
                 table {
                     thead { tr { th { "To" } th { "What" } th { "State" } th { "Tries" } th { "Since" } th { "Why" } th { span.unseen { "Action" } } } }
-                    tbody { @for mail in &mails { (row(asker, mail)) } }
+                    tbody { @for mail in &part.rows { (row(asker, mail)) } }
                 }
                 p.hint { "One that is unsure may have been delivered: its server was given all of it, and nobody heard whether it took it. It is sent again only if you say so." }
             }
+            (part::pager(asked, &part, PATH))
         }
     }
 }

@@ -95,7 +95,19 @@ async fn who_guesses_waits() {
 /// Asks for a login by a program, from an address of this machine.
 async fn program(site: &Site, from: u8, name: &str, code: &str) -> Answer {
     let body = format!(r#"{{"user":"{name}","password":"{PASSWORD}","code":"{code}"}}"#);
-    let request = site.request(("POST", "/api/v1/login"), &[JSON], &body);
+    asked(site, from, "/api/v1/login", &body).await
+}
+
+/// Asks for an account, as [`program`] for a login.
+async fn stranger(site: &Site, from: u8) -> Answer {
+    let body = format!(
+        r#"{{"name":"carol","password":"{PASSWORD}","real_name":"Carol","mail":"carol@example.org","reason":"the course"}}"#
+    );
+    asked(site, from, "/api/v1/register", &body).await
+}
+
+async fn asked(site: &Site, from: u8, path: &str, body: &str) -> Answer {
+    let request = site.request(("POST", path), &[JSON], body);
     let tcp = site.tcp_from(from).await.expect("an address");
     let mut stream = site.secured(tcp).await.expect("a handshake");
     stream.write_all(request.as_bytes()).await.expect("sent");
@@ -119,6 +131,37 @@ async fn second_factor(site: &Site, name: &str) -> Vec<String> {
         receipt.await.accepted().expect("a factor");
     }
     codes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_accounts_without_end_waits_and_others_do_not() {
+    let site = Arc::new(Site::start().await);
+    // They are not taken here, and count all the same.
+    for _ in 0..7 {
+        let answer = stranger(&site, 2).await;
+        assert_eq!(answer.status, 403, "{answer:?}");
+    }
+    let begun = Instant::now();
+    assert_eq!(stranger(&site, 2).await.status, 403);
+    assert!(
+        begun.elapsed() >= Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    let mut asking = JoinSet::new();
+    for _ in 0..20 {
+        let site = Arc::clone(&site);
+        asking.spawn(async move { stranger(&site, 2).await.status });
+    }
+    while asking
+        .join_next()
+        .await
+        .expect("one is sent away")
+        .expect("an answer")
+        != 429
+    {}
+    let elsewhere = stranger(&site, 3).await;
+    assert_eq!(elsewhere.status, 403, "{elsewhere:?}");
 }
 
 /// Somebody who guesses for as long as this is there: so many at once from one address of this machine.

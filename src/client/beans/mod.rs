@@ -244,7 +244,7 @@ pub async fn run(beans: Beans) -> anyhow::Result<ExitCode> {
             print_receipt(set.print.format, &receipt)?;
         }
         Command::Top(ask) => {
-            let purses: Vec<PurseView> = connection.get("/beans/purses").await?;
+            let purses: Vec<PurseView> = connection.list("/beans/purses").await?;
             print(ask.format, &purses, |rows| purses_table(rows))?;
         }
     }

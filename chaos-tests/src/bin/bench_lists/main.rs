@@ -46,8 +46,10 @@ const MOVES: u64 = 1_000;
 const TRASHED: u64 = 1_000;
 /// Rows of a page.
 const PAGE: usize = 100;
+/// Rows of an answer to a program.
+const PART: usize = 500;
 /// Lines of the audit trail that are looked at for one page at most.
-const LINES: u64 = 20_000;
+const LINES: u64 = 10_000;
 const IMAGE: Digest = Digest([7; 32]);
 const SIZE: VnodeSize = VnodeSize {
     cpu_milli: CpuMilli(100),
@@ -365,44 +367,38 @@ fn look<'s>(what: &'static str, look: impl Fn() -> usize + 's) -> Look<'s> {
     (what, Box::new(look))
 }
 
-/// Long lists are shown by parts, as on their pages, and whole, as programs may ask for them.
-fn long<'s>(state: &'s State, who: &'s User) -> Vec<Look<'s>> {
-    let page = || Wanted {
-        limit: Some(PAGE),
+/// Lists that are shown by parts: so many rows of them.
+fn long<'s>(state: &'s State, who: &'s User, rows: usize) -> Vec<Look<'s>> {
+    let part = move || Wanted {
+        limit: Some(rows),
         ..Wanted::all()
     };
-    vec![
+    let mut looks = vec![
         look("vclusters", move || {
-            view::vcluster::part(state, who, &page()).total
+            view::vcluster::part(state, who, &part()).total
         }),
         look("accounts", move || {
-            view::account::part(state, who, &page()).total
+            view::account::part(state, who, &part()).total
         }),
         look("quotas", move || {
-            view::allowance::part(state, who, &page()).total
+            view::allowance::part(state, who, &part()).total
         }),
-        look("homes", move || view::home::part(state, who, &page()).total),
-        look("ports", move || view::port::part(state, who, &page()).total),
-        look("workers", move || view::worker::part(state, &page()).total),
-        look("all vclusters", move || {
-            view::vcluster::part(state, who, &Wanted::all()).rows.len()
+        look("quotas of images", move || {
+            view::quota::part(state, who, &part()).total
         }),
-        look("all accounts", move || {
-            view::account::part(state, who, &Wanted::all()).rows.len()
-        }),
-        look("all quotas", move || {
-            view::allowance::part(state, who, &Wanted::all()).rows.len()
-        }),
-        look("all homes", move || {
-            view::home::part(state, who, &Wanted::all()).rows.len()
-        }),
-        look("all ports", move || {
-            view::port::part(state, who, &Wanted::all()).rows.len()
-        }),
-        look("all workers", move || {
-            view::worker::part(state, &Wanted::all()).rows.len()
-        }),
-    ]
+        look("homes", move || view::home::part(state, who, &part()).total),
+        look("ports", move || view::port::part(state, who, &part()).total),
+        look("workers", move || view::worker::part(state, &part()).total),
+    ];
+    if who.is_admin() {
+        looks.push(look("purses", move || {
+            view::bean::part(state, &part()).total
+        }));
+        looks.push(look("mails", move || {
+            view::mail::part(state, &part()).total
+        }));
+    }
+    looks
 }
 
 fn short<'s>(state: &'s State, who: &'s User, trail: &'s [String]) -> Vec<Look<'s>> {
@@ -444,8 +440,6 @@ fn short<'s>(state: &'s State, who: &'s User, trail: &'s [String]) -> Vec<Look<'
 /// What is an admin's alone.
 fn of_admins(state: &State) -> Vec<Look<'_>> {
     vec![
-        look("purses", || view::bean::all(state).len()),
-        look("mails", || view::mail::queue(state).len()),
         look("requests for accounts", || {
             view::account::applications(state).len()
         }),
@@ -465,12 +459,17 @@ fn main() -> anyhow::Result<()> {
     let (admin, person) = (user(1)?, user(users / 2)?);
     let mut figures = Vec::new();
     for (asker, who) in [("an admin", &admin), ("one of them", &person)] {
-        let mut looks = long(&state, who);
+        let mut looks = long(&state, who, PAGE);
         looks.extend(short(&state, who, &trail));
         if who.is_admin() {
             looks.extend(of_admins(&state));
         }
-        for (what, look) in looks {
+        let whole = looks
+            .into_iter()
+            .map(|(what, look)| (what.to_owned(), look));
+        let parts = long(&state, who, PART).into_iter();
+        let parts = parts.map(|(what, look)| (format!("{what}, {PART} rows"), look));
+        for (what, look) in whole.chain(parts) {
             let (taken, seen) = looks_of(&look);
             let worst = taken.iter().copied().fold(0.0, f64::max);
             let what = format!("{what}, for {asker} ({seen} shown, longest {worst:.1} ms)");

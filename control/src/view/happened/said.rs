@@ -18,7 +18,7 @@ pub(super) fn detail(state: &State, event: &Event) -> Option<String> {
     of_vnode(state, event)
         .or_else(|| of_move(state, event))
         .or_else(|| of_worker(event))
-        .or_else(|| of_files(event))
+        .or_else(|| of_intent(event))
         .or_else(|| of_other(state, event))
 }
 
@@ -171,7 +171,7 @@ fn drained(stage: DrainStage) -> &'static str {
 }
 
 /// What is told before it is done.
-fn of_files(event: &Event) -> Option<String> {
+fn of_intent(event: &Event) -> Option<String> {
     let Event::Audit(event) = event else {
         return None;
     };
@@ -180,6 +180,8 @@ fn of_files(event: &Event) -> Option<String> {
         AuditEvent::FilesWritten { .. } => "is to be written",
         AuditEvent::FilesDeleted { .. } => "is to be deleted",
         AuditEvent::FilesMoved { .. } => "is to be moved",
+        AuditEvent::LeaderChosen { .. } => "is to lead",
+        AuditEvent::MasterDrained { .. } => "is to be made safe to stop",
         AuditEvent::TerminalOpened { .. }
         | AuditEvent::ProgramRun { .. }
         | AuditEvent::PortForwarded { .. }

@@ -3,6 +3,7 @@
 use super::{Building, Fields, Noun, Shown};
 use crate::notice::{is_for, is_shown_to};
 use crate::state::State;
+use crate::view::part::Wanted;
 use crate::view::{mail, notice};
 
 /// By which server mails go.
@@ -67,7 +68,7 @@ impl Shown<'_> {
         if !self.asker.is_admin() {
             return;
         }
-        for view in mail::queue(self.state) {
+        for view in mail::part(self.state, &Wanted::all()).rows {
             let fields = Building::default()
                 .text("to", &view.address)
                 .text("user", &view.user)

@@ -5,7 +5,7 @@ use docklet_control::view::StatementView;
 use docklet_control::view::bean::DayView;
 use maud::{Markup, html};
 
-use super::{part, short};
+use super::{rounded, short};
 
 /// In the drawing's own units.
 const WIDTH: u64 = 480;
@@ -32,8 +32,8 @@ pub(super) fn section(statement: &StatementView) -> Markup {
                     @for day in &statement.days {
                         tr data-day=(day.day) {
                             td.main data-label="Day (UTC)" { (day.day) }
-                            td.number data-label="Spent" { (part(day.spent_micro)) }
-                            td.number data-label="Given" { (part(day.credit)) }
+                            td.number data-label="Spent" { (rounded(day.spent_micro)) }
+                            td.number data-label="Given" { (rounded(day.credit)) }
                         }
                     }
                 }

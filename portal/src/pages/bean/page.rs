@@ -10,6 +10,7 @@ use super::{in_use, settings};
 use crate::api::bean::month;
 use crate::asker::Asker;
 use crate::pages::{Page, whole, whole_anew};
+use crate::part::Asked;
 use crate::problem::Problem;
 
 /// Which month's statement.
@@ -19,33 +20,39 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    fn stream(&self) -> String {
+    fn stream(&self, asked: &Asked) -> String {
+        let path = asked.at("/live/beans");
+        let Some(month) = &self.month else {
+            return path;
+        };
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.month.iter().map(|month| ("month", month)));
-        match query.finish().as_str() {
-            "" => "/live/beans".to_owned(),
-            query => format!("/live/beans?{query}"),
-        }
+        query.append_pair("month", month);
+        let joint = if path.contains('?') { '&' } else { '?' };
+        format!("{path}{joint}{}", query.finish())
     }
 }
 
-pub(crate) async fn show(asker: Asker, Query(wanted): Query<Wanted>) -> Result<Markup, Problem> {
-    let body = body(&asker, &wanted)?;
+pub(crate) async fn show(
+    asker: Asker,
+    Query(wanted): Query<Wanted>,
+    Query(asked): Query<Asked>,
+) -> Result<Markup, Problem> {
+    let body = body(&asker, &wanted, &asked)?;
     let page = Page {
         title: "Beans",
         asker: &asker,
-        live: Some(wanted.stream()),
+        live: Some(wanted.stream(&asked)),
         script: None,
     };
     Ok(page.render(whole(&body)))
 }
 
-pub(crate) fn fragments(asker: &Asker, wanted: &Wanted) -> Vec<(String, Markup)> {
-    let body = body(asker, wanted);
+pub(crate) fn fragments(asker: &Asker, wanted: &Wanted, asked: &Asked) -> Vec<(String, Markup)> {
+    let body = body(asker, wanted, asked);
     body.map(|body| whole_anew(&body)).unwrap_or_default()
 }
 
-fn body(asker: &Asker, wanted: &Wanted) -> Result<Markup, Problem> {
+fn body(asker: &Asker, wanted: &Wanted, asked: &Asked) -> Result<Markup, Problem> {
     let month = month(wanted.month.as_deref())?;
     let state = &asker.frozen.state;
     let statement = bean::statement(state, PurseOf::User(asker.user.id), month);
@@ -64,7 +71,7 @@ fn body(asker: &Asker, wanted: &Wanted) -> Result<Markup, Problem> {
         p { "What vnodes use while they run is paid in beans: CPU, memory, disk, ports, network and GPUs. Whoever has none left makes and starts nothing new, and what runs is stopped after a while." }
         @match bean::show(state, &asker.user) {
             None => (free),
-            Some(view) => (in_use(asker, &view, statement.as_ref())),
+            Some(view) => (in_use(asker, asked, &view, statement.as_ref())),
         }
         @if asker.user.is_admin() { (settings(asker)) }
     })

@@ -109,7 +109,9 @@ impl Watched {
                 | AuditEvent::TerminalOpened { .. }
                 | AuditEvent::ProgramRun { .. }
                 | AuditEvent::PortForwarded { .. }
-                | AuditEvent::Refused { .. } => false,
+                | AuditEvent::Refused { .. }
+                | AuditEvent::LeaderChosen { .. }
+                | AuditEvent::MasterDrained { .. } => false,
             }
         };
         let mut touched = false;
