@@ -165,7 +165,7 @@ bench-store: measured ## The store beside etcd: rates, latencies, memory, restar
 bench-failover: measured ## From a fault of the leader to the next accepted write, beside etcd (FAULTS=50)
 	target/measure/bench_failover
 
-bench-follow: measured ## From a change to the worker that follows, 10,000 of them on one master, and memory (FOLLOWERS=10000 SAMPLES=2000 HEARTBEAT_MS=1000)
+bench-follow: measured ## From a change to the worker that follows, 10,000 of them on one master, and memory (FOLLOWERS=10000 SAMPLES=2000 HEARTBEAT_MS=500)
 	target/measure/bench_follow
 
 bench-moves: measured criu ## Moves between workers, as a peer sees them, emptying a worker, and the scheduler alone (PARTS=refresh,live,jupyter,drain MOVES=6 VNODES=50)

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docklet_control::agent_wire::{FromAgent, ToAgent};
+use docklet_control::agent_wire::{FromAgent, HEARTBEAT_MS, MASTER_SILENCE_MS_MAX, ToAgent};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{Digest, LogIndex, WorkerId};
 use docklet_control::idle::command::IdleReport;
@@ -29,10 +29,6 @@ use crate::lease::Lease;
 use crate::lease::renewals::Renewals;
 use crate::members::Members;
 
-/// A heartbeat this often.
-const HEARTBEAT: Duration = Duration::from_secs(1);
-/// A master that says nothing for so long is given up: another is to hear of the worker before it counts as lost.
-const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// With a certificate that has ended, masters are dialled this often.
 const ENDED_PAUSE_MS: u64 = 10_000;
 
@@ -147,16 +143,16 @@ impl MasterLink {
         if self.told.send(Told::Connected).await.is_err() {
             return Ok(());
         }
-        let mut second = tokio::time::interval(HEARTBEAT);
-        let mut silent_at = Instant::now() + SILENCE_MAX;
+        let mut heartbeats = tokio::time::interval(Duration::from_millis(HEARTBEAT_MS));
+        let mut given_up_at = give_up_at();
         let mut number = 0;
         let mut renewals = Renewals::new(self.lease.clone());
         let lease = self.lease.clone();
         loop {
             tokio::select! {
-                message = recv_by(silent_at, &mut channel) => {
+                message = recv_by(given_up_at, &mut channel) => {
                     let message = message?;
-                    silent_at = Instant::now() + SILENCE_MAX;
+                    given_up_at = give_up_at();
                     if message == ToAgent::Alive
                         && let Some(late) = renewals.heard()?
                     {
@@ -181,7 +177,7 @@ impl MasterLink {
                     channel.send(&FromAgent::DrillDone { drill, fault }).await?;
                 }
                 () = self.renewal.due() => channel.send(&self.renewal.ask()?).await?,
-                _ = second.tick() => {
+                _ = heartbeats.tick() => {
                     if let Some(heartbeat) = renewals.due()? {
                         channel.send(&heartbeat).await?;
                     }
@@ -252,10 +248,15 @@ impl MasterLink {
     }
 }
 
-async fn recv_by(silent_at: Instant, channel: &mut Dialled) -> Result<ToAgent, LinkFault> {
-    tokio::time::timeout_at(silent_at, channel.recv())
+/// When a master that was just heard is given up.
+fn give_up_at() -> Instant {
+    Instant::now() + Duration::from_millis(MASTER_SILENCE_MS_MAX)
+}
+
+async fn recv_by(given_up_at: Instant, channel: &mut Dialled) -> Result<ToAgent, LinkFault> {
+    tokio::time::timeout_at(given_up_at, channel.recv())
         .await
-        .map_err(|_| LinkFault::Deadline(3_000))?
+        .map_err(|_| LinkFault::Deadline(MASTER_SILENCE_MS_MAX))?
 }
 
 /// Keeps an assignment for a start without masters.

@@ -250,7 +250,8 @@ fn sweep(wanted: &Assignment, seen: &Observation, plan: &Plan) -> Vec<Act> {
         .map(|id| Act::RemoveNetwork(*id))
         .collect();
     if !acts.is_empty() {
-        acts.push(Act::SweepImages(used));
+        // Before them: by what is left of a segment an agent that comes after a crash knows that images are to be unmounted.
+        acts.insert(0, Act::SweepImages(used));
     }
     let here = |vnode: &&AssignedVnode| seen.vnodes.contains_key(&vnode.id);
     let owners: BTreeSet<UserId> = wanted.vnodes.iter().filter(here).map(|v| v.owner).collect();

@@ -311,7 +311,7 @@ fn segments_and_images_that_nothing_uses_go_last() {
     let busy = plan(&nothing, &seen(&[(1, Some(10), true)]), Some(&nothing));
     assert_eq!(busy.sweep, [], "not while a vnode still goes away");
     let idle = plan(&nothing, &seen(&[]), Some(&nothing));
-    let wanted = [Act::RemoveNetwork(NETWORK), Act::SweepImages(Vec::new())];
+    let wanted = [Act::SweepImages(Vec::new()), Act::RemoveNetwork(NETWORK)];
     assert_eq!(idle.sweep, wanted);
 }
 

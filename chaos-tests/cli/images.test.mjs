@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { Cluster, until } from "../harness.mjs";
@@ -101,6 +101,22 @@ test("an image is kept by two workers where there are two, and by none when noth
   await until("both stores without it", () => stores.every((store) => !readdirSync(store).includes(digest)));
 });
 
+test("a worker that lacks an image is given it ahead of any vnode that needs it", async () => {
+  const status = () => cluster.json("worker", "list").find(({ name }) => name === "w2").status;
+  cluster.kill("w2");
+  await until("a worker that is down", () => status() === "down");
+  tar(system("ahead"), `${dir}/ahead.tar`);
+  cluster.run("image", "import", `${dir}/ahead.tar`);
+  assert.deepEqual(image("ahead").holders, ["w1"]);
+  cluster.run("image", "pull", "ahead", "--worker", "w2");
+  cluster.run("dev", "up");
+  await until("a copy on both", () => image("ahead").holders.length === 2);
+  const { digest } = image("ahead");
+  const [here, there] = ["w1", "w2"].map((worker) => readFileSync(`${cluster.dir}/${worker}/state/images/${digest}/blob.tar.zst`));
+  assert.ok(here.equals(there));
+  cluster.run("image", "delete", "ahead", "--now");
+});
+
 test("an OCI layout is joined, run by its configuration, and refused when a blob is not what its digest says", () => {
   const layout = `${dir}/layout`;
   mkdirSync(`${layout}/blobs/sha256`, { recursive: true });
@@ -162,12 +178,23 @@ test("the ssh recipe is built, not built again when nothing changed, and its ssh
   const again = cluster.try(["image", "build", "ssh"]);
   assert.match(again.stderr, /Nothing changed/);
 
-  cluster.run("vc", "create", "ssh", "--image", "ssh", "--vnodes", "2", "--wait");
+  cluster.run("vc", "create", "ssh", "--image", "ssh", "--vnodes", "2", "--spread", "workers", "--wait");
+  const workers = cluster.json("vc", "show", "ssh").vnodes.map(({ worker }) => worker);
+  assert.deepEqual(workers.sort(), ["w1", "w2"]);
   const greet = ["bash", "-c", "exec 3<>/dev/tcp/host-1/22; read -r line <&3 && echo $line"];
   const banner = await until("a banner", () => {
     const { code, stdout } = cluster.try(["exec", "ssh/host-0", "--", ...greet]);
     return code === 0 && stdout;
   });
   assert.match(banner, /^SSH-2\.0-OpenSSH/);
+
+  // One pair of keys and one file of hosts, whichever worker they are on; so nobody is asked anything.
+  const inside = (vnode, ...argv) => cluster.run("exec", `ssh/${vnode}`, "--", ...argv);
+  for (const file of ["/etc/docklet/ssh/id_ed25519.pub", "/etc/hosts"]) {
+    assert.equal(inside("host-0", "cat", file), inside("host-1", "cat", file), file);
+  }
+  for (const [from, to] of [["host-0", "host-1"], ["host-1", "host-0"]]) {
+    assert.equal(inside(from, "ssh", "-o", "BatchMode=yes", to, "hostname"), `${to}\n`);
+  }
   cluster.run("vc", "delete", "--now", "ssh", "--wait");
 });

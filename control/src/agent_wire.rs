@@ -8,6 +8,12 @@ use crate::idle::command::IdleReport;
 use crate::model::{VnodeFence, WorkerFacts, WorkerFault};
 use crate::report::{MoveReport, Reading, ResizeReport, SaveReport, SnapshotReport, VnodeReport};
 
+/// An agent sends a heartbeat this often: one more than what was answered may be heard, and its worker is to be down in time
+/// after that.
+pub const HEARTBEAT_MS: u64 = 500;
+/// An agent gives up a master that says nothing for so long: another is to hear of its worker before that counts as lost.
+pub const MASTER_SILENCE_MS_MAX: u64 = 2_500;
+
 /// From the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromAgent {
@@ -20,7 +26,7 @@ pub enum FromAgent {
         /// Digests of images that it holds.
         images: Vec<Digest>,
     },
-    /// Renews its lease; sent every second.
+    /// It is there, and hears: sent twice a second, but not before the last one was answered.
     Heartbeat,
     /// Transitions. Answered by [`ToAgent::Recorded`] with the same number once a quorum has them.
     Report {

@@ -30,11 +30,17 @@ pub struct Fencing {
     pub vnodes: Vec<(VnodeId, LogIndex)>,
 }
 
-/// Silence after which a worker is marked as down. The entry that says so takes its time, too.
+/// Silence after which a worker is marked as down. One that hears nobody any more is heard once more after that began, and the
+/// entry that says so takes its time, too.
 #[must_use]
 pub fn silence_ms(state: &State) -> u64 {
-    let timeout_ms = timeout_ms(state);
-    timeout_ms - timeout_ms / 10
+    silence_of(timeout_ms(state))
+}
+
+/// How long after a fault that makes it silent, of whatever kind, a worker is to be marked as down.
+#[must_use]
+pub fn down_ms(state: &State) -> u64 {
+    down_of(timeout_ms(state))
 }
 
 /// Silence after which what a worker ran under its lease has certainly ended.
@@ -42,6 +48,14 @@ pub fn silence_ms(state: &State) -> u64 {
 pub fn restart_ms(state: &State) -> u64 {
     let timeout_ms = timeout_ms(state);
     timeout_ms.saturating_add(RESTART_BEYOND_MS + timeout_ms / 50)
+}
+
+fn silence_of(timeout_ms: u64) -> u64 {
+    timeout_ms - timeout_ms / 5
+}
+
+fn down_of(timeout_ms: u64) -> u64 {
+    timeout_ms - timeout_ms / 10
 }
 
 fn timeout_ms(state: &State) -> u64 {
@@ -102,4 +116,23 @@ fn restart(state: &State, worker: &Worker) -> Option<Command> {
             placed,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent_wire::{HEARTBEAT_MS, MASTER_SILENCE_MS_MAX};
+
+    /// A master that does not lead passes on what it heard this often.
+    const PASSED_ON_MS: u64 = 1_000;
+
+    #[test]
+    fn who_hears_nobody_is_down_in_time_and_who_leaves_a_silent_master_is_not() {
+        let timeout_ms = 5_000;
+        let silence_ms = silence_of(timeout_ms);
+        assert!(HEARTBEAT_MS + silence_ms <= down_of(timeout_ms));
+        // What it dials next takes some of the rest.
+        let heard_elsewhere_ms = MASTER_SILENCE_MS_MAX + PASSED_ON_MS;
+        assert!(heard_elsewhere_ms + HEARTBEAT_MS <= silence_ms);
+    }
 }

@@ -60,7 +60,7 @@ pub(crate) async fn give(
         socket,
         memory: Some(Memory::new()),
         disk: None,
-        ahead,
+        ahead: Some(ahead),
         offered: 0,
         given: 0,
     };
@@ -95,7 +95,8 @@ struct Giver<'d> {
     memory: Option<Memory>,
     /// The disk as the taker has it, since a part of this conversation ended well.
     disk: Option<Chunks>,
-    ahead: Arc<dyn Ahead>,
+    /// None once there was a round that could not be written: the next one would fail as well.
+    ahead: Option<Arc<dyn Ahead>>,
     /// The last round of memory that was sent whole, and the last of which the taker found that it came so.
     offered: u32,
     given: u32,
@@ -140,16 +141,7 @@ impl Giver<'_> {
 
     /// Writes and gives a round of memory. What is known of the disk stays.
     async fn memory(&mut self) -> Result<(), AgentFault> {
-        let ahead = self.ahead.clone();
-        let write = spawn_blocking(move || ahead.write());
-        let written = self.patiently(|| 0, write).await?;
-        let written = written.map_err(io::Error::other)?;
-        // The taker goes on without; why, this worker knows.
-        let round = written.unwrap_or_else(|fault| {
-            tracing::warn!(fault = fault.full_text(), "memory is not written ahead");
-            None
-        });
-        let round = round.unwrap_or(0);
+        let round = self.write_ahead().await?.unwrap_or(0);
         let (memory, disk) = (self.memory.take(), self.disk.take());
         let names = rounds(&self.dir, self.given + 1..=round)?;
         self.read(names, round, BTreeMap::new(), Memory::new(), false)
@@ -157,6 +149,26 @@ impl Giver<'_> {
         (self.memory, self.disk) = (memory, disk);
         self.offered = round.max(self.offered);
         Ok(())
+    }
+
+    /// Writes the next round; answers its number, none if there is none, or no more in this conversation.
+    async fn write_ahead(&mut self) -> Result<Option<u32>, AgentFault> {
+        let (departures, leave) = (self.departures, self.leave);
+        let ahead = self.ahead.take();
+        let Some(ahead) = ahead.filter(|_| departures.begins_round(leave)) else {
+            return Ok(None);
+        };
+        let writer = ahead.clone();
+        let write = spawn_blocking(move || writer.write());
+        let written = self.patiently(|| 0, write).await?;
+        let written = written.map_err(io::Error::other)?;
+        // The taker goes on without; why, this worker knows.
+        let round = written.unwrap_or_else(|fault| {
+            tracing::warn!(fault = fault.full_text(), "memory is not written ahead");
+            None
+        });
+        self.ahead = round.and(Some(ahead));
+        Ok(round)
     }
 
     async fn part(
@@ -371,3 +383,6 @@ fn files_in(dir: &Path, below: &str) -> Result<Vec<FileName>, AgentFault> {
     names.sort();
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests;

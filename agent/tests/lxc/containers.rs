@@ -77,7 +77,7 @@ fn a_vnode_is_made_within_its_limits_and_leaves_nothing() {
         let nothing = worker.assignment(Vec::new());
         assert_eq!(
             round(&host, &nothing).await,
-            ["remove network", "unmount images"]
+            ["unmount images", "remove network"]
         );
         assert_eq!(worker.traces(&[7]), before);
     });

@@ -99,7 +99,11 @@ impl Open {
     }
 }
 
-async fn serve(worker: &Worker, host: &Arc<LinuxHost>, members: Members) -> mpsc::Receiver<Tell> {
+pub async fn serve(
+    worker: &Worker,
+    host: &Arc<LinuxHost>,
+    members: Members,
+) -> mpsc::Receiver<Tell> {
     let (images, _) = watch::channel(Vec::new());
     let (tell, told) = mpsc::channel(8);
     let meter = Meter::open(&worker.config, host.gpus().clone());

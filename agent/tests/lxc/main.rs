@@ -12,6 +12,8 @@ mod containers;
 mod copies;
 mod copy;
 mod crash;
+#[path = "../transfer/cutter.rs"]
+mod cutter;
 mod defences;
 mod disk;
 mod door;
@@ -23,6 +25,7 @@ mod home_quota;
 mod homes;
 mod images;
 mod in_place;
+mod io;
 mod isolation;
 mod lease;
 mod meters;

@@ -7,7 +7,8 @@ use docklet_agent::transfer::{Arrival, whole};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::site::{Cutter, DEADLINE, MOVE, Site, V7, disk, moving, noise, write_piece};
+use crate::cutter::Cutter;
+use crate::site::{DEADLINE, MOVE, Site, V7, disk, moving, noise, write_piece};
 use crate::support::in_own_network;
 
 async fn both(arrival: &mut Arrival) -> bool {

@@ -5,6 +5,7 @@
 mod adopting;
 mod ahead;
 mod breaks;
+mod cutter;
 mod liars;
 mod room;
 mod rounds;

@@ -11,9 +11,8 @@ use docklet_control::id::LogIndex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::site::{
-    Cutter, DEADLINE, MOVE, Site, V7, content, disk, moving, noise, takes, write_piece,
-};
+use crate::cutter::Cutter;
+use crate::site::{DEADLINE, MOVE, Site, V7, content, disk, moving, noise, takes, write_piece};
 use crate::support::{DATA_PORT, in_own_network};
 
 /// All that may be carried, some of it empty.

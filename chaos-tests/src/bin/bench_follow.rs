@@ -1,6 +1,6 @@
 //! Ten thousand workers that follow one master: how soon each knows that its assignment changed, and what memory a
 //! follower costs. Each has a certificate and a connection of its own to the master's cluster listener, and sends its
-//! heartbeat each second, as agents do: an identity is a connection, there is no other way to follow.
+//! heartbeat twice a second, as agents do: an identity is a connection, there is no other way to follow.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use docklet_chaos_tests::report::{self, Figure, Goal, ms, percentile};
 use docklet_chaos_tests::usage::{Meter, resident_mib};
 use docklet_chaos_tests::{ADMIN, Cluster, count};
 use docklet_control::Command;
+use docklet_control::agent_wire::HEARTBEAT_MS;
 use docklet_control::amount::{CpuMilli, DiskMib, MemoryMib, VnodeSize};
 use docklet_control::id::{LogIndex, VclusterId, WorkerId};
 use docklet_control::model::{ImageSpec, WorkerCapacity};
@@ -41,7 +42,7 @@ const SIZE: VnodeSize = VnodeSize {
 
 /// Ten thousand heartbeats a second, on both their ends, may be too much for a small machine: then less often.
 fn heartbeat() -> Duration {
-    Duration::from_millis(count("HEARTBEAT_MS", 1_000))
+    Duration::from_millis(count("HEARTBEAT_MS", HEARTBEAT_MS))
 }
 
 fn capacity() -> WorkerCapacity {

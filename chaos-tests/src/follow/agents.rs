@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use docklet_control::agent_wire::{FromAgent, ToAgent};
+use docklet_control::agent_wire::{FromAgent, HEARTBEAT_MS, MASTER_SILENCE_MS_MAX, ToAgent};
 use docklet_control::assignment::Assignment;
 use docklet_control::id::{Digest, LogIndex, MasterId, SecretHash, WorkerId};
 use docklet_control::model::receipt::Subject;
@@ -31,9 +31,9 @@ use crate::cluster::{ADMIN, PATIENCE};
 pub const IMAGE: Digest = Digest([7; 32]);
 
 /// As real agents do.
-pub const HEARTBEAT: Duration = Duration::from_secs(1);
+pub const HEARTBEAT: Duration = Duration::from_millis(HEARTBEAT_MS);
 /// As real agents do too.
-const SILENCE_MAX: Duration = Duration::from_secs(4);
+const SILENCE_MAX: Duration = Duration::from_millis(MASTER_SILENCE_MS_MAX);
 /// Machines that one token admits.
 const USES_MAX: u32 = 1_000;
 /// Workers that join at once.
@@ -166,7 +166,7 @@ impl Worker {
             tokio::select! {
                 message = timeout_at(silent_at, channel.recv::<ToAgent>()) => {
                     silent_at = Instant::now() + SILENCE_MAX;
-                    match message.map_err(|_| LinkFault::Deadline(4_000))?? {
+                    match message.map_err(|_| LinkFault::Deadline(MASTER_SILENCE_MS_MAX))?? {
                         ToAgent::Assignment(assignment) => {
                             if take(assignment).is_break() {
                                 return Ok(());

@@ -36,8 +36,8 @@ pub(super) fn target(state: &State, ask: &DrillAsk) -> Result<Option<WorkerId>, 
         None => usual(state).ok_or_else(|| unwell("no worker is up"))?,
     };
     check(state, worker)?;
-    let silence_ms = lost::silence_ms(state).saturating_add(BEYOND_MS);
-    in_range("fault", ask.fault_ms, silence_ms..=FAULT_MS_MAX, "ms")?;
+    let fault_ms_min = lost::down_ms(state).saturating_add(BEYOND_MS);
+    in_range("fault", ask.fault_ms, fault_ms_min..=FAULT_MS_MAX, "ms")?;
     Ok(Some(worker.id))
 }
 
