@@ -1,7 +1,13 @@
 //! Why there is no checkpoint, in words for people: CRIU says it in its log.
 
-/// CRIU's last words when it gave up by itself and put everything back.
-const GAVE_UP: [&str; 3] = ["Dumping FAILED", "Pre-dumping FAILED", "Restoring FAILED"];
+/// CRIU's last words when it gave up by itself and put everything back. What it says of its options it says before it touches
+/// anything.
+const GAVE_UP: [&str; 4] = [
+    "Dumping FAILED",
+    "Pre-dumping FAILED",
+    "Restoring FAILED",
+    "Error (criu/config.c",
+];
 /// What it says of memory that is written whole: then everything is as it was, too.
 const WROTE_MEMORY: &str = "Pre-dumping finished successfully";
 
@@ -173,6 +179,10 @@ mod tests {
         assert!(said.expect("a cause").starts_with("program a (b) c"));
         let failed = "(00.2) Error (criu/cr-dump.c:1769): Pre-dumping FAILED.\n";
         assert!(ended_by_itself(failed));
+        let early = "(00.1) Error (criu/config.c:1131): Tracking memory is not available.\n";
+        assert!(ended_by_itself(early));
+        let said = of(early, |_| None).expect("a cause");
+        assert_eq!(said, "CRIU: Tracking memory is not available.");
     }
 
     #[test]
