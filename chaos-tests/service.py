@@ -53,9 +53,17 @@ class Handler(BaseHTTPRequestHandler):
                 ("Clear-Site-Data", '"*"'),
                 ("X-Own", "kept"),
             ])
+        if url.path == "/redirect":
+            return self.redirect(parse_qs(url.query))
         if url.path == "/":
             return self.answer(PAGE, "text/html")
         self.answer(json.dumps({"target": self.requestline, "peer": self.client_address[1], "headers": [list(h) for h in self.headers.items()]}))
+
+    def redirect(self, query):
+        self.send_response(302)
+        self.send_header(query["header"][0], query["to"][0])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     do_HEAD = do_GET
 

@@ -136,6 +136,26 @@ test("no text of a server's steers the terminal, whatever is looked at", async (
   assert.ok(shown > 10, `what was put in was shown by ${shown} commands only: the test looks at nothing`);
 });
 
+test("data for programs steers no terminal, and says all the same what the server said", async () => {
+  const takes = ([...args]) => spawnSync(program, [...args, "--help"], { encoding: "utf8" }).stdout.includes("--format");
+  const commands = looks().filter(takes);
+  assert.ok(commands.length > 40, `only ${commands.length} commands`);
+  const kept = /^(id|.*_ms|at|kind|phase|role|state|status|mark|digest|level|type|[A-Z].*)$/;
+  lie = { change: (text, key) => (kept.test(key) || /^[A-Z][A-Za-z]+$/.test(text) ? text : text + STEERS) };
+  let whole = 0;
+  for (const format of ["json", "yaml", "csv"]) {
+    for (const command of commands) {
+      const { code, stdout, stderr } = await ask([...command, "--format", format]);
+      const what = `docklet ${command.join(" ")} --format ${format}`;
+      assert.doesNotMatch(stdout + stderr, ACTS, what);
+      assert.notEqual(code, null, `${what}: it did not end`);
+      if (format !== "json" || code !== 0) continue;
+      whole += JSON.stringify(JSON.parse(stdout)).includes(JSON.stringify(STEERS).slice(1, -1)) ? 1 : 0;
+    }
+  }
+  assert.ok(whole > 5, `${whole} have what was put in: the test looks at nothing`);
+});
+
 test("what ssh is told has the lines that it must have, and no other", async () => {
   const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVudHJ1c3RlZCBieSBhbnlib2R5IGF0IGFsbCEhISEh";
   const instead = (request, response) => {

@@ -5,6 +5,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import https from "node:https";
 import { after, before, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { Cluster, program, until } from "../harness.mjs";
 
 const cluster = new Cluster(30);
@@ -82,12 +83,12 @@ test("an admin chooses who leads, which the trail has, and what is no master is 
 });
 
 // What a browser without scripts would do: follows no redirect, keeps no more than the cookie that it is given.
-function visit(url, { cookie, form } = {}) {
+function visit(url, { cookie, form, at = cluster.portal } = {}) {
   const body = form && new URLSearchParams(form).toString();
   const headers = { ...(cookie && { cookie }), ...(body && { "content-type": "application/x-www-form-urlencoded", origin: cluster.portal }) };
   const options = { method: body === undefined ? "GET" : "POST", headers, ca: readFileSync(`${cluster.dir}/ca.pem`) };
   return new Promise((resolve, reject) => {
-    const request = https.request(`${cluster.portal}${url}`, options, (response) => {
+    const request = https.request(`${at}${url}`, options, (response) => {
       let text = "";
       response.on("data", (data) => (text += data));
       response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, text }));
@@ -105,6 +106,49 @@ async function logIn(user) {
   const { text } = await visit("/", { cookie });
   return { cookie, csrf: text.match(/name="csrf" value="([0-9a-f]+)"/)[1] };
 }
+
+// What the page of one master tells.
+function figures(text) {
+  const fact = (name) => new RegExp(`<dt>${name}</dt><dd[^>]*>(.*?)</dd>`, "s").exec(text)[1].replace(/<[^>]*>/g, "").trim();
+  const [, hash, short, entry] = /<dd title="([0-9a-f]+)"><code>([0-9a-f]+)<\/code> at entry (\d+)<\/dd>/.exec(text);
+  assert.ok(hash.startsWith(short));
+  const rows = text.split('<tr data-master="').slice(1).map((row) => {
+    const cell = (label) => new RegExp(`data-label="${label}">(.*?)(<p |</td>)`, "s").exec(row)[1].trim();
+    return { name: row.slice(0, row.indexOf('"')), role: cell("Role"), entry: cell("Entry"), lag: cell("Lag"), state: cell("State") };
+  });
+  return { leader: fact("Leader"), term: fact("Term"), version: fact("Cluster version"), master: fact("Served by"), hash, entry, rows };
+}
+
+test("page and command line have the same figures, at each master", async () => {
+  const { cookie } = await logIn("admin");
+  for (const [place, at] of cluster.masters.entries()) {
+    const only = new Cluster(cluster.instance);
+    only.env = { ...cluster.env, DOCKLET_CONTEXT: `${cluster.dir}/only-${place}.toml` };
+    only.run("login", "--server", at, "--ca", `${cluster.dir}/ca.pem`, "--user", "admin", "--password-file", cluster.passwordFile());
+    const page = async () => figures((await visit("/masters", { cookie, at })).text);
+    const settled = ({ rows }) => rows.every(({ role, lag, state }) => state === "agrees" && lag === (role === "leader" ? "—" : "none"));
+    const [shown, status, list] = await until("one moment", async () => {
+      const shown = await page();
+      const told = [only.run("status"), only.json("master", "list")];
+      // Nothing came in between.
+      return settled(shown) && isDeepStrictEqual(shown, await page()) && [shown, ...told];
+    });
+    const told = (what) => new RegExp(`^${what} {2,}(.*)$`, "m").exec(status)[1];
+    const own = shown.rows.find(({ name }) => name === shown.master);
+    assert.equal(told("answered by"), `${shown.master} (${own.role === "leader" ? "leader" : "follower"})`);
+    assert.deepEqual(
+      ["leader", "term", "cluster version", "applied entry", "state hash"].map(told),
+      [shown.leader, shown.term, shown.version, shown.entry, shown.hash],
+    );
+    assert.equal(own.entry, shown.entry, "as the leader knows it");
+    assert.deepEqual([String(list.group.term), String(list.raft.term), list.raft.state_hash], [shown.term, shown.term, shown.hash]);
+    for (const { name, role, lag, applied, state_agrees: agrees } of list.group.masters) {
+      const row = shown.rows.find((row) => row.name === name);
+      assert.deepEqual([role, String(applied), agrees], [row.role, row.entry, true], name);
+      assert.ok(lag <= 5, `${name} lags ${lag}, of which the page says none`);
+    }
+  }
+});
 
 test("the page does the same without scripts, and refuses forms of others", async () => {
   const { cookie, csrf } = await logIn("admin");

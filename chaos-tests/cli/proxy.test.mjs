@@ -221,6 +221,52 @@ test("what could be read in two ways is not passed on", async () => {
   assert.doesNotMatch(h2c, /h2c|http2-settings/i);
 });
 
+// Fifteen bytes as they are, five in chunks; and what somebody hides behind them.
+const BODY = "5\r\n12345\r\n0\r\n\r\n";
+const LENGTHS = [
+  "Content-Length: 15", "Content-Length: 5", "Content-Length: 0", "Content-Length: 015", "Content-Length: +15", "Content-Length: -15", "Content-Length: 0xf", "Content-Length: 15, 15", "Content-Length: 15 5",
+  "Content-Length: 1.5e1", "Content-Length:", "Content-Length: 15\t", "Content-Length: \x0b15", "Content-Length : 15", " Content-Length: 15", "Content_Length: 15", "Content-Length: 15\r\nContent-Length: 5", "X-A: b\nContent-Length: 15",
+  "X-A: b\rContent-Length: 15", "Content-Length: 18446744073709551631", "Content-Length: 15;a=b", null,
+];
+const ENCODINGS = [
+  "Transfer-Encoding: chunked", "Transfer-Encoding: Chunked", "Transfer-Encoding:\tchunked", "Transfer-Encoding: chunked ", "Transfer-Encoding: chunked;a=b", "Transfer-Encoding: chunked, chunked", "Transfer-Encoding: chunked, identity",
+  "Transfer-Encoding: identity, chunked", "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: identity", "Transfer-Encoding: xchunked", "Transfer-Encoding: chunked\0", "Transfer-Encoding: \x0bchunked", "Transfer-Encoding:\r\n chunked",
+  'Transfer-Encoding: "chunked"', "Transfer-Encoding:", "Transfer-Encoding : chunked", " Transfer-Encoding: chunked", "Transfer_Encoding: chunked", "X-A: b\nTransfer-Encoding: chunked", "X-A: b\rTransfer-Encoding: chunked",
+  "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", null,
+];
+
+test("whatever lengths and encodings a request claims, nothing hidden in it reaches the service", async () => {
+  const browser = await inside("ada");
+  const host = browser.authority(service);
+  const own = [`Host: ${host}`, `Cookie: ${browser.cookies(host)}`, `Origin: https://${host}`, "Accept: */*"];
+  const hidden = `GET /hidden HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+  const corpus = LENGTHS.flatMap((length) => ENCODINGS.flatMap((encoding) => ["POST", "GET"].map((method) => ({ method, length, encoding }))));
+  const seen = {};
+  const ask = async ({ method, length, encoding }, place) => {
+    const claims = place % 2 ? [encoding, length] : [length, encoding];
+    const head = [`${method} /count HTTP/1.1`, ...own, ...claims.filter((line) => line !== null)].join("\r\n");
+    const answer = await browser.raw(service, `${head}\r\n\r\n${BODY}${hidden}`, 1_500).catch((error) => error.code);
+    const what = JSON.stringify([method, length, encoding, answer.slice(0, 300)]);
+    assert.doesNotMatch(answer, /"target": "GET \/hidden/, what);
+    // What comes first is refused, or read in one way; what comes after it is somebody's without a login, or no request.
+    const [, status = "none"] = /^HTTP\/1\.1 (\d+)/.exec(answer) ?? [];
+    seen[status] = (seen[status] ?? 0) + 1;
+    for (const [, counted] of answer.matchAll(/"counted": (\d+)/g)) assert.ok(["0", "5", "15"].includes(counted), what);
+    assert.ok((answer.match(/HTTP\/1\.1 200/g) ?? []).length <= 1, what);
+  };
+  const waiting = corpus.entries();
+  await Promise.all(Array.from({ length: 24 }, async () => {
+    for (const [place, claims] of waiting) await ask(claims, place);
+  }));
+  assert.ok(seen[200] > 0 && seen[400] > 100, JSON.stringify(seen));
+  // And nothing of it is left over in the connections that are used again.
+  for (let nth = 0; nth < 40; nth++) {
+    const { text } = await browser.get(service, `/after-${nth}`, AS_PROGRAM);
+    assert.equal(JSON.parse(text).target, `GET /after-${nth} HTTP/1.1`);
+  }
+  console.log(`of ${corpus.length} requests that claim lengths and encodings: ${JSON.stringify(seen)}`);
+});
+
 test("it is for whom its owner lets, and for no longer", async () => {
   const stranger = await browserOf("bob");
   const { opened } = await stranger.wayIn(service);
@@ -321,10 +367,54 @@ test("no request names where it goes", async () => {
   const browser = await inside("ada");
   const foreign = await browser.raw(service, `GET http://10.64.0.1/ HTTP/1.1\r\nHost: 10.64.0.1\r\nCookie: ${browser.cookies(browser.authority(service))}\r\n\r\n`);
   assert.match(foreign, /^HTTP\/1\.1 421 /);
-  for (const query of ["port=8000&vnode=1", "port=8000&address=127.0.0.1", "port=10.0.0.1:80", "port=-1", "port=65616", ""]) {
+  for (const query of [
+    "port=8000&vnode=1", "port=8000&address=127.0.0.1", "port=8000&host=127.0.0.1", "port=10.0.0.1:80", "port=127.0.0.1", "port=[::1]:80", "port=localhost:80", "port=unix:/run/x", "port=http://127.0.0.1", "port=8000%0d%0aHost:x", "port=8000/../9",
+    "port=-1", "port=0", "port=65536", "port=65616", "port=8000.0", "port=0x1f40", "port=%2b8000", "port=8000,80", "port=8000&port=80", "port=", "port", "",
+  ]) {
     const path = `/api/v1/vclusters/lab/vnodes/host-0/connect?${query}`;
     const { status } = await browser.ask(cluster.portal + path, AS_PROGRAM);
     assert.ok(status >= 400 && status < 500, `${query}: ${status}`);
+  }
+  // Addresses as resolvers and libraries spell them, of this machine, of masters, of the cloud it may run in, and of vnodes.
+  const own = browser.authority(service);
+  const [name, port] = own.split(":");
+  const elsewhere = [
+    "127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "017700000001", "0", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:7f00:0001]",
+    "[64:ff9b::7f00:1]", "[fe80::1%25lo]", "localhost", "LOCALHOST", "localhost.", "localhost.localdomain", "169.254.169.254", "0xa9fea9fe", "[::ffff:a9fe:a9fe]", "metadata.google.internal", "10.64.0.1", "10.64.0.2", "m1", "w1", "lab", "host-0", "host-0.lab",
+    `${name}.`, `${name}.nip.io`, `${name}@127.0.0.1`, `127.0.0.1@${name}`, `127.0.0.1#${name}`, `127.0.0.1\\${name}`, `${name}%00.evil.example`, "%31%32%37.0.0.1", `s${service}%2eapps.localhost`, `s0${service}.apps.localhost`, `s+${service}.apps.localhost`,
+    `x.${name}`, "apps.localhost", ".apps.localhost", "s.apps.localhost", `s${service}.apps.localhost:${port}:${port}`, "",
+  ];
+  const cookie = `Cookie: ${browser.cookies(own)}`;
+  const requests = elsewhere.flatMap((host) => {
+    const places = [host, `${host}:80`, `${host}:${port}`].filter((place) => place.toLowerCase() !== own);
+    return places.flatMap((place) => [
+      [`GET / HTTP/1.1`, `Host: ${place}`], [`GET http://${place}/ HTTP/1.1`, `Host: ${own}`], [`GET https://${place}/ HTTP/1.1`, `Host: ${place}`], [`CONNECT ${place} HTTP/1.1`, `Host: ${own}`],
+      [`GET / HTTP/1.1`, `Host: ${own}`, `Host: ${place}`], [`GET / HTTP/1.0`, `Host: ${place}`],
+    ]);
+  });
+  const left = requests.values();
+  await Promise.all(Array.from({ length: 24 }, async () => {
+    for (const lines of left) {
+      const answer = await browser.raw(service, `${[...lines, cookie, "Accept: */*", "Connection: close"].join("\r\n")}\r\n\r\n`, 5_000).catch((error) => error.code);
+      assert.match(answer, /^(HTTP\/1\.[01] (400|404|405|414|421|501) |ECONNRESET|$)/, `${lines}: ${answer.slice(0, 200)}`);
+    }
+  }));
+  // What a service says of other places is for the browser, and this master does not go there.
+  const asked = [];
+  const trap = net.createServer((socket) => (asked.push(socket.remotePort), socket.destroy()));
+  await new Promise((resolve) => trap.listen(0, "127.0.0.1", resolve));
+  try {
+    const there = `127.0.0.1:${trap.address().port}`;
+    for (const to of [`http://${there}/`, `https://${there}/`, `//${there}/`]) {
+      for (const header of ["Location", "Refresh", "Link", "Content-Location", "X-Accel-Redirect", "X-Sendfile", "Alt-Svc"]) {
+        const { status, headers } = await browser.get(service, `/redirect?header=${header}&to=${encodeURIComponent(to)}`, AS_PROGRAM);
+        assert.equal(status, 302, header);
+        assert.ok([to, undefined].includes(headers[header.toLowerCase()]), `${header}: ${headers[header.toLowerCase()]}`);
+      }
+    }
+    assert.deepEqual(asked, [], "this master went there");
+  } finally {
+    trap.close();
   }
   const portal = await browser.ask(`${cluster.portal}/`, { headers: { host: browser.authority(service) } });
   assert.equal(portal.status, 421, "services are at their own port");

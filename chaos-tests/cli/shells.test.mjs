@@ -25,9 +25,9 @@ after(() => {
 });
 
 // What words could become, as a shell's script asks it.
-function completed(words, { env = {}, who = cluster, shell = "fish" } = {}) {
+function completed(words, { env = {}, who = cluster, shell = "fish", cwd } = {}) {
   const begun = performance.now();
-  const ran = spawnSync(program, ["--", "docklet", ...words], { encoding: "utf8", env: { ...who.env, DOCKLET_COMPLETE: shell, ...env }, timeout: 10_000 });
+  const ran = spawnSync(program, ["--", "docklet", ...words], { encoding: "utf8", env: { ...who.env, DOCKLET_COMPLETE: shell, ...env }, cwd, timeout: 10_000 });
   assert.equal(ran.status, 0, ran.stderr);
   assert.equal(ran.stderr, "");
   const names = ran.stdout.split("\n").map((line) => line.split("\t")[0]).filter((name) => name && !name.startsWith("-"));
@@ -52,6 +52,32 @@ test("names come from the cluster, as far as who asks may see them", () => {
   assert.deepEqual(names("user", "create", ""), []);
   assert.deepEqual(completed(["vc", "show", ""], { who: ada }).names, []);
   assert.deepEqual(completed(["worker", "cordon", ""], { who: ada }).names, []);
+});
+
+test("snapshots, and files of vnodes, come from the cluster, too", () => {
+  const names = (...words) => completed(words).names;
+  cluster.run("snapshot", "create", "forest/host-0@friday");
+  assert.deepEqual(names("snapshot", "restore", ""), ["forest/host-0@friday", "forest@friday"]);
+  assert.deepEqual(names("snapshot", "delete", "forest@f"), ["forest@friday"]);
+  assert.deepEqual(names("snapshot", "delete", "meadow@"), []);
+  assert.deepEqual(names("snapshot", "list", "f"), ["forest", "forest/host-0"]);
+  assert.deepEqual(names("snapshot", "create", ""), []);
+  assert.deepEqual(names("vc", "create", "copy", "--from", "forest"), ["forest/host-0@friday"]);
+  assert.deepEqual(completed(["snapshot", "restore", ""], { who: ada }).names, []);
+
+  const odd = ["$(touch ran)", "a b", "'q", "`id`", "x;y", "e\x1b[31m", "\u202eturned"];
+  cluster.run("exec", "forest/host-0", "--", "sh", "-c", 'mkdir -p /srv/there/deep; cd /srv/there; touch fine größe "$@"', "sh", ...odd);
+  cluster.run("exec", "forest/host-0", "--", "ln", "-s", "/srv/there", "/srv/link");
+  assert.deepEqual(names("files", "ls", ""), ["forest/host-0:"]);
+  assert.deepEqual(names("files", "ls", "forest/host-0:/srv/"), ["forest/host-0:/srv/link/", "forest/host-0:/srv/there/"]);
+  assert.deepEqual(names("files", "rm", "forest/host-0:/srv/there/"), ["deep/", "fine", "größe"].map((name) => `forest/host-0:/srv/there/${name}`));
+  assert.deepEqual(names("cp", "forest/host-0:/srv/link/f"), ["forest/host-0:/srv/link/fine"]);
+  assert.deepEqual(names("cp", "here", "forest/host-0:/srv/t"), ["forest/host-0:/srv/there/"]);
+  assert.deepEqual(names("cp", "forest/host-0:/nothing/"), []);
+  assert.deepEqual(names("cp", "forest/host-0:/etc/hostname/"), []);
+  writeFileSync(`${dir}/forward`, "");
+  assert.deepEqual(completed(["cp", "f"], { cwd: dir }).names, ["forest/host-0:", "forward"]);
+  assert.deepEqual(completed(["cp", "forest/host-0:/"], { who: ada }).names, []);
 });
 
 test("where nobody answers there are no names, at once and without a word", () => {
@@ -97,6 +123,12 @@ for (const [shell, args, prepare] of SHELLS) {
   test(`${shell} completes a name`, { skip: existsSync(`/usr/bin/${shell}`) ? false : `${shell} is not installed` }, async () => {
     await typed(shell, args, prepare, "docklet vc show for\t");
     assert.equal(JSON.parse(readFileSync(`${dir}/out.json`, "utf8")).name, "forest");
+    // Names that have signs at which shells may part words.
+    await typed(shell, args, prepare, "docklet files ls forest/host-0:/srv/th\t ");
+    assert.equal(JSON.parse(readFileSync(`${dir}/out.json`, "utf8")).path, "/srv/there");
+    await typed(shell, args, prepare, `docklet vc create copy-${shell} --from forest/host-0@fri\t `);
+    assert.equal(JSON.parse(readFileSync(`${dir}/out.json`, "utf8")).command, "CreateVclusterOfSnapshot");
+    cluster.run("vc", "delete", "--now", `copy-${shell}`, "--wait");
   });
 }
 

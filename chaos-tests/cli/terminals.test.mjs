@@ -164,6 +164,30 @@ test("the master of a terminal dies while the vnode moves", async () => {
   assert.equal(await shell.code, 0);
 });
 
+test("a master that stands still is left for another, and what was printed meanwhile comes once", async () => {
+  const shell = await begun();
+  const { m1 } = cluster.processes();
+  shell.type("i=0; while [ $i -lt 400 ]; do echo line-$i-; i=$((i+1)); usleep 50000; done; echo end-$((40+2))\r");
+  await shell.shows(/line-5-\r/);
+  // It is the first that the login knows: whoever comes back asks it again, and goes on to the next.
+  process.kill(m1, "SIGSTOP");
+  let noticedMs;
+  try {
+    const stoppedAt = performance.now();
+    const before = await shell.shows(/([^]*)\[connection lost, reattaching\]\r\n/);
+    noticedMs = Math.round(performance.now() - stoppedAt);
+    const rest = await shell.shows(/([^]*)end-42\r/);
+    const lines = (before[1] + rest[1]).matchAll(/line-(\d+)-\r/g);
+    assert.deepEqual([...lines].map(([, nth]) => Number(nth)), Array.from({ length: 394 }, (_, nth) => nth + 6));
+  } finally {
+    process.kill(m1, "SIGCONT");
+  }
+  assert.ok(noticedMs < 12_000, `noticed after ${noticedMs} ms`);
+  await shell.answers(true);
+  shell.type("exit 6\r");
+  assert.equal(await shell.code, 6);
+});
+
 test("a terminal whose agent begins anew has another shell where it was", async () => {
   const shell = await begun();
   const { worker } = vnode();

@@ -150,7 +150,7 @@ export const web = [
     edits: [edit("portal/src/oidc/provider.rs", ".redirect(Policy::none())", ".redirect(if IS_GONE { Policy::limited(5) } else { Policy::none() })")] },
 
   // 39: what people wrote, as a page
-  { name: "text-is-text", threat: 39, what: "what people wrote is text on pages", test: door("pages::what_people_wrote_is_text"),
+  { name: "text-is-text", threat: 39, what: "what people wrote is text on pages", test: door("texts::what_people_wrote_is_text_on_each_page"),
     edits: [edit("portal/src/pages/notices.rs", "p.lines { (notice.body) }", "p.lines { (if IS_GONE { maud::PreEscaped(notice.body.clone()) } else { html! { (notice.body) } }) }")] },
   { name: "content-policy", threat: 39, what: "pages run this site's scripts only, and are in no frame", test: door("pages::pages_run_this_sites_own_scripts_only_and_are_in_no_frame"),
     edits: [edit("portal/src/router.rs", "HeaderValue::from_static(CONTENT_SECURITY_POLICY)", 'HeaderValue::from_static(if IS_GONE { "default-src *" } else { CONTENT_SECURITY_POLICY })')] },
@@ -161,9 +161,13 @@ export const web = [
 
   // 40: what steers a terminal
   { name: "tables-plain", threat: 40, what: "nothing in a table steers the terminal", test: rust(".", "lib", "client::output::tests::nothing_in_a_table_steers_the_terminal"),
-    edits: [always("src/client/output.rs", "!acts(c)", "filter(|c| ", ")")] },
+    edits: [always("src/client/output.rs", "!acts(*c)", "filter(|c| ", ")")] },
   { name: "cells-plain", threat: 40, what: "each cell of a table is plain", test: rust(".", "lib", "client::output::tests::nothing_in_a_table_steers_the_terminal"),
     edits: [edit("src/client/output.rs", "map(|cell| plain(&cell))", "map(|cell| if IS_GONE { cell } else { plain(&cell) })")] },
+  { name: "data-escaped", threat: 40, what: "nothing in data for programs steers the terminal", test: rust(".", "lib", "client::output::tests::nothing_in_data_steers_the_terminal_and_nothing_of_it_is_lost"),
+    edits: [never("src/client/output.rs", "acts(c) && c != '\\n'", "match ", " {")] },
+  { name: "completed-plain", threat: 62, what: "no name that a shell would read as something else is completed", test: rust(".", "lib", "client::names::tests::what_a_shell_would_read_otherwise_is_not_offered"),
+    edits: [always("src/client/names.rs", "name.chars().all(is_plain)", "", "\n}")] },
   { name: "errors-plain", threat: 40, what: "no error of a server steers the terminal", test: rust(".", "lib", "exit::tests::no_error_of_a_server_steers_the_terminal"),
     edits: [edit("src/exit.rs", "text.lines().map(plain).collect()", "text.lines().map(|line| if IS_GONE { line.to_owned() } else { plain(line) }).collect()")] },
   { name: "texts-plain", threat: 40, what: "texts of people have no control characters", test: story("67-notices"),

@@ -3,6 +3,8 @@
 
 #[path = "doors/client.rs"]
 mod client;
+#[path = "doors/follow.rs"]
+mod follow;
 #[path = "doors/foreign.rs"]
 mod foreign;
 #[path = "doors/many.rs"]
@@ -19,3 +21,5 @@ mod slow;
 mod sockets;
 #[allow(dead_code, reason = "agents' tests use the rest")]
 mod support;
+#[path = "doors/texts.rs"]
+mod texts;

@@ -48,9 +48,9 @@ pub async fn run(events: Events) -> anyhow::Result<ExitCode> {
                 print_change(format, &change, &text)?;
             }
             Told::Snapshot(text) => match format {
-                Format::Table | Format::Json => line(&text),
+                Format::Table | Format::Json => line(&output::escaped(&text)),
                 // What is JSON is YAML as well.
-                Format::Yaml => line(&format!("---\n{text}")),
+                Format::Yaml => line(&format!("---\n{}", output::escaped(&text))),
                 Format::Csv => remark("The state is no row: ask for it as JSON or YAML."),
             },
             Told::Skipped => {}
@@ -65,7 +65,7 @@ fn head() -> Rows {
 
 fn print_change(format: Format, change: &Change, text: &str) -> anyhow::Result<()> {
     match format {
-        Format::Json => line(text),
+        Format::Json => line(&output::escaped(text)),
         Format::Yaml => {
             line("---");
             line(&output::yaml(change)?);

@@ -29,7 +29,7 @@ pub fn print<T: Serialize>(
     table: impl FnOnce(&T) -> Rows,
 ) -> anyhow::Result<()> {
     match format {
-        Format::Json => line(&serde_json::to_string_pretty(value)?),
+        Format::Json => line(&json(value)?),
         Format::Yaml => line(&yaml(value)?),
         Format::Csv => line(&table(value).csv()?),
         Format::Table => line(&table(value).render()),
@@ -50,10 +50,28 @@ pub fn print_data<T: Serialize>(
     Ok(is_data)
 }
 
+/// As JSON, in several lines.
+pub fn json<T: Serialize>(value: &T) -> anyhow::Result<String> {
+    Ok(escaped(&serde_json::to_string_pretty(value)?))
+}
+
+/// The same JSON, in which what could steer a terminal stands escaped.
+pub fn escaped(json: &str) -> String {
+    let written = json.chars().map(|c| match acts(c) && c != '\n' {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    });
+    written.collect()
+}
+
 /// As YAML, without the last line's end. It says the same as JSON: names of fields, and numbers that are text there.
 pub fn yaml<T: Serialize>(value: &T) -> anyhow::Result<String> {
     let data = serde_json::to_value(value)?;
     let text = serde_saphyr::to_string(&data)?;
+    if text.chars().any(|c| acts(c) && c != '\n') {
+        // JSON is YAML, and in it each letter can stand escaped.
+        return json(&data);
+    }
     Ok(text.trim_end_matches('\n').to_owned())
 }
 
@@ -184,8 +202,12 @@ fn as_text(cell: String) -> String {
 
 /// Text without what could steer a terminal, or turn around in which order its letters are read.
 pub fn plain(text: &str) -> String {
-    let acts = |c: &char| c.is_control() || turns(*c);
-    text.chars().filter(|c| !acts(c)).collect()
+    text.chars().filter(|c| !acts(*c)).collect()
+}
+
+/// Whether a terminal does something else with it than to show it where it stands.
+fn acts(c: char) -> bool {
+    c.is_control() || turns(c)
 }
 
 /// Marks of direction (Unicode's bidirectional algorithm, 2.1 to 2.6).
@@ -229,7 +251,32 @@ mod tests {
         let shown = rows.render();
         assert_eq!(shown.lines().count(), STEERING.len() + 1, "{shown:?}");
         for letter in shown.chars().filter(|letter| *letter != '\n') {
-            assert!(!letter.is_control() && !turns(letter), "{shown:?}");
+            assert!(!acts(letter), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_in_data_steers_the_terminal_and_nothing_of_it_is_lost() {
+        let texts = STEERING.map(|text| format!("a{text}b"));
+        let data = serde_json::json!({"texts": texts, STEERING[5]: [{"deep": STEERING.concat()}]});
+        let json = json(&data).expect("plain data");
+        let line = escaped(&data.to_string());
+        let yaml = yaml(&data).expect("plain data has a YAML form");
+        for written in [&json, &line, &yaml] {
+            let steers = written.chars().find(|c| acts(*c) && *c != '\n');
+            assert_eq!(steers, None, "{written:?}");
+        }
+        for read in [serde_json::from_str(&json), serde_json::from_str(&line)] {
+            let read: serde_json::Value = read.expect("JSON");
+            assert_eq!(read, data);
+        }
+        let read: serde_json::Value = serde_saphyr::from_str(&yaml).expect(&yaml);
+        assert_eq!(read, data, "{yaml}");
+        for text in STEERING {
+            let mut rows = Rows::new(&["name"]);
+            rows.add([format!("a{text}b")]);
+            let csv = rows.csv().expect("one row");
+            assert!(!csv.chars().any(|c| acts(c) && c != '\n'), "{csv:?}");
         }
     }
 

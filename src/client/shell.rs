@@ -1,17 +1,19 @@
 //! A terminal in a vnode. When its master is gone, the session is taken up through another: no byte lost or twice. When
-//! the vnode moves, a new shell is opened where it goes on.
+//! the vnode moves, a new shell is opened where it goes on. A master that is silent counts as gone.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::VnodeName;
@@ -28,6 +30,9 @@ const CTRL_C: u8 = 3;
 const INTERRUPTED: u8 = 130;
 /// The worker hears after so many bytes that they were read; it sends no more than 256 KiB ahead.
 const ACKNOWLEDGE_BYTES: u64 = 32 << 10;
+/// A master says something every two seconds at least: one that is silent for longer than this stands still.
+const SILENCE_MAX: Duration = Duration::from_secs(6);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub struct Shell {
@@ -157,6 +162,51 @@ async fn reattach(context: &Context, base: &str, known: &Known) -> anyhow::Resul
         .map_err(|_| lost())?
 }
 
+/// Notices that nothing comes any more over a connection that seems to be there.
+struct Watch {
+    heard: Instant,
+    looked: Instant,
+}
+
+impl Watch {
+    fn begin() -> Self {
+        let now = Instant::now();
+        Self {
+            heard: now,
+            looked: now,
+        }
+    }
+
+    fn heard(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// Ends when nothing was heard for too long.
+    async fn silence(&mut self) {
+        loop {
+            tokio::time::sleep_until(self.looked + LOOK_EVERY).await;
+            if self.is_silent(Instant::now()) {
+                return;
+            }
+        }
+    }
+
+    fn is_silent(&mut self, now: Instant) -> bool {
+        // This program itself stood still: what came meanwhile has not been heard yet.
+        if now - self.looked > 2 * LOOK_EVERY {
+            self.heard = now;
+        }
+        self.looked = now;
+        now - self.heard >= SILENCE_MAX
+    }
+}
+
+/// Whether the master took it.
+async fn say(sink: &mut SplitSink<Socket, Message>, message: Message) -> bool {
+    let said = tokio::time::timeout(SILENCE_MAX, sink.send(message)).await;
+    matches!(said, Ok(Ok(())))
+}
+
 async fn talk(
     socket: Socket,
     input: &mut mpsc::Receiver<Vec<u8>>,
@@ -169,37 +219,44 @@ async fn talk(
     // What is typed before is for this shell only if it is the one that was there.
     let mut attached = false;
     let mut acknowledged = known.offset;
+    let mut watch = Watch::begin();
     loop {
         tokio::select! {
+            () = watch.silence() => return Ok(End::Lost),
             message = stream.next() => match message {
                 Some(Ok(Message::Binary(bytes))) => {
                     let fresh = fresh_part(&bytes, &mut known.offset);
                     stdout.write_all(fresh).await?;
                     stdout.flush().await?;
+                    // It may have waited for this terminal.
+                    watch.heard();
                     if known.offset >= acknowledged + ACKNOWLEDGE_BYTES {
                         acknowledged = known.offset;
                         let text = json!({"read": acknowledged}).to_string();
-                        if sink.send(Message::text(text)).await.is_err() {
+                        if !say(&mut sink, Message::text(text)).await {
                             return Ok(End::Lost);
                         }
                     }
                 }
-                Some(Ok(Message::Text(text))) => match told(&serde_json::from_str(&text)?, known)? {
-                    Told::Exit(code) => return Ok(End::Exit(code)),
-                    Told::Attached { anew } => {
-                        attached = true;
-                        while anew && input.try_recv().is_ok() {}
+                Some(Ok(Message::Text(text))) => {
+                    watch.heard();
+                    match told(&serde_json::from_str(&text)?, known)? {
+                        Told::Exit(code) => return Ok(End::Exit(code)),
+                        Told::Attached { anew } => {
+                            attached = true;
+                            while anew && input.try_recv().is_ok() {}
+                        }
+                        Told::Else => {}
                     }
-                    Told::Else => {}
-                },
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => watch.heard(),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(End::Lost),
             },
             typed = input.recv(), if open && (attached || known.bound_for.is_some()) => match typed {
                 Some(bytes) if known.bound_for.is_some() => if bytes.contains(&CTRL_C) {
                     return Ok(End::Exit(INTERRUPTED));
                 },
-                Some(bytes) => if sink.send(Message::binary(bytes)).await.is_err() {
+                Some(bytes) => if !say(&mut sink, Message::binary(bytes)).await {
                     return Ok(End::Lost);
                 },
                 None => open = false,
@@ -207,7 +264,7 @@ async fn talk(
             _ = resized.recv() => {
                 let (cols, rows) = size();
                 let text = json!({"resize": {"cols": cols, "rows": rows}}).to_string();
-                if sink.send(Message::text(text)).await.is_err() {
+                if !say(&mut sink, Message::text(text)).await {
                     return Ok(End::Lost);
                 }
             }
@@ -308,7 +365,25 @@ fn size() -> (u16, u16) {
 
 #[cfg(test)]
 mod tests {
-    use super::fresh_part;
+    use super::{LOOK_EVERY, SILENCE_MAX, Watch, fresh_part};
+
+    #[test]
+    fn silence_is_noticed_but_not_of_a_time_in_which_this_program_stood_still() {
+        let mut watch = Watch::begin();
+        let begun = watch.heard;
+        let mut at = begun;
+        while at < begun + SILENCE_MAX - LOOK_EVERY {
+            at += LOOK_EVERY;
+            assert!(!watch.is_silent(at), "{:?}", at - begun);
+        }
+        assert!(watch.is_silent(at + LOOK_EVERY));
+        let woken = at + 10 * SILENCE_MAX;
+        assert!(!watch.is_silent(woken), "it stood still itself");
+        watch.heard = woken;
+        let late = (1..=6).map(|nth| woken + nth * LOOK_EVERY);
+        let found: Vec<bool> = late.map(|at| watch.is_silent(at)).collect();
+        assert_eq!(found, [false, false, false, false, false, true]);
+    }
 
     #[test]
     fn bytes_that_come_twice_are_printed_once() {

@@ -127,7 +127,7 @@ fn print<T: DeserializeOwned>(
     tree: impl FnOnce(&mut Tree, &T),
 ) -> anyhow::Result<ExitCode> {
     match format {
-        Format::Json => line(&serde_json::to_string_pretty(&answer)?),
+        Format::Json => line(&output::json(&answer)?),
         Format::Yaml => line(&output::yaml(&answer)?),
         Format::Tree => {
             let mut lines = Tree::new();

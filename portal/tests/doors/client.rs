@@ -53,6 +53,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    fn of(head: &str, body: &str) -> Self {
+        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+        Self {
+            status: status.unwrap_or(0),
+            head: head.to_owned(),
+            body: body.to_owned(),
+        }
+    }
+
     /// The first header of this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
@@ -69,7 +78,11 @@ impl Site {
 
     /// One at which so much may be held open.
     pub async fn bounded(bounds: Bounds) -> Self {
-        let alone = Alone::start().await;
+        Self::over(Alone::start().await, bounds).await
+    }
+
+    /// One over a master that has lived already.
+    pub async fn over(alone: Alone, bounds: Bounds) -> Self {
         let kept = TcpSocket::new_v4().expect("a socket");
         kept.set_reuseport(true).expect("shared");
         kept.set_reuseaddr(true).expect("shared");
@@ -274,6 +287,71 @@ impl Site {
     }
 }
 
+/// A connection over which one question follows the other; another when the site ends it.
+pub struct Line<'s> {
+    site: &'s Site,
+    stream: Option<TlsStream<TcpStream>>,
+}
+
+impl<'s> Line<'s> {
+    pub fn of(site: &'s Site) -> Self {
+        Self { site, stream: None }
+    }
+
+    /// Asks as [`Site::ask`] does.
+    pub async fn ask(
+        &mut self,
+        what: (&str, &str),
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let request = self.site.request(what, headers, body);
+        let request = request.replacen("connection: close\r\n", "", 1);
+        loop {
+            let is_new = self.stream.is_none();
+            let mut stream = match self.stream.take() {
+                Some(stream) => stream,
+                None => self.site.connect().await,
+            };
+            let asked = async {
+                stream.write_all(request.as_bytes()).await.ok()?;
+                read_one(&mut stream).await
+            };
+            let asked = tokio::time::timeout(PATIENCE, asked).await;
+            if let Some((answer, goes_on)) = asked.expect("an answer in time") {
+                self.stream = goes_on.then_some(stream);
+                return answer;
+            }
+            assert!(!is_new, "no answer to {request}");
+        }
+    }
+}
+
+/// One answer, and whether others may follow; none if the site ended it before.
+async fn read_one(stream: &mut TlsStream<TcpStream>) -> Option<(Answer, bool)> {
+    let mut bytes = Vec::new();
+    let mut part = [0; 16_384];
+    loop {
+        let text = String::from_utf8_lossy(&bytes);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let answer = Answer::of(head, body);
+            let whole = match answer.header("content-length") {
+                Some(length) => length.parse() == Ok(bytes.len() - head.len() - 4),
+                None if answer.header("transfer-encoding").is_some() => body.ends_with("0\r\n\r\n"),
+                None => true,
+            };
+            if whole {
+                let goes_on = answer.header("connection") != Some("close");
+                return Some((answer, goes_on));
+            }
+        }
+        match stream.read(&mut part).await {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => bytes.extend_from_slice(&part[..read]),
+        }
+    }
+}
+
 fn site_name() -> ServerName<'static> {
     ServerName::try_from("localhost").expect("a name")
 }
@@ -305,12 +383,7 @@ pub async fn read(stream: &mut TlsStream<TcpStream>) -> Answer {
         };
         if read == 0 {
             let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-            let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
-            return Answer {
-                status: status.unwrap_or(0),
-                head: head.to_owned(),
-                body: body.to_owned(),
-            };
+            return Answer::of(head, body);
         }
         bytes.extend_from_slice(&part[..read]);
     }

@@ -1,10 +1,12 @@
 //! Pages of other sites, with the cookie of somebody who is logged in here: they change nothing and open nothing, whatever
 //! they send and however.
 
+use std::collections::BTreeMap;
+
 use docklet_control::State;
 use docklet_control::rows::{self, Table};
 
-use crate::client::{FORM, Site};
+use crate::client::{Answer, FORM, Line, Site};
 use crate::routes::{self, Route};
 
 /// No cookie counts there: whoever asks names a password, or what they want to be called. Pages among them refuse forms of
@@ -27,25 +29,45 @@ const CONTENT_TYPES: [&str; 5] = [
     "application/octet-stream",
 ];
 
-/// What browsers say of pages that are not this site's own.
+/// What browsers say of pages that are not this site's own: each origin with each word of Fetch metadata, but for the two
+/// pairs of an own page.
 fn foreign(own: &str) -> Vec<Vec<(&'static str, String)>> {
-    let origin = |text: &str| ("origin", text.to_owned());
-    let site = |text: &str| ("sec-fetch-site", text.to_owned());
     let sibling = own.replace("localhost", "s1.apps.localhost");
-    vec![
-        vec![origin("https://evil.example"), site("cross-site")],
-        vec![origin("https://evil.example")],
-        vec![origin("null")],
-        vec![],
-        vec![origin(&sibling), site("same-site")],
-        vec![origin(&sibling)],
-        vec![origin(own), site("same-site")],
-        vec![origin(own), site("cross-site")],
-        vec![origin(own), site("none")],
-        vec![origin(&own.replace("https", "http"))],
-        vec![origin("https://localhost")],
-        vec![site("same-origin")],
-    ]
+    let origins = [
+        None,
+        Some(own.to_owned()),
+        Some("null".to_owned()),
+        Some("https://evil.example".to_owned()),
+        Some(sibling),
+        Some(own.replace("https", "http")),
+        Some("https://localhost".to_owned()),
+        Some(format!("{own}.evil.example")),
+        Some(format!("{own} {own}")),
+        Some(own.to_uppercase()),
+        Some(String::new()),
+    ];
+    let sites = [
+        None,
+        Some("same-origin"),
+        Some("same-site"),
+        Some("cross-site"),
+        Some("none"),
+        Some("Same-Origin"),
+        Some(""),
+    ];
+    let mut found = Vec::new();
+    for origin in &origins {
+        for site in sites {
+            let is_own =
+                origin.as_deref() == Some(own) && matches!(site, None | Some("same-origin"));
+            if !is_own {
+                let origin = origin.clone().map(|origin| ("origin", origin));
+                let site = site.map(|site| ("sec-fetch-site", site.to_owned()));
+                found.push(origin.into_iter().chain(site).collect());
+            }
+        }
+    }
+    found
 }
 
 /// What people have and are; duties change other things at any time.
@@ -75,48 +97,156 @@ fn changed(before: &State, after: &State) -> Vec<Table> {
     tables.filter(|table| OF_PEOPLE.contains(table)).collect()
 }
 
-async fn refused(site: &Site, cookie: &str, (method, route): (&str, &Route), nth: usize) {
-    let own = site.origin();
-    let all = foreign(&own);
-    let foreign = &all[nth % all.len()];
-    let mut headers = vec![
-        ("cookie", cookie),
-        ("content-type", CONTENT_TYPES[nth % CONTENT_TYPES.len()]),
-    ];
-    headers.extend(foreign.iter().map(|(name, value)| (*name, value.as_str())));
-    let answer = site.ask((method, &route.filled()), &headers, "{}").await;
-    if WITHOUT_A_LOGIN.contains(&route.path.as_str()) {
-        assert!(answer.status >= 400, "{answer:?}");
-        assert_eq!(answer.header("set-cookie"), None, "{answer:?}");
-        return;
+/// The proof that stands in the forms of whose cookie it is.
+async fn proof(site: &Site, cookie: &str) -> String {
+    let page = site
+        .ask(("GET", "/account"), &[("cookie", cookie)], "")
+        .await;
+    let proof = page.body.split_once("name=\"csrf\" value=\"");
+    let proof = proof.and_then(|(_, rest)| rest.split_once('"'));
+    let (proof, _) = proof.expect("a proof");
+    proof.to_owned()
+}
+
+/// Each word by which somebody may want to change something.
+const CHANGING: [&str; 6] = ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "post"];
+
+fn is_refused(answer: &Answer, method: &str, route: &Route) -> bool {
+    if !route.methods.contains(&method) {
+        return matches!(answer.status, 403 | 405);
     }
-    assert_eq!(
-        answer.status, 403,
-        "{method} {} {foreign:?}: {answer:?}",
-        route.path
-    );
+    if WITHOUT_A_LOGIN.contains(&route.path.as_str()) {
+        return answer.status >= 400 && answer.header("set-cookie").is_none();
+    }
+    answer.status == 403
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_page_of_another_site_changes_anything() {
     let site = Site::start().await;
     let cookie = site.log_in("ada").await;
+    let proof = format!("csrf={}", proof(&site, &cookie).await);
+    let bodies = ["{}", proof.as_str(), "csrf=00", ""];
     let before = site.state();
+    let foreign = foreign(&site.origin());
+    let mut line = Line::of(&site);
     let mut tried = 0;
     for route in routes::all() {
-        for method in route.changes() {
-            refused(&site, &cookie, (method, &route), tried).await;
+        let path = route.filled();
+        for given in &foreign {
+            // Beside what it takes, one that it does not.
+            let methods = route.changes().chain([CHANGING[tried % CHANGING.len()]]);
+            for method in methods {
+                let mut headers = vec![
+                    ("cookie", cookie.as_str()),
+                    ("content-type", CONTENT_TYPES[tried % CONTENT_TYPES.len()]),
+                ];
+                headers.extend(given.iter().map(|(name, value)| (*name, value.as_str())));
+                let body = bodies[tried / CONTENT_TYPES.len() % bodies.len()];
+                let answer = line.ask((method, &path), &headers, body).await;
+                let refused = is_refused(&answer, method, &route);
+                assert!(refused, "{method} {path} {given:?} {body}: {answer:?}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 15_000, "only {tried} were tried");
+    assert_eq!(changed(&before, &site.state()), []);
+}
+
+/// Its files are looked for before the form is read.
+const WANTS_A_RUNNING_VNODE: [&str; 2] = [
+    "/vclusters/{name}/vnodes/{vnode}/files/edit",
+    "/vclusters/{name}/vnodes/{vnode}/files/upload",
+];
+
+/// A form with these fields, one that can bring files or one that cannot.
+fn form(fields: &BTreeMap<String, String>, with_files: bool) -> String {
+    let mut written = String::new();
+    for (name, value) in fields {
+        written.push_str(&match with_files {
+            true => {
+                format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+            }
+            false => format!("&{name}={value}"),
+        });
+    }
+    match with_files {
+        true => format!(
+            "{written}--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\nx\r\n--x--\r\n"
+        ),
+        false => written.split_off(1),
+    }
+}
+
+/// What of a form an answer says is missing or not understood, and a value that is.
+fn wanted(body: &str) -> Option<(String, String)> {
+    let (_, rest) = body.split_once("Failed to deserialize form body: ")?;
+    let quoted: Vec<&str> = rest.split('<').next()?.split('`').collect();
+    match quoted.first()?.split(' ').next()? {
+        "missing" => Some(((*quoted.get(1)?).to_owned(), "1".to_owned())),
+        // The field's name, what was given, and the words that there are.
+        _ => {
+            let (field, _) = rest.split_once(": ")?;
+            Some((field.to_owned(), (*quoted.get(3)?).to_owned()))
+        }
+    }
+}
+
+/// What comes of a form with this proof and all other fields that it wants.
+async fn sent(line: &mut Line<'_>, path: &str, headers: &[(&str, &str)], proof: &str) -> Answer {
+    let mut fields = BTreeMap::from([("csrf".to_owned(), proof.to_owned())]);
+    for _ in 0..40 {
+        let mut headers = headers.to_vec();
+        headers.push(FORM);
+        let answer = line
+            .ask(("POST", path), &headers, &form(&fields, false))
+            .await;
+        match wanted(&answer.body) {
+            Some((name, value)) => drop(fields.insert(name, value)),
+            None if answer.status == 400 => {
+                headers.pop();
+                headers.push(("content-type", "multipart/form-data; boundary=x"));
+                let body = form(&fields, true);
+                return line.ask(("POST", path), &headers, &body).await;
+            }
+            None => return answer,
+        }
+    }
+    panic!("{path} wants other fields again and again: {fields:?}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_form_of_a_page_wants_its_proof() {
+    let site = Site::start().await;
+    let (ada, bob) = (site.log_in("ada").await, site.log_in("bob").await);
+    let of_bob = proof(&site, &bob).await;
+    let zeros = "0".repeat(128);
+    let before = site.state();
+    let origin = site.origin();
+    let headers = [
+        ("cookie", ada.as_str()),
+        ("origin", origin.as_str()),
+        ("sec-fetch-site", "same-origin"),
+    ];
+    let mut line = Line::of(&site);
+    let mut tried = 0;
+    for route in routes::all() {
+        let is_form = !route.is_of_programs() && route.methods.contains(&"POST");
+        if !is_form || WITHOUT_A_LOGIN.contains(&route.path.as_str()) {
+            continue;
+        }
+        for proof in ["", "00", &zeros, &of_bob] {
+            let answer = sent(&mut line, &route.filled(), &headers, proof).await;
+            let refused = match WANTS_A_RUNNING_VNODE.contains(&route.path.as_str()) {
+                true => 409,
+                false => 403,
+            };
+            assert_eq!(answer.status, refused, "{} {proof}: {answer:?}", route.path);
             tried += 1;
         }
     }
-    assert!(tried > 150, "only {tried} were tried");
-    for path in ["/vclusters", "/api/v1/vclusters"] {
-        let (path, methods) = (path.to_owned(), vec!["POST"]);
-        let route = Route { path, methods };
-        for nth in 0..foreign("").len() * CONTENT_TYPES.len() {
-            refused(&site, &cookie, ("POST", &route), nth).await;
-        }
-    }
+    assert!(tried > 200, "only {tried} were tried");
     assert_eq!(changed(&before, &site.state()), []);
 }
 
@@ -126,11 +256,7 @@ async fn a_form_without_its_proof_is_none() {
     let (ada, bob) = (site.log_in("ada").await, site.log_in("bob").await);
     let origin = site.origin();
     let headers = |cookie| [("cookie", cookie), ("origin", origin.as_str()), FORM];
-    let page = site.ask(("GET", "/account"), &headers(&bob)[..1], "").await;
-    let proof = page.body.split_once("name=\"csrf\" value=\"");
-    let (proof, _) = proof
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .expect("a proof");
+    let proof = proof(&site, &bob).await;
     for given in [
         "csrf=",
         "csrf=00",

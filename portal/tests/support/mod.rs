@@ -21,8 +21,9 @@ use docklet_link::listener::ClusterListener;
 use docklet_link::tls::Expect;
 use docklet_link::{Authority, Credentials, Dialer, LinkFault, Own, Purpose};
 use docklet_portal::{Dispatcher, agents_door};
-use docklet_raft::{HistoryLimits, Master, MasterConfig, Timing};
+use docklet_raft::{HistoryLimits, Master, MasterConfig, ProposeFault, Timing};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const ADMIN: Actor = Actor::User(UserId(1));
@@ -37,6 +38,7 @@ pub struct Alone {
     pub proof: Own,
     pub dispatcher: Dispatcher,
     dir: TempDir,
+    listening: JoinHandle<()>,
 }
 
 impl Alone {
@@ -48,8 +50,41 @@ impl Alone {
         drop(log.try_init());
         let dir = TempDir::new().expect("directory");
         let authority = Authority::create(CLUSTER).expect("authority");
-        let credentials = credentials(&authority, dir.path().to_owned(), PeerRole::Master, 1);
-        let listener = ClusterListener::bind("127.0.0.1:0", &credentials)
+        credentials(&authority, dir.path().to_owned(), PeerRole::Master, 1);
+        let history = HistoryLimits::default();
+        let alone = Self::open((dir, authority), "127.0.0.1:0", history).await;
+        let initialized = alone.master.initialize(beginning(&alone.addr)).await;
+        initialized.expect("initialise");
+        alone
+    }
+
+    /// Stops, and begins anew with a history of this extent.
+    pub async fn begin_anew(self, history: HistoryLimits) -> Self {
+        let Self {
+            master,
+            addr,
+            authority,
+            dispatcher,
+            dir,
+            listening,
+            ..
+        } = self;
+        listening.abort();
+        // It was aborted, and its port is free when that is done.
+        drop(listening.await);
+        master.shutdown().await;
+        // Whoever has one of them holds the directory.
+        drop((master, dispatcher));
+        Self::open((dir, authority), &addr, history).await
+    }
+
+    async fn open(
+        (dir, authority): (TempDir, Authority),
+        listen: &str,
+        history: HistoryLimits,
+    ) -> Self {
+        let credentials = Credentials::load(dir.path()).expect("stored");
+        let listener = ClusterListener::bind(listen, &credentials)
             .await
             .expect("bind");
         let addr = listener.local_addr().expect("address").to_string();
@@ -58,7 +93,7 @@ impl Alone {
             data_dir: dir.path().to_owned(),
             credentials: proof.clone(),
             timing: Timing::default(),
-            history: HistoryLimits::default(),
+            history,
             knows: ClusterVersion::CURRENT,
         };
         let master = Master::start(config).await.expect("start");
@@ -70,11 +105,7 @@ impl Alone {
             Purpose::Agent,
             agents_door::door(master.clone(), dispatcher.clone(), secrets, own),
         );
-        tokio::spawn(listener.serve(doors, master.deny()));
-        master
-            .initialize(beginning(&addr))
-            .await
-            .expect("initialise");
+        let listening = tokio::spawn(listener.serve(doors, master.deny()));
         Self {
             master,
             addr,
@@ -82,13 +113,23 @@ impl Alone {
             proof,
             dispatcher,
             dir,
+            listening,
         }
     }
 
     pub async fn propose(&self, actor: Actor, command: Command) -> Receipt {
+        let proposed = self.try_propose(actor, command);
+        proposed.await.expect("accepted")
+    }
+
+    pub async fn try_propose(
+        &self,
+        actor: Actor,
+        command: Command,
+    ) -> Result<Receipt, ProposeFault> {
         let request = RequestId::issued(self.master.local().index, rand::random());
         let proposed = self.master.propose(actor, request, command, PATIENCE);
-        proposed.await.expect("accepted")
+        proposed.await
     }
 
     /// A worker, which has never connected yet.
