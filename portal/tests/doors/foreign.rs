@@ -196,19 +196,21 @@ fn wanted(body: &str) -> Option<(String, String)> {
 /// What comes of a form with this proof and all other fields that it wants.
 async fn sent(line: &mut Line<'_>, path: &str, headers: &[(&str, &str)], proof: &str) -> Answer {
     let mut fields = BTreeMap::from([("csrf".to_owned(), proof.to_owned())]);
+    let of_form = [headers, &[FORM]].concat();
+    let of_files = [
+        headers,
+        &[("content-type", "multipart/form-data; boundary=x")],
+    ]
+    .concat();
     for _ in 0..40 {
-        let mut headers = headers.to_vec();
-        headers.push(FORM);
         let answer = line
-            .ask(("POST", path), &headers, &form(&fields, false))
+            .ask(("POST", path), &of_form, &form(&fields, false))
             .await;
         match wanted(&answer.body) {
             Some((name, value)) => drop(fields.insert(name, value)),
             None if answer.status == 400 => {
-                headers.pop();
-                headers.push(("content-type", "multipart/form-data; boundary=x"));
                 let body = form(&fields, true);
-                return line.ask(("POST", path), &headers, &body).await;
+                return line.ask(("POST", path), &of_files, &body).await;
             }
             None => return answer,
         }

@@ -57,7 +57,7 @@ async fn asks(ca: &Authority, departures: &Departures, rounds: &Arc<Rounds>, oft
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
     let listener = listener.expect("bound");
     let addr = listener.local_addr().expect("an address");
-    let server = tls::server_config(&credentials(ca, 5)).expect("a configuration");
+    let server = tls::server_config(credentials(ca, 5)).expect("a configuration");
     let (departures, rounds) = (departures.clone(), rounds.clone());
     let giver = tokio::spawn(async move {
         let (tcp, _) = listener.accept().await.expect("a connection");
