@@ -2,13 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{V7, assert_counted, end, kill_helper, left, lines, worker, worker_of};
+use super::{
+    V7, assert_counted, counting as counting_small, end, kill_helper, left, lines, until_longer,
+    worker, worker_of,
+};
 use crate::support::{
-    CLUSTER, DATA_PORT, Worker, in_own_network, observe, perform, round, signed, spec,
+    CLUSTER, DATA_PORT, Worker, in_own_network, observe, perform, processes_of, round, signed, spec,
 };
 use docklet_agent::checkpoint;
 use docklet_agent::door;
@@ -196,6 +201,77 @@ fn a_round_that_nobody_ends_costs_the_vnode_nothing() {
         resume(&worker, &host).await;
         counts_on(&worker);
         assert_counted(&lines(&worker, V7, "root/count"));
+        end(&host, &worker, &before).await;
+    });
+}
+
+#[test]
+fn after_rounds_that_are_of_no_use_the_whole_is_written() {
+    in_own_network(async {
+        let (worker, host, before, wanted) = counting_small().await;
+        until_longer(&worker, "root/count", 20);
+        let init = worker.init_pid(V7);
+        // No image of CRIU's.
+        let useless = worker.state("vnodes/v7/ahead/1");
+        fs::create_dir_all(&useless).expect("made");
+        fs::write(useless.join("inventory.img"), "damaged").expect("written");
+        super::checkpoint(&worker, &host)
+            .await
+            .expect("a checkpoint");
+        assert!(
+            !has_rounds(&worker),
+            "they went with the attempt that failed"
+        );
+        let parent = worker.state("vnodes/v7/checkpoint/parent");
+        assert!(parent.symlink_metadata().is_err(), "it builds on nothing");
+        super::resume(&worker, &host).await.expect("resumed");
+        until_longer(&worker, "root/count", 20);
+        assert_counted(&lines(&worker, V7, "root/count"));
+        assert_ne!(worker.init_pid(V7), init);
+        round(&host, &wanted).await;
+        end(&host, &worker, &before).await;
+    });
+}
+
+/// As a round leaves it of which CRIU is killed: its log has no end, and what runs may be half seized.
+#[test]
+fn a_vnode_of_which_criu_was_killed_in_a_round_begins_from_its_disk_once() {
+    in_own_network(async {
+        let (worker, _, before, wanted) = counting_small().await;
+        until_longer(&worker, "root/count", 5);
+        let init = worker.init_pid(V7).expect("an init");
+        let begun = worker.state("vnodes/v7/ahead/new");
+        for half in [&worker.state("vnodes/v7/ahead/1"), &begun] {
+            fs::create_dir_all(half).expect("made");
+        }
+        let log = "(00.1) Dumping task (pid: 7 comm: work)\n";
+        fs::write(begun.join("pre-dump.log"), log).expect("written");
+        let mut at_work = std::process::Command::new("/bin/sh");
+        let at_work = at_work
+            .arg0("/usr/sbin/criu")
+            .args(["-c", "read _"])
+            .arg(&begun);
+        let mut at_work = at_work.stdin(Stdio::piped()).spawn().expect("a process");
+        let runtime = tokio::runtime::Handle::current();
+        let host = std::thread::scope(|scope| {
+            let taking_up = scope.spawn(|| {
+                let _within = runtime.enter();
+                worker.open()
+            });
+            at_work.kill().expect("killed");
+            at_work.wait().expect("ended");
+            taking_up.join().expect("an agent")
+        });
+        assert!(!observe(&host).await.vnodes[&V7].running);
+        assert_eq!(
+            processes_of(worker.uid_base),
+            [0; 0],
+            "nothing half seized stays"
+        );
+        assert!(!has_rounds(&worker));
+        round(&host, &wanted).await;
+        assert_ne!(worker.init_pid(V7), Some(init));
+        until_longer(&worker, "root/count", 5);
         end(&host, &worker, &before).await;
     });
 }
