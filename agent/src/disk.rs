@@ -230,8 +230,14 @@ fn format(state: &StateDir, file: &Path) -> Result<(), AgentFault> {
 }
 
 /// Mounts a disk's file. Programs are run through the root file system above it only, so nothing here is honoured
-/// that could give rights on the worker.
+/// that could give rights on the worker. One that is a device already, as another mount namespace has its mount yet, becomes no
+/// second one: two with one content ruin it.
 pub(crate) fn mount_file(file: &Path, point: &Path) -> Result<(), AgentFault> {
+    if loop_device::is_open_to_write(file)?
+        && let Some(device) = loop_device::attached_to(file)?.first()
+    {
+        return mount_device(device, point);
+    }
     let device = loop_device::attach(file, BLOCK_BYTES)?;
     mount_device(&device.path, point)
 }

@@ -21,6 +21,8 @@ const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4c82;
 const LO_FLAGS_AUTOCLEAR: u32 = 4;
 /// Past the page cache of the file: the disk's own file system caches already, and what a vnode writes is charged to it.
 const LO_FLAGS_DIRECT_IO: u32 = 16;
+// From asm-generic/fcntl.h.
+const F_SETSIG: libc::c_int = 10;
 
 /// Another process may take the free device first; so many may be unlucky at once.
 const ATTEMPTS: u32 = 256;
@@ -154,6 +156,31 @@ pub fn attached_to(backing: &Path) -> Result<Vec<PathBuf>, AgentFault> {
         }
     }
     Ok(devices)
+}
+
+/// Whether somebody has a file open to write to it: then it is not what it will be. A device to which it is attached has, for as
+/// long as its file system is mounted anywhere, also where nobody of this mount namespace sees it. A lease for reading is to be
+/// had of no such file (fcntl(2)); that costs the same however many devices there are.
+///
+/// # Errors
+/// It cannot be opened; its file system knows no leases.
+pub fn is_open_to_write(path: &Path) -> Result<bool, AgentFault> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(AgentFault::file("open", path)(error)),
+    };
+    // Who opens it to write meanwhile waits for the end of the lease, and its holder is sent a signal: one that does nothing.
+    // SAFETY: the descriptor is open, and both end with it.
+    let quiet = unsafe { libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) };
+    done(quiet).map_err(AgentFault::file("choose a signal for", path))?;
+    // SAFETY: as above.
+    let lease = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
+    match done(lease) {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) => Err(AgentFault::file("take a lease on", path)(error)),
+    }
 }
 
 /// Waits a moment until a file is attached nowhere, after its disk was unmounted; answers whether it is. Who made a mount

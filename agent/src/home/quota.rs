@@ -17,7 +17,7 @@ use nix::sys::statvfs::statvfs;
 use super::Homes;
 use crate::disk::{self, BLOCK_BYTES, bytes, grow};
 use crate::fault::AgentFault;
-use crate::loop_device::{attached_to, wait_detached};
+use crate::loop_device::wait_detached;
 use crate::rootfs::{is_mounted, mounted_device, unmount};
 use crate::vnode_dir::StateDir;
 
@@ -66,7 +66,7 @@ pub(super) fn mount(
     }
     grow_still(&home, quota)?;
     if !is_mounted(&home.point)? {
-        mount_once(&home)?;
+        mounted_from_file(&home)?;
     }
     fit(&home, quota)
 }
@@ -130,12 +130,8 @@ fn has_files(dir: &Path) -> Result<bool, AgentFault> {
     Ok(entries.next().is_some())
 }
 
-/// A file that is a disk already must not become another one: two disks with one content ruin it.
-fn mount_once(home: &Home) -> Result<(), AgentFault> {
-    match attached_to(&home.file)?.first() {
-        Some(device) => disk::mount_device(device, &home.point),
-        None => disk::mount_file(&home.file, &home.point),
-    }?;
+fn mounted_from_file(home: &Home) -> Result<(), AgentFault> {
+    disk::mount_file(&home.file, &home.point)?;
     disk::empty_of_template(&home.point)
 }
 

@@ -34,7 +34,7 @@ use crate::rootfs;
 use crate::save::{self, Note, Saves};
 use crate::snapshot::notes::{Places, SeenSnapshots};
 use crate::vnode_dir::{StateDir, container_name};
-use crate::{disk, per_vnode, seccomp, snapshot};
+use crate::{disk, loop_device, per_vnode, seccomp, snapshot};
 
 /// An image that came within this time is no leftover: who brought it may not have told the masters yet.
 const NEWS: Duration = Duration::from_secs(600);
@@ -173,7 +173,7 @@ impl LinuxHost {
             epoch: placed.as_ref().map(|placed| placed.epoch),
             running,
             orphaned: !running && self.cgroups.has_processes(id)?,
-            mounted: rootfs::is_mounted(&self.state.disk(id))?,
+            mounted: loop_device::is_open_to_write(&self.state.disk_file(id))?,
             size: placed
                 .as_ref()
                 .map(|placed| placed.size)

@@ -30,7 +30,8 @@ pub struct SeenVnode {
     pub running: bool,
     /// Whether processes of it are left of which liblxc knows nothing: its monitor died, or a stop was cut short.
     pub orphaned: bool,
-    /// Whether its disk is mounted: then what is written to it may still change it.
+    /// Whether its disk is mounted, here or in a mount namespace that has a copy of the mount: then what is written to it may
+    /// still change it.
     pub mounted: bool,
     /// Names and addresses in its hosts file.
     pub hosts: Vec<(String, Ipv4Addr)>,

@@ -1,20 +1,24 @@
 //! A vnode's disk: a hard quota, gone without a trace.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
+use std::process::{Child, Command, Stdio};
 
-use docklet_agent::host::Act;
+use docklet_agent::host::{Act, Observation};
 use docklet_agent::loop_device::attached_to;
+use docklet_agent::plan::moves::departures;
 use docklet_agent::plan::plan;
 use docklet_control::amount::DiskMib;
 use docklet_control::assignment::AssignedVnode;
-use docklet_control::id::VnodeId;
+use docklet_control::assignment::moves::{AssignedDeparture, DepartureStage};
+use docklet_control::id::{LogIndex, VnodeId, WorkerId};
 use docklet_control::model::VnodeWanted::{Running, Stopped};
 use docklet_link::Authority;
 
 use crate::door::Open;
 use crate::exec::{Ran, run};
-use crate::support::{Worker, command, in_own_network, observe, perform, round};
+use crate::support::{Worker, command, in_own_network, observe, perform, round, run_in, try_to};
 
 const V7: VnodeId = VnodeId(7);
 
@@ -223,5 +227,103 @@ fn a_disk_that_was_left_half_made_is_finished_or_removed() {
         perform(&host, Act::Remove(V7)).await;
         perform(&host, Act::SweepImages(Vec::new())).await;
         assert_eq!(worker.traces(&[7]), before);
+    });
+}
+
+/// A process with a mount namespace of its own, and with that a copy of each mount that there is.
+struct Holder(Child);
+
+impl Holder {
+    fn begin() -> Self {
+        let mut holder = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "--"])
+            .args(["sh", "-c", "echo held && read _"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare");
+        let mut said = String::new();
+        let told = holder.stdout.take().expect("piped");
+        BufReader::new(told).read_line(&mut said).expect("a line");
+        assert_eq!(said, "held\n");
+        Self(holder)
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().expect("ended");
+    }
+}
+
+/// The file system goes on as long as anybody has it mounted, and with it what was not written yet: no worker may be given the
+/// disk before.
+#[test]
+fn a_vnode_that_leaves_is_not_still_while_another_mount_namespace_holds_its_disk() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        let mut wanted = worker.assignment(vec![worker.vnode(7, Running)]);
+        round(&host, &wanted).await;
+        wanted.departures.push(AssignedDeparture {
+            vnode: V7,
+            number: LogIndex(40),
+            to: WorkerId(6),
+            stage: DepartureStage::Still,
+        });
+        let holder = Holder::begin();
+
+        let planned = plan(&wanted, &observe(&host).await, Some(&wanted));
+        let mut failed = None;
+        for act in planned.vnodes.into_values().flatten() {
+            failed = try_to(&host, act).await.err();
+        }
+        let cause = failed.expect("the disk is not let go");
+        assert!(cause.contains("another mount namespace"), "{cause}");
+        let still = |seen: &Observation| departures(&wanted, seen)[&V7].still;
+        let seen = observe(&host).await;
+        let stands_still = still(&seen);
+        let again = plan(&wanted, &seen, Some(&wanted)).vnodes.contains_key(&V7);
+
+        drop(holder);
+        assert!(!stands_still, "what is written yet would be lost");
+        assert!(again, "it is tried again");
+        round(&host, &wanted).await;
+        assert!(still(&observe(&host).await));
+        round(&host, &worker.assignment(Vec::new())).await;
+    });
+}
+
+/// Two devices of one disk would be two file systems that know nothing of each other.
+#[test]
+fn a_disk_that_another_mount_namespace_holds_is_mounted_by_the_device_that_it_is() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        let mut wanted = worker.assignment(vec![worker.vnode(7, Running)]);
+        round(&host, &wanted).await;
+        run_in(&worker, 7, "echo kept > /root/file");
+        let holder = Holder::begin();
+        wanted.departures.push(AssignedDeparture {
+            vnode: V7,
+            number: LogIndex(40),
+            to: WorkerId(6),
+            stage: DepartureStage::Still,
+        });
+        let planned = plan(&wanted, &observe(&host).await, Some(&wanted));
+        for act in planned.vnodes.into_values().flatten() {
+            drop(try_to(&host, act).await);
+        }
+        let disk = worker.state("vnodes/v7/disk.img");
+        assert_eq!(attached_to(&disk).expect("devices").len(), 1);
+
+        // The move was called off.
+        wanted.departures.clear();
+        round(&host, &wanted).await;
+        assert_eq!(run_in(&worker, 7, "cat /root/file"), "kept\n");
+        assert_eq!(attached_to(&disk).expect("devices").len(), 1);
+        drop(holder);
+        round(&host, &worker.assignment(Vec::new())).await;
     });
 }
