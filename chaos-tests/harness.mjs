@@ -143,6 +143,11 @@ export class Cluster {
     return readdirSync(dir).map((file) => `\n== ${file}\n${tail(file)}`).join("");
   }
 
+  // Runs a program in the network of a worker; answers its standard output.
+  inWorker(worker, ...command) {
+    return execFileSync("ip", ["netns", "exec", `dkdev${this.instance}-${worker}`, ...command], { encoding: "utf8" });
+  }
+
   // Everything of its vnodes that there is on this machine, to compare before and after.
   traces() {
     const worker = (n) => `dkdev${this.instance}-w${n}`;

@@ -108,7 +108,7 @@ test("while a disk is being copied the bar says how far it is", async () => {
   const bar = page.getByRole("progressbar", { name: "Copied of this round" });
   assert.equal(await bar.count(), 0);
   // Copying takes twenty seconds on this link: the bar is there while it is looked at.
-  const slow = (change, ...how) => execFileSync("ip", ["netns", "exec", `dkdev${cluster.instance}-${from}`, "tc", "qdisc", change, "dev", "uplink", "root", ...how]);
+  const slow = (change, ...how) => cluster.inWorker(from, "tc", "qdisc", change, "dev", "uplink", "root", ...how);
   slow("add", "tbf", "rate", "60mbit", "burst", "256kb", "latency", "400ms");
   try {
     await page.selectOption("#move-to", to);

@@ -66,8 +66,7 @@ test("a port leads to its vnode, through stops and kills, until it is closed", a
 });
 
 test("a vcluster has a bandwidth of its own, up to the site's ceiling, and changes it while it runs", async () => {
-  const inside = (worker, ...command) => execFileSync("ip", ["netns", "exec", `dkdev25-${worker}`, ...command], { encoding: "utf8" });
-  const rates = (worker) => [...inside(worker, "tc", "qdisc", "show").matchAll(/tbf.*rate (\S+)bit/g)].map(([, rate]) => rate).sort();
+  const rates = (worker) => [...cluster.inWorker(worker, "tc", "qdisc", "show").matchAll(/tbf.*rate (\S+)bit/g)].map(([, rate]) => rate).sort();
   const shown = () => cluster.json("vc", "show", "lab").vnodes.map((vnode) => [vnode.bandwidth.sent, vnode.bandwidth.received]);
   cluster.run("bandwidth", "ceiling", "--sent", "80", "--received", "100");
   assert.deepEqual(cluster.json("bandwidth", "ceiling"), { sent: 80_000, received: 100_000 });
@@ -100,7 +99,7 @@ test("a vcluster has a bandwidth of its own, up to the site's ceiling, and chang
 test("an admin limits what vnodes send, and nothing is left when they go", async () => {
   cluster.run("bandwidth", "limit", "--sent", "10", "--received", "20");
   assert.deepEqual(cluster.json("bandwidth", "show"), { sent: 10_000, received: 20_000 });
-  const inside = (...command) => execFileSync("ip", ["netns", "exec", "dkdev25-w1", ...command], { encoding: "utf8" });
+  const inside = (...command) => cluster.inWorker("w1", ...command);
   await until("limits on the vnode's device", () => /rate 20Mbit/.test(inside("tc", "qdisc", "show")) && /rate 10Mbit/.test(inside("tc", "qdisc", "show")));
   cluster.run("port", "add", "lab/host-0", "80", "--protocol", "udp");
   cluster.run("vc", "delete", "--now", "lab", "--wait");

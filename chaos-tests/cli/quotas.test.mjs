@@ -1,7 +1,6 @@
 // Roles, managers of groups, and how much people may have: through three masters at once, by command line and API.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import https from "node:https";
 import { after, before, test } from "node:test";
@@ -107,7 +106,7 @@ test("ports and sizes count, and a lower limit takes nothing away", () => {
 });
 
 test("the bandwidth of a quota is what workers hold each vnode of that person to", async () => {
-  const tc = (worker) => execFileSync("ip", ["netns", "exec", `dkdev${cluster.instance}-${worker}`, "tc", "qdisc", "show"], { encoding: "utf8" });
+  const tc = (worker) => cluster.inWorker(worker, "tc", "qdisc", "show");
   // What one vnode sends and receives at most, by where its device is; all of them together, as their devices have no names that are told.
   const rates = () => ["w1", "w2"].flatMap((worker) => [...tc(worker).matchAll(/tbf.*rate (\S+)bit/g)].map(([, rate]) => rate)).sort().join(" ");
   const hold = (what, expected) => until(`${what}, ${expected}`, () => rates() === expected, 20_000).catch((error) => assert.fail(`${error.message}: ${rates()}`));
