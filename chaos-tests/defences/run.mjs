@@ -14,7 +14,9 @@ import { defences } from "./list.mjs";
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 const made = path.join(root, "target", "defences");
 const [tree, build] = [path.join(made, "tree"), path.join(made, "build")];
-const TEST_MS_MAX = 900_000;
+const TEST_S_MAX = 900;
+// What `timeout` answers when it had to end what it ran: its whole group of processes, at last by force.
+const OUT_OF_TIME = [124, 137];
 // What pages load, made of their sources.
 const BUNDLED = "portal/assets/dist";
 
@@ -28,6 +30,12 @@ function run(command, args, options = {}) {
   const ran = spawnSync(command, args, { encoding: "utf8", maxBuffer: 1 << 28, ...options });
   if (ran.error) throw ran.error;
   return ran;
+}
+
+// Runs a test: what it says, and what is told of it if it did not end by itself.
+function runTest(command, args, options) {
+  const { status, stdout } = run("timeout", ["--kill-after=60", TEST_S_MAX, command, ...args], options);
+  return { stdout, late: OUT_OF_TIME.includes(status) ? `did not end in ${TEST_S_MAX} s\n${stdout.slice(-4_000)}` : null };
 }
 
 function must(command, args, options) {
@@ -125,7 +133,8 @@ function outcome(test, gone) {
 
 function outcomeInRust(test, env) {
   const file = programs.get(`${test.room} ${test.target}`);
-  const { stdout } = run(file, ["--exact", test.name], { cwd: path.join(tree, test.room), env: { ...env, ...test.env }, timeout: TEST_MS_MAX });
+  const { stdout, late } = runTest(file, ["--exact", test.name], { cwd: path.join(tree, test.room), env: { ...env, ...test.env } });
+  if (late) return late;
   const [, passed, failed] = /(\d+) passed; (\d+) failed/.exec(stdout) ?? [];
   if (passed === "1" && failed === "0") return "passed";
   return passed === "0" && failed === "1" ? "failed" : `did not run\n${stdout.slice(-2_000)}`;
@@ -139,7 +148,8 @@ function outcomeInNode({ file, name, after }, env) {
   // A browser has a network of its own, as in `make test`.
   const apart = ["--net", "--", "bash", "-c", 'ip link set lo up && exec "$0" "$@"', "node", ...args];
   const [command, all] = file.includes("/browser/") ? ["unshare", apart] : ["node", args];
-  const { stdout } = run(command, all, { cwd: tree, env, timeout: TEST_MS_MAX });
+  const { stdout, late } = runTest(command, all, { cwd: tree, env });
+  if (late) return late;
   const lines = stdout.split("\n");
   const at = (text) => lines.findIndex((line) => /^\s*(not )?ok \d+ - /.test(line) && line.includes(` - ${text}`));
   const is = (text) => at(text) >= 0 && /^\s*ok /.test(lines[at(text)]);

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use docklet_control::id::LogIndex;
 use docklet_control::model::Receipt;
-use futures_util::StreamExt;
 use reqwest::header::LINK;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -17,6 +16,7 @@ use serde_json::Value;
 
 use super::context::{self, Context};
 use super::seen::Seen;
+use super::stream::{Gap, Stream};
 use crate::exit::{Class, Failure};
 
 /// Reaching one master may take this long.
@@ -144,24 +144,19 @@ impl Connection {
     /// master is gone another one goes on.
     ///
     /// # Errors
-    /// Looking fails.
+    /// Looking fails, or the stream has ended for good.
     pub async fn until<T>(
         &self,
         from: LogIndex,
         mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
     ) -> anyhow::Result<T> {
-        let events = format!("/events?from={from}");
+        let mut changes = Stream::from(self, from.0, Gap::Skip);
         loop {
-            let response = self.send(Method::GET, &events, |request| request).await?;
-            let mut changes = response.bytes_stream();
-            loop {
-                if let Some(answer) = look().await? {
-                    return Ok(answer);
-                }
-                let news = tokio::time::timeout(LOOK_EVERY, changes.next()).await;
-                if !matches!(news, Ok(Some(Ok(_))) | Err(_)) {
-                    break;
-                }
+            if let Some(answer) = look().await? {
+                return Ok(answer);
+            }
+            if let Ok(told) = tokio::time::timeout(LOOK_EVERY, changes.news()).await {
+                told?;
             }
         }
     }

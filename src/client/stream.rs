@@ -97,8 +97,20 @@ impl<'c> Stream<'c> {
         Ok(None)
     }
 
+    /// Waits until something is told, for somebody who then looks at the state: with it all is passed over that has come
+    /// already. Whichever master is looked at has come as far as the one that told it.
+    ///
+    /// # Errors
+    /// Those of [`Stream::next`].
+    pub async fn news(&mut self) -> anyhow::Result<()> {
+        self.next().await?;
+        while self.there()?.is_some() {}
+        self.connection.saw(self.passed());
+        Ok(())
+    }
+
     /// The last entry that the stream has passed.
-    pub fn passed(&self) -> LogIndex {
+    fn passed(&self) -> LogIndex {
         LogIndex(self.position.from.saturating_sub(1))
     }
 

@@ -49,8 +49,6 @@ pub async fn show<T: Serialize>(
             print(format, &now)?;
             shown = data;
         }
-        stream.next().await?;
-        while stream.there()?.is_some() {}
-        connection.saw(stream.passed());
+        stream.news().await?;
     }
 }

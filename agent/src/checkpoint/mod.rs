@@ -24,6 +24,7 @@ use crate::cgroup::Cgroups;
 use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
 use crate::lxc::{CheckpointRequest, Extent, HelperRequest, RestoreRequest};
+use crate::network::guard;
 use crate::network::plug::plug;
 use crate::vnode_dir::{StateDir, container_name};
 pub use ahead::write as write_ahead;
@@ -98,9 +99,19 @@ pub(crate) fn is_used(state: &StateDir, id: VnodeId) -> bool {
     Places::of(state, id).used.exists()
 }
 
-/// Deletes what was written of a vnode: it begins from its disk, and what it was is no more.
+/// Deletes what was written of a vnode: it begins from its disk, and what it was is no more. Nothing is kept from it any more.
 pub(crate) fn forget(state: &StateDir, id: VnodeId) -> Result<(), AgentFault> {
+    release(state, id)?;
     Places::of(state, id).remove()
+}
+
+/// One whose bringing back was cut short may be held back yet; that it was brought back at all is known as long as what
+/// was used is there.
+fn release(state: &StateDir, id: VnodeId) -> Result<(), AgentFault> {
+    if is_used(state, id) {
+        guard::release(id)?;
+    }
+    Ok(())
 }
 
 /// Ends and deletes what an earlier process left half done. One that is whole stays, unless the machine was started anew.
@@ -116,6 +127,7 @@ pub(crate) fn take_up(state: &StateDir, cgroups: &Cgroups) -> Result<(), AgentFa
                 cgroups.clear(id)?;
             }
         }
+        release(state, id)?;
         places.keep_whole()?;
     }
     Ok(())
@@ -156,12 +168,15 @@ pub fn resume(
     let places = Places::of(&host.state, vnode.id);
     places.use_up(vnode.id)?;
     let resumed = restore(host, vnode, spec, run, &places);
-    if resumed.is_err() {
+    let ended = if resumed.is_err() {
         strays::end(&places.used);
         // The reason is worth more than what this may find.
         drop(act::stop(host, vnode.id, 0));
-    }
-    if let Err(fault) = places.remove() {
+        forget(&host.state, vnode.id)
+    } else {
+        places.remove()
+    };
+    if let Err(fault) = ended {
         tracing::warn!(fault = fault.full_text(), "a used checkpoint stays");
     }
     resumed

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use docklet_control::amount::{DiskMib, VnodeSize};
 use docklet_control::assignment::{AssignedNetwork, AssignedVnode, Fabric, VclusterSecret};
@@ -27,7 +27,7 @@ use crate::lease::Lease;
 use crate::lxc::Container;
 use crate::lxc::alive::Alive;
 use crate::network::dns::NameServers;
-use crate::network::generation::generation;
+use crate::network::rules::Rules;
 use crate::network::together::Together;
 use crate::network::{gateway, guard, names, plug, segment, shape, space, uplink};
 use crate::rootfs;
@@ -65,8 +65,7 @@ pub struct LinuxHost {
     /// Vnodes of which memory or all that runs is being written.
     pub(crate) writing: checkpoint::Turns,
     alive: Alive,
-    /// The generation of rules in which ours were last seen to be there, and whether those of gateways were among them.
-    rules_seen: Mutex<Option<(u32, bool)>>,
+    rules: Rules,
 }
 
 /// What an earlier process did not live to finish: a container that stands still goes on, and one whose start was cut
@@ -129,7 +128,7 @@ impl LinuxHost {
             making_way: Together::default(),
             writing: checkpoint::Turns::default(),
             alive: Alive::default(),
-            rules_seen: Mutex::default(),
+            rules: Rules::default(),
             saves: Saves::default(),
             arrivals: Arrivals::default(),
             runtime,
@@ -342,7 +341,7 @@ impl LinuxHost {
         gateways: &BTreeSet<NetworkId>,
         devices: &BTreeSet<String>,
     ) -> Result<BTreeSet<NetworkId>, AgentFault> {
-        if !networks.is_empty() && !self.rules_are_there(!gateways.is_empty())? {
+        if !networks.is_empty() && !self.rules.are_there(!gateways.is_empty(), Instant::now())? {
             return Ok(networks.clone());
         }
         let whole = |id: &NetworkId| {
@@ -354,22 +353,6 @@ impl LinuxHost {
             has_gateway && segment.iter().all(|name| devices.contains(name))
         };
         Ok(networks.iter().filter(|id| !whole(id)).copied().collect())
-    }
-
-    fn rules_are_there(&self, gateways: bool) -> Result<bool, AgentFault> {
-        let mut seen = self
-            .rules_seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // Whoever restarts the worker's own firewall flushes ours. Asked before they are looked at: what changes
-        // meanwhile is looked at the next time.
-        let now = generation().ok().map(|number| (number, gateways));
-        if now.is_some() && *seen == now {
-            return Ok(true);
-        }
-        let there = uplink::tables_are_there(gateways)?;
-        *seen = now.filter(|_| there);
-        Ok(there)
     }
 
     fn prepare(&self, vnode: &AssignedVnode) -> Result<(), AgentFault> {

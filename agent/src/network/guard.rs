@@ -76,16 +76,13 @@ pub fn ensure<'v>(
     nft(&commands)
 }
 
-/// Lets through what vnodes may send and what is sent to them. The table is there, as their segments are; if not, it is
-/// made anew.
+/// Lets through what vnodes may send. The table is there, as their segments are; if not, it is made anew. Nothing is deleted:
+/// `nft` would wait for a grace period of the kernel's RCU before it ends.
 ///
 /// # Errors
 /// nftables fails.
 pub fn admit(vnodes: &[AssignedVnode]) -> Result<(), AgentFault> {
-    let elements: String = vnodes
-        .iter()
-        .map(|vnode| hold_element("add", vnode.id) + &let_in(vnode.id) + &element(vnode))
-        .collect();
+    let elements: String = vnodes.iter().map(element).collect();
     nft(&elements).or_else(|_| nft(&(rules() + &elements)))
 }
 
@@ -104,6 +101,14 @@ pub fn let_in(id: VnodeId) -> String {
     hold_element("delete", id)
 }
 
+/// Keeps nothing from a vnode any more, if anything was.
+///
+/// # Errors
+/// nftables fails.
+pub fn release(id: VnodeId) -> Result<(), AgentFault> {
+    delete("held", &host_device(id))
+}
+
 fn hold_element(verb: &str, id: VnodeId) -> String {
     let device = host_device(id);
     format!("{verb} element bridge docklet held {{ \"{device}\" }}\n")
@@ -120,9 +125,8 @@ fn element(vnode: &AssignedVnode) -> String {
 /// # Errors
 /// nftables fails.
 pub fn forget(id: VnodeId) -> Result<(), AgentFault> {
-    let device = host_device(id);
-    delete("allowed", &device)?;
-    delete("held", &device)
+    delete("allowed", &host_device(id))?;
+    release(id)
 }
 
 /// Forgets a segment's gateway.

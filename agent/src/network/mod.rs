@@ -27,6 +27,7 @@ pub mod names;
 pub mod pair;
 pub mod plug;
 mod route;
+pub mod rules;
 pub mod segment;
 pub mod shape;
 pub mod space;

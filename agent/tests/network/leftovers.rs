@@ -1,6 +1,9 @@
 //! Nothing is left of what is not wanted, wherever an agent died, and what is other people's stays as it is.
 
+use std::time::{Duration, Instant};
+
 use docklet_agent::host::Act;
+use docklet_agent::network::rules::Rules;
 use docklet_agent::network::{gateway, guard, plug, segment, space, uplink};
 use docklet_control::id::{NetworkId, VnodeId};
 use docklet_control::model::{KbitPerS, Protocol};
@@ -145,6 +148,25 @@ fn rules_that_somebody_flushed_come_back() {
         );
         node.fault(|| plug::unplug(VnodeId(11)));
         node.fault(|| plug::unplug(VnodeId(12)));
+        clear(&mut node);
+    });
+}
+
+#[test]
+fn tables_that_were_flushed_are_missed_a_second_later() {
+    Site::run(|site| {
+        let mut node = site.worker(1);
+        node.ensure(&site, &site.network(5, &[1], 1));
+        let (rules, begun) = (Rules::default(), Instant::now());
+        let are_there = |node: &Node, ms| {
+            let at = begun + Duration::from_millis(ms);
+            node.fault(|| rules.are_there(true, at))
+        };
+        assert!(are_there(&node, 0));
+        node.space.nft("flush ruleset\n");
+        assert!(are_there(&node, 999), "not listed again so soon");
+        assert!(!are_there(&node, 1_000));
+        assert!(!are_there(&node, 1_001), "what is missing is looked for");
         clear(&mut node);
     });
 }

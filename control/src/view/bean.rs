@@ -183,9 +183,9 @@ fn name_of(state: &State, of: PurseOf) -> Cow<'_, str> {
 }
 
 fn spent_in_newest_month(state: &State, of: PurseOf) -> MicroBeans {
-    let newest = state.bean_lines_of(of).next_back().map(|line| line.month);
-    let lines = newest.map(|month| state.bean_lines_in(of, month));
-    let lines = lines.into_iter().flatten();
+    let mut lines = state.bean_lines_of(of).rev().peekable();
+    let newest = lines.peek().map(|line| line.month);
+    let lines = lines.take_while(|line| Some(line.month) == newest);
     lines.fold(MicroBeans(0), |sum, line| sum.plus(line.cost.sum()))
 }
 

@@ -46,17 +46,23 @@ impl Wanted {
         tell: impl Fn(&K) -> String,
         show: impl FnMut(R) -> T,
     ) -> Part<T> {
-        rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let by_key = |(one, _): &(K, R), (other, _): &(K, R)| one.cmp(other);
         let total = rows.len();
         let from = self.from.as_deref().and_then(read);
-        let before = from.map_or(0, |from| rows.partition_point(|(key, _)| *key < from));
+        let before = from.map_or(0, |from| rows.iter().filter(|(key, _)| *key < from).count());
         let end = self
             .limit
             .map_or(total, |limit| total.min(before.saturating_add(limit)));
-        let next = rows.get(end).map(|(key, _)| tell(key));
-        let shown = rows.into_iter().take(end).skip(before);
+        // What is not shown is parted off, and not put in order.
+        let next = (end < total).then(|| tell(&rows.select_nth_unstable_by(end, by_key).1.0));
+        rows.truncate(end);
+        if before < end {
+            rows.select_nth_unstable_by(before, by_key);
+        }
+        let mut shown = rows.split_off(before);
+        shown.sort_unstable_by(by_key);
         Part {
-            rows: shown.map(|(_, row)| row).map(show).collect(),
+            rows: shown.into_iter().map(|(_, row)| row).map(show).collect(),
             before,
             total,
             next,
