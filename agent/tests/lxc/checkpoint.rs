@@ -13,7 +13,7 @@ use std::time::Instant;
 use crate::door::Open;
 use crate::isolation::{WAYS, probe};
 use crate::support::{
-    CLUSTER, Worker, in_own_network, observe, perform, round, run_in, spec, until,
+    CLUSTER, Worker, command, in_own_network, observe, perform, round, run_in, spec, until,
 };
 use docklet_agent::checkpoint;
 use docklet_agent::host::Act;
@@ -284,6 +284,7 @@ fn a_helper_that_dies_in_between_leaves_nothing_and_the_vnode_begins_from_its_di
             println!("{step}: {why}");
             assert!(criu(&worker).is_empty(), "no process of CRIU");
             assert!(!observe(&host).await.vnodes[&V7].running, "{step}");
+            assert!(!is_held(), "{step}");
             assert!(worker.cgroups(V7).is_empty(), "{step}");
             let marks = left(&worker);
             assert!(
@@ -298,6 +299,11 @@ fn a_helper_that_dies_in_between_leaves_nothing_and_the_vnode_begins_from_its_di
         }
         end(&host, &worker, &before).await;
     });
+}
+
+/// Whether the worker's bridge keeps from the vnode what is sent to it.
+fn is_held() -> bool {
+    command("nft", &["list", "set", "bridge", "docklet", "held"]).contains("\"dkh7\"")
 }
 
 /// The directory of a checkpoint, under one of its names.
@@ -321,7 +327,12 @@ fn an_agent_takes_up_what_another_left_half_done() {
         assert!(observe(&host).await.vnodes[&V7].running, "it runs on");
         for half in ["checkpoint.new", "checkpoint.used"] {
             fs::create_dir(place(&worker, half)).expect("made");
+            if half == "checkpoint.used" {
+                command("nft", &["add element bridge docklet held { \"dkh7\" }"]);
+                assert!(is_held());
+            }
             let host = worker.open();
+            assert!(!is_held(), "{half}");
             assert!(!observe(&host).await.vnodes[&V7].running, "{half}");
             assert!(!place(&worker, half).exists());
             assert_eq!(

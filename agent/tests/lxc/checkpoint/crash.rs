@@ -6,7 +6,7 @@ use std::fs;
 use docklet_control::model::VnodeWanted::Running;
 use docklet_link::Authority;
 
-use super::{COUNT, V7, checkpoint, criu, left, until_longer, worker_of};
+use super::{COUNT, V7, checkpoint, criu, is_held, left, until_longer, worker_of};
 use crate::support::{CLUSTER, in_own_network, observe, processes_of, round, until};
 use crate::traced::{Dies, Rig};
 
@@ -44,6 +44,7 @@ fn an_agent_that_dies_while_it_checkpoints_or_resumes_leaves_one_copy_and_no_che
                     (at_work(&rig) == 1 && criu(&rig.worker).is_empty()).then_some(())
                 });
                 until_longer(&rig.worker, "root/count", 3);
+                assert!(!is_held(), "{act} {step}");
                 let marks = left(&rig.worker);
                 let known = |name: &String| name == "checkpoint.log";
                 assert!(marks.iter().all(known), "{act} {step}: {marks:?}");
