@@ -24,8 +24,7 @@ const UNWELCOME = REACHES.map((way) => `unwelcome ${way}`);
 // Which ways have which event. An event that is added to the program is to be added here.
 const HAVE = {
   Begun: REACHES,
-  // What stands still is copied as fast as it goes: mostly before there is anything to tell.
-  Copied: ["refresh", "live"],
+  Copied: REACHES,
   Switching: REACHES,
   WayChanged: ["unsuited"],
   Placed: REACHES,
@@ -85,7 +84,8 @@ before(async () => {
   clean = cluster.traces();
   cluster.run("vc", "create", "lab", ...SMALL, "--wait");
   cluster.run("port", "add", "lab/host-0", "80", "--public", String(PORT));
-  sh("mkdir /root/tree; cd /root/tree; for i in 1 2 3 4 5 6 7 8; do mkdir -p d$i; dd if=/dev/urandom of=d$i/f bs=64k count=20 2>/dev/null; ln d$i/f d$i/same; ln -s f d$i/link; done; mknod pipe p; touch -d '2001-02-03' d1/old");
+  // What is not on its disk is not copied before it stands still.
+  sh("mkdir /root/tree; cd /root/tree; for i in 1 2 3 4 5 6 7 8; do mkdir -p d$i; dd if=/dev/urandom of=d$i/f bs=64k count=20 2>/dev/null; ln d$i/f d$i/same; ln -s f d$i/link; done; mknod pipe p; touch -d '2001-02-03' d1/old; sync");
   tree = look();
 });
 after(() => cluster.down());
@@ -128,6 +128,14 @@ function unwelcoming(worker) {
   };
 }
 
+// What stands still is copied as fast as it goes, mostly before there is anything to tell: so its way from the worker is made a slow
+// one. Answers what ends that.
+function slow(worker) {
+  const qdisc = (change, ...how) => cluster.inWorker(worker, "tc", "qdisc", change, "dev", "uplink", "root", ...how);
+  qdisc("add", "tbf", "rate", "24mbit", "burst", "256kb", "latency", "400ms");
+  return () => qdisc("del");
+}
+
 // Brings about what makes a move go this way; answers how it is asked for, and what ends it.
 function prepared(way, to) {
   const [, reach] = way.split(" ");
@@ -144,6 +152,7 @@ for (const { event, who, way } of cases) {
     const name = { source: from, target: to, leader: cluster.leader() }[who];
     const { option, end } = prepared(way, to);
     t.after(end);
+    if (event === "Copied") t.after(slow(from));
     const watch = killAt(event, name);
     try {
       cluster.run("vc", "move", "lab/host-0", "--to", to, ...option);
