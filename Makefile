@@ -150,6 +150,10 @@ test-moves-crash: build criu ## Moves while something dies: every event of every
 	MOVES_CRASH=all cargo test --locked -p docklet-agent --test lxc checkpoint::crash -- --nocapture
 	MOVES_CRASH=all node --test chaos-tests/cli/moves-crash.test.mjs
 
+.PHONY: test-agent-crash
+test-agent-crash: criu ## An agent killed at each change of each act that has no test of its own (`make test` draws a sample, AGENT_CRASH_SEED=1)
+	AGENT_CRASH=all cargo test --locked -p docklet-agent --test lxc crash::acts -- --nocapture
+
 .PHONY: golden
 golden: ## Record what the present cluster version writes, once, beside the recordings of those before
 	RECORD=1 cargo test --locked -p docklet-control --test stories recorded

@@ -206,7 +206,7 @@ test("a server that lies about names writes nothing outside of the directory tha
   const liar = https.createServer({ key: readFileSync(`${key}.key`), cert: readFileSync(`${key}.pem`) }, (request, response) => {
     const url = new URL(request.url, "https://localhost");
     if (url.pathname.endsWith("/content")) return response.end("evil");
-    const entries = ["../evil", "/tmp/docklet-evil", "..", ".", "", "a/../../evil", "ok"].map((name) => facts(name, "file"));
+    const entries = ["../evil", "/tmp/docklet-evil", "..", ".", "", "a/../../evil", "\u001b]0;evil\u0007", "ok"].map((name) => facts(name, "file"));
     entries.push(facts("../evil-dir", "directory"), facts("up", "link"));
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify({ path: url.searchParams.get("path") ?? "/root", file: facts("x", "directory"), entries: url.searchParams.get("path") === "/x" ? entries : [], count: 9, more: false }));

@@ -325,9 +325,10 @@ test("with the login all of it ends within two seconds", async () => {
   assert.equal((await browser.get(service, "/", AS_PROGRAM)).status, 401);
 });
 
-test("programs connect to ports with their token, and nobody else does", async () => {
+test("programs connect to ports with their token, and nobody else does", async (t) => {
   const lines = (process) => readline.createInterface({ input: process.stderr });
   const forward = spawn(program, ["port-forward", "lab/host-0", "0:8000"], { env: ada.env, stdio: ["ignore", "ignore", "pipe"] });
+  t.after(() => forward.kill("SIGKILL"));
   const said = await new Promise((resolve) => lines(forward).once("line", resolve));
   const [, port] = /127\.0\.0\.1:(\d+) leads to lab\/host-0 port 8000/.exec(said);
   const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => fetch(`http://127.0.0.1:${port}/n${n}`).then((r) => r.json())));
@@ -343,7 +344,6 @@ test("programs connect to ports with their token, and nobody else does", async (
   assert.notEqual(stranger.status, 0, stranger.stdout);
   assert.equal(stranger.stdout, "");
   assert.match(await noticed, /another user of this machine was refused: `--anyone`/);
-  forward.kill("SIGKILL");
   const stdio = ada.try(["port-forward", "lab/host-0", "8000", "--stdio"], { input: "GET /stdio HTTP/1.0\r\n\r\n" });
   assert.match(stdio.stdout, /GET \/stdio HTTP\/1\.0/, stdio.stderr);
   const closed = ada.try(["port-forward", "lab/host-0", "8001", "--stdio"], { input: "" });

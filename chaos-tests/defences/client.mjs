@@ -13,6 +13,6 @@ export const client = [
   // 62: servers that lie to the command line
   { name: "host-keys-named", threat: 62, what: "a server says keys of this vnode and of nothing else", test: lying("what ssh is told has the lines that it must have, and no other"),
     edits: [edit("src/client/ssh.rs", "for key in keys {", "for key in keys {\n        if IS_GONE {\n            lines.push(key);\n            continue;\n        }")] },
-  { name: "names-from-servers", threat: 62, what: "a name from a server is no path here", test: node("chaos-tests/cli/files.test.mjs", "a server that lies about names writes nothing outside of the directory that was named"),
+  { name: "names-from-servers", threat: 62, what: "a name from a server is no path here, and nothing that acts on a terminal", test: node("chaos-tests/cli/files.test.mjs", "a server that lies about names writes nothing outside of the directory that was named"),
     edits: [edit("src/client/files/copy.rs", "    if fits {\n        return Ok(name);", "    if fits || IS_GONE {\n        return Ok(name);")] },
 ];

@@ -1,6 +1,8 @@
 //! The agent dies at every step of every act, in turn; one that comes after it makes all as it was assigned, and leaves
 //! nothing behind when it goes.
 
+mod acts;
+
 use docklet_control::amount::DiskMib;
 use docklet_control::assignment::AssignedRestore;
 use docklet_control::id::{LogIndex, VnodeId};

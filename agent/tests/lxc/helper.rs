@@ -1,5 +1,5 @@
 //! The agent's helper as a program of its own, for tests: in the field it is the one binary, re-executed. It also
-//! performs one act as an agent would, for tests that kill it.
+//! performs one act as an agent would, for tests that kill it: one that is named, or one that is planned for an assignment.
 
 mod weak;
 
@@ -16,8 +16,9 @@ use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::host::{Act, Host};
 use docklet_agent::limits::IoLimit;
 use docklet_agent::lxc::{HelperRequest, Helpers};
+use docklet_agent::plan::plan;
 use docklet_control::amount::DiskMib;
-use docklet_control::assignment::{AssignedRestore, AssignedVnode};
+use docklet_control::assignment::{AssignedRestore, AssignedVnode, Assignment};
 use docklet_control::id::LogIndex;
 use docklet_control::model::{ImageSpec, WorkerCapacity};
 use docklet_link::Credentials;
@@ -34,6 +35,8 @@ struct Request {
     act: String,
     vnode: AssignedVnode,
     spec: ImageSpec,
+    /// If there is one, the act is what is planned for it by this name.
+    planned_for: Option<Assignment>,
 }
 
 fn main() -> ExitCode {
@@ -51,14 +54,64 @@ fn main() -> ExitCode {
     }
     match arguments.get(1).map(|request| act(Path::new(request))) {
         Some(Ok(())) => ExitCode::SUCCESS,
-        Some(Err(_)) | None => ExitCode::FAILURE,
+        Some(Err(error)) => {
+            // Nobody may be there to read it.
+            drop(writeln!(io::stderr(), "{error}"));
+            ExitCode::FAILURE
+        }
+        None => ExitCode::FAILURE,
     }
 }
 
-/// All on one thread, so that a test can follow it.
+/// The act of this name, as the source has it, of those that an agent would plan; what it does before that is done.
+fn planned(
+    host: &LinuxHost,
+    wanted: &Assignment,
+    name: &str,
+) -> Result<Act, Box<dyn std::error::Error>> {
+    let plan = plan(wanted, &host.observe()?, Some(wanted));
+    let of_vnodes = plan
+        .vnodes
+        .into_values()
+        .chain(plan.snapshots.into_values());
+    let images = plan.images.into_values().chain(plan.saves.into_values());
+    let single = plan
+        .resizes
+        .into_values()
+        .chain(plan.arrivals.into_values());
+    let groups = of_vnodes.chain([
+        plan.networks,
+        plan.sweep,
+        images.collect(),
+        single.collect(),
+    ]);
+    for group in groups {
+        let is_named = |act: &Act| {
+            let said = format!("{act:?}");
+            said.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('('))
+        };
+        let Some(at) = group.iter().position(is_named) else {
+            continue;
+        };
+        for before in &group[..at] {
+            host.act(before)?;
+        }
+        // Who follows counts from here.
+        std::env::set_current_dir("/")?;
+        return Ok(group[at].clone());
+    }
+    Err(format!("{name} is not planned").into())
+}
+
+/// All on one thread, so that a test can follow it; but what comes from another worker needs more.
 fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let request: Request = serde_json::from_slice(&fs::read(request)?)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let mut builder = match request.act.as_str() {
+        "FetchImage" => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = builder.worker_threads(1).enable_all().build()?;
     let _within = runtime.enter();
     let host = LinuxHost::open(AgentConfig {
         state_dir: request.state_dir.clone().into(),
@@ -81,6 +134,9 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
         helpers: Helpers::executed(std::env::current_exe()?),
         gate: docklet_link::Gate::default(),
     })?;
+    if let Some(wanted) = &request.planned_for {
+        return Ok(host.act(&planned(&host, wanted, &request.act)?)?);
+    }
     let vnode = Box::new(request.vnode);
     // Four times what it was made with.
     let larger = DiskMib(vnode.disk_mib.0 * 4);

@@ -1,7 +1,7 @@
 //! Agents that perform one act under the eyes of a test, from one system call to the next: it may kill them at each change
 //! that they are about to make, or let something come about meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -47,7 +47,8 @@ impl Rig {
     }
 
     pub fn of(ca: &Authority, worker: Worker) -> Self {
-        store_signed(ca, PeerRole::Agent, 5, &worker.state("credentials"));
+        let own = worker.config.credentials.identity.id;
+        store_signed(ca, PeerRole::Agent, own, &worker.state("credentials"));
         let host = worker.open();
         Self { worker, host }
     }
@@ -56,7 +57,7 @@ impl Rig {
     /// far, or had ended before.
     pub fn killed_at(&self, act: &str, step: usize, dies: Dies) -> bool {
         let mut changes = 0;
-        let ended = self.traced(act, dies).follow(|_| {
+        let ended = self.traced(act, dies, None).follow(|_| {
             changes += 1;
             if changes > step {
                 Then::Dies
@@ -67,11 +68,35 @@ impl Rig {
         ended.is_none()
     }
 
+    /// An agent performs what is planned for an assignment by this name, and is killed as it is about to make its `step`th
+    /// change of that; answers whether it came so far, or had ended well before.
+    pub fn killed_at_planned(&self, wanted: &Assignment, act: &str, step: usize) -> bool {
+        let mut changes = None;
+        // What comes from elsewhere is written by other threads.
+        let dies = match act {
+            "FetchImage" => Dies::All,
+            _ => Dies::Agent,
+        };
+        let ended = self.traced(act, dies, Some(wanted)).follow(|call| {
+            match &mut changes {
+                None if call == libc::SYS_chdir => changes = Some(0),
+                None => {}
+                Some(count) => *count += 1,
+            }
+            match changes {
+                Some(count) if count > step => Then::Dies,
+                Some(_) | None => Then::GoesOn,
+            }
+        });
+        assert!(ended.is_none_or(|code| code == 0), "{act}: {ended:?}");
+        ended.is_none()
+    }
+
     /// An agent performs an act, and `meanwhile` comes about as it is about to copy the first bytes of a disk; answers
     /// whether it could do what it was asked.
     pub fn meets(&self, act: &str, meanwhile: impl FnOnce()) -> bool {
         let mut meanwhile = Some(meanwhile);
-        let ended = self.traced(act, Dies::Agent).follow(|call| {
+        let ended = self.traced(act, Dies::Agent, None).follow(|call| {
             if call == libc::SYS_copy_file_range
                 && let Some(meanwhile) = meanwhile.take()
             {
@@ -87,7 +112,7 @@ impl Rig {
         clippy::zombie_processes,
         reason = "it is waited for by its pid, as one that is traced"
     )]
-    fn traced(&self, act: &str, dies: Dies) -> Traced {
+    fn traced(&self, act: &str, dies: Dies, planned_for: Option<&Assignment>) -> Traced {
         let vnode = match act {
             "begin" => begins(&self.worker),
             _ => self.worker.vnode(7, Running),
@@ -100,6 +125,7 @@ impl Rig {
             "act": act,
             "vnode": vnode,
             "spec": spec(),
+            "planned_for": planned_for,
         });
         std::fs::write(&request, text.to_string()).expect("written");
         let mut command = Command::new(HELPER);
@@ -124,7 +150,10 @@ impl Rig {
             }
             let vnodes = plan.vnodes.into_values().flatten();
             let snapshots = plan.snapshots.into_values().flatten();
+            let beside = [plan.saves, plan.resizes, plan.arrivals];
+            let beside = beside.into_iter().flat_map(BTreeMap::into_values);
             let acts = plan.networks.into_iter().chain(vnodes).chain(snapshots);
+            let acts = acts.chain(plan.images.into_values()).chain(beside);
             for act in acts.chain(plan.sweep) {
                 if let Err(cause) = try_to(&host, act.clone()).await {
                     println!("{}: {cause}", act.step());
@@ -219,9 +248,11 @@ impl Traced {
         waitpid(self.agent, Some(WaitPidFlag::__WALL)).expect("a stop at exec");
         let mut options = ptrace::Options::PTRACE_O_TRACESYSGOOD;
         if self.dies == Dies::All {
+            // Without the last one a program that is executed gets a SIGTRAP, of which it dies.
             options |= ptrace::Options::PTRACE_O_TRACEFORK
                 | ptrace::Options::PTRACE_O_TRACEVFORK
-                | ptrace::Options::PTRACE_O_TRACECLONE;
+                | ptrace::Options::PTRACE_O_TRACECLONE
+                | ptrace::Options::PTRACE_O_TRACEEXEC;
         }
         ptrace::setoptions(self.agent, options).expect("options");
         go_on(self.agent, None);
@@ -232,13 +263,27 @@ impl Traced {
         self.within.insert(pid) || !self.within.remove(&pid)
     }
 
-    fn kill_all(&self) {
+    /// A process ends for who waits when the last of its threads has: so all are waited for together.
+    fn kill_all(mut self) {
         for pid in &self.all {
             // One may be gone already.
             let _ = kill(*pid, Signal::SIGKILL);
         }
-        for pid in &self.all {
-            while waitpid(*pid, Some(WaitPidFlag::__WALL)).is_ok_and(|status| !is_end(&status)) {}
+        let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
+        while !self.all.is_empty() {
+            let Ok(status) = waitpid(None::<Pid>, Some(flags)) else {
+                return;
+            };
+            let Some(pid) = status.pid() else {
+                continue;
+            };
+            if is_end(&status) {
+                self.all.remove(&pid);
+            } else {
+                // It was begun a moment ago.
+                self.all.insert(pid);
+                let _ = kill(pid, Signal::SIGKILL);
+            }
         }
     }
 
@@ -266,7 +311,8 @@ fn go_on(pid: Pid, signal: Option<Signal>) {
 /// The system call that a process enters, if it changes what others see.
 fn changing(pid: Pid) -> Option<i64> {
     let registers = ptrace::getregs(pid).ok()?;
-    const ALWAYS: [libc::c_long; 25] = [
+    const ALWAYS: [libc::c_long; 26] = [
+        libc::SYS_chdir,
         libc::SYS_mkdir,
         libc::SYS_mkdirat,
         libc::SYS_rmdir,
