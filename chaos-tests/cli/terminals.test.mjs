@@ -188,6 +188,26 @@ test("a master that stands still is left for another, and what was printed meanw
   assert.equal(await shell.code, 6);
 });
 
+test("a program that says nothing is waited for, and one whose master stands still is not", async () => {
+  const child = spawn(program, ["exec", "lab/host-0", "--", "sh", "-c", "sleep 8; echo woke; sleep 300"], { env: cluster.env });
+  open.push(child);
+  const said = { stdout: "", stderr: "" };
+  for (const name of Object.keys(said)) child[name].on("data", (data) => (said[name] += data));
+  const code = new Promise((resolve) => child.on("exit", resolve));
+  await until("a program that wakes", () => said.stdout === "woke\n");
+  const { m1 } = cluster.processes();
+  process.kill(m1, "SIGSTOP");
+  try {
+    const stoppedAt = performance.now();
+    assert.equal(await code, 6, said.stderr);
+    assert.match(said.stderr, /the master fell silent: whether the program still runs is not known/);
+    const noticedMs = Math.round(performance.now() - stoppedAt);
+    assert.ok(noticedMs < 12_000, `noticed after ${noticedMs} ms`);
+  } finally {
+    process.kill(m1, "SIGCONT");
+  }
+});
+
 test("a terminal whose agent begins anew has another shell where it was", async () => {
   const shell = await begun();
   const { worker } = vnode();

@@ -9,13 +9,16 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::ws::{self, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use docklet_control::audit::command::AuditCommand;
 use docklet_control::id::{SecretHash, UserId, VnodeId};
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::asker::{Asker, refuse_foreign};
@@ -445,8 +448,8 @@ async fn relay(
     let (to_viewer, from_viewer) = viewer.split();
     let (to_worker, from_worker) = worker.split();
     tokio::select! {
-        () = pump(from_viewer, to_worker, to_tungstenite) => {}
-        () = pump(from_worker, to_viewer, to_axum) => {}
+        () = pump(from_viewer, to_worker) => {}
+        () = pump_with_pulse(from_worker, to_viewer) => {}
         () = login_ends(&portal, login, vnode) => {}
     }
 }
@@ -463,13 +466,34 @@ fn via(portal: &Portal, found: &Located) -> String {
         .to_string()
 }
 
-async fn pump<A, B, E, F>(
-    mut from: impl Stream<Item = Result<A, E>> + Unpin,
-    mut to: impl Sink<B, Error = F> + Unpin,
-    convert: impl Fn(A) -> Option<B>,
-) {
+async fn pump(mut from: SplitStream<WebSocket>, mut to: SplitSink<WorkerSocket, Message>) {
     while let Some(Ok(message)) = from.next().await {
-        if let Some(message) = convert(message)
+        if let Some(message) = to_tungstenite(message)
+            && to.send(message).await.is_err()
+        {
+            return;
+        }
+    }
+    // The other side may be gone already.
+    drop(to.close().await);
+}
+
+/// What the program says, and a ping at once and every [`PULSE_EVERY`]: a viewer takes a text for the program's end.
+async fn pump_with_pulse(
+    mut from: SplitStream<WorkerSocket>,
+    mut to: SplitSink<WebSocket, ws::Message>,
+) {
+    let mut beat = tokio::time::interval(PULSE_EVERY);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let message = tokio::select! {
+            _ = beat.tick() => Some(ws::Message::Ping(Bytes::new())),
+            message = from.next() => match message {
+                Some(Ok(message)) => to_axum(message),
+                Some(Err(_)) | None => break,
+            },
+        };
+        if let Some(message) = message
             && to.send(message).await.is_err()
         {
             return;

@@ -43,6 +43,7 @@ pub mod service;
 pub mod setting;
 pub mod share;
 pub mod shell;
+mod silence;
 pub mod snapshot;
 pub mod socket;
 pub mod ssh;

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::VnodeName;
 use super::context::Context;
 use super::input;
 use super::output::{remark_after_program, remark_raw};
+use super::silence::{SILENCE_MAX, Watch};
 use super::socket::{self, Socket};
 use crate::exit::{Class, Failure};
 
@@ -30,9 +30,6 @@ const CTRL_C: u8 = 3;
 const INTERRUPTED: u8 = 130;
 /// The worker hears after so many bytes that they were read; it sends no more than 256 KiB ahead.
 const ACKNOWLEDGE_BYTES: u64 = 32 << 10;
-/// A master says something every two seconds at least: one that is silent for longer than this stands still.
-const SILENCE_MAX: Duration = Duration::from_secs(6);
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub struct Shell {
@@ -160,45 +157,6 @@ async fn reattach(context: &Context, base: &str, known: &Known) -> anyhow::Resul
     tokio::time::timeout(REATTACH, again)
         .await
         .map_err(|_| lost())?
-}
-
-/// Notices that nothing comes any more over a connection that seems to be there.
-struct Watch {
-    heard: Instant,
-    looked: Instant,
-}
-
-impl Watch {
-    fn begin() -> Self {
-        let now = Instant::now();
-        Self {
-            heard: now,
-            looked: now,
-        }
-    }
-
-    fn heard(&mut self) {
-        self.heard = Instant::now();
-    }
-
-    /// Ends when nothing was heard for too long.
-    async fn silence(&mut self) {
-        loop {
-            tokio::time::sleep_until(self.looked + LOOK_EVERY).await;
-            if self.is_silent(Instant::now()) {
-                return;
-            }
-        }
-    }
-
-    fn is_silent(&mut self, now: Instant) -> bool {
-        // This program itself stood still: what came meanwhile has not been heard yet.
-        if now - self.looked > 2 * LOOK_EVERY {
-            self.heard = now;
-        }
-        self.looked = now;
-        now - self.heard >= SILENCE_MAX
-    }
 }
 
 /// Whether the master took it.
@@ -365,25 +323,7 @@ fn size() -> (u16, u16) {
 
 #[cfg(test)]
 mod tests {
-    use super::{LOOK_EVERY, SILENCE_MAX, Watch, fresh_part};
-
-    #[test]
-    fn silence_is_noticed_but_not_of_a_time_in_which_this_program_stood_still() {
-        let mut watch = Watch::begin();
-        let begun = watch.heard;
-        let mut at = begun;
-        while at < begun + SILENCE_MAX - LOOK_EVERY {
-            at += LOOK_EVERY;
-            assert!(!watch.is_silent(at), "{:?}", at - begun);
-        }
-        assert!(watch.is_silent(at + LOOK_EVERY));
-        let woken = at + 10 * SILENCE_MAX;
-        assert!(!watch.is_silent(woken), "it stood still itself");
-        watch.heard = woken;
-        let late = (1..=6).map(|nth| woken + nth * LOOK_EVERY);
-        let found: Vec<bool> = late.map(|at| watch.is_silent(at)).collect();
-        assert_eq!(found, [false, false, false, false, false, true]);
-    }
+    use super::fresh_part;
 
     #[test]
     fn bytes_that_come_twice_are_printed_once() {
