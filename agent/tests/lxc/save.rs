@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use docklet_agent::host::linux::LinuxHost;
 use docklet_agent::host::{Act, Host, Observation};
@@ -244,6 +244,7 @@ fn a_save_that_is_cancelled_ends_at_once_wherever_it_is() {
             ("reading, and the vnode stands still", &frozen),
             ("packing", &packing),
         ];
+        let mut cancelled = Vec::new();
         for (number, (moment, is_there)) in (50..).zip(moments) {
             let save = asked(number);
             let saving = {
@@ -254,8 +255,7 @@ fn a_save_that_is_cancelled_ends_at_once_wherever_it_is() {
             let said = Instant::now();
             perform(&host, Act::CancelSave(save)).await;
             saving.await.expect("a thread").expect("no fault");
-            let took = said.elapsed();
-            assert!(took < Duration::from_secs(1), "{moment}: {took:?}");
+            cancelled.push((moment, said.elapsed()));
             assert_eq!(left_of_a_save(&worker), [""; 0], "{moment}");
             assert_eq!(inside(&worker, "echo on"), "on\n");
         }
@@ -264,8 +264,17 @@ fn a_save_that_is_cancelled_ends_at_once_wherever_it_is() {
         perform(&host, Act::CancelSave(save)).await;
         perform(&host, Act::Save(Box::new(vnode.clone()), save)).await;
         assert_eq!(left_of_a_save(&worker), [""; 0]);
+        let begun = Instant::now();
         perform(&host, Act::Save(Box::new(vnode.clone()), asked(61))).await;
+        let whole = begun.elapsed();
         saved(&observe(&host).await, 61);
+        println!("a whole one took {whole:?}, the end of those that were cancelled {cancelled:?}");
+        for (moment, took) in cancelled {
+            assert!(
+                took < whole / 2,
+                "{moment}: {took:?}, a whole one {whole:?}"
+            );
+        }
         round(&host, &worker.assignment(Vec::new())).await;
     });
 }
