@@ -335,7 +335,11 @@ fn an_agent_that_dies_while_it_fetches_an_image_leaves_what_the_next_one_goes_on
             let killed = rig.killed_at_planned(&wanted, "FetchImage", step);
             rig.recover(&wanted).await;
             let digest = giver.image.to_string();
-            assert_eq!(files_of(&rig, "images"), [digest.clone()], "step {step}");
+            assert_eq!(
+                files_of(&rig, "images"),
+                std::slice::from_ref(&digest),
+                "step {step}"
+            );
             let blob = format!("images/{digest}/blob.tar.zst");
             let [given, taken] = [&giver, &rig.worker].map(|one| fs::read(one.state(&blob)));
             assert_eq!(given.expect("the blob"), taken.expect("the blob"));
