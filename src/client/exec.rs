@@ -60,7 +60,9 @@ pub async fn run(exec: Exec) -> anyhow::Result<ExitCode> {
                 stderr.flush().await.map_err(reader_gone)?;
                 return ended(&serde_json::from_str(&text)?);
             }
-            Message::Ping(_) => watch = Some(Watch::begin()),
+            Message::Ping(_) => {
+                watch.get_or_insert_with(Watch::begin);
+            }
             Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
         }
     }

@@ -26,7 +26,7 @@ struct Seen {
 }
 
 impl Rules {
-    /// Whether our tables are there, as of a second ago at least; without `gateways` the guard's alone.
+    /// Whether our tables are there, or were within the last second; without `gateways` the guard's alone.
     ///
     /// # Errors
     /// nftables fails.

@@ -222,7 +222,7 @@ async fn assert_done(rig: &Rig, act: &str, step: usize) {
             assert_eq!(pids, "128", "{told}");
         }
         "WriteKeys" => {
-            let keys = fs::read_dir(rig.worker.state("vnodes/v7")).expect("its files");
+            let keys = fs::read_dir(rig.worker.state("vnodes/v7/told/ssh")).expect("its keys");
             assert!(keys.count() > 0, "{told}");
             assert_eq!(seen.vnodes[&V7].secret, Some(VclusterSecret([4; 32])));
         }
@@ -239,6 +239,15 @@ async fn assert_done(rig: &Rig, act: &str, step: usize) {
         }
         _ => {}
     }
+}
+
+/// Whether an agent came to the end of an act before this step.
+fn ended(act: &str, step: usize, killed: bool) -> bool {
+    if !killed {
+        assert!(step > 0, "{act} changes nothing");
+        println!("{act}: {step} steps");
+    }
+    !killed
 }
 
 /// Whether it goes on as the same one, and can be used.
@@ -275,9 +284,7 @@ fn an_agent_that_dies_at_an_act_on_a_vnode_leaves_what_the_next_one_finishes() {
                     assert_goes_on(&rig, init, &format!("{act}, step {step}"));
                 }
                 rig.remove_all().await;
-                if !killed {
-                    assert!(step > 0, "{act} changes nothing");
-                    println!("{act}: {step} steps");
+                if ended(act, step, killed) {
                     break;
                 }
             }
@@ -307,9 +314,7 @@ fn an_agent_that_dies_while_it_sweeps_up_leaves_what_the_next_one_sweeps() {
                 assert!(seen.networks.is_empty() && seen.homes.is_empty());
                 assert!(!half.exists(), "{act}, step {step}");
                 assert_eq!(rig.worker.traces(&[7]), before, "{act}, step {step}");
-                if !killed {
-                    assert!(step > 0, "{act} changes nothing");
-                    println!("{act}: {step} steps");
+                if ended(act, step, killed) {
                     break;
                 }
             }
@@ -344,9 +349,7 @@ fn an_agent_that_dies_while_it_fetches_an_image_leaves_what_the_next_one_goes_on
             let [given, taken] = [&giver, &rig.worker].map(|one| fs::read(one.state(&blob)));
             assert_eq!(given.expect("the blob"), taken.expect("the blob"));
             rig.host.images().remove(giver.image).expect("removed");
-            if !killed {
-                assert!(step > 0, "it changes nothing");
-                println!("FetchImage: {step} steps");
+            if ended("FetchImage", step, killed) {
                 break;
             }
         }
@@ -379,9 +382,7 @@ fn an_agent_that_dies_while_it_deletes_an_image_leaves_it_whole_or_nothing() {
             let killed = rig.killed_at_planned(&wanted, "RemoveImage", step);
             rig.recover(&wanted).await;
             assert_eq!(files_of(&rig, "images"), [""; 0], "step {step}");
-            if !killed {
-                assert!(step > 0, "it changes nothing");
-                println!("RemoveImage: {step} steps");
+            if ended("RemoveImage", step, killed) {
                 break;
             }
         }
