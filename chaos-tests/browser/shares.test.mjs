@@ -93,6 +93,7 @@ test("who looks on sees what is printed, before and after, and nothing of theirs
   await shows(page, /^earlier-41$/m);
   const { link, sharing } = await share(page);
   await sharing.getByRole("button", { name: "Copy" }).click();
+  await sharing.getByRole("button", { name: "Copied" }).waitFor();
   assert.equal(await sharing.evaluate(() => navigator.clipboard.readText()), link);
   await sharing.getByText("nobody yet").waitFor();
   await shoot(sharing, "share-made", { fullPage: true });
@@ -107,7 +108,9 @@ test("who looks on sees what is printed, before and after, and nothing of theirs
   await type(page, "echo now-$((40+2))");
   await shows(watcher, /^now-42$/m);
   const size = (one) => one.evaluate(() => globalThis.dockletTerminal.desk.active.size());
+  const { cols: wide } = await size(page);
   await page.setViewportSize({ width: 900, height: 500 });
+  await until("a narrower terminal", async () => (await size(page)).cols < wide);
   await until("the owner's size", async () => JSON.stringify(await size(watcher)) === JSON.stringify(await size(page)));
   await shoot(watcher, "shared-watching");
   assert.deepEqual(await barriers(watcher), []);
