@@ -70,17 +70,16 @@ sim-many: sim-binary ## Simulate many clusters: make sim-many N=2000, from FIRST
 
 test-cli: build ## The whole by command line, on a cluster of its own
 	@# Two at a time: they wait for vnodes and elections most of the time, and each has a cluster of its own.
-	node --test --test-concurrency=2 chaos-tests/cli/*.test.mjs
+	node chaos-tests/run.mjs 2 chaos-tests/cli/*.test.mjs
 
 .PHONY: test-recipes
 test-recipes: build ## The recipes python3 and jupyter: built, booted, used by command line and in a browser (minutes; no part of `make test`)
 	cd chaos-tests/browser && npm ci --no-audit --no-fund --loglevel=error
-	node --test --test-concurrency=1 chaos-tests/slow/*.test.mjs
+	node chaos-tests/run.mjs 1 chaos-tests/slow/*.test.mjs
 
 test-browser: build ## The whole in a real Chromium, on a cluster of its own; screenshots in target/screenshots
 	cd chaos-tests/browser && npm ci --no-audit --no-fund --loglevel=error
-	@# In a network of their own: Chromium drops what it loads when an interface comes or goes anywhere.
-	unshare --net -- $(SHELL) -c 'ip link set lo up && exec node --test --test-concurrency=1 chaos-tests/browser/*.test.mjs'
+	node chaos-tests/run.mjs 2 chaos-tests/browser/*.test.mjs
 
 .PHONY: test-defences
 PATTERN ?= .
