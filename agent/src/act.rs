@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::thread;
 
 use docklet_control::assignment::{AssignedImage, AssignedVnode};
 use docklet_control::id::VnodeId;
@@ -16,13 +18,14 @@ use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
 use crate::limits::{DEVICES, DeviceRule, Limits, Word};
 use crate::lxc::helpers::Helper;
+use crate::lxc::way::Way;
 use crate::lxc::{HelperRequest, InPlace, StartRequest, StopRequest};
+use crate::network::names;
 use crate::network::pair::Pair;
 use crate::network::plug::{make_way, plug};
-use crate::network::{guard, names};
 use crate::snapshot::copy;
 use crate::surroundings::Surroundings;
-use crate::vnode_dir::{container_name, make_dir};
+use crate::vnode_dir::{container_name, make_dir, remove_file};
 use crate::{checkpoint, disk, home, lxcfs, per_vnode, rootfs};
 
 /// Fetches an image from whichever worker holds it.
@@ -104,21 +107,26 @@ pub(crate) fn start(
     refuse_stale(host, vnode)?;
     checkpoint::forget(&host.state, vnode.id)?;
     let answer = host.state.answer(&format!("start-{}", vnode.id));
-    let in_place = in_place(host, vnode);
     let started = bring_up(
         host,
         vnode,
         || host.config.helpers.helper(answer),
-        || match &in_place {
-            Some(_) => host.making_way.run(vnode.clone(), make_way),
-            None => host.plugging.run(vnode.clone(), plug),
-        },
-        || {
+        |helper| {
             let request = start_request(host, vnode, spec, run)?;
-            Ok(HelperRequest::Start(StartRequest {
-                in_place: in_place.clone(),
-                ..request
-            }))
+            let ask = |request| helper.ask(&HelperRequest::Start(request));
+            match in_place(host, vnode) {
+                Some(network) => while_way_is_made(host, vnode, &network.way.clone(), || {
+                    let in_place = Some(network);
+                    ask(StartRequest {
+                        in_place,
+                        ..request
+                    })
+                }),
+                None => {
+                    host.plugging.run(vnode.clone(), plug)?;
+                    ask(request)
+                }
+            }
         },
     );
     if started.is_err() {
@@ -131,33 +139,50 @@ pub(crate) fn start(
 /// Its network, if nothing but the pair of devices has to be there before the vnode begins.
 fn in_place(host: &LinuxHost, vnode: &AssignedVnode) -> Option<InPlace> {
     let limited = vnode.bandwidth.sent.or(vnode.bandwidth.received);
+    let dir = host.state.vnode(vnode.id);
     limited.is_none().then(|| InPlace {
         pair: Pair::of(vnode),
-        pipe: host.state.vnode(vnode.id).join("network"),
+        pipe: dir.join("network"),
         reader: vnode.uid_base,
+        way: dir.join("way"),
     })
 }
 
-/// Plugs the vnode in, lets a helper make its processes, and waits until its network answers.
+/// Lets a helper begin while way is made for the pair of devices, for which it waits.
+fn while_way_is_made(
+    host: &LinuxHost,
+    vnode: &AssignedVnode,
+    path: &Path,
+    begin: impl FnOnce() -> Result<(), AgentFault>,
+) -> Result<(), AgentFault> {
+    let mut way = Way::open(path)?;
+    let (way, begun) = thread::scope(|scope| {
+        let making = scope.spawn(move || {
+            host.making_way.run(vnode.clone(), make_way)?;
+            way.made().map(|()| way)
+        });
+        let begun = begin();
+        let way = making.join().unwrap_or_else(|panic| resume_unwind(panic));
+        (way, begun)
+    });
+    // Why there is none is worth more than that the vnode did not begin.
+    way.and(begun)
+}
+
+/// Lets a helper make the vnode's processes, and waits until its network answers.
 pub(crate) fn bring_up(
     host: &LinuxHost,
     vnode: &AssignedVnode,
     helper: impl FnOnce() -> Result<Helper, AgentFault>,
-    plug_in: impl FnOnce() -> Result<(), AgentFault>,
-    request: impl FnOnce() -> Result<HelperRequest, AgentFault>,
+    begin: impl FnOnce(Helper) -> Result<(), AgentFault>,
 ) -> Result<(), AgentFault> {
     // What a container without a monitor left running looks stopped to liblxc, and starting it would make a second
     // copy on the same files.
     host.cgroups.clear(vnode.id)?;
-    // One that is executed takes a while until it listens, and plugging in waits for other programs.
-    let waiting = helper()?;
-    plug_in()?;
-    if checkpoint::is_used(&host.state, vnode.id) {
-        guard::hold(vnode.id)?;
-    }
-    let request = request()?;
-    waiting
-        .ask(&request)
+    // What went wrong with an earlier start is not the cause of this one's end.
+    remove_file(&log_file(host, vnode.id))?;
+    // One that is executed takes a while until it listens, and what it is told is not ready at once.
+    begin(helper()?)
         .and_then(|()| host.cgroups.keep_few(vnode.id))
         .and_then(|()| host.wait_ready(vnode))
         .map_err(|fault| with_log(host, vnode.id, fault))

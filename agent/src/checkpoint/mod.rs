@@ -206,9 +206,10 @@ fn restore(
             let helpers = &host.config.helpers;
             helpers.helper_with(answer, &environment.pairs())
         },
-        || host.plugging.run(vnode.clone(), plug),
-        || {
-            Ok(HelperRequest::Restore(RestoreRequest {
+        |helper| {
+            host.plugging.run(vnode.clone(), plug)?;
+            guard::hold(vnode.id)?;
+            helper.ask(&HelperRequest::Restore(RestoreRequest {
                 container: act::start_request(host, vnode, spec, run)?,
                 directory: places.used.clone(),
             }))

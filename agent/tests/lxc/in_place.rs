@@ -100,6 +100,33 @@ fn a_vnode_without_a_network_does_not_begin() {
 }
 
 #[test]
+fn a_vnode_that_the_rules_cannot_learn_of_does_not_begin() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        let vnode = worker.vnode(7, Running);
+        prepare(&worker, &host, &vnode).await;
+        command("nft", &["delete", "table", "bridge", "docklet"]);
+        command("nft", &["add", "table", "bridge", "docklet"]);
+        let other = "{ type ipv4_addr; }";
+        command(
+            "nft",
+            &["add", "set", "bridge", "docklet", "allowed", other],
+        );
+        let start = || Act::Start(Box::new(vnode.clone()), looks_first(), None);
+        let cause = try_to(&host, start()).await.expect_err("it cannot start");
+        assert!(cause.contains("nft"), "{cause}");
+        assert!(!observe(&host).await.vnodes[&V7].running);
+        let seen = worker.state("vnodes/v7/rootfs/seen");
+        assert!(!seen.exists(), "it has not begun");
+        assert!(!worker.state("vnodes/v7/way").exists(), "no pipe stays");
+        command("nft", &["delete", "table", "bridge", "docklet"]);
+        perform(&host, start()).await;
+        perform(&host, Act::Remove(V7)).await;
+    });
+}
+
+#[test]
 fn a_vnode_that_is_limited_begins_with_its_limit() {
     in_own_network(async {
         let worker = worker();
