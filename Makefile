@@ -69,8 +69,8 @@ sim-many: sim-binary ## Simulate many clusters: make sim-many N=2000, from FIRST
 	$(SIM) many $(FIRST) $(N)
 
 test-cli: build ## The whole by command line, on a cluster of its own
-	@# Two at a time: they wait for vnodes and elections most of the time, and each has a cluster of its own.
-	node chaos-tests/run.mjs 2 chaos-tests/cli/*.test.mjs
+	@# Three at a time: they wait for vnodes and elections most of the time, and each has a cluster of its own.
+	node chaos-tests/run.mjs 3 chaos-tests/cli/*.test.mjs
 
 .PHONY: test-recipes
 test-recipes: build ## The recipes python3 and jupyter: built, booted, used by command line and in a browser (minutes; no part of `make test`)
@@ -79,7 +79,7 @@ test-recipes: build ## The recipes python3 and jupyter: built, booted, used by c
 
 test-browser: build ## The whole in a real Chromium, on a cluster of its own; screenshots in target/screenshots
 	cd chaos-tests/browser && npm ci --no-audit --no-fund --loglevel=error
-	node chaos-tests/run.mjs 2 chaos-tests/browser/*.test.mjs
+	node chaos-tests/run.mjs --own-network 2 chaos-tests/browser/*.test.mjs
 
 .PHONY: test-defences
 PATTERN ?= .

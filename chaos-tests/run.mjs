@@ -1,20 +1,24 @@
-// Runs files of tests, some at a time: `node chaos-tests/run.mjs AT_A_TIME FILE...`; says at last what failed, whole, and which
-// files took longest.
+// Runs files of tests, some at a time: `node chaos-tests/run.mjs [--own-network] AT_A_TIME FILE...`; says at last what failed,
+// whole, and which files took longest. Each file has a cluster of its own.
 //
-// Each file has a cluster of its own, and a network of its own, too: Chromium drops what it loads when an interface comes or
-// goes anywhere in its network, and the clusters of other files come and go.
+// In a browser each has a network of its own, too: Chromium drops what it loads when an interface comes or goes anywhere in its
+// network, and clusters of other files come and go. Others need the machine's, as they fetch Debian's packages.
 
 import path from "node:path";
 import { compose } from "node:stream";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
-const [atATime, ...files] = process.argv.slice(2);
+const {
+  values: options,
+  positionals: [atATime, ...files],
+} = parseArgs({ options: { "own-network": { type: "boolean" } }, allowPositionals: true });
 const LONGEST = 8;
 
 // The runner begins each file as another process of its own program.
-process.execPath = path.join(path.dirname(fileURLToPath(import.meta.url)), "in-own-network");
+if (options["own-network"]) process.execPath = path.join(path.dirname(fileURLToPath(import.meta.url)), "in-own-network");
 
 const took = new Map();
 const tests = run({ files: files.map((file) => path.resolve(file)), concurrency: Number(atATime) });
