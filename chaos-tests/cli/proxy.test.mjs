@@ -363,6 +363,29 @@ test("programs connect to ports with their token, and nobody else does", async (
   assert.ok(told("OpenService").some(({ things }) => things.includes("service ada/lab/host-0/web")));
 });
 
+test("a port that says nothing is waited for, and one whose master stands still is not", async (t) => {
+  const forward = spawn(program, ["port-forward", "lab/host-0", "8000", "--stdio"], { env: ada.env });
+  t.after(() => forward.kill("SIGKILL"));
+  const said = { stdout: "", stderr: "" };
+  for (const name of Object.keys(said)) forward[name].on("data", (data) => (said[name] += data));
+  // Longer than a master may be silent.
+  forward.stdin.write("GET /later?seconds=8 HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until("an answer that is late", () => said.stdout.includes("HTTP/1.1 200"));
+  const { m1 } = cluster.processes();
+  process.kill(m1, "SIGSTOP");
+  try {
+    const stoppedAt = performance.now();
+    await until("its end, though its input is open", () => forward.exitCode !== null);
+    assert.equal(forward.exitCode, 6, said.stderr);
+    assert.match(said.stderr, /the master fell silent: whether all that was sent came there is not known; connect again/);
+    const noticedMs = Math.round(performance.now() - stoppedAt);
+    assert.ok(noticedMs < 12_000, `noticed after ${noticedMs} ms`);
+  } finally {
+    process.kill(m1, "SIGCONT");
+  }
+  await until("its master again", () => ada.try(["status"]).code === 0);
+});
+
 test("no request names where it goes", async () => {
   const browser = await inside("ada");
   const foreign = await browser.raw(service, `GET http://10.64.0.1/ HTTP/1.1\r\nHost: 10.64.0.1\r\nCookie: ${browser.cookies(browser.authority(service))}\r\n\r\n`);
