@@ -57,6 +57,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.redirect(parse_qs(url.query))
         if url.path == "/":
             return self.answer(PAGE, "text/html")
+        if url.path == "/later":
+            time.sleep(int(parse_qs(url.query)["seconds"][0]))
         self.answer(json.dumps({"target": self.requestline, "peer": self.client_address[1], "headers": [list(h) for h in self.headers.items()]}))
 
     def redirect(self, query):

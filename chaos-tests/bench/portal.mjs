@@ -1,8 +1,10 @@
 // The portal: a keystroke's echo beside a bare pseudo-terminal, how long until a change is seen, a page with a thousand vnodes,
-// what a browser loads first, and what open pages cost a master. Prints a table and writes target/bench/portal.json. PARTS picks
-// among load, echo, live, page, streams; KEYS, CHANGES and STREAMS set how often.
+// each page beside 500 of them, what a browser loads first, and what open pages and terminals cost. Prints a table and
+// writes target/bench/portal.json. PARTS picks among load, echo, live, page, pages, streams, terminals; KEYS, CHANGES, LOOKS, STREAMS and
+// TERMINALS set how often.
 
 import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
 
@@ -12,13 +14,18 @@ process.env.DOCKLET_PROFILE ??= "measure";
 // All of it comes from one person at one address.
 for (const key of ["STREAMS_PER_PERSON", "CONNECTIONS_PER_ADDRESS", "CONNECTIONS_MAX"]) process.env[`DOCKLET_${key}`] ??= "100000";
 const { Cluster, until } = await import("../harness.mjs");
-const { alone, median, report } = await import("./report.mjs");
+const { alone, median, percentile, report } = await import("./report.mjs");
+const { pages: eachPage } = await import("./pages.mjs");
+const { Pages } = await import("../browser/pages.mjs");
 
-const PARTS = (process.env.PARTS ?? "load,echo,live,page,streams").split(",");
+const PARTS = (process.env.PARTS ?? "load,echo,live,page,pages,streams,terminals").split(",");
 const KEYS = Number(process.env.KEYS ?? 300);
 const CHANGES = Number(process.env.CHANGES ?? 60);
+const LOOKS = Number(process.env.LOOKS ?? 100);
 const STREAMS = Number(process.env.STREAMS ?? 2000);
+const TERMINALS = Number(process.env.TERMINALS ?? 100);
 const VNODES = 1000;
+const VNODES_BESIDE_PAGES = 500;
 
 const cluster = new Cluster(65);
 const [master] = cluster.masters;
@@ -26,8 +33,6 @@ const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
 let ca;
 let token;
 let cookie;
-
-const percentile = (numbers, part) => numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * part))];
 
 // One answer: its status, headers and bytes as they came.
 function ask(path, { method = "GET", headers = {}, body } = {}) {
@@ -52,9 +57,9 @@ async function logIn() {
 }
 
 // An open page: calls `told` with the name and the data of each event.
-function follow(page, told) {
+function follow(path, told) {
   return new Promise((resolve, reject) => {
-    const asked = request(`${master}/live/${page}`, { ca, agent, headers: { cookie, accept: "text/event-stream" } }, (answer) => {
+    const asked = request(`${master}${path}`, { ca, agent, headers: { cookie, accept: "text/event-stream" } }, (answer) => {
       let rest = "";
       answer.setEncoding("utf8");
       answer.on("data", (part) => {
@@ -82,31 +87,38 @@ async function load() {
   return [alone(`first load of the portal: page, style sheet, ${sizes.length - 1} more files, compressed`, "KB", [all / 1000], { most: 150 })];
 }
 
+// A terminal of its own whose shell waits for a command; `text` is the end of what it has printed.
+async function shell(vnode) {
+  const [vcluster, host] = vnode.split("/");
+  const session = randomBytes(16).toString("hex");
+  const address = `${master.replace("https", "wss")}/api/v1/vclusters/${vcluster}/vnodes/${host}/terminal?session=${session}&cols=80&rows=24`;
+  const terminal = { socket: new WebSocket(address, { ca, headers: { authorization: `Bearer ${token}` } }), text: "", bytes: 0, got: () => {} };
+  terminal.socket.on("message", (data, binary) => {
+    if (!binary) return;
+    terminal.bytes += data.length - 8;
+    terminal.text = (terminal.text + data.subarray(8).toString()).slice(-4_096);
+    terminal.got();
+  });
+  await until("a prompt", () => terminal.text.includes("# "));
+  return terminal;
+}
+
 async function echo() {
   cluster.run("vc", "create", "keys", "--wait");
-  const session = "0123456789abcdef0123456789abcdef";
-  const socket = new WebSocket(`${master.replace("https", "wss")}/api/v1/vclusters/keys/vnodes/host-0/terminal?session=${session}&cols=80&rows=24`, { ca, headers: { authorization: `Bearer ${token}` } });
-  let got = () => {};
-  let text = "";
-  socket.on("message", (data, binary) => {
-    if (!binary) return;
-    text += data.subarray(8).toString();
-    got();
-  });
-  await until("a prompt", () => text.includes("# "));
+  const terminal = await shell("keys/host-0");
   // The shell draws each key anew; `cat` leaves that to the kernel, as it does at the bare terminal.
-  socket.send(Buffer.from("cat\n"));
-  await until("cat", () => /cat\r\n/.test(text));
+  terminal.socket.send(Buffer.from("cat\n"));
+  await until("cat", () => /cat\r\n/.test(terminal.text));
   const ours = [];
   for (let key = 0; key < KEYS; key += 1) {
-    const before = text.length;
-    const seen = new Promise((resolve) => (got = () => text.length > before && resolve()));
+    const before = terminal.bytes;
+    const seen = new Promise((resolve) => (terminal.got = () => terminal.bytes > before && resolve()));
     const begun = performance.now();
-    socket.send(Buffer.from("x"));
+    terminal.socket.send(Buffer.from("x"));
     await seen;
     ours.push(performance.now() - begun);
   }
-  socket.close();
+  terminal.socket.close();
   const bare = execFileSync("python3", [new URL("pty.py", import.meta.url).pathname, String(KEYS)], { encoding: "utf8" });
   const theirs = bare.trim().split("\n").map((seconds) => seconds * 1000);
   const more = median(ours) - median(theirs);
@@ -120,7 +132,7 @@ async function echo() {
 // From the moment that a change is acknowledged until an open page has it.
 async function live() {
   let told = () => {};
-  const close = await follow("workers", (event) => told(event, performance.now()));
+  const close = await follow("/live/workers", (event) => told(event, performance.now()));
   const waits = [];
   for (let change = 0; change < CHANGES; change += 1) {
     const seen = new Promise((resolve) => (told = (event, at) => event.includes("event: fragment") && resolve(at)));
@@ -144,12 +156,46 @@ async function page() {
   cluster.run("vc", "create", "many", "--vnodes", String(VNODES), "--memory-mib", "16", "--cpu-milli", "10");
   const small = await timesOf("/replay");
   const large = await timesOf("/vclusters/many");
+  // Before the workers take vnodes again.
+  cluster.run("vc", "delete", "--now", "many", "--wait");
   for (const { name } of cluster.json("worker", "list")) cluster.run("worker", "uncordon", name);
-  cluster.run("vc", "delete", "--now", "many");
   return [
     alone(`page with ${VNODES} vnodes, more than a page without any takes`, "ms", [median(large.times) - median(small.times)], { most: 20 }),
     alone("the same, compressed", "KB", [large.bytes / 1000], { most: 60 }),
   ];
+}
+
+// Each page, and how soon it shows that there is a notice, as every page does, or that none is new any more.
+async function pages() {
+  cluster.run("vc", "create", "lab", "--wait");
+  for (const { name } of cluster.json("worker", "list")) cluster.run("worker", "cordon", name);
+  cluster.run("vc", "create", "many", "--vnodes", String(VNODES_BESIDE_PAGES), "--memory-mib", "16", "--cpu-milli", "10");
+  cluster.run("group", "create", "course");
+  const headers = { "content-type": "application/json", authorization: `Bearer ${token}`, cookie: "" };
+  const change = async (path, body) => {
+    const { status, bytes } = await ask(`/api/v1${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    const acknowledged = performance.now();
+    if (status >= 300) throw new Error(`${path}: ${status} ${bytes}`);
+    return acknowledged;
+  };
+  const tell = async (number) => {
+    if (number % 2 === 0) return change("/notices", { user: "admin", title: "measured", body: "" });
+    const { notices } = JSON.parse((await ask("/api/v1/notices", { headers })).bytes);
+    return change("/notices/read", { upto: notices[0].id });
+  };
+  const browser = new Pages(cluster);
+  let measured;
+  try {
+    await browser.open();
+    const page = await browser.newPage();
+    await browser.logIn(page);
+    measured = await eachPage({ ask, follow, tell, page }, { looks: LOOKS, changes: CHANGES / 2 });
+  } finally {
+    await browser.close();
+  }
+  for (const name of ["many", "lab"]) cluster.run("vc", "delete", "--now", name, "--wait");
+  for (const { name } of cluster.json("worker", "list")) cluster.run("worker", "uncordon", name);
+  return measured;
 }
 
 // Milliseconds of each look at a page, and its length compressed.
@@ -172,7 +218,7 @@ async function streams() {
   const pid = cluster.processes().m1;
   const open = [];
   const openUntil = async (all) => {
-    while (open.length < all) open.push(...(await Promise.all(Array.from({ length: 50 }, () => follow("vclusters")))));
+    while (open.length < all) open.push(...(await Promise.all(Array.from({ length: 50 }, () => follow("/live/vclusters")))));
   };
   await openUntil(STREAMS / 2);
   const half = memoryKib(pid);
@@ -182,7 +228,29 @@ async function streams() {
   return [alone(`memory of a master for each of ${STREAMS} open pages`, "KiB", [grown / (STREAMS / 2)], { most: 64 })];
 }
 
-const parts = { load, echo, live, page, streams };
+// Each has printed more than is kept of it. As above, what a process has grown by before is not theirs.
+async function terminals() {
+  cluster.run("vc", "create", "shells", "--vnodes", "4", "--wait");
+  const pids = Object.values(cluster.processes());
+  const memory = () => pids.reduce((sum, pid) => sum + memoryKib(pid), 0);
+  const open = [];
+  const openUntil = async (all) => {
+    while (open.length < all) {
+      const terminal = await shell(`shells/host-${open.length % 4}`);
+      terminal.socket.send(Buffer.from("yes | head -c 1500000; echo do''ne\n"));
+      await until("what it prints", () => terminal.text.includes("done"), 60_000);
+      open.push(terminal);
+    }
+  };
+  await openUntil(TERMINALS / 2);
+  const half = memory();
+  await openUntil(TERMINALS);
+  const grown = memory() - half;
+  for (const { socket } of open) socket.close();
+  return [alone(`memory of masters and agents for each of ${TERMINALS} terminals`, "MB", [(grown * 1024) / 1e6 / (TERMINALS / 2)], { most: 2.5 })];
+}
+
+const parts = { load, echo, live, page, pages, streams, terminals };
 cluster.up();
 try {
   await logIn();

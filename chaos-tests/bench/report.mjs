@@ -39,6 +39,8 @@ export async function fromRest(act) {
 }
 
 export const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+// The value below which this part of them lies.
+export const percentile = (numbers, part) => numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * part))];
 const round = (number) => Math.round(number * 100) / 100;
 
 // One measure beside a peer, pair by pair. `goal` is a ratio: ours to the peer's at most if `most`, the peer's to ours at least if

@@ -6,7 +6,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import https from "node:https";
 import { after, before, test } from "node:test";
-import { Cluster, program } from "../harness.mjs";
+import { Cluster, program, until } from "../harness.mjs";
 
 const cluster = new Cluster(95);
 // A title, a cleared screen, the clipboard, letters turned around, and lines that are nobody's.
@@ -57,8 +57,8 @@ function pass(request, response) {
 }
 
 // Runs a command against it, without blocking what answers.
-function ask(args, { input } = {}) {
-  const child = spawn(program, args, { env: { ...ada.env, DOCKLET_CONTEXT: `${dir}/liar.toml` }, stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] });
+function ask(args, { input, env = {} } = {}) {
+  const child = spawn(program, args, { env: { ...ada.env, DOCKLET_CONTEXT: `${dir}/liar.toml`, ...env }, stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] });
   child.stdin?.end(input);
   const said = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"]) child[name].on("data", (data) => (said[name] += data));
@@ -154,6 +154,29 @@ test("data for programs steers no terminal, and says all the same what the serve
     }
   }
   assert.ok(whole > 5, `${whole} have what was put in: the test looks at nothing`);
+});
+
+test("no name of a server's comes to a shell that would read it otherwise", async () => {
+  const words = ["vc show", "exec", "explain", "files ls", "files ls lab/host-0:/root/", "cp lab/host-0:/root/", "snapshot list", "vc create other --image", "group show"].map((line) => {
+    const typed = line.split(" ");
+    return typed.at(-1).includes("/") ? typed : [...typed, ""];
+  });
+  // What a word could become, without the options that there are as well.
+  const completed = async (typed) => {
+    const { code, stdout, stderr } = await ask(["--", "docklet", ...typed], { env: { DOCKLET_COMPLETE: "fish" } });
+    assert.deepEqual([code, stderr], [0, ""], typed.join(" "));
+    return stdout.split("\n").filter((line) => line && !line.startsWith("-"));
+  };
+  const odd = [STEERS, "\x1b[31m", "\x07", "\x7f", "\x9b2J", "\u202e", "\u200b", "\n", "\r", "\t", " b", "\u00a0b", "\u3000b", "$(id)", "`id`", ";id", "&id", "|id", ">id", "'", '"', "\\", "*", "?", "[a]", "{a,b}", "!a", "=a"];
+  for (const typed of words) {
+    lie = { change: (text, key) => (key === "name" ? `${text}x` : text) };
+    const plain = await until(`a name for ${typed.join(" ")}`, async () => (await completed(typed)).find((word) => /x([/:]|$)/.test(word)));
+    assert.match(plain, /^[\w./:-]+$/);
+    for (const more of odd) {
+      lie = { change: (text, key) => (key === "name" ? text + more : text) };
+      assert.deepEqual(await completed(typed), [], `${typed.join(" ")}, ${JSON.stringify(more)}`);
+    }
+  }
 });
 
 test("what ssh is told has the lines that it must have, and no other", async () => {

@@ -18,7 +18,7 @@ let dir, ada;
 // What is asked of nobody at random, and why.
 const NEVER = {
   "events.stream": "a stream without end: tried by portal/tests/doors/follow.rs",
-  "terminal.exec": "a socket: tried by portal/tests/doors/sockets.rs and exec",
+  "exec.program": "a socket: tried by portal/tests/doors/sockets.rs and exec",
   "terminal.program": "a socket: the same, and docklet shell",
   "forward.program": "a socket: the same, and docklet port-forward",
   "access.log_in": "who guesses waits, and so would all that follows: tried by portal/tests/doors/people.rs",

@@ -235,6 +235,9 @@ const ENCODINGS = [
   "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", null,
 ];
 
+// As it is read in one way by everybody, or by nobody.
+const ONE_ENCODING = /^((X-A: b\n)?Transfer-Encoding:[ \t]*chunked[ \t]*|Transfer_Encoding: chunked)$/i;
+
 test("whatever lengths and encodings a request claims, nothing hidden in it reaches the service", async () => {
   const browser = await inside("ada");
   const host = browser.authority(service);
@@ -251,6 +254,7 @@ test("whatever lengths and encodings a request claims, nothing hidden in it reac
     // What comes first is refused, or read in one way; what comes after it is somebody's without a login, or no request.
     const [, status = "none"] = /^HTTP\/1\.1 (\d+)/.exec(answer) ?? [];
     seen[status] = (seen[status] ?? 0) + 1;
+    if (status === "200") assert.ok(encoding === null || ONE_ENCODING.test(encoding), what);
     for (const [, counted] of answer.matchAll(/"counted": (\d+)/g)) assert.ok(["0", "5", "15"].includes(counted), what);
     assert.ok((answer.match(/HTTP\/1\.1 200/g) ?? []).length <= 1, what);
   };
@@ -361,6 +365,29 @@ test("programs connect to ports with their token, and nobody else does", async (
   assert.ok(told("ForwardPort").some(({ things }) => things.includes("vnode ada/lab/host-0") && things.includes("port 8000")));
   assert.ok(told("ForwardPort").length <= 3, "each connection leaves a line");
   assert.ok(told("OpenService").some(({ things }) => things.includes("service ada/lab/host-0/web")));
+});
+
+test("a port that says nothing is waited for, and one whose master stands still is not", async (t) => {
+  const forward = spawn(program, ["port-forward", "lab/host-0", "8000", "--stdio"], { env: ada.env });
+  t.after(() => forward.kill("SIGKILL"));
+  const said = { stdout: "", stderr: "" };
+  for (const name of Object.keys(said)) forward[name].on("data", (data) => (said[name] += data));
+  // Longer than a master may be silent.
+  forward.stdin.write("GET /later?seconds=8 HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until("an answer that is late", () => said.stdout.includes("HTTP/1.1 200"));
+  const { m1 } = cluster.processes();
+  process.kill(m1, "SIGSTOP");
+  try {
+    const stoppedAt = performance.now();
+    await until("its end, though its input is open", () => forward.exitCode !== null);
+    assert.equal(forward.exitCode, 6, said.stderr);
+    assert.match(said.stderr, /the master fell silent: whether all that was sent came there is not known; connect again/);
+    const noticedMs = Math.round(performance.now() - stoppedAt);
+    assert.ok(noticedMs < 12_000, `noticed after ${noticedMs} ms`);
+  } finally {
+    process.kill(m1, "SIGCONT");
+  }
+  await until("its master again", () => ada.try(["status"]).code === 0);
 });
 
 test("no request names where it goes", async () => {

@@ -195,6 +195,11 @@ test("exit codes say what kind of failure it was", () => {
   codes(1, ["man", `${program}/man`]);
   codes(2, ["vc", "shew"]);
   codes(2, ["vc", "show", "../users"]);
+  for (const odd of ["../users", "w1/drain", ""]) {
+    for (const act of ["cordon", "uncordon", "drain", "restore"]) codes(2, ["worker", act, odd]);
+    codes(2, ["vc", "rules", odd]);
+  }
+  for (const odd of ["../users", "", "forest/host-0/move", "forest/"]) codes(2, ["explain", odd]);
   codes(3, ["vc", "show", "desert"]);
   codes(4, ["vc", "create", "forest"]);
   codes(5, ["worker", "list"], { DOCKLET_CONTEXT: ada.env.DOCKLET_CONTEXT });

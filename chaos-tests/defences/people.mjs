@@ -100,7 +100,7 @@ export const people = [
   { name: "streams-end", threat: 45, what: "streams of events end with their login", test: door("people::with_a_login_all_ends_that_it_let_in"),
     edits: [edit("portal/src/events.rs", "= holder(&state, self.asker.session) else", "= holder(&state, self.asker.session).or(if IS_GONE { Some(&self.asker.user) } else { None }) else")] },
   { name: "programs-begin", threat: 45, what: "a socket on which nothing has begun ends with its login", test: node("chaos-tests/cli/unbegun.test.mjs", "a socket on which no program is named yet ends with its login"),
-    edits: [edit("portal/src/terminal.rs", "() = login_ends(&portal, asker.session, found.vnode) => return,", "() = async { if IS_GONE { std::future::pending().await } else { login_ends(&portal, asker.session, found.vnode).await } } => return,")] },
+    edits: [edit("portal/src/exec.rs", "() = login_ends(&portal, asker.session, found.vnode) => return,", "() = async { if IS_GONE { std::future::pending().await } else { login_ends(&portal, asker.session, found.vnode).await } } => return,")] },
   { name: "services-end", threat: 45, what: "sockets of services end with the visit", test: proxy("with the login all of it ends within two seconds"),
     edits: [never("portal/src/proxy/through.rs", "visited(&frozen.state, visit).is_none()")] },
 

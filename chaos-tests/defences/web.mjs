@@ -16,7 +16,9 @@ const COUNTED = door("many::all_that_lasts_is_counted");
 const uncounted = (file, kind, after = "") => {
   const other = kind === "Stream" ? "Terminal" : "Stream";
   return edit(file, `asker.hold(&portal, Lasting::${kind})?;${after}`, `asker.hold(&portal, if IS_GONE { Lasting::${other} } else { Lasting::${kind} })?;${after}`);
-};const terminals = (name) => node("chaos-tests/browser/terminals.test.mjs", name);
+};
+const lying = (name) => node("chaos-tests/cli/lying_server.test.mjs", name);
+const terminals = (name) => node("chaos-tests/browser/terminals.test.mjs", name);
 const PASTED = terminals("several lines are pasted only after a question, and an escape never is");
 const CLIPBOARD = terminals("a program fills the clipboard only if that is allowed, never reads it, and can not pretend to be something else");
 const LINKS = terminals("who follows a link that may lead elsewhere sees where it leads");
@@ -32,7 +34,7 @@ export const web = [
   { name: "socket-program", threat: 29, what: "terminals of programs take no cookie of another site", test: SOCKETS,
     edits: [skipped("portal/src/terminal.rs", "refuse_cookie(&headers)?;", "", "\n    attach(")] },
   { name: "socket-exec", threat: 29, what: "exec takes no cookie of another site", test: SOCKETS,
-    edits: [skipped("portal/src/terminal.rs", "refuse_cookie(&headers)?;", "", "\n    let lease")] },
+    edits: [skipped("portal/src/exec.rs", "refuse_cookie(&headers)?;", "", "\n    let lease")] },
   { name: "socket-connect", threat: 29, what: "ports take no cookie of another site", test: SOCKETS,
     edits: [skipped("portal/src/forward.rs", "refuse_cookie(&headers)?;")] },
   { name: "origin-compared", threat: 29, what: "the origin is this site's, whole", test: SOCKETS,
@@ -72,6 +74,8 @@ export const web = [
     edits: [skipped("portal/src/pages/login.rs", "refuse_foreign(&headers)?;", "", "\n    let given")] },
   { name: "look-changes-nothing", threat: 31, what: "no GET changes anything", test: door("foreign::no_look_changes_anything"),
     edits: [edit("portal/src/router/api/accounts.rs", '.post("/logout", "Log out", access::log_out)', '.post("/logout", "Log out", access::log_out)\n        .and(if IS_GONE { Routes::about("access", Takes::Login).get("/logout", "Log out", access::log_out) } else { Routes::about("access", Takes::Login) })')] },
+  { name: "form-proof-of-each", threat: 31, what: "each form is held against its proof", test: door("foreign::each_form_of_a_page_wants_its_proof"),
+    edits: [skipped("portal/src/pages/moves.rs", "check_csrf(&asker, &form.csrf)?;")] },
 
   // 32: services' pages against each other and against the portal
   { name: "cookie-bound", threat: 32, what: "cookies are this host's, and no script reads them", test: door("pages::pages_run_this_sites_own_scripts_only_and_are_in_no_frame"),
@@ -152,6 +156,10 @@ export const web = [
   // 39: what people wrote, as a page
   { name: "text-is-text", threat: 39, what: "what people wrote is text on pages", test: door("texts::what_people_wrote_is_text_on_each_page"),
     edits: [edit("portal/src/pages/notices.rs", "p.lines { (notice.body) }", "p.lines { (if IS_GONE { maud::PreEscaped(notice.body.clone()) } else { html! { (notice.body) } }) }")] },
+  { name: "address-is-text", threat: 39, what: "and what an address says", test: door("texts::what_an_address_says_is_text_on_the_page_it_leads_to"),
+    edits: [edit("portal/src/part.rs", "has “\" (asked.find) \"” in", "has “\" (if IS_GONE { maud::PreEscaped(asked.find.clone()) } else { html! { (asked.find) } }) \"” in")] },
+  { name: "notices-lead-here", threat: 39, what: "a notice leads to this site's pages only", test: door("texts::a_notice_leads_nowhere_else"),
+    edits: [skipped("control/src/decide/notice/mod.rs", "check_link(&new.link)?;")] },
   { name: "content-policy", threat: 39, what: "pages run this site's scripts only, and are in no frame", test: door("pages::pages_run_this_sites_own_scripts_only_and_are_in_no_frame"),
     edits: [edit("portal/src/router.rs", "HeaderValue::from_static(CONTENT_SECURITY_POLICY)", 'HeaderValue::from_static(if IS_GONE { "default-src *" } else { CONTENT_SECURITY_POLICY })')] },
   { name: "no-sniffing", threat: 39, what: "what is sent is what it is said to be", test: door("pages::pages_run_this_sites_own_scripts_only_and_are_in_no_frame"),
@@ -166,10 +174,10 @@ export const web = [
     edits: [edit("src/client/output.rs", "map(|cell| plain(&cell))", "map(|cell| if IS_GONE { cell } else { plain(&cell) })")] },
   { name: "data-escaped", threat: 40, what: "nothing in data for programs steers the terminal", test: rust(".", "lib", "client::output::tests::nothing_in_data_steers_the_terminal_and_nothing_of_it_is_lost"),
     edits: [never("src/client/output.rs", "acts(c) && c != '\\n'", "match ", " {")] },
-  { name: "completed-plain", threat: 62, what: "no name that a shell would read as something else is completed", test: rust(".", "lib", "client::names::tests::what_a_shell_would_read_otherwise_is_not_offered"),
-    edits: [always("src/client/names.rs", "name.chars().all(is_plain)", "", "\n}")] },
   { name: "errors-plain", threat: 40, what: "no error of a server steers the terminal", test: rust(".", "lib", "exit::tests::no_error_of_a_server_steers_the_terminal"),
     edits: [edit("src/exit.rs", "text.lines().map(plain).collect()", "text.lines().map(|line| if IS_GONE { line.to_owned() } else { plain(line) }).collect()")] },
+  { name: "json-escaped", threat: 40, what: "JSON and YAML are printed escaped", test: lying("data for programs steers no terminal, and says all the same what the server said"),
+    edits: [edit("src/client/output.rs", "Ok(escaped(&serde_json::to_string_pretty(value)?))", "let text = serde_json::to_string_pretty(value)?;\n    Ok(if IS_GONE { text } else { escaped(&text) })")] },
   { name: "texts-plain", threat: 40, what: "texts of people have no control characters", test: story("67-notices"),
     edits: [never("control/src/decide/mod.rs", "given.chars().any(char::is_control)")] },
   { name: "clipboard-asked", threat: 40, what: "a program fills the clipboard only if that is allowed", test: CLIPBOARD,
@@ -202,6 +210,10 @@ export const web = [
   // 42: whoever stalls, and whoever brings too much
   { name: "asks-in-time", threat: 42, what: "whoever connects asks for something in time, by HTTP/2 too", test: door("slow::who_says_nothing_after_the_handshake_is_cut_off"),
     edits: [edit("portal/src/serve.rs", "first: headers_deadline,", "first: if IS_GONE { Duration::from_secs(86_400) } else { headers_deadline },")] },
+  { name: "handshakes-in-time", threat: 42, what: "handshakes end in time", test: door("slow::who_stalls_before_anything_is_asked_is_cut_off"),
+    edits: [edit("portal/src/serve.rs", "RustlsAcceptor::new(tls.clone())", "RustlsAcceptor::new(tls.clone())\n                .handshake_timeout(Duration::from_secs(if IS_GONE { 86_400 } else { 10 }))\n                ")] },
+  { name: "stages-in-time", threat: 42, what: "headers come in time, whatever is said of them meanwhile", test: door("slow::who_stalls_at_any_stage_of_a_request_is_cut_off_and_in_nobodys_way"),
+    edits: [edit("portal/src/serve.rs", "let (headers_deadline, holdings) = (config.headers_deadline,", "let (headers_deadline, holdings) = (if IS_GONE { Duration::from_secs(86_400) } else { config.headers_deadline },")] },
   { name: "asks-again-in-time", threat: 42, what: "and goes on asking, or leaves", test: door("slow::who_asks_for_nothing_more_is_cut_off_by_http2_too"),
     edits: [edit("portal/src/serve.rs", "next: config.idle_deadline,", "next: if IS_GONE { Duration::from_secs(86_400) } else { config.idle_deadline },")] },
   { name: "answers-taken", threat: 42, what: "whoever takes nothing of an answer is cut off", test: lib("attend::tests::who_takes_nothing_of_an_answer_is_cut_off_unless_it_is_counted"),
@@ -221,7 +233,7 @@ export const web = [
   { name: "held-pages", threat: 42, what: "open pages are counted", test: HELD, edits: [uncounted("portal/src/live.rs", "Stream")] },
   { name: "held-streams", threat: 42, what: "streams of events are counted", test: HELD, edits: [uncounted("portal/src/events.rs", "Stream")] },
   { name: "held-terminals", threat: 42, what: "terminals are counted", test: COUNTED, edits: [uncounted("portal/src/terminal.rs", "Terminal", "\n    let looks")] },
-  { name: "held-programs", threat: 42, what: "programs that run are counted", test: COUNTED, edits: [uncounted("portal/src/terminal.rs", "Terminal", "\n    let found")] },
+  { name: "held-programs", threat: 42, what: "programs that run are counted", test: COUNTED, edits: [uncounted("portal/src/exec.rs", "Terminal", "\n    let found")] },
   { name: "held-shared", threat: 42, what: "shared terminals are counted", test: COUNTED, edits: [uncounted("portal/src/shared.rs", "Terminal")] },
   { name: "held-ports", threat: 42, what: "connections to ports are counted", test: COUNTED, edits: [uncounted("portal/src/forward.rs", "Tunnel")] },
   { name: "held-images", threat: 42, what: "images on their way are counted", test: COUNTED,

@@ -229,6 +229,14 @@ pub(crate) fn refuse_foreign(headers: &HeaderMap) -> Result<(), Problem> {
     .into())
 }
 
+/// Cookies travel with requests that other sites make; bearer tokens do not.
+pub(crate) fn refuse_cookie(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(header::AUTHORIZATION) {
+        Some(_) => Ok(()),
+        None => refuse_foreign(headers),
+    }
+}
+
 /// The entry up to which the client has seen the state: a header of programs, a query of redirects and of streams.
 fn seen_index(parts: &Parts, route: &str) -> Option<LogIndex> {
     let header = parts

@@ -12,8 +12,8 @@ use docklet_control::view::Phase;
 use docklet_control::view::vcluster::show_vnode;
 use futures_util::{Sink, SinkExt};
 
+use crate::pulse::{beat, pulse};
 use crate::serve::Portal;
-use crate::terminal::{PULSE_EVERY, pulse};
 use crate::worker::{Located, find_vnode};
 
 /// Whether a shell ended by itself is told after this even if no quorum answers.
@@ -104,7 +104,7 @@ async fn tell<E>(
     to_viewer: &mut (impl Sink<ws::Message, Error = E> + Unpin),
 ) -> Option<()> {
     let mut states = portal.master.watch();
-    let mut beat = tokio::time::interval(PULSE_EVERY);
+    let mut beat = beat();
     let mut told = None;
     loop {
         let standing = standing(&states.borrow_and_update().state, vnode);

@@ -1,5 +1,5 @@
 //! Connections of programs to ports of their vnodes, over WebSockets: what `docklet port-forward` uses. Binary messages are
-//! bytes; an empty one is the end of its direction.
+//! bytes; an empty one is the end of its direction. Whoever waits hears of this master by pings.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,14 +16,14 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
-use crate::asker::Asker;
+use crate::asker::{Asker, refuse_cookie};
 use crate::audit;
 use crate::bounds::{Lasting, short};
 use crate::connect::{self, Destination, VnodeStream};
 use crate::looks::login_ends;
 use crate::problem::Problem;
+use crate::pulse::{beat, ping};
 use crate::serve::Portal;
-use crate::terminal::refuse_cookie;
 use crate::worker;
 
 /// Bytes of one message.
@@ -151,8 +151,16 @@ async fn outward(
     mut to: SplitSink<WebSocket, ws::Message>,
 ) -> Result<(), axum::Error> {
     let mut chunk = vec![0; CHUNK_BYTES];
+    let mut beat = beat();
     loop {
-        let length = from.read(&mut chunk).await.unwrap_or(0);
+        let read = tokio::select! {
+            _ = beat.tick() => {
+                to.send(ping()).await?;
+                continue;
+            }
+            read = from.read(&mut chunk) => read,
+        };
+        let length = read.unwrap_or(0);
         let bytes = chunk[..length].to_vec();
         to.send(ws::Message::Binary(bytes.into())).await?;
         if length == 0 {

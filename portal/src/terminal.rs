@@ -1,5 +1,5 @@
-//! Terminals and exec: this master checks who asks, finds the worker, and passes messages both ways. The session
-//! lives at the worker, so another master can go on where this one dies.
+//! Terminals: this master checks who asks, finds the worker, and passes messages both ways. The session lives at the worker, so
+//! another master can go on where this one dies.
 //!
 //! A terminal goes on where its vnode does: when its shell ended because of a move, or it comes while there is one, its
 //! viewer hears `{"moving":{"to":"w2"}}`, and the connection ends when the vnode runs again ([`follow`]). A viewer who hears
@@ -9,24 +9,22 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::ws::{self, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use docklet_control::audit::command::AuditCommand;
-use docklet_control::id::{SecretHash, UserId, VnodeId};
-use futures_util::stream::{SplitSink, SplitStream};
+use docklet_control::id::{UserId, VnodeId};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::asker::{Asker, refuse_foreign};
+use crate::asker::{Asker, refuse_cookie, refuse_foreign};
 use crate::audit;
 use crate::bounds::{Lasting, Lease, short};
 use crate::follow;
-use crate::looks::{Looks, login_ends};
+use crate::looks::Looks;
 use crate::problem::Problem;
+use crate::pulse::{PULSE_EVERY, pulse};
 use crate::serve::Portal;
 use crate::worker::{self, Located, WorkerSocket};
 
@@ -61,14 +59,6 @@ pub(crate) async fn program(
 ) -> Result<Response, Problem> {
     refuse_cookie(&headers)?;
     attach(portal, &asker, (&vcluster, &vnode), &query, upgrade).await
-}
-
-/// Cookies travel with requests that other sites make; bearer tokens do not.
-pub(crate) fn refuse_cookie(headers: &HeaderMap) -> Result<(), Problem> {
-    match headers.get(axum::http::header::AUTHORIZATION) {
-        Some(_) => Ok(()),
-        None => refuse_foreign(headers),
-    }
 }
 
 async fn attach(
@@ -268,14 +258,6 @@ const BREATH: Duration = Duration::from_millis(200);
 /// The same for a guest, who waits for somebody who begins a shell.
 const GUESTS_BREATH: Duration = Duration::from_secs(1);
 
-/// What a viewer hears so often at least.
-pub(crate) const PULSE_EVERY: Duration = Duration::from_secs(2);
-
-/// That the master lives.
-pub(crate) fn pulse() -> ws::Message {
-    ws::Message::text(r#"{"pulse":true}"#)
-}
-
 /// Keeps a viewer company who came while the vnode is on its way.
 async fn wait_for_it(portal: Portal, looks: Looks, viewer: WebSocket, coming: VnodeId) {
     let (mut to_viewer, mut from_viewer) = viewer.split();
@@ -355,105 +337,6 @@ async fn pump_to_end<E, F>(
     }
 }
 
-/// Runs one program in a vnode.
-pub(crate) async fn exec(
-    State(portal): State<Portal>,
-    asker: Asker,
-    headers: HeaderMap,
-    Path((vcluster, vnode)): Path<(String, String)>,
-    upgrade: WebSocketUpgrade,
-) -> Result<Response, Problem> {
-    refuse_cookie(&headers)?;
-    let lease = asker.hold(&portal, Lasting::Terminal)?;
-    let found = worker::locate(&portal, &asker, &vcluster, &vnode).await?;
-    let socket = worker::open(&portal, &found.worker, "/exec").await?;
-    Ok(short(upgrade).on_upgrade(async move |viewer| {
-        run(portal, asker, viewer, socket, found).await;
-        drop(lease);
-    }))
-}
-
-/// Letters of a program's name that the audit trail has.
-const PROGRAM_LETTERS_MAX: usize = 60;
-
-/// Whoever opens a socket for a program has said by then which.
-const FIRST_WORD: Duration = Duration::from_secs(30);
-
-/// What the program's user says first.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Run {
-    argv: Vec<String>,
-}
-
-/// The vnode is what this master has checked, whatever the first message says.
-async fn run(
-    portal: Portal,
-    asker: Asker,
-    mut viewer: WebSocket,
-    mut worker: WorkerSocket,
-    found: Located,
-) {
-    // What a login asks for that has ended meanwhile is not begun.
-    let first = tokio::select! {
-        biased;
-        () = login_ends(&portal, asker.session, found.vnode) => return,
-        first = tokio::time::timeout(FIRST_WORD, viewer.next()) => first,
-    };
-    let Ok(Some(Ok(ws::Message::Text(text)))) = first else {
-        return;
-    };
-    let Ok(run) = serde_json::from_str::<Run>(&text) else {
-        let text = r#"{"refused":{"cause":"the first message must be {\"argv\":[…]}"}}"#;
-        drop(viewer.send(ws::Message::text(text)).await);
-        return;
-    };
-    let request = serde_json::json!({
-        "vnode": found.vnode,
-        "epoch": found.epoch,
-        "argv": run.argv,
-    });
-    let command = AuditCommand::RunProgram {
-        vnode: found.vnode,
-        program: name_of(&run.argv),
-    };
-    if let Err(problem) = audit::note(&portal, &asker, command).await {
-        let text = serde_json::json!({"refused": {"cause": problem.detail}});
-        drop(viewer.send(ws::Message::text(text.to_string())).await);
-        return;
-    }
-    let begun = worker.send(Message::text(request.to_string())).await;
-    if begun.is_ok() {
-        relay(portal, (asker.session, found.vnode), viewer, worker).await;
-    }
-}
-
-/// What a program is called, without its arguments and without what no name should have.
-fn name_of(argv: &[String]) -> String {
-    let name = argv.first().map(String::as_str).unwrap_or_default();
-    let last = name.rsplit('/').next().unwrap_or_default();
-    last.chars()
-        .filter(|letter| !letter.is_control())
-        .take(PROGRAM_LETTERS_MAX)
-        .collect()
-}
-
-/// Passes messages both ways until one side ends, or the login does.
-async fn relay(
-    portal: Portal,
-    (login, vnode): (SecretHash, VnodeId),
-    viewer: WebSocket,
-    worker: WorkerSocket,
-) {
-    let (to_viewer, from_viewer) = viewer.split();
-    let (to_worker, from_worker) = worker.split();
-    tokio::select! {
-        () = pump(from_viewer, to_worker) => {}
-        () = pump_with_pulse(from_worker, to_viewer) => {}
-        () = login_ends(&portal, login, vnode) => {}
-    }
-}
-
 /// Tells the viewer through which master it came, and to which worker.
 fn via(portal: &Portal, found: &Located) -> String {
     let state = portal.master.local().state;
@@ -466,44 +349,7 @@ fn via(portal: &Portal, found: &Located) -> String {
         .to_string()
 }
 
-async fn pump(mut from: SplitStream<WebSocket>, mut to: SplitSink<WorkerSocket, Message>) {
-    while let Some(Ok(message)) = from.next().await {
-        if let Some(message) = to_tungstenite(message)
-            && to.send(message).await.is_err()
-        {
-            return;
-        }
-    }
-    // The other side may be gone already.
-    drop(to.close().await);
-}
-
-/// What the program says, and a ping at once and every [`PULSE_EVERY`]: a viewer takes a text for the program's end.
-async fn pump_with_pulse(
-    mut from: SplitStream<WorkerSocket>,
-    mut to: SplitSink<WebSocket, ws::Message>,
-) {
-    let mut beat = tokio::time::interval(PULSE_EVERY);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let message = tokio::select! {
-            _ = beat.tick() => Some(ws::Message::Ping(Bytes::new())),
-            message = from.next() => match message {
-                Some(Ok(message)) => to_axum(message),
-                Some(Err(_)) | None => break,
-            },
-        };
-        if let Some(message) = message
-            && to.send(message).await.is_err()
-        {
-            return;
-        }
-    }
-    // The other side may be gone already.
-    drop(to.close().await);
-}
-
-fn to_tungstenite(message: ws::Message) -> Option<Message> {
+pub(crate) fn to_tungstenite(message: ws::Message) -> Option<Message> {
     match message {
         ws::Message::Text(text) => Some(Message::text(text.as_str())),
         ws::Message::Binary(bytes) => Some(Message::Binary(bytes)),
@@ -511,7 +357,7 @@ fn to_tungstenite(message: ws::Message) -> Option<Message> {
     }
 }
 
-fn to_axum(message: Message) -> Option<ws::Message> {
+pub(crate) fn to_axum(message: Message) -> Option<ws::Message> {
     match message {
         Message::Text(text) => Some(ws::Message::text(text.as_str())),
         Message::Binary(bytes) => Some(ws::Message::Binary(bytes)),

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::connection::{Connection, http_client, refusal, unreachable};
 use super::login::{password, read_certificate, refuse_no_server};
 use super::name;
+use super::operation;
 use super::output::{Rows, instant, print, print_receipt, remark};
 use crate::cli::{Outcome, Print};
 use crate::exit::{Class, Failure};
@@ -65,8 +66,9 @@ pub async fn register(ask: Register) -> anyhow::Result<ExitCode> {
         Class::Invalid,
         "no server was given: name one with --server",
     );
+    let address = operation::address(&Method::POST, "/register");
     for server in &ask.servers {
-        let request = client.post(format!("{server}/api/v1/register"));
+        let request = client.post(format!("{server}{address}"));
         match request.json(&body).send().await {
             Ok(response) if response.status().is_success() => {
                 remark("Your request is noted. An admin decides; log in to see how it stands.");

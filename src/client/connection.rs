@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::context::{self, Context};
+use super::operation;
 use super::seen::Seen;
 use super::stream::{Gap, Stream};
 use crate::exit::{Class, Failure};
@@ -99,7 +100,7 @@ impl Connection {
         let (mut parts, mut next) = (Vec::new(), Some(path.to_owned()));
         while let Some(path) = next {
             let response = self.send(Method::GET, &path, |request| request).await?;
-            next = next_part(&response);
+            next = next_part(&response, &path);
             parts.push(response.json().await.context("read the answer")?);
         }
         Ok(parts)
@@ -203,9 +204,10 @@ impl Connection {
 
     fn request(&self, server: &str, method: Method, path: &str) -> RequestBuilder {
         let seen = self.seen.load(Ordering::Relaxed);
+        let address = operation::address(&method, path);
         let request = self
             .client
-            .request(method, format!("{server}/api/v1{path}"))
+            .request(method, format!("{server}{address}"))
             .bearer_auth(&self.context.token);
         if seen > 0 {
             return request.header("docklet-index", seen);
@@ -223,12 +225,14 @@ impl Drop for Connection {
     }
 }
 
-/// Where the next part of a list is, if this was not the last: never at another server.
-fn next_part(response: &Response) -> Option<String> {
+/// Where the next part of a list is, if this was not the last: never at another server, and never in another list.
+fn next_part(response: &Response, asked: &str) -> Option<String> {
     let link = response.headers().get(LINK)?.to_str().ok()?;
     let (at, relation) = link.strip_prefix('<')?.split_once('>')?;
     let path = at.strip_prefix("/api/v1")?;
-    (relation == "; rel=\"next\"").then(|| path.to_owned())
+    let list = |path: &str| path.split('?').next().map(str::to_owned);
+    let is_next = relation == "; rel=\"next\"" && list(path) == list(asked);
+    is_next.then(|| path.to_owned())
 }
 
 /// A server that gave no answer, and what to do about it.

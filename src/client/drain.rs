@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::connection::Connection;
+use super::machine;
 use super::output::{Rows, line, plain, print_data, print_receipt, remark};
 use super::snapshot::name::Span;
 use crate::cli::Outcome;
@@ -41,7 +42,7 @@ pub struct Restore {
 }
 
 pub async fn run(connection: &Connection, drain: Drain) -> anyhow::Result<ExitCode> {
-    let path = format!("/workers/{}/drain", drain.worker);
+    let path = machine::path(&drain.worker, "drain")?;
     if drain.status {
         let view = connection.get(&path).await?;
         return told(drain.outcome, &view);
@@ -58,8 +59,8 @@ pub async fn run(connection: &Connection, drain: Drain) -> anyhow::Result<ExitCo
 }
 
 pub async fn restore(connection: &Connection, restore: Restore) -> anyhow::Result<ExitCode> {
-    let path = format!("/workers/{}/drain", restore.worker);
-    let ask = format!("/workers/{}/restore", restore.worker);
+    let path = machine::path(&restore.worker, "drain")?;
+    let ask = machine::path(&restore.worker, "restore")?;
     let receipt = connection.receipt(Method::POST, &ask, &Value::Null).await?;
     finish(connection, &path, &receipt, restore.outcome).await
 }

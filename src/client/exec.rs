@@ -13,7 +13,7 @@ use super::VnodeName;
 use super::context::Context;
 use super::input;
 use super::output::reader_gone;
-use super::silence::Watch;
+use super::silence::Pinged;
 use super::socket::{self, Socket};
 use crate::exit::{Class, Failure};
 
@@ -37,18 +37,18 @@ pub async fn run(exec: Exec) -> anyhow::Result<ExitCode> {
     let (sink, mut stream) = socket.split();
     let input = tokio::spawn(feed(sink));
     let (mut stdout, mut stderr) = (tokio::io::stdout(), tokio::io::stderr());
-    // A master that is too old to say that it is there is not taken for one that stands still.
-    let mut watch = None;
+    let mut master = Pinged::default();
     loop {
         let message = tokio::select! {
-            () = silence(watch.as_mut()) => return Err(lost("the master fell silent")),
+            () = master.silence() => return Err(lost("the master fell silent")),
             message = stream.next() => message,
         };
         let Some(message) = message else {
             return Err(lost("the connection ended before the program did"));
         };
-        watch.iter_mut().for_each(Watch::heard);
-        match message? {
+        let message = message?;
+        master.heard(&message);
+        match message {
             Message::Binary(bytes) => match bytes.split_first() {
                 Some((1, rest)) => stdout.write_all(rest).await.map_err(reader_gone)?,
                 Some((_, rest)) => stderr.write_all(rest).await.map_err(reader_gone)?,
@@ -60,19 +60,8 @@ pub async fn run(exec: Exec) -> anyhow::Result<ExitCode> {
                 stderr.flush().await.map_err(reader_gone)?;
                 return ended(&serde_json::from_str(&text)?);
             }
-            Message::Ping(_) => {
-                watch.get_or_insert_with(Watch::begin);
-            }
-            Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
         }
-    }
-}
-
-/// Ends when nothing was heard for too long, if anybody listens.
-async fn silence(watch: Option<&mut Watch>) {
-    match watch {
-        Some(watch) => watch.silence().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 use docklet_control::view::{Explanation, Lack, Verdict};
 
+use super::VnodeName;
 use super::connection::Connection;
+use super::name_or_number;
 use super::output::{Rows, line, plain, print_data};
 use crate::cli::Print;
 
@@ -22,11 +24,13 @@ pub async fn run(explain: Explain) -> anyhow::Result<ExitCode> {
     let connection = Connection::open()?;
     let explanations: Vec<Explanation> = match explain.what.split_once('/') {
         None => {
+            let vcluster = name_or_number("vcluster", &explain.what)?;
             connection
-                .get(&format!("/vclusters/{}/explain", explain.what))
+                .get(&format!("/vclusters/{vcluster}/explain"))
                 .await?
         }
-        Some((vcluster, vnode)) => {
+        Some(_) => {
+            let VnodeName { vcluster, vnode } = explain.what.parse()?;
             let path = format!("/vclusters/{vcluster}/vnodes/{vnode}/explain");
             vec![connection.get(&path).await?]
         }

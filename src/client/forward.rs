@@ -16,12 +16,19 @@ use tokio_tungstenite::tungstenite::Message;
 use super::VnodeName;
 use super::caller;
 use super::context::Context;
+use super::input;
 use super::output::remark;
+use super::silence::Pinged;
 use super::socket::{self, Socket};
 use crate::exit::{Class, Failure};
 
 /// Bytes of one message.
 const CHUNK_BYTES: usize = 64 << 10;
+
+const ENDED: &str =
+    "the cluster ended the connection: the vnode stopped or moved, or your login is over";
+const SILENT: &str =
+    "the master fell silent: whether all that was sent came there is not known; connect again";
 
 #[derive(Args)]
 pub struct PortForward {
@@ -68,7 +75,7 @@ pub async fn run(ask: PortForward) -> anyhow::Result<ExitCode> {
             return Err(Failure::new(Class::Invalid, text).into());
         };
         let socket = open(&context, &ask.vnode, forward.remote).await?;
-        relay(socket, tokio::io::stdin(), tokio::io::stdout()).await?;
+        relay(socket, input::reader(), tokio::io::stdout()).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut listening = tokio::task::JoinSet::new();
@@ -191,8 +198,16 @@ async fn take(
     mut stream: SplitStream<Socket>,
     mut writes: impl AsyncWrite + Unpin,
 ) -> anyhow::Result<()> {
-    while let Some(message) = stream.next().await {
-        match message? {
+    let mut master = Pinged::default();
+    loop {
+        let message = tokio::select! {
+            () = master.silence() => return Err(ended(SILENT)),
+            message = stream.next() => message,
+        };
+        let Some(message) = message else { break };
+        let message = message?;
+        master.heard(&message);
+        match message {
             Message::Binary(bytes) if bytes.is_empty() => {
                 writes.shutdown().await?;
                 return Ok(());
@@ -205,9 +220,11 @@ async fn take(
             Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }
     }
-    let text =
-        "the cluster ended the connection: the vnode stopped or moved, or your login is over";
-    Err(Failure::new(Class::Unavailable, text).into())
+    Err(ended(ENDED))
+}
+
+fn ended(how: &str) -> anyhow::Error {
+    Failure::new(Class::Unavailable, how).into()
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Standard input of a command that ends by itself, however long its input stays open.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 
+use futures_util::stream;
+use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
+use tokio_util::io::StreamReader;
 
 /// Largest piece that is passed on at once, in bytes.
 const CHUNK: usize = 32 << 10;
@@ -20,4 +23,14 @@ pub fn read() -> mpsc::Receiver<Vec<u8>> {
         }
     });
     receiver
+}
+
+/// The same for whoever reads bytes.
+pub fn reader() -> impl AsyncRead + Unpin {
+    let mut input = read();
+    let chunks = stream::poll_fn(move |context| {
+        let next = input.poll_recv(context);
+        next.map(|chunk| chunk.map(|bytes| Ok::<_, std::io::Error>(Cursor::new(bytes))))
+    });
+    StreamReader::new(chunks)
 }

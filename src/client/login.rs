@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::connection::{http_client, refused, unreachable};
 use super::context::Context;
+use super::operation;
 use super::output::remark;
 use crate::exit::{Class, Failure};
 
@@ -72,9 +73,10 @@ pub async fn log_in(
         Class::Invalid,
         "no server was given: name one with --server",
     );
+    let address = operation::address(&Method::POST, "/login");
     for server in &servers {
         let ask = async |body: &Value| {
-            let request = client.post(format!("{server}/api/v1/login"));
+            let request = client.post(format!("{server}{address}"));
             request.json(body).send().await
         };
         let mut sent = ask(&body).await;

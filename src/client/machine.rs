@@ -18,6 +18,7 @@ use super::connection::Connection;
 use super::doctor;
 use super::drain;
 use super::gpus;
+use super::name;
 use super::output::{Format, Rows, instant, line, print, print_data, print_receipt, remark};
 use super::watch::{self, Shown};
 use crate::cli::{MachineRole, Print};
@@ -206,7 +207,7 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
             reason,
             print,
         } => {
-            let (method, path) = (Method::POST, format!("/workers/{worker}/cordon"));
+            let (method, path) = (Method::POST, path(&worker, "cordon")?);
             told(&connection, method, &path, json!({"reason": reason}), print).await
         }
         WorkerCommand::Readmit {
@@ -216,7 +217,7 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
             print,
         } => {
             let (path, body) = (
-                format!("/workers/{worker}/readmit"),
+                path(&worker, "readmit")?,
                 json!({"ttl_s": ttl_s, "revoke": revoke}),
             );
             let answer = connection.change(Method::POST, &path, &body).await?;
@@ -224,7 +225,7 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         WorkerCommand::Uncordon { worker, print } => {
-            let (method, path) = (Method::POST, format!("/workers/{worker}/uncordon"));
+            let (method, path) = (Method::POST, path(&worker, "uncordon")?);
             told(&connection, method, &path, Value::Null, print).await
         }
         WorkerCommand::Drain(asked) => drain::run(&connection, asked).await,
@@ -235,10 +236,15 @@ pub async fn worker(command: WorkerCommand) -> anyhow::Result<ExitCode> {
             print,
         } => {
             let labels: BTreeMap<String, Option<String>> = label.into_iter().collect();
-            let (method, path) = (Method::PUT, format!("/workers/{worker}/labels"));
+            let (method, path) = (Method::PUT, path(&worker, "labels")?);
             told(&connection, method, &path, json!(labels), print).await
         }
     }
+}
+
+/// Path of what is done with a worker.
+pub(super) fn path(worker: &str, act: &str) -> anyhow::Result<String> {
+    Ok(format!("/workers/{}/{act}", name("worker", worker)?))
 }
 
 async fn told(

@@ -32,6 +32,7 @@ pub mod master;
 pub mod moves;
 pub mod names;
 pub mod notice;
+mod operation;
 pub mod output;
 pub mod port;
 pub mod quota;

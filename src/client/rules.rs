@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::amount;
 use super::connection::Connection;
+use super::name_or_number;
 use super::output::{Rows, print, print_receipt};
 use crate::cli::Print;
 
@@ -104,7 +105,10 @@ pub struct Rule {
 
 /// Sets what is asked for, everything else to the usual; shows what holds if nothing is asked for.
 pub async fn run(connection: &Connection, rule: Rule) -> anyhow::Result<ExitCode> {
-    let path = format!("/vclusters/{}/rules", rule.vcluster);
+    let path = format!(
+        "/vclusters/{}/rules",
+        name_or_number("vcluster", &rule.vcluster)?
+    );
     if let Some(rules) = rule.placing.rules() {
         let receipt = connection.receipt(Method::PUT, &path, &rules).await?;
         print_receipt(rule.print.format, &receipt)?;

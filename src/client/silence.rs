@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
 
 /// A master says something every two seconds at least: one that is silent for longer than this stands still.
 pub const SILENCE_MAX: Duration = Duration::from_secs(6);
@@ -46,6 +47,28 @@ impl Watch {
         }
         self.looked = now;
         now - self.heard >= SILENCE_MAX
+    }
+}
+
+/// The same of a master that pings. One that is too old for that is not taken for one that stands still.
+#[derive(Default)]
+pub struct Pinged(Option<Watch>);
+
+impl Pinged {
+    /// Something came.
+    pub fn heard(&mut self, message: &Message) {
+        if let Message::Ping(_) = message {
+            self.0.get_or_insert_with(Watch::begin);
+        }
+        self.0.iter_mut().for_each(Watch::heard);
+    }
+
+    /// Ends when nothing was heard for too long.
+    pub async fn silence(&mut self) {
+        match &mut self.0 {
+            Some(watch) => watch.silence().await,
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use reqwest::Method;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -16,6 +17,7 @@ use tokio_tungstenite::tungstenite::{Error, http};
 
 use super::connection::class;
 use super::context::Context;
+use super::operation;
 use crate::exit::{Class, Failure};
 
 /// A socket to a master.
@@ -61,7 +63,8 @@ async fn open_at(context: &Context, server: &str, path: &str) -> anyhow::Result<
         .connect(name, tcp)
         .await
         .with_context(|| format!("TLS with {server}"))?;
-    let mut request = format!("wss://{authority}/api/v1{path}").into_client_request()?;
+    let address = operation::address(&Method::GET, path);
+    let mut request = format!("wss://{authority}{address}").into_client_request()?;
     let bearer = format!("Bearer {}", context.token).parse()?;
     request
         .headers_mut()

@@ -3,7 +3,7 @@
 use super::{IMAGES, TERMINALS, VCLUSTERS};
 use crate::api::{image, meter, moves, schedule, share, shell};
 use crate::openapi::Routes;
-use crate::{forward, terminal};
+use crate::{exec, forward, terminal};
 
 pub(super) fn routes() -> Routes {
     Routes::about("vnodes", VCLUSTERS)
@@ -42,7 +42,7 @@ fn ways_in() -> Routes {
         .get(
             "/vclusters/{name}/vnodes/{vnode}/exec",
             "Run a program in a vnode (WebSocket)",
-            terminal::exec,
+            exec::program,
         )
         .get(
             "/vclusters/{name}/vnodes/{vnode}/connect",
