@@ -178,7 +178,7 @@ bench-moves: measured criu ## Moves between workers, as a peer sees them, emptyi
 bench-portal: measured ## The portal: echo of keys, changes seen, a page of 1,000 vnodes, each page beside 500, first load, open pages and terminals (PARTS=load,echo,live,page,pages,streams,terminals)
 	for packages in bench browser; do (cd chaos-tests/$$packages && npm ci --no-audit --no-fund --loglevel=error); done
 	@# As in `make test-browser`.
-	unshare --net -- $(SHELL) -c 'ip link set lo up && exec node chaos-tests/bench/portal.mjs'
+	chaos-tests/in-own-network chaos-tests/bench/portal.mjs
 
 bench-lists: measured ## Lists of 10,000 people and 50,000 vnodes, a page at a time (USERS=10000 VNODES=50000)
 	target/measure/bench_lists
