@@ -20,6 +20,7 @@ use crate::cli::Print;
 const DAY_S: u64 = 24 * 3_600;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum SessionCommand {
     /// List where you are logged in; for admins also somebody else
     List {
@@ -150,6 +151,7 @@ impl Allowed {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum TokenCommand {
     /// Make a token for a program that works for you; it is printed this once
     Create {
@@ -252,6 +254,7 @@ fn day(day: u64) -> String {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum FactorCommand {
     /// Get a secret for your device; it counts when you confirm it
     Begin(Print),

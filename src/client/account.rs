@@ -110,6 +110,7 @@ impl From<RoleWord> for Role {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Make an account; for admins
     Create {

@@ -26,6 +26,7 @@ use crate::exit::{Class, Failure};
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Who asked for what and what came of it: yourself, and whoever touched what is yours; for admins everybody
     List(List),

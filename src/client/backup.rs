@@ -42,6 +42,7 @@ pub struct Command {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Verb {
     /// Read a whole backup and say what is in it
     Verify(Verify),

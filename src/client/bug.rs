@@ -13,6 +13,7 @@ use super::output::{Rows, instant, print, print_receipt};
 use crate::cli::Print;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Say what you found wrong; admins are told
     Report {

@@ -14,6 +14,7 @@ use crate::exit::{Class, Failure};
 
 /// Clusters that one is logged in to, by names of one's own; `docklet --context NAME login` makes another.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// List contexts
     #[command(alias = "ls")]

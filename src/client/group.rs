@@ -14,6 +14,7 @@ use super::output::{Rows, instant, print, print_receipt};
 use crate::cli::Print;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Make a group; for admins
     Create {
@@ -63,6 +64,7 @@ pub enum Command {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum ManagerCommand {
     /// Let people manage a group; for admins
     Add {

@@ -17,6 +17,7 @@ use super::output::{Rows, print, print_receipt};
 use crate::cli::Print;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum OidcCommand {
     /// Say by which OpenID provider people log in
     Set(Box<Set>),
@@ -36,6 +37,7 @@ pub enum OidcCommand {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum PamCommand {
     /// Let the masters' own people log in by PAM
     Set {
@@ -53,7 +55,7 @@ pub enum PamCommand {
     Show(Print),
 }
 
-/// What becomes of those of whom nobody here knows.
+// What becomes of those of whom nobody here knows.
 #[derive(Args)]
 pub struct Welcome {
     /// What becomes of people without an account
@@ -118,7 +120,7 @@ pub struct Set {
     print: Print,
 }
 
-/// By what somebody's name and password are checked from now on.
+// By what somebody's name and password are checked from now on.
 #[derive(Args)]
 pub struct Way {
     name: String,

@@ -128,6 +128,7 @@ fn came_from(lineage: &Lineage) -> String {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum WorkerCommand {
     /// List workers
     List(Shown),
@@ -353,6 +354,7 @@ fn certificate(worker: &WorkerView) -> String {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum TokenCommand {
     /// Make a token with which machines may join
     Create {

@@ -20,6 +20,7 @@ use crate::exit::{Class, Failure};
 const TEST_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Say by which server mails go
     Set(Set),

@@ -28,7 +28,7 @@ pub struct Masters {
     pub group: GroupView,
 }
 
-/// A master of the command line.
+// A master of the command line.
 #[derive(Args)]
 pub struct Act {
     /// Its name or id

@@ -31,7 +31,7 @@ pub struct Move {
     outcome: Outcome,
 }
 
-/// The best that is possible if none is given.
+// The best that is possible if none is given.
 #[derive(Args, Clone, Copy)]
 #[group(multiple = false)]
 struct Way {

@@ -17,6 +17,7 @@ use crate::cli::Print;
 const DAY_MS: u64 = 24 * 3_600_000;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// List what you were told
     List {

@@ -15,6 +15,7 @@ use super::output::{Rows, instant, print, print_receipt};
 use crate::cli::Print;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Open a port of a vnode to the outside
     Add(Add),
@@ -139,6 +140,7 @@ fn show(format: Print, views: &Vec<PortView>) -> anyhow::Result<ExitCode> {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum BandwidthCommand {
     /// Show how much each vnode may send and receive
     Show(Print),

@@ -18,6 +18,7 @@ use crate::cli::Print;
 use crate::exit::{Class, Failure};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Show how much somebody has, may have, and whence that comes: yourself, if nobody is named
     Show {
@@ -45,7 +46,7 @@ pub enum Command {
     },
 }
 
-/// One of them. A group and a user together mean what the group gives that member, which its managers set.
+// One of them. A group and a user together mean what the group gives that member, which its managers set.
 #[derive(Args)]
 #[group(required = true, multiple = true)]
 pub struct Whose {
@@ -60,7 +61,7 @@ pub struct Whose {
     usual: bool,
 }
 
-/// Each a number or size; `none` for no limit; `inherit` for what holds when it is not said here.
+// Each a number or size; `none` for no limit; `inherit` for what holds when it is not said here.
 #[derive(Args)]
 pub struct Items {
     /// Vnodes, stopped ones too

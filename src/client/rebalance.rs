@@ -18,7 +18,7 @@ use super::snapshot::name::{Span, span};
 use crate::cli::{Outcome, Print};
 use crate::exit::{Class, Failure};
 
-/// Shares are what is promised of a worker, of CPU, memory or disk, whatever is short first. Moves under way count as done.
+// Shares are what is promised of a worker, of CPU, memory or disk, whatever is short first. Moves under way count as done.
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Rebalance {
@@ -48,6 +48,7 @@ struct Act {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// Show or set when the leader evens out workers by itself; what is not given stays
     Policy(Policy),

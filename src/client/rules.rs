@@ -14,7 +14,7 @@ use super::name_or_number;
 use super::output::{Rows, print, print_receipt};
 use crate::cli::Print;
 
-/// Where vnodes shall be.
+// Where vnodes shall be.
 #[derive(Args)]
 pub struct Placing {
     /// How its vnodes lie to each other: few on each worker, few in each zone, or many on one worker [default: workers]

@@ -15,6 +15,7 @@ use crate::cli::Print;
 use crate::exit::{Class, Failure};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Let browsers open what listens at a port of a vnode: for its owner alone, until it is shared
     Add(Add),

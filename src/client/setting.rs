@@ -14,6 +14,7 @@ use super::output::{Rows, instant, print, print_receipt};
 use crate::cli::Print;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// List all settings, with who changed them last
     List(Print),

@@ -13,6 +13,7 @@ use super::output::{Rows, instant, print, print_receipt};
 use crate::cli::Print;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// List links to terminals of your vnodes: what guests may, until when, and who has come by them
     List(Print),

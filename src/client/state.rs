@@ -26,6 +26,7 @@ pub struct State {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// Show what differs between two moments
     Diff(Diff),

@@ -16,6 +16,7 @@ use crate::cli::Print;
 use crate::exit::{Class, Failure};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// List the templates that you may make something of
     List(Print),

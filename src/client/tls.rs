@@ -17,6 +17,7 @@ use super::output::{Rows, instant, print, print_receipt, remark};
 use crate::cli::Print;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Show which certificates the master that answers uses, for which names and until when, and when those between masters
     /// and workers end
@@ -27,6 +28,7 @@ pub enum Command {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Acme {
     /// Say from which authority, and for which names
     Set(Set),

@@ -17,6 +17,7 @@ use crate::cli::Print;
 use crate::exit::{Class, Failure};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// List what was deleted, and when each goes for good
     List(Print),

@@ -23,6 +23,7 @@ use crate::cli::{Outcome, Print};
 use crate::exit::{Class, Failure};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Make a vcluster and start it
     Create(Create),

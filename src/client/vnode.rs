@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::usage;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// What a vnode has used over time
     Stats(usage::Stats),

@@ -11,7 +11,7 @@ use super::output::{self, Format};
 use super::stream::{Gap, Stream};
 use crate::cli::Print;
 
-/// How data is printed, and whether that is all.
+// How data is printed, and whether that is all.
 #[derive(Args, Clone, Copy)]
 pub struct Shown {
     /// Go on, and show it again whenever it has changed

@@ -15,6 +15,7 @@ use crate::cli::Print;
 
 /// Nothing is changed. Exits with 0 if every vnode would have a worker, and with 1 if some would wait.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// A worker is emptied: who would go where; for admins
     Drain {

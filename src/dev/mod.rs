@@ -17,6 +17,7 @@ use crate::client::output::{Rows, print, remark};
 use layout::Layout;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Start the cluster, or whatever of it does not run
     Up(Options),

@@ -13,6 +13,7 @@ use crate::client::output::print_receipt;
 use crate::exit::{Class, Failure};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Say in one line what it is
     Describe {
@@ -95,7 +96,7 @@ pub enum Command {
     },
 }
 
-/// With whom it is shared.
+// With whom it is shared.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub struct With {

@@ -33,6 +33,7 @@ use upload::{Blob, Said};
 
 /// Where images have a `--version`, it is theirs and not the program's.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Build an image on this machine and upload it; needs root
     ///
@@ -110,12 +111,15 @@ pub enum Command {
         #[command(flatten)]
         print: Print,
     },
+    /// Show how much images people have and may have, or set how much they may; setting is for admins
+    ///
+    /// Each version counts as it is packed, and once, however many names of theirs mean it.
     Quota(quota::Quota),
     #[command(flatten)]
     Change(change::Command),
 }
 
-/// What is said of the version that is added.
+// What is said of the version that is added.
 #[derive(Args)]
 pub struct Version {
     /// What you call this version

@@ -16,9 +16,6 @@ use crate::client::connection::Connection;
 use crate::client::output::{Rows, print, print_receipt};
 use crate::exit::{Class, Failure};
 
-/// Show how much images people have and may have, or set how much they may; setting is for admins
-///
-/// Each version counts as it is packed, and once, however many names of theirs mean it.
 #[derive(Args)]
 pub struct Quota {
     /// What they may have, as 20GiB; or none, for as much as they like

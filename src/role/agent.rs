@@ -25,6 +25,7 @@ use crate::client::output::remark;
 use crate::exit::{Class, Failure};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Make this machine a worker of a cluster
     Join(Join),

@@ -40,6 +40,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(5);
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Make a new cluster with this machine as its first master
     Init(Init),
@@ -63,7 +64,7 @@ pub enum Command {
     Recover(anew::Recover),
 }
 
-/// Where a master listens.
+// Where a master listens.
 #[derive(Args)]
 pub struct Addresses {
     #[command(flatten)]

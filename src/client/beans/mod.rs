@@ -29,6 +29,7 @@ pub struct Beans {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// What was spent and given in a month
     Statement(Statement),
@@ -103,7 +104,7 @@ enum Command {
     Top(Print),
 }
 
-/// A user and an amount, or an amount and --group.
+// A user and an amount, or an amount and --group.
 #[derive(Args)]
 pub struct Whom {
     /// [USER] BEANS

@@ -23,6 +23,7 @@ use crate::cli::Print;
 use crate::exit::{Class, Failure};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Stop the leader's process for a while
     LeaderLoss(Bounds),
@@ -73,7 +74,7 @@ pub enum Cut {
     Out,
 }
 
-/// What a drill may take.
+// What a drill may take.
 #[derive(Args)]
 pub struct Bounds {
     /// How long the fault lasts at most, as 5s or 500ms [default: 5s; 1m for restore, 30s for worker-loss]

@@ -23,6 +23,7 @@ use crate::cli::Print;
 use crate::exit::{Class, Failure};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// List what is in a directory
     Ls {

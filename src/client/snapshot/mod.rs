@@ -21,6 +21,7 @@ pub use name::{SnapshotName, Span, Whose};
 use wait::Goal;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Take a snapshot of a vnode's disk, or of each vnode of a vcluster; what runs goes on
     Create(Create),
