@@ -60,7 +60,13 @@ pub fn dispatch(command: fn() -> Command) -> Option<ExitCode> {
     std::env::var_os(ASKED_BY)?;
     // Fails only if there is one already.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let asked = CompleteEnv::with_factory(|| known(command(), &[]))
+    let known_names = || {
+        let mut whole = command();
+        // Without it arguments are not there before a command is called.
+        whole.build();
+        known(whole, &[])
+    };
+    let asked = CompleteEnv::with_factory(known_names)
         .var(ASKED_BY)
         .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref());
     match asked {
