@@ -3,9 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
-use std::thread;
+use std::path::PathBuf;
 
 use docklet_control::assignment::{AssignedImage, AssignedVnode};
 use docklet_control::id::VnodeId;
@@ -18,7 +16,6 @@ use crate::fault::AgentFault;
 use crate::host::linux::LinuxHost;
 use crate::limits::{DEVICES, DeviceRule, Limits, Word};
 use crate::lxc::helpers::Helper;
-use crate::lxc::way::Way;
 use crate::lxc::{HelperRequest, InPlace, StartRequest, StopRequest};
 use crate::network::names;
 use crate::network::pair::Pair;
@@ -112,21 +109,16 @@ pub(crate) fn start(
         vnode,
         || host.config.helpers.helper(answer),
         |helper| {
-            let request = start_request(host, vnode, spec, run)?;
-            let ask = |request| helper.ask(&HelperRequest::Start(request));
-            match in_place(host, vnode) {
-                Some(network) => while_way_is_made(host, vnode, &network.way.clone(), || {
-                    let in_place = Some(network);
-                    ask(StartRequest {
-                        in_place,
-                        ..request
-                    })
-                }),
-                None => {
-                    host.plugging.run(vnode.clone(), plug)?;
-                    ask(request)
-                }
+            let in_place = in_place(host, vnode);
+            match &in_place {
+                Some(_) => make_way(vnode)?,
+                None => host.plugging.run(vnode.clone(), plug)?,
             }
+            let request = start_request(host, vnode, spec, run)?;
+            helper.ask(&HelperRequest::Start(StartRequest {
+                in_place,
+                ..request
+            }))
         },
     );
     if started.is_err() {
@@ -139,34 +131,11 @@ pub(crate) fn start(
 /// Its network, if nothing but the pair of devices has to be there before the vnode begins.
 fn in_place(host: &LinuxHost, vnode: &AssignedVnode) -> Option<InPlace> {
     let limited = vnode.bandwidth.sent.or(vnode.bandwidth.received);
-    let dir = host.state.vnode(vnode.id);
     limited.is_none().then(|| InPlace {
         pair: Pair::of(vnode),
-        pipe: dir.join("network"),
+        pipe: host.state.vnode(vnode.id).join("network"),
         reader: vnode.uid_base,
-        way: dir.join("way"),
     })
-}
-
-/// Lets a helper begin while way is made for the pair of devices, for which it waits.
-fn while_way_is_made(
-    host: &LinuxHost,
-    vnode: &AssignedVnode,
-    path: &Path,
-    begin: impl FnOnce() -> Result<(), AgentFault>,
-) -> Result<(), AgentFault> {
-    let mut way = Way::open(path)?;
-    let (way, begun) = thread::scope(|scope| {
-        let making = scope.spawn(move || {
-            host.making_way.run(vnode.clone(), make_way)?;
-            way.made().map(|()| way)
-        });
-        let begun = begin();
-        let way = making.join().unwrap_or_else(|panic| resume_unwind(panic));
-        (way, begun)
-    });
-    // Why there is none is worth more than that the vnode did not begin.
-    way.and(begun)
 }
 
 /// Lets a helper make the vnode's processes, and waits until its network answers.

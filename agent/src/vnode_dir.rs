@@ -10,7 +10,7 @@
 //!                 meter         what it used, by `meter/history.rs`
 //!                 uploads.json  directories in it where uploads began, by `door/uploads.rs`
 //!                 etc/          hosts, hostname, resolv.conf: mounted into it read-only
-//!                 network, way  while it starts: the pipes of `lxc/in_place.rs` and `lxc/way.rs`
+//!                 network       while it starts: the pipe of `lxc/in_place.rs`
 //!                 snapshots/    its snapshots, by `snapshot/notes.rs`
 //!                 arrived.json  by which move its files came here, if they came from another worker
 //! STATE/arriving/v7-41/         such files as long as they come, by `transfer/staging.rs`

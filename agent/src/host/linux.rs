@@ -58,10 +58,8 @@ pub struct LinuxHost {
     pub(crate) used: home::Used,
     _watching: Option<home::used::Watching>,
     name_servers: NameServers,
-    /// Vnodes that are plugged in at the same time.
+    /// Vnodes that are plugged in at the same time, and not in their places.
     pub(crate) plugging: Together<AssignedVnode>,
-    /// Those whose devices are made in their places.
-    pub(crate) making_way: Together<AssignedVnode>,
     /// Vnodes of which memory or all that runs is being written.
     pub(crate) writing: checkpoint::Turns,
     alive: Alive,
@@ -125,7 +123,6 @@ impl LinuxHost {
             images: ImageStore::open(state.images())?,
             name_servers: NameServers::new(runtime.clone(), config.resolv_conf.clone()),
             plugging: Together::default(),
-            making_way: Together::default(),
             writing: checkpoint::Turns::default(),
             alive: Alive::default(),
             rules: Rules::default(),

@@ -21,8 +21,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, mkfifo, pipe2};
 use serde::{Deserialize, Serialize};
 
+use super::alive;
 use super::container::Container;
-use super::{alive, way};
 use crate::cgroup::Cgroups;
 use crate::fault::AgentFault;
 use crate::network::pair::Pair;
@@ -41,8 +41,6 @@ pub struct InPlace {
     pub pipe: PathBuf,
     /// Whose group may read it: the vnode's root.
     pub reader: u32,
-    /// Where the agent says that the network's rules know the vnode.
-    pub way: PathBuf,
 }
 
 impl InPlace {
@@ -95,8 +93,7 @@ impl InPlace {
         let opened = File::options().write(true).open(&self.pipe);
         let held = opened.map_err(AgentFault::file("open", &self.pipe))?;
         let init = cgroups.first_process(vnode)?;
-        let made = way::wait_for(&self.way)
-            .and_then(|()| namespace_of(init))
+        let made = namespace_of(init)
             .and_then(|within| self.pair.make(within))
             .and_then(|()| self.replace_pipe());
         made.map_err(|fault| Unmade {

@@ -16,7 +16,6 @@ mod kernel_objects;
 mod mount;
 pub(crate) mod quota;
 mod session;
-pub(crate) mod way;
 
 pub use checkpoint::{CheckpointRequest, Extent, RestoreRequest};
 pub use container::Container;

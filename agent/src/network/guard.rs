@@ -8,8 +8,10 @@
 
 use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::{NetworkId, VnodeId};
+use std::io;
 use std::net::Ipv4Addr;
 
+use super::element::{self, Key};
 use super::names::{GATEWAY_MAC, host_device, vxlan};
 use super::{elements, nft};
 use crate::fault::AgentFault;
@@ -72,18 +74,25 @@ pub fn ensure<'v>(
         let vxlan = vxlan(network);
         commands += &format!("add element bridge docklet gateways {{ \"{vxlan}\" . {gateway} }}\n");
     }
-    commands.extend(vnodes.into_iter().map(element));
+    commands.extend(vnodes.into_iter().map(allowed));
     nft(&commands)
 }
 
 /// Lets through what vnodes may send. The table is there, as their segments are; if not, it is made anew. Nothing is deleted:
-/// `nft` would wait for a grace period of the kernel's RCU before it ends.
+/// whoever does waits for a grace period of the kernel's RCU.
 ///
 /// # Errors
 /// nftables fails.
 pub fn admit(vnodes: &[AssignedVnode]) -> Result<(), AgentFault> {
-    let elements: String = vnodes.iter().map(element).collect();
-    nft(&elements).or_else(|_| nft(&(rules() + &elements)))
+    let device = |vnode: &AssignedVnode| host_device(vnode.id);
+    let key = |vnode| Key::device_with(&device(vnode), vnode.mac, vnode.address);
+    let keys: Vec<Key> = vnodes.iter().map(key).collect();
+    match element::add(TABLE[1], "allowed", &keys) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            nft(&(rules() + &vnodes.iter().map(allowed).collect::<String>()))
+        }
+        added => added.map_err(AgentFault::file("add to the set of nftables", "allowed")),
+    }
 }
 
 /// Keeps from a vnode whatever is sent to it: its network is there before the sockets of its processes are, and would
@@ -92,13 +101,15 @@ pub fn admit(vnodes: &[AssignedVnode]) -> Result<(), AgentFault> {
 /// # Errors
 /// nftables fails.
 pub fn hold(id: VnodeId) -> Result<(), AgentFault> {
-    nft(&hold_element("add", id))
+    element::add(TABLE[1], "held", &[Key::device(&host_device(id))])
+        .map_err(AgentFault::file("add to the set of nftables", "held"))
 }
 
 /// What nftables is told for a vnode to get again what is sent to it; it was held, or this fails.
 #[must_use]
 pub fn let_in(id: VnodeId) -> String {
-    hold_element("delete", id)
+    let device = host_device(id);
+    format!("delete element bridge docklet held {{ \"{device}\" }}\n")
 }
 
 /// Keeps nothing from a vnode any more, if anything was.
@@ -109,12 +120,7 @@ pub fn release(id: VnodeId) -> Result<(), AgentFault> {
     delete("held", &host_device(id))
 }
 
-fn hold_element(verb: &str, id: VnodeId) -> String {
-    let device = host_device(id);
-    format!("{verb} element bridge docklet held {{ \"{device}\" }}\n")
-}
-
-fn element(vnode: &AssignedVnode) -> String {
+fn allowed(vnode: &AssignedVnode) -> String {
     let host = host_device(vnode.id);
     let (mac, address) = (vnode.mac, vnode.address);
     format!("add element bridge docklet allowed {{ \"{host}\" . {mac} . {address} }}\n")

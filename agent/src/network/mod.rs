@@ -20,10 +20,12 @@
 
 pub mod counters;
 pub mod dns;
+mod element;
 pub mod gateway;
 pub mod generation;
 pub mod guard;
 pub mod names;
+mod netlink;
 pub mod pair;
 pub mod plug;
 mod route;

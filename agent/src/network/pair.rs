@@ -16,7 +16,8 @@ use nix::sched::{CloneFlags, setns};
 use serde::{Deserialize, Serialize};
 
 use super::names::{MTU, bridge, host_device};
-use super::route::{Message, Route};
+use super::netlink::Message;
+use super::route::Route;
 use super::segment::speak_no_ipv6;
 use crate::fault::AgentFault;
 
@@ -73,24 +74,24 @@ impl Pair {
             other.name(INSIDE).mtu(MTU).hardware(self.mac.0);
             other.within(within.as_raw_fd());
         });
-        Route::open()?.ask(&message)
+        Route::open()?.ask(message)
     }
 
     fn join_bridge(&self) -> io::Result<()> {
         let index = if_nametoindex(self.host.as_str())?;
         let mut message = Message::up(index);
         message.master(if_nametoindex(self.bridge.as_str())?);
-        Route::open()?.ask(&message)
+        Route::open()?.ask(message)
     }
 
     /// From within.
     fn set_up(&self) -> io::Result<()> {
         let route = Route::open()?;
         let index = if_nametoindex(INSIDE)?;
-        route.ask(&Message::address(index, self.address, self.prefix))?;
+        route.ask(Message::address(index, self.address, self.prefix))?;
         for up in [index, if_nametoindex(LOOPBACK)?] {
-            route.ask(&Message::up(up))?;
+            route.ask(Message::up(up))?;
         }
-        route.ask(&Message::way_out(index, self.gateway))
+        route.ask(Message::way_out(index, self.gateway))
     }
 }

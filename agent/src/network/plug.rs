@@ -1,5 +1,7 @@
 //! A vnode's pair of devices.
 
+use std::slice;
+
 use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::VnodeId;
 
@@ -25,13 +27,13 @@ pub fn plug(vnodes: &[AssignedVnode]) -> Result<(), AgentFault> {
     shape::begin(vnodes)
 }
 
-/// Makes way for vnodes' pairs of devices that are made in their places: the guard knows them, and there are none.
+/// Makes way for a vnode's pair of devices that is made in its place: the guard knows it, and there is none.
 ///
 /// # Errors
 /// iproute2 or nftables fail.
-pub fn make_way(vnodes: &[AssignedVnode]) -> Result<(), AgentFault> {
-    delete_devices(vnodes.iter().map(|vnode| vnode.id))?;
-    guard::admit(vnodes)
+pub fn make_way(vnode: &AssignedVnode) -> Result<(), AgentFault> {
+    delete_devices([vnode.id])?;
+    guard::admit(slice::from_ref(vnode))
 }
 
 fn pair(vnode: &AssignedVnode) -> String {

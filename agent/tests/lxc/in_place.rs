@@ -119,7 +119,6 @@ fn a_vnode_that_the_rules_cannot_learn_of_does_not_begin() {
         assert!(!observe(&host).await.vnodes[&V7].running);
         let seen = worker.state("vnodes/v7/rootfs/seen");
         assert!(!seen.exists(), "it has not begun");
-        assert!(!worker.state("vnodes/v7/way").exists(), "no pipe stays");
         command("nft", &["delete", "table", "bridge", "docklet"]);
         perform(&host, start()).await;
         perform(&host, Act::Remove(V7)).await;
