@@ -1,10 +1,12 @@
 //! Nothing is left of what is not wanted, wherever an agent died, and what is other people's stays as it is.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use docklet_agent::host::Act;
 use docklet_agent::network::rules::Rules;
 use docklet_agent::network::{gateway, guard, plug, segment, space, uplink};
+use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::{NetworkId, VnodeId};
 use docklet_control::model::{KbitPerS, Protocol};
 
@@ -187,6 +189,40 @@ fn what_holds_a_vnode_back_goes_with_it() {
         assert!(held(&node));
         node.fault(|| plug::unplug(VnodeId(11)));
         assert!(!held(&node));
+        clear(&mut node);
+    });
+}
+
+#[test]
+fn what_is_added_without_nft_is_what_nft_would_have_added() {
+    Site::run(|site| {
+        let mut node = site.worker(1);
+        node.ensure(&site, &site.network(5, &[1], 1));
+        let vnodes: Vec<AssignedVnode> = (0..600)
+            .map(|n| AssignedVnode {
+                id: VnodeId(1_000 + n),
+                address: Ipv4Addr::from(0x0a40_0100 + u32::try_from(n).expect("small")),
+                ..node.vnode(5, 11, 11)
+            })
+            .collect();
+        let listed = |node: &Node| {
+            let list = ["list", "set", "bridge", "docklet", "allowed"];
+            node.space.command("nft", &list)
+        };
+        node.fault(|| guard::admit(&vnodes));
+        let added = listed(&node);
+        assert_eq!(added.matches("\"dkh").count(), 600, "{added}");
+        let one = "\"dkh1256\" . 0a:00:00:00:00:0b . 10.64.2.0";
+        assert!(added.contains(one), "{added}");
+        // Each is there already, whoever adds it.
+        node.fault(|| guard::admit(&vnodes));
+        node.fault(|| guard::ensure(NetworkId(5), None, &vnodes));
+        let again = listed(&node);
+        assert_eq!(again.matches("\"dkh").count(), 600, "{again}");
+        // A table that somebody took away is made anew.
+        node.space.nft("delete table bridge docklet\n");
+        node.fault(|| guard::admit(&vnodes[..1]));
+        assert!(listed(&node).contains("\"dkh1000\""));
         clear(&mut node);
     });
 }
