@@ -1,7 +1,7 @@
 //! What others of its segment see of a vnode that is written to files and brought back.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -84,6 +84,16 @@ impl Clients {
         Self { connections }
     }
 
+    /// Waits until somebody is there for each: one that nobody took yet does not outlive a checkpoint.
+    fn be_taken(&mut self) {
+        for connection in &mut self.connections {
+            connection.write_all(b"taken\n").expect("written");
+            let mut answer = [0; 6];
+            connection.read_exact(&mut answer).expect("answered");
+            assert_eq!(&answer, b"taken\n");
+        }
+    }
+
     /// Writes a line to each, in turn, evenly over so long a time.
     fn write_in_turn(&mut self, all: Duration, line: &str) {
         let pause = all / u32::try_from(self.connections.len()).expect("a few");
@@ -125,6 +135,7 @@ fn no_connection_is_refused_while_a_vnode_comes_back() {
                 .then_some(())
         });
         let mut clients = Clients::connect(&worker, V8, CONNECTIONS);
+        clients.be_taken();
         checkpoint(&worker, &host).await.expect("a checkpoint");
         // Each is repeated after 0.2 s, 0.6 s, and so on: one or the other at any moment of what follows.
         clients.write_in_turn(Duration::from_millis(400), "first\n");
