@@ -8,12 +8,11 @@ use docklet_control::model::vnode::MacAddress;
 use nix::libc;
 use nix::sys::socket::SockProtocol;
 
-use super::netlink::{Message, Socket};
+use super::netlink::{Message, NFTABLES, Socket};
 
-/// From linux/netfilter/nfnetlink.h: a transaction begins and ends, and is for `NFNL_SUBSYS_NFTABLES`.
+/// From linux/netfilter/nfnetlink.h: a transaction begins and ends.
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
-const NFTABLES: u16 = 10;
 /// `NFT_MSG_NEWSETELEM`.
 const NEW_ELEMENT: u16 = NFTABLES << 8 | 12;
 /// `NFPROTO_BRIDGE`.

@@ -2,46 +2,32 @@
 //! makes it. Asking for it costs microseconds; to list tables, `nft` reads all that is in them.
 
 use std::io;
-use std::os::fd::AsRawFd;
 
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
-};
+use nix::sys::socket::SockProtocol;
 
-/// `NFNL_SUBSYS_NFTABLES`, in the upper byte of a message's type.
-const NFTABLES: u16 = 10 << 8;
+use super::netlink::{HEAD, Message, NFTABLES, Socket};
+
 /// `NFT_MSG_NEWGEN` and `NFT_MSG_GETGEN`.
-const NEW_GENERATION: u16 = NFTABLES | 15;
-const GET_GENERATION: u16 = NFTABLES | 16;
-const NLM_F_REQUEST: u16 = 1;
+const NEW_GENERATION: u16 = NFTABLES << 8 | 15;
+const GET_GENERATION: u16 = NFTABLES << 8 | 16;
 /// `NFTA_GEN_ID`.
 const GENERATION_ID: u16 = 1;
-/// `struct nlmsghdr`, and `struct nfgenmsg` after it.
-const HEADER: usize = 16;
-const SUBHEADER: usize = 4;
+/// Bytes of a `struct nfgenmsg`, which comes after a message's head.
+const SUBHEAD: usize = 4;
 
 /// The number of the present generation.
 ///
 /// # Errors
 /// The kernel has no nftables, or does not let this process ask.
 pub fn generation() -> io::Result<u32> {
-    let (family, flags) = (AddressFamily::Netlink, SockFlag::SOCK_CLOEXEC);
-    let socket = socket(family, SockType::Raw, flags, SockProtocol::NetlinkNetFilter)?;
-    send(socket.as_raw_fd(), &question(), MsgFlags::empty())?;
-    let mut answer = [0_u8; 1_024];
-    let length = recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+    let answer = Socket::open(SockProtocol::NetlinkNetFilter)?.answer(&[question()])?;
     let unclear = || io::Error::other("the kernel's answer is not understood");
-    read(&answer[..length]).ok_or_else(unclear)
+    read(&answer).ok_or_else(unclear)
 }
 
-fn question() -> Vec<u8> {
-    let length = u32::try_from(HEADER + SUBHEADER).unwrap_or_default();
-    let mut message = length.to_ne_bytes().to_vec();
-    message.extend(GET_GENERATION.to_ne_bytes());
-    message.extend(NLM_F_REQUEST.to_ne_bytes());
-    // Sequence, port, and no family.
-    message.resize(HEADER + SUBHEADER, 0);
-    message
+/// Of no family.
+fn question() -> Message {
+    Message::begun(GET_GENERATION, 0, &[0; SUBHEAD])
 }
 
 /// None if it is no such answer.
@@ -49,7 +35,7 @@ fn read(answer: &[u8]) -> Option<u32> {
     if short(answer, 4)? != NEW_GENERATION {
         return None;
     }
-    let mut attributes = answer.get(HEADER + SUBHEADER..)?;
+    let mut attributes = answer.get(HEAD + SUBHEAD..)?;
     loop {
         let (length, kind) = (usize::from(short(attributes, 0)?), short(attributes, 2)?);
         let value = attributes.get(4..length)?;
@@ -70,7 +56,7 @@ mod tests {
     use super::*;
 
     fn answer(kind: u16, attributes: &[u8]) -> Vec<u8> {
-        let mut message = question();
+        let mut message = question().bytes();
         message[4..6].copy_from_slice(&kind.to_ne_bytes());
         message.extend(attributes);
         message

@@ -9,7 +9,9 @@ use nix::sys::socket::{
 };
 
 /// Bytes of a message's head.
-const HEAD: usize = 16;
+pub(super) const HEAD: usize = 16;
+/// `NFNL_SUBSYS_NFTABLES`.
+pub(super) const NFTABLES: u16 = 10;
 /// An attribute that consists of others.
 const NESTED: u16 = 0x8000;
 
@@ -24,14 +26,20 @@ impl Socket {
 
     /// Hands over messages and waits for what comes of them: the first fault, or what the one says that asks for an answer.
     pub(super) fn ask(&self, messages: &[Message]) -> io::Result<()> {
+        outcome(&self.answer(messages)?)
+    }
+
+    /// The first message that comes back, with its head.
+    pub(super) fn answer(&self, messages: &[Message]) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for message in messages {
             bytes.extend(message.finished()?);
         }
         send(self.0.as_raw_fd(), &bytes, MsgFlags::empty())?;
-        let mut answer = [0_u8; 4_096];
+        let mut answer = vec![0; 4_096];
         let length = recv(self.0.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-        outcome(&answer[..length])
+        answer.truncate(length);
+        Ok(answer)
     }
 }
 

@@ -32,6 +32,24 @@ pub(crate) async fn prepare(worker: &Worker, host: &Arc<LinuxHost>, vnode: &Assi
     perform(host, Act::Prepare(Box::new(vnode.clone()))).await;
 }
 
+/// A worker with a vnode that has all that its start needs.
+async fn prepared() -> (Worker, Arc<LinuxHost>, AssignedVnode) {
+    let worker = worker();
+    let host = worker.open();
+    let vnode = worker.vnode(7, Running);
+    prepare(&worker, &host, &vnode).await;
+    (worker, host, vnode)
+}
+
+/// It is to start, and nothing of it may begin; answers why.
+async fn cannot_begin(worker: &Worker, host: &Arc<LinuxHost>, start: Act) -> String {
+    let cause = try_to(host, start).await.expect_err("it cannot start");
+    assert!(!observe(host).await.vnodes[&V7].running);
+    let seen = worker.state("vnodes/v7/rootfs/seen");
+    assert!(!seen.exists(), "it has not begun");
+    cause
+}
+
 /// An image whose first process looks at its network before anything else.
 fn looks_first() -> ImageSpec {
     let mut spec = spec();
@@ -43,10 +61,7 @@ fn looks_first() -> ImageSpec {
 #[test]
 fn the_network_is_there_before_the_first_process() {
     in_own_network(async {
-        let worker = worker();
-        let host = worker.open();
-        let vnode = worker.vnode(7, Running);
-        prepare(&worker, &host, &vnode).await;
+        let (worker, host, vnode) = prepared().await;
         perform(
             &host,
             Act::Start(Box::new(vnode.clone()), looks_first(), None),
@@ -74,10 +89,7 @@ fn the_network_is_there_before_the_first_process() {
 #[test]
 fn a_vnode_without_a_network_does_not_begin() {
     in_own_network(async {
-        let worker = worker();
-        let host = worker.open();
-        let vnode = worker.vnode(7, Running);
-        prepare(&worker, &host, &vnode).await;
+        let (worker, host, vnode) = prepared().await;
         let devices = command("ip", &["-o", "link"]);
         let mut names = devices.lines().filter_map(|line| line.split(": ").nth(1));
         let bridge = names
@@ -85,13 +97,8 @@ fn a_vnode_without_a_network_does_not_begin() {
             .expect("a bridge");
         command("ip", &["link", "del", bridge]);
         let start = || Act::Start(Box::new(vnode.clone()), looks_first(), None);
-        let cause = try_to(&host, start()).await.expect_err("it cannot start");
+        let cause = cannot_begin(&worker, &host, start()).await;
         assert!(cause.contains("make the devices of a vnode"), "{cause}");
-        assert!(!observe(&host).await.vnodes[&V7].running);
-        assert!(
-            !worker.state("vnodes/v7/rootfs/seen").exists(),
-            "it has not begun"
-        );
         assert!(!worker.state("vnodes/v7/network").exists(), "no pipe stays");
         ensure_network(&worker, &host, &vnode).await;
         perform(&host, start()).await;
@@ -102,10 +109,7 @@ fn a_vnode_without_a_network_does_not_begin() {
 #[test]
 fn a_vnode_that_the_rules_cannot_learn_of_does_not_begin() {
     in_own_network(async {
-        let worker = worker();
-        let host = worker.open();
-        let vnode = worker.vnode(7, Running);
-        prepare(&worker, &host, &vnode).await;
+        let (worker, host, vnode) = prepared().await;
         command("nft", &["delete", "table", "bridge", "docklet"]);
         command("nft", &["add", "table", "bridge", "docklet"]);
         let other = "{ type ipv4_addr; }";
@@ -114,11 +118,8 @@ fn a_vnode_that_the_rules_cannot_learn_of_does_not_begin() {
             &["add", "set", "bridge", "docklet", "allowed", other],
         );
         let start = || Act::Start(Box::new(vnode.clone()), looks_first(), None);
-        let cause = try_to(&host, start()).await.expect_err("it cannot start");
+        let cause = cannot_begin(&worker, &host, start()).await;
         assert!(cause.contains("nft"), "{cause}");
-        assert!(!observe(&host).await.vnodes[&V7].running);
-        let seen = worker.state("vnodes/v7/rootfs/seen");
-        assert!(!seen.exists(), "it has not begun");
         command("nft", &["delete", "table", "bridge", "docklet"]);
         perform(&host, start()).await;
         perform(&host, Act::Remove(V7)).await;
