@@ -152,24 +152,31 @@ async function live() {
 
 // The vnodes wait for a worker: what they are in the state and on the page is the same.
 async function page() {
-  for (const { name } of cluster.json("worker", "list")) cluster.run("worker", "cordon", name);
-  cluster.run("vc", "create", "many", "--vnodes", String(VNODES), "--memory-mib", "16", "--cpu-milli", "10");
-  const small = await timesOf("/replay");
-  const large = await timesOf("/vclusters/many");
+  return besideMany(VNODES, async () => {
+    const small = await timesOf("/replay");
+    const large = await timesOf("/vclusters/many");
+    return [
+      alone(`page with ${VNODES} vnodes, more than a page without any takes`, "ms", [median(large.times) - median(small.times)], { most: 20 }),
+      alone("the same, compressed", "KB", [large.bytes / 1000], { most: 60 }),
+    ];
+  });
+}
+
+// Does something beside a vcluster of so many vnodes, which no worker takes.
+async function besideMany(vnodes, act) {
+  const workers = cluster.json("worker", "list").map(({ name }) => name);
+  for (const worker of workers) cluster.run("worker", "cordon", worker);
+  cluster.run("vc", "create", "many", "--vnodes", String(vnodes), "--memory-mib", "16", "--cpu-milli", "10");
+  const measured = await act();
   // Before the workers take vnodes again.
   cluster.run("vc", "delete", "--now", "many", "--wait");
-  for (const { name } of cluster.json("worker", "list")) cluster.run("worker", "uncordon", name);
-  return [
-    alone(`page with ${VNODES} vnodes, more than a page without any takes`, "ms", [median(large.times) - median(small.times)], { most: 20 }),
-    alone("the same, compressed", "KB", [large.bytes / 1000], { most: 60 }),
-  ];
+  for (const worker of workers) cluster.run("worker", "uncordon", worker);
+  return measured;
 }
 
 // Each page, and how soon it shows that there is a notice, as every page does, or that none is new any more.
 async function pages() {
   cluster.run("vc", "create", "lab", "--wait");
-  for (const { name } of cluster.json("worker", "list")) cluster.run("worker", "cordon", name);
-  cluster.run("vc", "create", "many", "--vnodes", String(VNODES_BESIDE_PAGES), "--memory-mib", "16", "--cpu-milli", "10");
   cluster.run("group", "create", "course");
   const headers = { "content-type": "application/json", authorization: `Bearer ${token}`, cookie: "" };
   const change = async (path, body) => {
@@ -184,18 +191,16 @@ async function pages() {
     return change("/notices/read", { upto: notices[0].id });
   };
   const browser = new Pages(cluster);
-  let measured;
   try {
     await browser.open();
     const page = await browser.newPage();
     await browser.logIn(page);
-    measured = await eachPage({ ask, follow, tell, page }, { looks: LOOKS, changes: CHANGES / 2 });
+    const measure = () => eachPage({ ask, follow, tell, page }, { looks: LOOKS, changes: CHANGES / 2 });
+    return await besideMany(VNODES_BESIDE_PAGES, measure);
   } finally {
     await browser.close();
+    cluster.run("vc", "delete", "--now", "lab", "--wait");
   }
-  for (const name of ["many", "lab"]) cluster.run("vc", "delete", "--now", name, "--wait");
-  for (const { name } of cluster.json("worker", "list")) cluster.run("worker", "uncordon", name);
-  return measured;
 }
 
 // Milliseconds of each look at a page, and its length compressed.
