@@ -150,7 +150,6 @@ async function live() {
   ];
 }
 
-// The vnodes wait for a worker: what they are in the state and on the page is the same.
 async function page() {
   return besideMany(VNODES, async () => {
     const small = await timesOf("/replay");
@@ -162,7 +161,7 @@ async function page() {
   });
 }
 
-// Does something beside a vcluster of so many vnodes, which no worker takes.
+// Does something beside a vcluster of so many vnodes, which no worker takes: what they are in the state and on pages is the same.
 async function besideMany(vnodes, act) {
   const workers = cluster.json("worker", "list").map(({ name }) => name);
   for (const worker of workers) cluster.run("worker", "cordon", worker);
