@@ -49,6 +49,7 @@ pub(crate) fn refuse_stale(host: &LinuxHost, vnode: &AssignedVnode) -> Result<()
 /// Makes a vnode's files.
 pub(crate) fn prepare(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), AgentFault> {
     refuse_stale(host, vnode)?;
+    lxcfs::look_up_ahead();
     let dir = host.state.vnode(vnode.id);
     host.state.create_vnode(vnode.id, vnode.uid_base)?;
     make_dir(&dir.join("etc"), 0o755)?;

@@ -297,8 +297,7 @@ impl<H: Host> Agent<H> {
         self.tell_readings().await;
         self.tell_idle().await;
         self.sweep_when_idle(&plan).await;
-        if plan.networks.is_empty() && plan.sweep.is_empty() {
-            // Acts on networks change what is seen of them.
+        if plan.sweep.is_empty() && !plan.networks.iter().any(changes_sight) {
             self.sight.keep((at, seen));
         }
     }
@@ -465,6 +464,11 @@ impl<H: Host> Agent<H> {
             Some(_) => None,
         }
     }
+}
+
+/// Whether a network is seen otherwise after this act on it: names are not looked at.
+fn changes_sight(act: &Act) -> bool {
+    !matches!(act, Act::TellNames(..))
 }
 
 /// How long to wait after so many failed attempts.

@@ -2,9 +2,11 @@
 //!
 //! So the quota is hard on any file system and kernel, in bytes and in inodes, and nothing that a vnode writes can fill
 //! the worker's own file system beyond it. The file is copied from a template, formatted once for each size: only what
-//! is not a hole, some 80 KiB. A disk may grow ([`grow`]) and never shrinks. Every step may be repeated.
+//! is not a hole, some 80 KiB, most often before it is asked for ([`spare`]). A disk may grow ([`grow`]) and never shrinks. Every
+//! step may be repeated.
 
 pub(crate) mod grow;
+pub(crate) mod spare;
 
 use std::fs::{self, File};
 use std::io;
@@ -97,7 +99,11 @@ fn given_to(layer: Layer, owner: u32) -> Result<Layer, AgentFault> {
 
 /// Makes the file: whole or not at all.
 pub(crate) fn create(state: &StateDir, file: &Path, size: DiskMib) -> Result<(), AgentFault> {
-    let template = template(state, size)?;
+    let name = format!("ext4-{TEMPLATE_FORMAT}-{}", size.0);
+    let template = template(state, &name, size)?;
+    if spare::take(state, &name, file) {
+        return Ok(());
+    }
     let unfinished = file.with_extension("new");
     let target = new_file(&unfinished)?;
     copy_sparse(&template, &target).map_err(AgentFault::file("make", &unfinished))?;
@@ -149,8 +155,7 @@ fn copy_range(source: &File, target: &File, from: u64, end: u64) -> io::Result<(
 }
 
 /// A formatted, empty disk of this size, to be copied.
-fn template(state: &StateDir, size: DiskMib) -> Result<File, AgentFault> {
-    let name = format!("ext4-{TEMPLATE_FORMAT}-{}", size.0);
+fn template(state: &StateDir, name: &str, size: DiskMib) -> Result<File, AgentFault> {
     let path = state.templates().join(name);
     let _alone = FORMATTING.lock().unwrap_or_else(PoisonError::into_inner);
     if !path.exists() {
@@ -178,6 +183,18 @@ fn make_template(state: &StateDir, path: &Path, size: DiskMib) -> Result<(), Age
 
 /// Deletes those that were not used for longest.
 fn forget_templates(state: &StateDir) -> Result<(), AgentFault> {
+    let known = templates(state)?;
+    let many = known.len().saturating_sub(TEMPLATES_MAX);
+    for (_, path) in known.iter().take(many) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        spare::forget(state, &name)?;
+        vnode_dir::remove_file(path)?;
+    }
+    Ok(())
+}
+
+/// Templates, and when each was used; the one used last is last.
+fn templates(state: &StateDir) -> Result<Vec<(SystemTime, PathBuf)>, AgentFault> {
     let dir = state.templates();
     let named = |source| AgentFault::file("list", dir.clone())(source);
     let mut known = Vec::new();
@@ -189,11 +206,7 @@ fn forget_templates(state: &StateDir) -> Result<(), AgentFault> {
         }
     }
     known.sort();
-    let many = known.len().saturating_sub(TEMPLATES_MAX);
-    known
-        .iter()
-        .take(many)
-        .try_for_each(|(_, path)| vnode_dir::remove_file(path))
+    Ok(known)
 }
 
 /// Formats with little to copy: all metadata together, nothing written that a hole says as well, the layer's

@@ -36,6 +36,11 @@ pub(crate) fn files() -> Result<Vec<(PathBuf, &'static str)>, AgentFault> {
     Ok(all.filter(|(path, _)| path.exists()).collect())
 }
 
+/// Looks its files up beside other work: for a second the kernel does not ask again, and each question takes lxcfs a while.
+pub(crate) fn look_up_ahead() {
+    std::thread::spawn(files);
+}
+
 /// Whether what runs shows vnodes as many cores as their quota of CPU is worth: it does only if it is told to.
 pub(crate) fn shows_own_cores() -> bool {
     let Ok(processes) = fs::read_dir("/proc") else {

@@ -23,6 +23,7 @@
 //! STATE/programs/               what CRIU finds: itself, what it runs, its settings
 //! STATE/tallies/                what vnodes used since they were placed here, by `tally/file.rs`
 //! STATE/templates/              empty disks to copy, one for each size
+//! STATE/spares/                 copies of the one used last, for the next vnodes
 //! ```
 //!
 //! Vnodes that an agent of before disks made have `upper/` and `work/` beside `rootfs/`, and keep them.
@@ -56,6 +57,7 @@ impl StateDir {
             "images",
             "run",
             "templates",
+            "spares",
             "gateways",
             "arriving",
         ] {
@@ -124,6 +126,11 @@ impl StateDir {
     #[must_use]
     pub fn templates(&self) -> PathBuf {
         self.0.join("templates")
+    }
+
+    #[must_use]
+    pub fn spares(&self) -> PathBuf {
+        self.0.join("spares")
     }
 
     #[must_use]

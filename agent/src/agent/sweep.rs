@@ -1,4 +1,4 @@
-//! Clearing away what nothing needs any more, once nothing else is to be done.
+//! Clearing away what nothing needs any more, and making what will be needed, once nothing else is to be done.
 
 use tokio::time::Instant;
 
@@ -15,6 +15,18 @@ impl<H: Host> Agent<H> {
         let since = *self.idle_since.get_or_insert_with(Instant::now);
         if since.elapsed() >= SWEEP_AFTER {
             self.sweep(plan).await;
+            self.make_ahead().await;
+        }
+    }
+
+    async fn make_ahead(&self) {
+        let host = self.host.clone();
+        let made = tokio::task::spawn_blocking(move || host.make_ahead()).await;
+        if let Ok(Err(fault)) = made {
+            tracing::warn!(
+                fault = fault.full_text(),
+                "nothing is ready for the next vnodes"
+            );
         }
     }
 

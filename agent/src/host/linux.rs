@@ -441,4 +441,8 @@ impl Host for LinuxHost {
             Act::SweepImages(used) => rootfs::sweep_lower(&self.state, used),
         }
     }
+
+    fn make_ahead(&self) -> Result<(), AgentFault> {
+        disk::spare::make(&self.state)
+    }
 }

@@ -213,4 +213,12 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// It could not be done; trying again is right.
     fn act(&self, act: &Act) -> Result<(), AgentFault>;
+
+    /// Makes what the next acts will need, while there is nothing to do. Without it they take longer.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    fn make_ahead(&self) -> Result<(), AgentFault> {
+        Ok(())
+    }
 }
