@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread;
 
 use docklet_control::assignment::{AssignedImage, AssignedVnode};
 use docklet_control::id::VnodeId;
@@ -50,19 +52,35 @@ pub(crate) fn refuse_stale(host: &LinuxHost, vnode: &AssignedVnode) -> Result<()
 pub(crate) fn prepare(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), AgentFault> {
     refuse_stale(host, vnode)?;
     lxcfs::look_up_ahead();
-    let dir = host.state.vnode(vnode.id);
     host.state.create_vnode(vnode.id, vnode.uid_base)?;
-    make_dir(&dir.join("etc"), 0o755)?;
+    // One of them waits for the disk, most of the time.
+    thread::scope(|scope| {
+        let files = scope.spawn(|| prepare_files(host, vnode));
+        let root = prepare_root(host, vnode);
+        let files = files.join().unwrap_or_else(|panic| resume_unwind(panic));
+        files.and(root)
+    })?;
+    host.state.remember(vnode)
+}
+
+/// What it is told, and its owner's home.
+fn prepare_files(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), AgentFault> {
+    let dir = host.state.vnode(vnode.id).join("etc");
+    make_dir(&dir, 0o755)?;
     let files = [
         ("hosts", hosts_text(&vnode.hosts)),
         ("hostname", format!("{}\n", vnode.hostname)),
         ("resolv.conf", resolv_text(vnode)),
     ];
     for (name, text) in files {
-        let path = dir.join("etc").join(name);
+        let path = dir.join(name);
         fs::write(&path, text).map_err(AgentFault::file("write", path))?;
     }
-    home::prepare(&host.config, &host.used, vnode)?;
+    home::prepare(&host.config, &host.used, vnode)
+}
+
+/// Its root file system.
+fn prepare_root(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), AgentFault> {
     let image_root = host.images.rootfs(vnode.image);
     let begins = copy::is_to_begin(host, vnode);
     if begins {
@@ -76,7 +94,7 @@ pub(crate) fn prepare(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), Age
     if begins {
         copy::be_oneself(host, vnode)?;
     }
-    host.state.remember(vnode)
+    Ok(())
 }
 
 /// Names are asked of the segment's gateway; short ones are meant within the vcluster.

@@ -39,7 +39,7 @@ type Looked = Result<String, String>;
 pub fn examine(program: &Path) -> Vec<Finding> {
     let required = [
         ("root", root()),
-        ("liblxc", Ok(lxc::version())),
+        ("liblxc", lxc::version().map_err(|fault| fault.to_string())),
         ("cgroups", cgroups()),
         ("seccomp", seccomp()),
         ("overlayfs", file_system("overlay")),

@@ -42,7 +42,7 @@ pub fn facts(capacity: WorkerCapacity, gpus: &Sight) -> WorkerFacts {
             ..capacity
         },
         kernel,
-        liblxc: crate::lxc::version(),
+        liblxc: crate::lxc::version().unwrap_or_default(),
         agent: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

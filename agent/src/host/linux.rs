@@ -34,7 +34,7 @@ use crate::rootfs;
 use crate::save::{self, Note, Saves};
 use crate::snapshot::notes::{Places, SeenSnapshots};
 use crate::vnode_dir::{StateDir, container_name};
-use crate::{disk, loop_device, per_vnode, seccomp, snapshot};
+use crate::{disk, loop_device, lxc, per_vnode, seccomp, snapshot};
 
 /// An image that came within this time is no leftover: who brought it may not have told the masters yet.
 const NEWS: Duration = Duration::from_secs(600);
@@ -89,6 +89,7 @@ impl LinuxHost {
     /// # Errors
     /// The state directory cannot be used.
     pub fn open(config: AgentConfig) -> Result<Self, AgentFault> {
+        lxc::version()?;
         let state = StateDir(config.state_dir.clone());
         state.create()?;
         segment::keep_bridges_apart()?;

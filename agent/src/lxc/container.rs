@@ -9,6 +9,7 @@ use std::ptr;
 use nix::libc;
 
 use super::checkpoint::Extent;
+use super::library::{Liblxc, RunCommand, liblxc};
 use super::session;
 use crate::fault::AgentFault;
 
@@ -18,6 +19,7 @@ const DELETED_BYTES_MAX: u64 = 64 << 20;
 /// A container by name and directory; it need not exist. Neither `Send` nor `Sync`: liblxc's handles are neither.
 pub struct Container {
     handle: ptr::NonNull<lxc_sys::lxc_container>,
+    liblxc: &'static Liblxc,
 }
 
 /// Calls a function of the handle's table.
@@ -43,10 +45,11 @@ impl Container {
     /// liblxc has no memory, or its lock directory cannot be written.
     pub fn open(lxc_path: &Path, name: &str) -> Result<Self, AgentFault> {
         let (name_text, path) = (text(name)?, text(&lxc_path.to_string_lossy())?);
+        let liblxc = liblxc()?;
         // SAFETY: both strings live until the call returns, and liblxc copies them.
-        let handle = unsafe { lxc_sys::lxc_container_new(name_text.as_ptr(), path.as_ptr()) };
+        let handle = unsafe { (liblxc.container_new)(name_text.as_ptr(), path.as_ptr()) };
         ptr::NonNull::new(handle)
-            .map(|handle| Self { handle })
+            .map(|handle| Self { handle, liblxc })
             .ok_or_else(|| AgentFault::Lxc(format!("container {name} cannot be opened")))
     }
 
@@ -283,6 +286,7 @@ impl Container {
                 argv: arguments.as_mut_ptr(),
             },
             terminal,
+            run: self.liblxc.attach_run_command,
         };
         let payload: *mut Begun = &raw mut begun;
         self.attach_to(
@@ -303,13 +307,13 @@ impl Container {
     /// The payload must be what `run` takes it for.
     fn attach_to(
         &self,
-        run: lxc_sys::lxc_attach_exec_t,
+        run: lxc::attach::ExecFn,
         payload: *mut c_void,
         directory: &CStr,
         variables: &mut [*mut c_char],
     ) -> Result<i32, AgentFault> {
         // SAFETY: all zeroes is a valid value of this plain C structure; every field that matters is set below.
-        let mut options: lxc_sys::lxc_attach_options_t = unsafe { std::mem::zeroed() };
+        let mut options: lxc::attach::Options = unsafe { std::mem::zeroed() };
         options.attach_flags = i32::try_from(lxc_sys::LXC_ATTACH_DEFAULT).unwrap_or_default();
         options.namespaces = -1;
         options.personality = -1;
@@ -339,6 +343,8 @@ struct Begun {
     command: lxc_sys::lxc_attach_command_t,
     /// Whether standard input is a terminal that shall control it.
     terminal: bool,
+    /// What becomes it.
+    run: RunCommand,
 }
 
 /// Becomes the program, in the process that liblxc made for it. liblxc itself tells a failure to its log only, and the
@@ -351,7 +357,7 @@ extern "C" fn run_or_say_why_not(payload: *mut c_void) -> c_int {
     let begun = unsafe { &mut *payload.cast::<Begun>() };
     let ran = session::lead(begun.terminal).map(|()| {
         // SAFETY: the command is whole.
-        let code = unsafe { lxc_sys::lxc_attach_run_command((&raw mut begun.command).cast()) };
+        let code = unsafe { (begun.run)((&raw mut begun.command).cast()) };
         (code, std::io::Error::last_os_error())
     });
     let (code, cause) = ran.unwrap_or_else(|cause| (CANNOT_RUN, cause));
@@ -384,6 +390,6 @@ fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
 impl Drop for Container {
     fn drop(&mut self) {
         // SAFETY: the handle came from lxc_container_new and is put back once.
-        unsafe { lxc_sys::lxc_container_put(self.handle.as_ptr()) };
+        unsafe { (self.liblxc.container_put)(self.handle.as_ptr()) };
     }
 }

@@ -17,6 +17,7 @@ use nix::unistd::{Pid, getppid, setpgid};
 
 use super::descriptors;
 use super::helper::{HelperRequest, hear_all_signals, perform};
+use super::library::liblxc;
 use crate::fault::AgentFault;
 use crate::open_files;
 
@@ -84,6 +85,8 @@ struct Copy {
 /// Is that process until the agent goes; in each copy it answers how that one's request ended.
 pub(super) fn serve() -> ExitCode {
     let agent = getppid();
+    // Loaded once for all copies. What is wrong with it, each of them says of itself.
+    drop(liblxc());
     let ready = hear_all_signals().and_then(|()| open_files::lower());
     while ready.is_ok() {
         let Ok(Some(copy)) = next() else { break };

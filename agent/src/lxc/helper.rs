@@ -211,7 +211,7 @@ pub(super) fn perform(request: HelperRequest) -> Result<u8, AgentFault> {
 impl StartRequest {
     fn perform(&self) -> Result<(), AgentFault> {
         self.bring_up(|container| match &self.in_place {
-            Some(network) => network.start(container, (&self.cgroups, self.vnode), &self.init),
+            Some(network) => network.start(container, self),
             None => container.start(&self.init),
         })
     }
@@ -258,10 +258,11 @@ impl StartRequest {
             .and_then(|()| self.cgroups.check(self.vnode, &self.limits));
         let init = container.init_pid().ok_or_else(ended)?;
         held?;
-        kernel_objects::limit(init, &self.kernel_objects).map_err(AgentFault::file(
-            "limit kernel objects of",
-            format!("/proc/{init}"),
-        ))
+        if self.in_place.is_some() {
+            // Whoever made its network has done it, before its first process began.
+            return Ok(());
+        }
+        kernel_objects::limit(init, &self.kernel_objects)
     }
 }
 

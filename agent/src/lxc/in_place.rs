@@ -2,7 +2,7 @@
 //!
 //! liblxc makes an empty network, and reads a file of mounts in the container's first process, as one of the last things before
 //! that becomes the image's own. The file is a pipe here: the process waits for whoever writes to it, which is a copy of
-//! the helper. It makes the devices, puts an empty file in the pipe's place, since liblxc reads it a second time, and ends the
+//! the helper. It makes the devices, limits what the container may hold of the kernel's objects, puts an empty file in the pipe's place, since liblxc reads it a second time, and ends the
 //! pipe without having said anything. So the network is there before the image's first process, as it is when liblxc moves
 //! a device.
 
@@ -12,7 +12,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use docklet_control::id::VnodeId;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
@@ -23,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alive;
 use super::container::Container;
-use crate::cgroup::Cgroups;
+use super::{StartRequest, kernel_objects};
 use crate::fault::AgentFault;
 use crate::network::pair::Pair;
 use crate::vnode_dir::remove_file;
@@ -48,8 +47,7 @@ impl InPlace {
     pub(super) fn start(
         &self,
         container: &Container,
-        (cgroups, vnode): (&Cgroups, VnodeId),
-        argv: &[String],
+        request: &StartRequest,
     ) -> Result<(), AgentFault> {
         self.make_pipe()?;
         container.unset(NETWORK)?;
@@ -57,8 +55,8 @@ impl InPlace {
             container.set(key, value)?;
         }
         container.set(MOUNTS, &self.pipe.to_string_lossy())?;
-        let maker = Maker::begin(|| self.make(cgroups, vnode))?;
-        let started = container.start(argv);
+        let maker = Maker::begin(|| self.make(request))?;
+        let started = container.start(&request.init);
         let made = maker.end(started.is_ok());
         remove_file(&self.pipe)?;
         // Why there is no network is worth more than that it did not start.
@@ -88,14 +86,17 @@ impl InPlace {
     }
 
     /// In the copy. A container whose network cannot be made does not go on.
-    fn make(&self, cgroups: &Cgroups, vnode: VnodeId) -> Result<(), Unmade> {
+    fn make(&self, request: &StartRequest) -> Result<(), Unmade> {
         // Waits until the first process reads.
         let opened = File::options().write(true).open(&self.pipe);
         let held = opened.map_err(AgentFault::file("open", &self.pipe))?;
-        let init = cgroups.first_process(vnode)?;
+        let init = request.cgroups.first_process(request.vnode)?;
         let made = namespace_of(init)
             .and_then(|within| self.pair.make(within))
-            .and_then(|()| self.replace_pipe());
+            .and_then(|()| self.replace_pipe())
+            .and_then(|()| {
+                kernel_objects::limit_from_within(init.as_raw(), &request.kernel_objects)
+            });
         made.map_err(|fault| Unmade {
             fault,
             waits: Some((init, held)),

@@ -10,9 +10,30 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
+use crate::fault::AgentFault;
+
 /// Writes each limit below `/proc/sys/user`, as the user namespace of process `init` sees it.
-pub(super) fn limit(init: i32, limits: &[(String, u32)]) -> io::Result<()> {
-    let namespace = File::open(format!("/proc/{init}/ns/user"))?;
+pub(super) fn limit(init: i32, limits: &[(String, u32)]) -> Result<(), AgentFault> {
+    limit_from_beside(init, limits).map_err(named(init))
+}
+
+/// The same from within: the caller does not come back from there.
+pub(super) fn limit_from_within(init: i32, limits: &[(String, u32)]) -> Result<(), AgentFault> {
+    namespace_of(init)
+        .and_then(|namespace| write_within(&namespace, limits))
+        .map_err(named(init))
+}
+
+fn named(init: i32) -> impl FnOnce(io::Error) -> AgentFault {
+    AgentFault::file("limit kernel objects of", format!("/proc/{init}"))
+}
+
+fn namespace_of(init: i32) -> io::Result<File> {
+    File::open(format!("/proc/{init}/ns/user"))
+}
+
+fn limit_from_beside(init: i32, limits: &[(String, u32)]) -> io::Result<()> {
+    let namespace = namespace_of(init)?;
     // SAFETY: the helper has one thread, so the child may call anything.
     match unsafe { fork() }? {
         ForkResult::Child => {

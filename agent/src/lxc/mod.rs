@@ -1,7 +1,7 @@
 //! liblxc behind sound calls.
 //!
-//! The crate `lxc` frees strings that liblxc still reads and writes beyond its buffers, so only its bindings are
-//! used (docs/adr/0004). Calls that make liblxc fork, move the caller to another cgroup or change its namespaces
+//! The crate `lxc` frees strings that liblxc still reads and writes beyond its buffers, so only its types are
+//! used (docs/adr/0004), and the library is loaded by name. Calls that make liblxc fork, move the caller to another cgroup or change its namespaces
 //! are made in a single-threaded [`helper`], a process of its own, never in the agent.
 
 pub(crate) mod alive;
@@ -13,6 +13,7 @@ pub mod helper;
 pub mod helpers;
 mod in_place;
 mod kernel_objects;
+mod library;
 mod mount;
 pub(crate) mod quota;
 mod session;
@@ -24,9 +25,4 @@ pub use helper::{
 };
 pub use helpers::Helpers;
 pub use in_place::InPlace;
-
-/// liblxc's version.
-#[must_use]
-pub fn version() -> String {
-    lxc::version()
-}
+pub use library::version;
