@@ -51,7 +51,6 @@ pub(crate) fn refuse_stale(host: &LinuxHost, vnode: &AssignedVnode) -> Result<()
 /// Makes a vnode's files.
 pub(crate) fn prepare(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), AgentFault> {
     refuse_stale(host, vnode)?;
-    lxcfs::look_up_ahead();
     host.state.create_vnode(vnode.id, vnode.uid_base)?;
     // One of them waits for the disk, most of the time.
     thread::scope(|scope| {
@@ -90,7 +89,13 @@ fn prepare_root(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), AgentFaul
     if begins {
         copy::forget_the_other(host, vnode)?;
     }
-    rootfs::mount_rootfs(&host.state, vnode, &image_root, &host.config.helpers)?;
+    rootfs::mount_rootfs(
+        &host.state,
+        vnode,
+        &image_root,
+        &host.config.helpers,
+        &host.spares,
+    )?;
     if begins {
         copy::be_oneself(host, vnode)?;
     }

@@ -3,8 +3,10 @@
 mod able;
 mod idle;
 mod images;
+mod keeping;
 mod leases;
 mod moves;
+mod perform;
 mod resizes;
 mod saves;
 mod sight;
@@ -40,6 +42,8 @@ use crate::tally::Tallies;
 use crate::transfer::Departures;
 use crate::{boot, door, inventory, open_files};
 use images::fetching;
+use keeping::{Keeping, Kept};
+use perform::{perform, perform_all};
 use sight::Sight;
 
 /// Vnodes that are acted upon at once.
@@ -103,7 +107,10 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentFault> {
     agent.assign_tallies();
     agent.idle.activity = Some(meter.activity().clone());
     agent.able.find_out();
-    let keep = move |assignment: &Assignment| masters::store(&path, assignment);
+    let keep = move |assignment: Assignment| {
+        let path = path.clone();
+        Kept::begin(move || masters::store(&path, &assignment))
+    };
     tokio::select! {
         () = link.run() => {}
         () = door => {}
@@ -119,6 +126,8 @@ struct Agent<H> {
     host: Arc<H>,
     lease: leases::Leases,
     wanted: Option<Assignment>,
+    /// If it is not known yet whether that is on the disk.
+    keeping: Option<Keeping>,
     /// Assignment whose networks are in place.
     done: Option<Assignment>,
     tell: mpsc::Sender<Tell>,
@@ -185,6 +194,7 @@ impl<H: Host> Agent<H> {
             host,
             lease: leases::Leases::new(lease, wanted.as_ref()),
             wanted,
+            keeping: None,
             done: None,
             tell,
             images,
@@ -208,11 +218,11 @@ impl<H: Host> Agent<H> {
         }
     }
 
-    /// Goes on until the link to the masters is gone. `keep` stores each new assignment before it is acted upon.
+    /// Goes on until the link to the masters is gone. `keep` stores each new assignment.
     async fn reconcile(
         &mut self,
         mut told: mpsc::Receiver<Told>,
-        keep: impl Fn(&Assignment) -> Result<(), AgentFault>,
+        keep: impl Fn(Assignment) -> Kept,
     ) {
         let (done, mut finished) = mpsc::channel(PARALLEL * 2);
         loop {
@@ -232,14 +242,9 @@ impl<H: Host> Agent<H> {
                         self.idle.tell_anew();
                     }
                     Some(Told::Assignment(assignment)) => {
-                        self.sight.forget();
-                        if let Err(fault) = keep(&assignment) {
-                            tracing::error!(%fault, "assignment not kept, it is not acted upon");
-                            continue;
-                        }
-                        self.lease.assign(&assignment);
-                        self.wanted = Some(*assignment);
-                        self.assign_tallies();
+                        self.host.expect();
+                        let kept = keep((*assignment).clone());
+                        self.take(*assignment, kept).await;
                     }
                     Some(Told::Lease { sent_ms }) => self.lease.granted(sent_ms).await,
                 },
@@ -287,6 +292,9 @@ impl<H: Host> Agent<H> {
         self.tell_departures(&wanted, &seen);
         self.cancel_copies(&wanted).await;
         self.begin(&wanted, &plan, done);
+        if !self.settle_keeping().await {
+            return;
+        }
         self.begin_moves(&plan, done);
         self.begin_images(&plan, done);
         self.cancel_saves(&wanted).await;
@@ -330,8 +338,9 @@ impl<H: Host> Agent<H> {
             }
             let (host, turns) = (self.host.clone(), self.turns.clone());
             let (id, acts, done) = (*id, acts.clone(), done.clone());
+            let kept = self.keeping.as_ref().map(|keeping| keeping.kept.clone());
             tokio::spawn(async move {
-                let outcome = perform_all(host, turns, acts).await;
+                let outcome = perform_all(host, turns, acts, kept).await;
                 // The loop is gone only when the process ends.
                 drop(done.send(Done::Vnode { id, outcome }).await);
             });
@@ -478,36 +487,4 @@ fn backoff(attempts: u32) -> Duration {
         .unwrap_or(u64::MAX)
         .min(BACKOFF_MAX_S);
     Duration::from_secs(wait_s)
-}
-
-/// Performs acts in order; at the first failure says which step it was.
-async fn perform_all<H: Host>(
-    host: Arc<H>,
-    turns: Arc<Semaphore>,
-    acts: Vec<Act>,
-) -> Result<(), VnodeSeen> {
-    // The semaphore is never closed.
-    let _turn = turns.acquire().await;
-    for act in acts {
-        perform(host.clone(), act).await.map_err(|(step, cause)| {
-            tracing::warn!(step, cause, "act failed");
-            VnodeSeen::Failed {
-                step: step.to_owned(),
-                // Enough for people; the whole is in the agent's own log.
-                cause: cause.chars().take(800).collect(),
-            }
-        })?;
-    }
-    Ok(())
-}
-
-async fn perform<H: Host>(host: Arc<H>, act: Act) -> Result<(), (&'static str, String)> {
-    let (step, begun) = (act.step(), std::time::Instant::now());
-    let acted = tokio::task::spawn_blocking(move || host.act(&act)).await;
-    tracing::debug!(step, took = ?begun.elapsed(), "act");
-    match acted {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(fault)) => Err((step, fault.full_text())),
-        Err(error) => Err((step, error.to_string())),
-    }
 }

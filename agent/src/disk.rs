@@ -6,7 +6,7 @@
 //! step may be repeated.
 
 pub(crate) mod grow;
-pub(crate) mod spare;
+mod spare;
 
 use std::fs::{self, File};
 use std::io;
@@ -23,6 +23,8 @@ use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::unistd::{Whence, lseek64};
 
+pub use spare::Spares;
+
 use crate::command::run;
 use crate::fault::AgentFault;
 use crate::rootfs::{is_mounted, unmount};
@@ -31,6 +33,8 @@ use crate::{loop_device, vnode_dir};
 
 /// Blocks of the file system, and of the device below it.
 pub(crate) const BLOCK_BYTES: u32 = 4_096;
+/// What is deleted inside becomes a hole again. Tables are holes from the beginning: nothing needs to be zeroed.
+const OPTIONS: [&str; 2] = ["discard", "noinit_itable"];
 /// Room for the journal. Vnodes write little at once, and it counts towards their quota.
 const JOURNAL_MIB: u32 = 16;
 /// Not in the system's path for people, so it is named in full.
@@ -63,6 +67,7 @@ impl Layer {
 /// vnode's root.
 pub(crate) fn mount_disk(
     state: &StateDir,
+    spares: &Spares,
     id: VnodeId,
     size: DiskMib,
     owner: u32,
@@ -74,11 +79,13 @@ pub(crate) fn mount_disk(
     }
     let (file, point) = (state.disk_file(id), state.disk(id));
     let new = !file.exists();
-    if new {
+    if !is_mounted(&point)? {
+        make_dir(&point, 0o700)?;
+    }
+    if new && !spares.take(&template_name(size), &file, &point) {
         create(state, &file, size)?;
     }
     if !is_mounted(&point)? {
-        make_dir(&point, 0o700)?;
         mount_file(&file, &point)?;
     }
     if !new {
@@ -99,11 +106,7 @@ fn given_to(layer: Layer, owner: u32) -> Result<Layer, AgentFault> {
 
 /// Makes the file: whole or not at all.
 pub(crate) fn create(state: &StateDir, file: &Path, size: DiskMib) -> Result<(), AgentFault> {
-    let name = format!("ext4-{TEMPLATE_FORMAT}-{}", size.0);
-    let template = template(state, &name, size)?;
-    if spare::take(state, &name, file) {
-        return Ok(());
-    }
+    let template = template(state, size)?;
     let unfinished = file.with_extension("new");
     let target = new_file(&unfinished)?;
     copy_sparse(&template, &target).map_err(AgentFault::file("make", &unfinished))?;
@@ -154,9 +157,13 @@ fn copy_range(source: &File, target: &File, from: u64, end: u64) -> io::Result<(
     Ok(())
 }
 
+fn template_name(size: DiskMib) -> String {
+    format!("ext4-{TEMPLATE_FORMAT}-{}", size.0)
+}
+
 /// A formatted, empty disk of this size, to be copied.
-fn template(state: &StateDir, name: &str, size: DiskMib) -> Result<File, AgentFault> {
-    let path = state.templates().join(name);
+fn template(state: &StateDir, size: DiskMib) -> Result<File, AgentFault> {
+    let path = state.templates().join(template_name(size));
     let _alone = FORMATTING.lock().unwrap_or_else(PoisonError::into_inner);
     if !path.exists() {
         make_template(state, &path, size)?;
@@ -185,12 +192,10 @@ fn make_template(state: &StateDir, path: &Path, size: DiskMib) -> Result<(), Age
 fn forget_templates(state: &StateDir) -> Result<(), AgentFault> {
     let known = templates(state)?;
     let many = known.len().saturating_sub(TEMPLATES_MAX);
-    for (_, path) in known.iter().take(many) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        spare::forget(state, &name)?;
-        vnode_dir::remove_file(path)?;
-    }
-    Ok(())
+    known
+        .iter()
+        .take(many)
+        .try_for_each(|(_, path)| vnode_dir::remove_file(path))
 }
 
 /// Templates, and when each was used; the one used last is last.
@@ -258,10 +263,15 @@ pub(crate) fn mount_file(file: &Path, point: &Path) -> Result<(), AgentFault> {
 /// Mounts a disk that is attached.
 pub(crate) fn mount_device(device: &Path, point: &Path) -> Result<(), AgentFault> {
     let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOATIME;
-    // What is deleted inside becomes a hole again. Tables are holes from the beginning: nothing needs to be zeroed.
-    let options = Some("discard,noinit_itable");
-    mount(Some(device), point, Some("ext4"), flags, options)
-        .map_err(|errno| AgentFault::file("mount the disk", point)(errno.into()))
+    let options = OPTIONS.join(",");
+    mount(
+        Some(device),
+        point,
+        Some("ext4"),
+        flags,
+        Some(options.as_str()),
+    )
+    .map_err(|errno| AgentFault::file("mount the disk", point)(errno.into()))
 }
 
 /// Removes from a file system that nobody owns yet what the template has for vnodes.

@@ -36,7 +36,9 @@ impl LinuxHost {
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        self.wait_network(vnode, init)
+        self.wait_network(vnode, init)?;
+        self.alive.learn(vnode.id, Some(init));
+        Ok(())
     }
 
     /// Whether the first process is the image's program: until then it is a copy of its parent, liblxc's monitor, which is one of

@@ -11,6 +11,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use rustix::fs::{AtFlags, CWD, Statx, StatxAttributes, StatxFlags, statx};
 use rustix::io::Errno;
 
+use crate::disk::Spares;
 use crate::fault::AgentFault;
 use crate::lxc::{HelperRequest, Helpers, MountRequest};
 use crate::vnode_dir::{StateDir, make_dir, remove_dir};
@@ -28,8 +29,9 @@ pub fn mount_rootfs(
     vnode: &AssignedVnode,
     image_root: &Path,
     helpers: &Helpers,
+    spares: &Spares,
 ) -> Result<(), AgentFault> {
-    let layer = disk::mount_disk(state, vnode.id, vnode.disk_mib, vnode.uid_base)?;
+    let layer = disk::mount_disk(state, spares, vnode.id, vnode.disk_mib, vnode.uid_base)?;
     let rootfs = state.rootfs(vnode.id);
     if is_mounted(&rootfs)? {
         return Ok(());

@@ -23,7 +23,7 @@
 //! STATE/programs/               what CRIU finds: itself, what it runs, its settings
 //! STATE/tallies/                what vnodes used since they were placed here, by `tally/file.rs`
 //! STATE/templates/              empty disks to copy, one for each size
-//! STATE/spares/                 copies of the one used last, for the next vnodes
+//! STATE/spares/                 copies of the one used last, by `disk/spare.rs`
 //! ```
 //!
 //! Vnodes that an agent of before disks made have `upper/` and `work/` beside `rootfs/`, and keep them.

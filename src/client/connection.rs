@@ -2,7 +2,7 @@
 //! carries a request id of its own, so that trying again cannot do it twice.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use docklet_control::id::LogIndex;
@@ -28,6 +28,9 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
 const GIVE_UP: Duration = Duration::from_secs(8);
 /// Who waits for something looks this often, whether or not a change is told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Nothing is reached at once: the first look is when so long no step towards it was told, and by then in any case.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+const FIRST_LOOK_MAX: Duration = Duration::from_millis(100);
 
 /// A logged-in client.
 pub struct Connection {
@@ -141,24 +144,34 @@ impl Connection {
         Ok(receipt)
     }
 
-    /// Looks at once, and after each change that the event stream tells from this entry on, until there is an answer. When a
-    /// master is gone another one goes on.
+    /// Looks, first in a moment and then after each change that the event stream tells after this entry, which was seen, until there
+    /// is an answer. When a master is gone another one goes on.
     ///
     /// # Errors
     /// Looking fails, or the stream has ended for good.
     pub async fn until<T>(
         &self,
-        from: LogIndex,
+        seen: LogIndex,
         mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
     ) -> anyhow::Result<T> {
-        let mut changes = Stream::from(self, from.0, Gap::Skip);
+        let mut changes = Stream::from(self, seen.0 + 1, Gap::Skip);
+        let begun = Instant::now();
+        while begun.elapsed() < FIRST_LOOK_MAX
+            && let Ok(told) = tokio::time::timeout(FIRST_LOOK, changes.news()).await
+        {
+            told?;
+        }
         loop {
+            let looks = Instant::now();
             if let Some(answer) = look().await? {
                 return Ok(answer);
             }
+            let took = looks.elapsed();
             if let Ok(told) = tokio::time::timeout(LOOK_EVERY, changes.news()).await {
                 told?;
             }
+            // Whoever is told a lot does not look all the time.
+            tokio::time::sleep_until((looks + 2 * took).into()).await;
         }
     }
 

@@ -23,7 +23,7 @@ impl<H: Host> Agent<H> {
             let (host, turns) = (self.host.clone(), self.image_turns.clone());
             let (digest, act, done) = (*digest, act.clone(), done.clone());
             tokio::spawn(async move {
-                let outcome = perform_all(host, turns, vec![act]).await;
+                let outcome = perform_all(host, turns, vec![act], None).await;
                 let well = outcome.is_ok();
                 // The loop is gone only when the process ends.
                 drop(done.send(Done::Image { digest, well }).await);

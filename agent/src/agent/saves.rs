@@ -59,7 +59,7 @@ impl<H: Host> Agent<H> {
             let (id, act, done) = (*id, act.clone(), done.clone());
             tokio::spawn(async move {
                 // What came of it is noted, and told from there.
-                drop(perform_all(host, turns, vec![act]).await);
+                drop(perform_all(host, turns, vec![act], None).await);
                 drop(done.send(Done::Save(id)).await);
             });
         }

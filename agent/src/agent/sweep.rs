@@ -15,19 +15,21 @@ impl<H: Host> Agent<H> {
         let since = *self.idle_since.get_or_insert_with(Instant::now);
         if since.elapsed() >= SWEEP_AFTER {
             self.sweep(plan).await;
-            self.make_ahead().await;
+            self.make_ahead();
         }
     }
 
-    async fn make_ahead(&self) {
+    /// Nobody waits for it.
+    fn make_ahead(&self) {
         let host = self.host.clone();
-        let made = tokio::task::spawn_blocking(move || host.make_ahead()).await;
-        if let Ok(Err(fault)) = made {
-            tracing::warn!(
-                fault = fault.full_text(),
-                "nothing is ready for the next vnodes"
-            );
-        }
+        tokio::task::spawn_blocking(move || {
+            if let Err(fault) = host.make_ahead() {
+                tracing::warn!(
+                    fault = fault.full_text(),
+                    "less is ready for the next vnodes"
+                );
+            }
+        });
     }
 
     async fn sweep(&self, plan: &Plan) {

@@ -1,58 +1,152 @@
-//! Empty disks that stand ready: copies of the template used last, which are on the worker's own disk already. Whoever attaches
-//! a file that was just written waits until it is there, and for that a new vnode waits longest.
+//! Empty disks that stand ready: copies of the template used last, mounted, and held by a descriptor instead of a place. A new vnode
+//! gets one by two changes of names. Otherwise it waits until a copy is on the worker's disk, is attached, and has been read.
+//!
+//! They go with the agent: the kernel unmounts and detaches what nobody holds. What is left then are files, which the next
+//! agent deletes.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{copy_sparse, new_file, templates};
+use rustix::fs::CWD;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, move_mount,
+};
+
+use super::{BLOCK_BYTES, OPTIONS, copy_sparse, new_file, templates};
 use crate::fault::AgentFault;
-use crate::vnode_dir::{StateDir, remove_file};
+use crate::loop_device;
+use crate::vnode_dir::{StateDir, make_dir, remove_dir, remove_file};
 
 /// So many vnodes begin at once.
 const SPARES: usize = 8;
+/// Those of two sizes stay.
+const SPARES_MAX: usize = 2 * SPARES;
 
-/// Copies of a template of this name.
-fn spares(state: &StateDir, template: &str) -> impl Iterator<Item = PathBuf> {
-    let dir = state.spares();
-    let template = template.to_owned();
-    (0..SPARES).map(move |n| dir.join(format!("{template}-{n}")))
+/// What stands ready.
+#[derive(Debug, Default)]
+pub struct Spares {
+    /// Those made last are last.
+    ready: Mutex<VecDeque<Spare>>,
+    /// Held while some are made.
+    making: Mutex<Numbers>,
 }
 
-/// Puts a spare copy of a template at `file`; answers whether there is one on the same file system.
-pub(super) fn take(state: &StateDir, template: &str, file: &Path) -> bool {
-    spares(state, template).any(|spare| fs::rename(spare, file).is_ok())
+/// The number of the next file.
+#[derive(Debug, Default)]
+struct Numbers(u64);
+
+#[derive(Debug)]
+struct Spare {
+    /// Name of what it is a copy of.
+    template: String,
+    file: PathBuf,
+    mounted: OwnedFd,
 }
 
-/// Deletes copies of a template.
-pub(super) fn forget(state: &StateDir, template: &str) -> Result<(), AgentFault> {
-    spares(state, template).try_for_each(|spare| remove_file(&spare))
-}
-
-/// Makes the copies of the template used last that are missing.
-///
-/// # Errors
-/// One cannot be written.
-pub(crate) fn make(state: &StateDir) -> Result<(), AgentFault> {
-    let known = templates(state)?.into_iter().map(|(_, path)| path);
-    // A template that is being made has an extension.
-    let Some(path) = known.rev().find(|path| path.extension().is_none()) else {
-        return Ok(());
-    };
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let missing = spares(state, &name).filter(|spare| !spare.exists());
-    for spare in missing {
-        copy(&path, &spare)?;
+impl Spares {
+    /// None, whatever an earlier agent left.
+    pub(crate) fn open(state: &StateDir) -> Result<Self, AgentFault> {
+        remove_dir(&state.spares())?;
+        make_dir(&state.spares(), 0o700)?;
+        Ok(Self::default())
     }
-    Ok(())
+
+    /// Makes a copy of this template the disk `file`, mounted at `point`. Answers whether there was one; if it could not be mounted
+    /// there it may be at `file` all the same.
+    pub(super) fn take(&self, template: &str, file: &Path, point: &Path) -> bool {
+        let Some(spare) = self.pop(template) else {
+            return false;
+        };
+        let placed = fs::rename(&spare.file, file).and_then(|()| {
+            let whole = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+            move_mount(&spare.mounted, "", CWD, point, whole).map_err(io::Error::from)
+        });
+        if let Err(error) = &placed {
+            tracing::warn!(%error, disk = %file.display(), "a spare disk is of no use");
+            // If that is where it still is.
+            drop(remove_file(&spare.file));
+        }
+        placed.is_ok()
+    }
+
+    fn pop(&self, template: &str) -> Option<Spare> {
+        let mut ready = self.lock();
+        let at = ready.iter().position(|spare| spare.template == template)?;
+        ready.remove(at)
+    }
+
+    /// Makes the copies of the template used last that are missing, unless somebody does.
+    ///
+    /// # Errors
+    /// One cannot be written, attached or mounted.
+    pub(crate) fn make(&self, state: &StateDir) -> Result<(), AgentFault> {
+        let Ok(mut numbers) = self.making.try_lock() else {
+            return Ok(());
+        };
+        let known = templates(state)?.into_iter().map(|(_, path)| path);
+        // A template that is being made has an extension.
+        let Some(path) = known.rev().find(|path| path.extension().is_none()) else {
+            return Ok(());
+        };
+        let template = path.file_name().unwrap_or_default().to_string_lossy();
+        let missing = |ready: &VecDeque<Spare>| {
+            let there = ready.iter().filter(|spare| spare.template == template);
+            there.count() < SPARES
+        };
+        while missing(&self.lock()) {
+            numbers.0 += 1;
+            let file = state.spares().join(numbers.0.to_string());
+            let mounted = copy(&path, &file).and_then(|()| mount_apart(&file));
+            if mounted.is_err() {
+                remove_file(&file)?;
+            }
+            let mut ready = self.lock();
+            ready.push_back(Spare {
+                template: template.to_string(),
+                mounted: mounted?,
+                file,
+            });
+            let many = ready.len().saturating_sub(SPARES_MAX);
+            for spare in ready.drain(..many) {
+                remove_file(&spare.file)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Spare>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Whole and on the disk, or not at all.
-fn copy(template: &Path, spare: &Path) -> Result<(), AgentFault> {
-    let unfinished = spare.with_extension("new");
+/// Makes a copy that is on the worker's disk.
+fn copy(template: &Path, file: &Path) -> Result<(), AgentFault> {
     let source = File::open(template).map_err(AgentFault::file("open", template))?;
-    let target = new_file(&unfinished)?;
+    let target = new_file(file)?;
     copy_sparse(&source, &target)
         .and_then(|()| target.sync_all())
-        .map_err(AgentFault::file("make", &unfinished))?;
-    fs::rename(&unfinished, spare).map_err(AgentFault::file("rename", unfinished))
+        .map_err(AgentFault::file("make", file))
+}
+
+/// Mounts a disk's file nowhere, as `mount_file` does it somewhere.
+fn mount_apart(file: &Path) -> Result<OwnedFd, AgentFault> {
+    let device = loop_device::attach(file, BLOCK_BYTES)?;
+    let mount = || {
+        let system = fsopen("ext4", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(&system, "source", &device.path)?;
+        for option in OPTIONS {
+            fsconfig_set_flag(&system, option)?;
+        }
+        fsconfig_create(&system)?;
+        let flags = MountAttrFlags::MOUNT_ATTR_NODEV
+            | MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NOATIME;
+        fsmount(&system, FsMountFlags::FSMOUNT_CLOEXEC, flags)
+    };
+    mount().map_err(|errno| AgentFault::file("mount the disk", file)(errno.into()))
 }

@@ -19,6 +19,7 @@ use crate::arriving::{self, Arrivals, Until};
 use crate::cgroup::Cgroups;
 use crate::checkpoint;
 use crate::config::AgentConfig;
+use crate::disk::Spares;
 use crate::fault::AgentFault;
 use crate::gpu::Gpus;
 use crate::home;
@@ -34,7 +35,7 @@ use crate::rootfs;
 use crate::save::{self, Note, Saves};
 use crate::snapshot::notes::{Places, SeenSnapshots};
 use crate::vnode_dir::{StateDir, container_name};
-use crate::{disk, loop_device, lxc, per_vnode, seccomp, snapshot};
+use crate::{disk, loop_device, lxc, lxcfs, per_vnode, seccomp, snapshot};
 
 /// An image that came within this time is no leftover: who brought it may not have told the masters yet.
 const NEWS: Duration = Duration::from_secs(600);
@@ -52,6 +53,8 @@ pub struct LinuxHost {
     /// What vnodes may be given of.
     pub(crate) gpus: Gpus,
     pub(crate) saves: Saves,
+    /// Empty disks for the next vnodes.
+    pub(crate) spares: Spares,
     /// Vnodes that come from other workers.
     pub(crate) arrivals: Arrivals,
     /// How much is in homes that workers share.
@@ -62,7 +65,7 @@ pub struct LinuxHost {
     pub(crate) plugging: Together<AssignedVnode>,
     /// Vnodes of which memory or all that runs is being written.
     pub(crate) writing: checkpoint::Turns,
-    alive: Alive,
+    pub(crate) alive: Alive,
     rules: Rules,
 }
 
@@ -128,6 +131,7 @@ impl LinuxHost {
             alive: Alive::default(),
             rules: Rules::default(),
             saves: Saves::default(),
+            spares: Spares::open(&state)?,
             arrivals: Arrivals::default(),
             runtime,
             state,
@@ -443,7 +447,11 @@ impl Host for LinuxHost {
         }
     }
 
+    fn expect(&self) {
+        lxcfs::look_up_ahead();
+    }
+
     fn make_ahead(&self) -> Result<(), AgentFault> {
-        disk::spare::make(&self.state)
+        self.spares.make(&self.state)
     }
 }

@@ -214,6 +214,9 @@ pub trait Host: Send + Sync + 'static {
     /// It could not be done; trying again is right.
     fn act(&self, act: &Act) -> Result<(), AgentFault>;
 
+    /// Acts are to come: asks already what takes long to answer.
+    fn expect(&self) {}
+
     /// Makes what the next acts will need, while there is nothing to do. Without it they take longer.
     ///
     /// # Errors

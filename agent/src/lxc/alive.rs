@@ -63,11 +63,17 @@ impl Alive {
             return Ok(true);
         }
         let found = ask()?;
-        match found.and_then(FirstProcess::of) {
-            Some(first) => lock().insert(id, first),
-            None => lock().remove(&id),
-        };
+        self.learn(id, found);
         Ok(found.is_some())
+    }
+
+    /// Somebody was told by liblxc that this is its first process.
+    pub(crate) fn learn(&self, id: VnodeId, found: Option<i32>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match found.and_then(FirstProcess::of) {
+            Some(first) => known.insert(id, first),
+            None => known.remove(&id),
+        };
     }
 }
 
