@@ -176,7 +176,6 @@ pub(crate) fn bring_up(
     remove_file(&log_file(host, vnode.id))?;
     // One that is executed takes a while until it listens, and what it is told is not ready at once.
     begin(helper()?)
-        .and_then(|()| host.cgroups.keep_few(vnode.id))
         .and_then(|()| host.wait_ready(vnode))
         .map_err(|fault| with_log(host, vnode.id, fault))
 }

@@ -40,14 +40,21 @@ impl Cgroups {
         words.iter().try_for_each(|word| payload.check(word))
     }
 
-    /// Makes sure that a container that just started has these limits: what liblxc accepts it may still ignore, a limit
-    /// of the other version, say.
+    /// Sets limits of a container that just started which were put off, and makes sure that it has all of them: what liblxc
+    /// accepts it may still ignore, a limit of the other version, say.
     ///
     /// # Errors
     /// It has others; nothing runs.
-    pub(crate) fn check(&self, id: VnodeId, words: &[Word]) -> Result<(), AgentFault> {
+    pub(crate) fn complete(
+        &self,
+        id: VnodeId,
+        late: &[Word],
+        all: &[Word],
+    ) -> Result<(), AgentFault> {
         let payload = self.payload(id)?.ok_or(AgentFault::NotRunning(id.0))?;
-        words.iter().try_for_each(|word| payload.check(word))
+        late.iter()
+            .try_for_each(|word| payload.write(&word.file, &word.value))?;
+        all.iter().try_for_each(|word| payload.check(word))
     }
 
     /// Sets what an earlier process did not live to set: the CPU quota of a start, and memory that is only slowed down.

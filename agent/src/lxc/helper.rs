@@ -254,14 +254,15 @@ impl StartRequest {
     /// What can be set only once the first process is there.
     fn settle(&self, container: &Container) -> Result<(), AgentFault> {
         let ended = || AgentFault::NotReady("its first process ended at once".to_owned());
-        let held = quota::set(container, &self.config)
-            .and_then(|()| self.cgroups.check(self.vnode, &self.limits));
-        let init = container.init_pid().ok_or_else(ended)?;
-        held?;
-        if self.in_place.is_some() {
-            // Whoever made its network has done it, before its first process began.
+        let late = quota::late(&self.config);
+        let held = self.cgroups.complete(self.vnode, &late, &self.limits);
+        if held.is_ok() && self.in_place.is_some() {
+            // Whoever made its network has done the rest.
             return Ok(());
         }
+        let init = container.init_pid().ok_or_else(ended)?;
+        held?;
+        self.cgroups.keep_few(self.vnode)?;
         kernel_objects::limit(init, &self.kernel_objects)
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! liblxc makes an empty network, and reads a file of mounts in the container's first process, as one of the last things before
 //! that becomes the image's own. The file is a pipe here: the process waits for whoever writes to it, which is a copy of
-//! the helper. It makes the devices, limits what the container may hold of the kernel's objects, puts an empty file in the pipe's place, since liblxc reads it a second time, and ends the
+//! the helper. It makes the devices, puts an empty file in the pipe's place, since liblxc reads it a second time, and ends the
 //! pipe without having said anything. So the network is there before the image's first process, as it is when liblxc moves
-//! a device.
+//! a device. While the first process goes on, the copy limits what the container may hold of the kernel's objects.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -93,22 +93,36 @@ impl InPlace {
         let init = request.cgroups.first_process(request.vnode)?;
         let made = namespace_of(init)
             .and_then(|within| self.pair.make(within))
-            .and_then(|()| self.replace_pipe())
-            .and_then(|()| {
-                kernel_objects::limit_from_within(init.as_raw(), &request.kernel_objects)
+            .and_then(|()| self.replace_pipe());
+        let Err(fault) = made else {
+            drop(held);
+            return limit(init, request).map_err(|fault| Unmade {
+                fault,
+                init: Some(init),
+                _held: None,
             });
-        made.map_err(|fault| Unmade {
+        };
+        Err(Unmade {
             fault,
-            waits: Some((init, held)),
+            init: Some(init),
+            _held: Some(held),
         })
     }
 }
 
-/// Why there is no network.
+/// The last thing that this process does: it does not come back from the vnode's user namespace.
+fn limit(init: Pid, request: &StartRequest) -> Result<(), AgentFault> {
+    request.cgroups.keep_few(request.vnode)?;
+    kernel_objects::limit_from_within(init.as_raw(), &request.kernel_objects)
+}
+
+/// Why the container is not to go on.
 struct Unmade {
     fault: AgentFault,
-    /// The first process, if it waits for one, and what it waits at.
-    waits: Option<(Pid, File)>,
+    /// The first process, if there is one.
+    init: Option<Pid>,
+    /// What it waits at, if it does.
+    _held: Option<File>,
 }
 
 impl Unmade {
@@ -116,10 +130,10 @@ impl Unmade {
     fn tell(self, says: OwnedFd) -> i32 {
         // Without a word the code tells that it failed.
         let _ = File::from(says).write_all(self.fault.full_text().as_bytes());
-        if let Some((init, _held)) = &self.waits {
+        if let Some(init) = self.init {
             // A monitor whose first process dies at this moment waits for it for ever.
             let monitor = alive::monitor_of(init.as_raw()).filter(|pid| *pid > 1);
-            for process in monitor.map(Pid::from_raw).into_iter().chain([*init]) {
+            for process in monitor.map(Pid::from_raw).into_iter().chain([init]) {
                 // One that ended meanwhile is what was wanted.
                 let _ = kill(process, Signal::SIGKILL);
             }
@@ -130,7 +144,11 @@ impl Unmade {
 
 impl From<AgentFault> for Unmade {
     fn from(fault: AgentFault) -> Self {
-        Self { fault, waits: None }
+        Self {
+            fault,
+            init: None,
+            _held: None,
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn liblxc() -> Result<&'static Liblxc, AgentFault> {
     let loaded = LOADED.get_or_init(|| load().map_err(|error| error.to_string()));
     loaded.as_ref().map_err(|cause| {
         AgentFault::Lxc(format!(
-            "liblxc cannot be loaded: install Debian's package liblxc1 ({cause})"
+            "liblxc cannot be loaded: install Debian's package liblxc1, which is liblxc1t64 on Debian 13 ({cause})"
         ))
     })
 }

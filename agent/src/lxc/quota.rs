@@ -3,6 +3,7 @@
 
 use super::container::Container;
 use crate::fault::AgentFault;
+use crate::limits::Word;
 
 /// Configuration items that are the quota, in the words of the kernel's two versions, and the cgroup's file.
 const QUOTA: [(&str, &str); 2] = [
@@ -21,14 +22,15 @@ pub(super) fn put_off(
     Ok(())
 }
 
-/// Sets it, now that the first process is there.
-pub(super) fn set(container: &Container, config: &[(String, String)]) -> Result<(), AgentFault> {
-    for (key, value) in config {
-        if let Some(file) = file_of(key) {
-            container.set_cgroup_item(file, value)?;
-        }
-    }
-    Ok(())
+/// What was put off, to be set once the first process is there.
+pub(super) fn late(config: &[(String, String)]) -> Vec<Word> {
+    let word = |(key, value): &(String, String)| {
+        file_of(key).map(|file| Word {
+            file: file.to_owned(),
+            value: value.clone(),
+        })
+    };
+    config.iter().filter_map(word).collect()
 }
 
 fn file_of(key: &str) -> Option<&'static str> {
