@@ -161,7 +161,8 @@ export class Cluster {
       links: lines(inside(n, "ip", "-o", "link"), /dk[bxhcngu]\d/).map((line) => line.split(":")[1].trim()),
       nft: inside(n, "nft", "list", "tables"),
       ports: [...inside(n, "nft", "list", "map", "ip", "docklet", "tcp_ports").matchAll(/(\d+) : [0-9.]+/g)].map(([, port]) => Number(port)),
-      loops: loops.filter((file) => file.startsWith(`${this.dir}/w${n}/`)).sort(),
+      // Spare disks are no vnode's: they are with each agent, and go with it.
+      loops: loops.filter((file) => file.startsWith(`${this.dir}/w${n}/`) && !file.startsWith(`${this.dir}/w${n}/state/spares/`)).sort(),
       mounts: lines(mounts, new RegExp(`${this.dir}/w${n}/`)).map((line) => line.split(" ")[4]),
       vnodes: files(`${this.dir}/w${n}/state/vnodes`),
       containers: files(`${this.dir}/w${n}/state/lxc`),

@@ -243,8 +243,7 @@ impl<H: Host> Agent<H> {
                     }
                     Some(Told::Assignment(assignment)) => {
                         self.host.expect();
-                        let kept = keep((*assignment).clone());
-                        self.take(*assignment, kept).await;
+                        self.take(*assignment, &keep).await;
                     }
                     Some(Told::Lease { sent_ms }) => self.lease.granted(sent_ms).await,
                 },

@@ -82,8 +82,11 @@ pub(crate) fn mount_disk(
     if !is_mounted(&point)? {
         make_dir(&point, 0o700)?;
     }
-    if new && !spares.take(&template_name(size), &file, &point) {
-        create(state, &file, size)?;
+    if new {
+        let template = template(state, size)?;
+        if !spares.take(&template_name(size), &file, &point) {
+            copy_template(&template, &file)?;
+        }
     }
     if !is_mounted(&point)? {
         mount_file(&file, &point)?;
@@ -106,10 +109,13 @@ fn given_to(layer: Layer, owner: u32) -> Result<Layer, AgentFault> {
 
 /// Makes the file: whole or not at all.
 pub(crate) fn create(state: &StateDir, file: &Path, size: DiskMib) -> Result<(), AgentFault> {
-    let template = template(state, size)?;
+    copy_template(&template(state, size)?, file)
+}
+
+fn copy_template(template: &File, file: &Path) -> Result<(), AgentFault> {
     let unfinished = file.with_extension("new");
     let target = new_file(&unfinished)?;
-    copy_sparse(&template, &target).map_err(AgentFault::file("make", &unfinished))?;
+    copy_sparse(template, &target).map_err(AgentFault::file("make", &unfinished))?;
     // Mounting writes to it durably, so it needs no sync of its own.
     fs::rename(&unfinished, file).map_err(AgentFault::file("rename", unfinished))
 }

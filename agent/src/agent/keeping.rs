@@ -53,9 +53,10 @@ pub(super) struct Keeping {
 }
 
 impl<H: Host> Agent<H> {
-    /// Follows an assignment from here on, unless it turns out that it cannot be kept.
-    pub(super) async fn take(&mut self, assignment: Assignment, kept: Kept) {
+    /// Follows an assignment from here on, unless it turns out that it cannot be kept. One is written after the other.
+    pub(super) async fn take(&mut self, assignment: Assignment, keep: impl Fn(Assignment) -> Kept) {
         self.settle_keeping().await;
+        let kept = keep(assignment.clone());
         self.sight.forget();
         self.lease.assign(&assignment);
         let before = self.wanted.replace(assignment);

@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::fs::CWD;
 use rustix::mount::{
@@ -26,6 +27,8 @@ use crate::vnode_dir::{StateDir, make_dir, remove_dir, remove_file};
 const SPARES: usize = 8;
 /// Those of two sizes stay.
 const SPARES_MAX: usize = 2 * SPARES;
+/// What could not be made is tried again after this.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// What stands ready.
 #[derive(Debug, Default)]
@@ -33,12 +36,16 @@ pub struct Spares {
     /// Those made last are last.
     ready: Mutex<VecDeque<Spare>>,
     /// Held while some are made.
-    making: Mutex<Numbers>,
+    making: Mutex<Making>,
 }
 
-/// The number of the next file.
 #[derive(Debug, Default)]
-struct Numbers(u64);
+struct Making {
+    /// Files made so far: each has a name of its own.
+    files: u64,
+    /// When one could not be made.
+    failed_at: Option<Instant>,
+}
 
 #[derive(Debug)]
 struct Spare {
@@ -80,14 +87,26 @@ impl Spares {
         ready.remove(at)
     }
 
-    /// Makes the copies of the template used last that are missing, unless somebody does.
+    /// Makes the copies of the template used last that are missing, unless somebody does, or could not a moment ago.
     ///
     /// # Errors
     /// One cannot be written, attached or mounted.
     pub(crate) fn make(&self, state: &StateDir) -> Result<(), AgentFault> {
-        let Ok(mut numbers) = self.making.try_lock() else {
+        let Ok(mut making) = self.making.try_lock() else {
             return Ok(());
         };
+        if making
+            .failed_at
+            .is_some_and(|at| at.elapsed() < RETRY_AFTER)
+        {
+            return Ok(());
+        }
+        let made = self.make_missing(state, &mut making.files);
+        making.failed_at = made.is_err().then(Instant::now);
+        made
+    }
+
+    fn make_missing(&self, state: &StateDir, files: &mut u64) -> Result<(), AgentFault> {
         let known = templates(state)?.into_iter().map(|(_, path)| path);
         // A template that is being made has an extension.
         let Some(path) = known.rev().find(|path| path.extension().is_none()) else {
@@ -99,8 +118,8 @@ impl Spares {
             there.count() < SPARES
         };
         while missing(&self.lock()) {
-            numbers.0 += 1;
-            let file = state.spares().join(numbers.0.to_string());
+            *files += 1;
+            let file = state.spares().join(files.to_string());
             let mounted = copy(&path, &file).and_then(|()| mount_apart(&file));
             if mounted.is_err() {
                 remove_file(&file)?;

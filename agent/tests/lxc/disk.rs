@@ -1,11 +1,15 @@
 //! A vnode's disk: a hard quota, gone without a trace.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
-use docklet_agent::host::{Act, Observation};
+use docklet_agent::host::linux::LinuxHost;
+use docklet_agent::host::{Act, Host, Observation};
 use docklet_agent::loop_device::attached_to;
 use docklet_agent::plan::moves::departures;
 use docklet_agent::plan::plan;
@@ -121,6 +125,74 @@ fn a_disk_that_its_vnode_has_filled_grows_while_it_runs_or_where_that_cannot_be_
 async fn plan_is_empty(open: &Open, vnode: AssignedVnode) -> bool {
     let wanted = open.worker.assignment(vec![vnode]);
     plan(&wanted, &observe(&open.host).await, Some(&wanted)).is_empty()
+}
+
+/// Files of disks that stand ready.
+fn spares(worker: &Worker) -> Vec<PathBuf> {
+    let dir = fs::read_dir(worker.state("spares")).expect("a directory");
+    dir.flatten().map(|entry| entry.path()).collect()
+}
+
+async fn make_ahead(host: &Arc<LinuxHost>) {
+    let host = host.clone();
+    let made = tokio::task::spawn_blocking(move || host.make_ahead()).await;
+    made.expect("a thread").expect("disks stand ready");
+}
+
+#[test]
+fn a_disk_that_stands_ready_becomes_the_next_vnodes_and_goes_with_it() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        make_ahead(&host).await;
+        assert_eq!(spares(&worker).len(), 0, "nobody has asked for any size");
+        perform(&host, Act::Prepare(Box::new(worker.vnode(8, Running)))).await;
+        make_ahead(&host).await;
+        let ready = spares(&worker);
+        assert_eq!(ready.len(), 8);
+        let inodes = |paths: &[PathBuf]| -> BTreeSet<u64> {
+            let inode = |path: &PathBuf| fs::metadata(path).expect("a file").ino();
+            paths.iter().map(inode).collect()
+        };
+        let known = inodes(&ready);
+
+        round(&host, &worker.assignment(vec![worker.vnode(7, Running)])).await;
+        let image = worker.state("vnodes/v7/disk.img");
+        assert!(known.contains(&fs::metadata(&image).expect("the disk").ino()));
+        assert_eq!(spares(&worker).len(), 7);
+        assert_eq!(attached_to(&image).expect("devices").len(), 1);
+        let upper = fs::metadata(worker.state("vnodes/v7/disk/upper")).expect("its layer");
+        assert_eq!(upper.uid(), worker.vnode(7, Running).uid_base);
+
+        let mut larger = worker.vnode(9, Running);
+        larger.disk_mib = DiskMib(65);
+        perform(&host, Act::Prepare(Box::new(larger))).await;
+        assert_eq!(spares(&worker).len(), 7, "it is of another size");
+
+        for id in [7, 8, 9] {
+            perform(&host, Act::Remove(VnodeId(id))).await;
+        }
+        assert!(!image.exists());
+        let next = worker.open();
+        assert_eq!(spares(&worker).len(), 0, "what an agent left is no disk");
+        drop((host, next));
+    });
+}
+
+#[test]
+fn a_disk_that_was_made_ready_and_is_gone_is_made_as_if_there_had_been_none() {
+    in_own_network(async {
+        let worker = worker();
+        let host = worker.open();
+        perform(&host, Act::Prepare(Box::new(worker.vnode(8, Running)))).await;
+        make_ahead(&host).await;
+        for spare in spares(&worker) {
+            fs::remove_file(spare).expect("deleted");
+        }
+        round(&host, &worker.assignment(vec![worker.vnode(7, Running)])).await;
+        let image = worker.state("vnodes/v7/disk.img");
+        assert_eq!(attached_to(&image).expect("devices").len(), 1);
+    });
 }
 
 #[test]
