@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use docklet_control::model::WorkerStatus;
 use docklet_control::view::{ImageView, WorkerView};
+use tokio::net::TcpStream;
 
 use super::layout::{DevMaster, DevWorker, Layout};
 use super::{lxcfs, network, process};
@@ -218,6 +219,16 @@ async fn workers(layout: &Layout, connection: &Connection) -> anyhow::Result<()>
         let up: Vec<WorkerView> = connection.list("/workers").await?;
         let up = up.iter().filter(|worker| worker.status == WorkerStatus::Up);
         Ok(up.count() == workers.len())
+    })
+    .await?;
+    // Of one that was up a moment ago the masters do not know yet that it was not since.
+    wait_for("two workers that answer", || async {
+        for worker in &workers {
+            if TcpStream::connect(worker.data).await.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     })
     .await
 }

@@ -38,6 +38,32 @@ fn an_agent_that_dies_while_it_prepares_leaves_what_the_next_one_finishes() {
     });
 }
 
+/// The disk goes from those that stand ready to the vnode by two changes, and either may be the last one.
+#[test]
+fn an_agent_that_dies_while_a_vnode_gets_a_disk_that_stood_ready_leaves_what_the_next_one_finishes()
+{
+    in_own_network(async {
+        let rig = Rig::new();
+        let before = rig.worker.traces(&[7]);
+        let running = rig.worker.assignment(vec![rig.worker.vnode(7, Running)]);
+        // From then on there is a template.
+        rig.recover(&running).await;
+        rig.remove_all().await;
+        for step in 0.. {
+            let killed = rig.killed_at_with_disk_ready(step);
+            rig.recover(&running).await;
+            assert!(observe(&rig.host).await.vnodes[&V7].running, "step {step}");
+            rig.remove_all().await;
+            assert_eq!(rig.worker.traces(&[7]), before, "step {step}");
+            if !killed {
+                assert!(step > 15, "only {step} steps");
+                println!("{step} steps");
+                break;
+            }
+        }
+    });
+}
+
 /// While its vnode runs, where that can be, and while it stands still; then also whatever program does it may die with
 /// the agent.
 #[test]

@@ -142,6 +142,12 @@ fn act(request: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let larger = DiskMib(vnode.disk_mib.0 * 4);
     let act = match request.act.as_str() {
         "prepare" | "begin" => Act::Prepare(vnode),
+        "prepare ready" => {
+            host.make_ahead()?;
+            // Who follows counts from here.
+            std::env::set_current_dir("/")?;
+            Act::Prepare(vnode)
+        }
         // One whose checkpoint waits is brought back from it.
         "start" | "resume" => Act::Start(vnode, request.spec, None),
         "stop" => Act::Stop(vnode.id, request.spec),

@@ -71,24 +71,20 @@ impl Rig {
     /// An agent performs what is planned for an assignment by this name, and is killed as it is about to make its `step`th
     /// change of that; answers whether it came so far, or had ended well before.
     pub fn killed_at_planned(&self, wanted: &Assignment, act: &str, step: usize) -> bool {
-        let mut changes = None;
         // What comes from elsewhere is written by other threads.
         let dies = match act {
             "FetchImage" => Dies::All,
             _ => Dies::Agent,
         };
-        let ended = self.traced(act, dies, Some(wanted)).follow(|call| {
-            match &mut changes {
-                None if call == libc::SYS_chdir => changes = Some(0),
-                None => {}
-                Some(count) => *count += 1,
-            }
-            match changes {
-                Some(count) if count > step => Then::Dies,
-                Some(_) | None => Then::GoesOn,
-            }
-        });
+        let ended = killed_once_begun(self.traced(act, dies, Some(wanted)), step);
         assert!(ended.is_none_or(|code| code == 0), "{act}: {ended:?}");
+        ended.is_none()
+    }
+
+    /// The same of preparing a vnode for which a disk stands ready.
+    pub fn killed_at_with_disk_ready(&self, step: usize) -> bool {
+        let ended = killed_once_begun(self.traced("prepare ready", Dies::Agent, None), step);
+        assert!(ended.is_none_or(|code| code == 0), "{ended:?}");
         ended.is_none()
     }
 
@@ -171,6 +167,22 @@ impl Rig {
     }
 }
 
+/// Kills it as it is about to make its `step`th change after it has changed its directory; its code if it ended before.
+fn killed_once_begun(traced: Traced, step: usize) -> Option<i32> {
+    let mut changes = None;
+    traced.follow(|call| {
+        match &mut changes {
+            None if call == libc::SYS_chdir => changes = Some(0),
+            None => {}
+            Some(count) => *count += 1,
+        }
+        match changes {
+            Some(count) if count > step => Then::Dies,
+            Some(_) | None => Then::GoesOn,
+        }
+    })
+}
+
 /// What happens to one that is about to change something.
 #[derive(Clone, Copy, PartialEq)]
 enum Then {
@@ -246,12 +258,13 @@ impl Traced {
 
     fn first_stop(&self) {
         waitpid(self.agent, Some(WaitPidFlag::__WALL)).expect("a stop at exec");
-        let mut options = ptrace::Options::PTRACE_O_TRACESYSGOOD;
+        // The agent is all of its threads.
+        let mut options =
+            ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_TRACECLONE;
         if self.dies == Dies::All {
             // Without the last one a program that is executed gets a SIGTRAP, of which it dies.
             options |= ptrace::Options::PTRACE_O_TRACEFORK
                 | ptrace::Options::PTRACE_O_TRACEVFORK
-                | ptrace::Options::PTRACE_O_TRACECLONE
                 | ptrace::Options::PTRACE_O_TRACEEXEC;
         }
         ptrace::setoptions(self.agent, options).expect("options");
