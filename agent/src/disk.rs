@@ -17,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use docklet_control::amount::DiskMib;
+use docklet_control::assignment::AssignedVnode;
 use docklet_control::id::VnodeId;
 use nix::fcntl::copy_file_range;
 use nix::libc;
@@ -68,10 +69,9 @@ impl Layer {
 pub(crate) fn mount_disk(
     state: &StateDir,
     spares: &Spares,
-    id: VnodeId,
-    size: DiskMib,
-    owner: u32,
+    vnode: &AssignedVnode,
 ) -> Result<Layer, AgentFault> {
+    let (id, size, owner) = (vnode.id, vnode.disk_mib, vnode.uid_base);
     let old = Layer::within(&state.vnode(id));
     if old.upper.exists() && !state.disk_file(id).exists() {
         tracing::warn!(%id, "its files are on the worker's own disk, without a quota: an older agent made it");

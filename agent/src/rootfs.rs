@@ -31,7 +31,7 @@ pub fn mount_rootfs(
     helpers: &Helpers,
     spares: &Spares,
 ) -> Result<(), AgentFault> {
-    let layer = disk::mount_disk(state, spares, vnode.id, vnode.disk_mib, vnode.uid_base)?;
+    let layer = disk::mount_disk(state, spares, vnode)?;
     let rootfs = state.rootfs(vnode.id);
     if is_mounted(&rootfs)? {
         return Ok(());

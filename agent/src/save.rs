@@ -142,13 +142,7 @@ fn base(
 
 /// Of what is in the vnode now.
 fn take(host: &LinuxHost, vnode: &AssignedVnode, base: Base) -> Result<Taken, AgentFault> {
-    let layer = disk::mount_disk(
-        &host.state,
-        &host.spares,
-        vnode.id,
-        vnode.disk_mib,
-        vnode.uid_base,
-    )?;
+    let layer = disk::mount_disk(&host.state, &host.spares, vnode)?;
     let upper = layer.upper;
     let _still = Frozen::freeze(&host.state, vnode.id)?;
     let dir = File::open(&upper).map_err(AgentFault::file("open", &upper))?;

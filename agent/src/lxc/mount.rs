@@ -1,22 +1,20 @@
 //! Id-mapped mounts: an image's files, owned by root on the host, seen as owned by a user's range of ids.
 //! For the single-threaded helper only.
 
-use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, pause};
+use rustix::fs::CWD;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use crate::fault::AgentFault;
 
-const OPEN_TREE_CLONE: libc::c_uint = 1;
-const MOVE_MOUNT_F_EMPTY_PATH: libc::c_uint = 4;
 const MOUNT_ATTR_RDONLY: u64 = 1;
 const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
 
@@ -37,9 +35,12 @@ pub(super) fn mount_idmapped(
 ) -> Result<(), AgentFault> {
     let named = |act| AgentFault::file(act, target);
     let user_namespace = user_namespace(uid_base).map_err(named("make a user namespace for"))?;
-    let tree = open_tree(source).map_err(AgentFault::file("clone the mount of", source))?;
+    let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, source, clone)
+        .map_err(|errno| AgentFault::file("clone the mount of", source)(errno.into()))?;
     set_idmap(&tree, &user_namespace).map_err(named("shift ids of"))?;
-    move_mount(&tree, target).map_err(named("mount"))
+    let whole = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(&tree, "", CWD, target, whole).map_err(|errno| named("mount")(errno.into()))
 }
 
 /// A user namespace that maps 65,536 ids from `uid_base` on. Its only process is gone when this returns; the
@@ -84,23 +85,6 @@ fn open_namespace(child: Pid, uid_base: u32) -> io::Result<OwnedFd> {
     Ok(fs::File::open(format!("/proc/{child}/ns/user"))?.into())
 }
 
-fn c_path(path: &Path) -> io::Result<CString> {
-    Ok(CString::new(path.as_os_str().as_bytes())?)
-}
-
-fn open_tree(source: &Path) -> io::Result<OwnedFd> {
-    let path = c_path(source)?;
-    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC.cast_unsigned();
-    // SAFETY: the path outlives the call; the result is a new descriptor or -1.
-    let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) };
-    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: nobody else owns the descriptor.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
 fn set_idmap(tree: &OwnedFd, user_namespace: &OwnedFd) -> io::Result<()> {
     let attributes = MountAttr {
         attr_set: MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY,
@@ -117,21 +101,6 @@ fn set_idmap(tree: &OwnedFd, user_namespace: &OwnedFd) -> io::Result<()> {
             libc::AT_EMPTY_PATH,
             &raw const attributes,
             size_of::<MountAttr>(),
-        )
-    })
-}
-
-fn move_mount(tree: &OwnedFd, target: &Path) -> io::Result<()> {
-    let path = c_path(target)?;
-    // SAFETY: both paths outlive the call.
-    checked(unsafe {
-        libc::syscall(
-            libc::SYS_move_mount,
-            tree.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            MOVE_MOUNT_F_EMPTY_PATH,
         )
     })
 }

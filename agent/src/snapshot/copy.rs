@@ -80,13 +80,7 @@ pub(crate) fn begin(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), Agent
 pub(crate) fn forget_the_other(host: &LinuxHost, vnode: &AssignedVnode) -> Result<(), AgentFault> {
     // An earlier attempt may have come further. What lies below an overlay must not change while that is mounted.
     unmount(&host.state.rootfs(vnode.id))?;
-    let layer = disk::mount_disk(
-        &host.state,
-        &host.spares,
-        vnode.id,
-        vnode.disk_mib,
-        vnode.uid_base,
-    )?;
+    let layer = disk::mount_disk(&host.state, &host.spares, vnode)?;
     super::identity::forget(&layer.upper)
 }
 

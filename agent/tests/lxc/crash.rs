@@ -4,7 +4,7 @@
 mod acts;
 
 use docklet_control::amount::DiskMib;
-use docklet_control::assignment::AssignedRestore;
+use docklet_control::assignment::{AssignedRestore, Assignment};
 use docklet_control::id::{LogIndex, VnodeId};
 use docklet_control::model::VnodeWanted::{Running, Stopped};
 
@@ -24,18 +24,30 @@ fn an_agent_that_dies_while_it_prepares_leaves_what_the_next_one_finishes() {
         for step in 0.. {
             let killed = rig.killed_at("prepare", step, Dies::Agent);
             if step % 2 == 0 {
-                rig.recover(&running).await;
-                assert!(observe(&rig.host).await.vnodes[&V7].running, "step {step}");
+                is_started(&rig, &running, step).await;
             }
             rig.remove_all().await;
             assert_eq!(rig.worker.traces(&[7]), before, "step {step}");
-            if !killed {
-                assert!(step > 15, "only {step} steps");
-                println!("{step} steps");
+            if was_last(killed, step) {
                 break;
             }
         }
     });
+}
+
+/// The agent that comes after the crash starts the vnode.
+async fn is_started(rig: &Rig, running: &Assignment, step: usize) {
+    rig.recover(running).await;
+    assert!(observe(&rig.host).await.vnodes[&V7].running, "step {step}");
+}
+
+/// Whether preparing had ended before so many steps; there are some.
+fn was_last(killed: bool, step: usize) -> bool {
+    assert!(killed || step > 15, "only {step} steps");
+    if !killed {
+        println!("{step} steps");
+    }
+    !killed
 }
 
 /// The disk goes from those that stand ready to the vnode by two changes, and either may be the last one.
@@ -51,13 +63,10 @@ fn an_agent_that_dies_while_a_vnode_gets_a_disk_that_stood_ready_leaves_what_the
         rig.remove_all().await;
         for step in 0.. {
             let killed = rig.killed_at_with_disk_ready(step);
-            rig.recover(&running).await;
-            assert!(observe(&rig.host).await.vnodes[&V7].running, "step {step}");
+            is_started(&rig, &running, step).await;
             rig.remove_all().await;
             assert_eq!(rig.worker.traces(&[7]), before, "step {step}");
-            if !killed {
-                assert!(step > 15, "only {step} steps");
-                println!("{step} steps");
+            if was_last(killed, step) {
                 break;
             }
         }
